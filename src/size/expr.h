@@ -1,0 +1,164 @@
+// A size is an integer or a formula.
+//
+// The same plain code gives a number when dims are integers and a formula when they are symbols:
+//
+//     Expr bytes = 4 * b * t * c;      // 6291456, or the polynomial 4·B·T·C
+//
+// A formula is kept in one normal form, a sum of monomials  coefficient · atom^n · atom^m …  where an atom is a
+// symbol or one of ceil_div, most, least of two formulas. Like terms merge when it is built and equal formulas
+// are the same node of their Pool, so no simplifier is needed. exact_div by a single monomial makes negative
+// powers (C·N⁻¹) and divisors (D/2), which cancel again when multiplied back (D/2 + D/2 is D) and must divide
+// without rest when evaluated; exact_div by a sum that is no factor is an atom too.
+//
+// There is no <, no == and no bool on purpose: which ops run may not depend on a symbol's value. What code may ask is
+// whether two sizes are the same for sure (`identical`).
+#pragma once
+
+#include <cstdint>
+#include <limits>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include "size/result.h"
+
+namespace peakmem {
+
+class Pool;
+
+/// An integer, or a formula of a Pool: 16 bytes, copied freely; what leaves 63 bits becomes the overflow value.
+class Expr {
+ public:
+  constexpr Expr() = default;
+  constexpr Expr(int64_t value) : value_(value) {}  // NOLINT(google-explicit-constructor): 2 * b * t should read so
+  static constexpr Expr overflow() { return Expr(kOverflow); }
+
+  constexpr bool is_number() const { return pool_ == nullptr && value_ != kOverflow; }
+  constexpr bool overflowed() const { return pool_ == nullptr && value_ == kOverflow; }
+  constexpr bool is_formula() const { return pool_ != nullptr; }
+  /// The integer; only for an Expr that is one.
+  constexpr int64_t number() const { return value_; }
+  /// The formula's place in its pool; only for an Expr that is one.
+  constexpr int32_t node() const { return static_cast<int32_t>(value_); }
+  constexpr Pool* pool() const { return pool_; }
+
+  friend Expr operator+(Expr a, Expr b) {
+    if (a.is_number() && b.is_number()) {
+      int64_t sum = 0;
+      return __builtin_add_overflow(a.value_, b.value_, &sum) ? overflow() : Expr(sum);
+    }
+    return add_formulas(a, b);
+  }
+  friend Expr operator*(Expr a, Expr b) {
+    if (a.is_number() && b.is_number()) {
+      int64_t product = 0;
+      return __builtin_mul_overflow(a.value_, b.value_, &product) ? overflow() : Expr(product);
+    }
+    return multiply_formulas(a, b);
+  }
+  friend Expr operator-(Expr a, Expr b) { return a + Expr(-1) * b; }
+  Expr& operator+=(Expr other) { return *this = *this + other; }
+  Expr& operator*=(Expr other) { return *this = *this * other; }
+
+  /// ⌈a / b⌉, for b > 0.
+  friend Expr ceil_div(Expr a, Expr b);
+  /// a / b, which must leave no rest: the overflow value otherwise (a formula's rest is found when it is evaluated).
+  friend Expr exact_div(Expr a, Expr b);
+  /// The larger and the smaller; not named max and min, since those would compare.
+  friend Expr most(Expr a, Expr b);
+  friend Expr least(Expr a, Expr b);
+
+  /// Whether both are the same number, or the same formula: never a guess about values.
+  friend constexpr bool identical(Expr a, Expr b) { return a.value_ == b.value_ && a.pool_ == b.pool_; }
+
+ private:
+  friend class Pool;
+  Expr(Pool* pool, int32_t node) : value_(node), pool_(pool) {}
+  static Expr add_formulas(Expr a, Expr b);
+  static Expr multiply_formulas(Expr a, Expr b);
+  static constexpr int64_t kOverflow = std::numeric_limits<int64_t>::min();
+
+  int64_t value_ = 0;
+  Pool* pool_ = nullptr;
+};
+
+Expr ceil_div(Expr a, Expr b);
+Expr exact_div(Expr a, Expr b);
+Expr most(Expr a, Expr b);
+Expr least(Expr a, Expr b);
+/// Whether a >= b for all positive values of the symbols; false where that is not certain.
+bool surely_at_least(Expr a, Expr b);
+constexpr bool is_one(Expr a) { return identical(a, Expr(1)); }
+/// The next multiple of `step`: step · ⌈a / step⌉.
+inline Expr round_up(Expr a, Expr step) { return is_one(step) ? a : step * ceil_div(a, step); }
+
+/// A product of atoms' powers, atoms ascending, no power zero; the empty one is 1.
+struct Monomial {
+  std::vector<std::pair<int32_t, int32_t>> powers;  // (atom, power)
+  int64_t divisor = 1;                              // D/2 is 1 · D with divisor 2; reduced with the coefficient
+  auto operator<=>(const Monomial&) const = default;
+};
+
+/// A sum of monomials with their coefficients, none zero.
+using Polynomial = std::map<Monomial, int64_t>;
+
+/// What an atom stands for: a symbol, or an operation on two formulas (numbers allowed).
+struct Atom {
+  enum class Kind { kSymbol, kCeilDiv, kExactDiv, kMost, kLeast };
+  Kind kind = Kind::kSymbol;
+  std::string name;  // of a symbol
+  Expr left;         // of an operation
+  Expr right;
+};
+
+/// The formulas of one trace, each once, in the order they were made (an operand stands before what uses it).
+/// For one thread at a time, reading included: what is asked for is worked out once and kept.
+class Pool {
+ public:
+  Pool();
+  Pool(const Pool&) = delete;
+  Pool& operator=(const Pool&) = delete;
+  ~Pool();
+
+  /// The symbol of that name; asked twice it is the same.
+  Expr symbol(std::string_view name);
+  /// The symbol's place in what `evaluate` takes, -1 if there is none of that name.
+  int32_t symbol_index(std::string_view name) const;
+  size_t symbols() const;
+  size_t size() const;  // number of formulas
+
+  const Atom& atom(int32_t index) const;
+  size_t atoms() const;
+  const Polynomial& polynomial(int32_t node) const;
+
+  /// Every formula's value for the symbols' values (in order of first `symbol` call; all must be > 0). A formula that
+  /// passes 63 bits or leaves a rest has `Expr::overflow().number()`, and so has what uses it.
+  std::vector<int64_t> evaluate(const std::vector<int64_t>& symbol_values) const;
+  /// The same into a vector that is reused.
+  void evaluate(const std::vector<int64_t>& symbol_values, std::vector<int64_t>& values) const;
+
+ private:
+  friend class Expr;
+  friend Expr ceil_div(Expr, Expr);
+  friend Expr exact_div(Expr, Expr);
+  friend Expr most(Expr, Expr);
+  friend Expr least(Expr, Expr);
+  friend bool surely_at_least(Expr, Expr);
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+/// The value of `e` given the values of its pool's formulas (from Pool::evaluate); a number is itself.
+inline int64_t value_of(Expr e, const std::vector<int64_t>& values) {
+  return e.is_formula() ? values[static_cast<size_t>(e.node())] : e.number();
+}
+
+/// The polynomial of any Expr: a number is its constant term.
+Polynomial polynomial_of(Expr e);
+
+}  // namespace peakmem
