@@ -1,0 +1,30 @@
+// The GPUs that are known, and what a training process takes on them beside its tensors.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+namespace peakmem {
+
+/// A GPU: its memory as CUDA reports it, and what was measured of a process's context on it. Bytes.
+struct Gpu {
+  std::string_view name;     // "a100-80gb"
+  std::string_view title;    // "NVIDIA A100 80GB"
+  std::string_view aliases;  // separated by spaces
+  int64_t memory_bytes;
+  int64_t context_low;
+  int64_t context_high;
+  int compute_capability;   // 80 for sm_80; 0 where there is none
+  std::string_view source;  // of the memory and of the context
+};
+
+std::span<const Gpu> gpus();
+/// By name or alias, whatever the letters' case; null if there is none.
+const Gpu* find_gpu(std::string_view name);
+
+/// What PyTorch's cuBLAS handles take, one for the forward pass's thread and one for autograd's: in the caching
+/// allocator, so part of what max_memory_allocated says. CUDABlas / CublasHandlePool.cpp of torch 2.13.
+int64_t cublas_workspace_bytes(const Gpu* gpu);
+
+}  // namespace peakmem

@@ -1,0 +1,145 @@
+#include "estimate/estimate.h"
+
+#include <algorithm>
+
+#include "estimate/device.h"
+#include "estimate/ledger.h"
+#include "size/terms.h"
+
+namespace peakmem {
+namespace {
+
+int64_t workspaces(const Gpu* gpu) { return 2 * cublas_workspace_bytes(gpu); }
+
+Levels levels_of(const Program& program, const Timeline& timeline, const Gpu* gpu) {
+  Levels levels;
+  levels.first_step = highest(program, timeline, 1, &PhaseLevels::tensors).bytes;
+  levels.tensors = highest(program, timeline, 2, &PhaseLevels::tensors).bytes;
+  levels.allocated = highest(program, timeline, 2, &PhaseLevels::blocks).bytes + workspaces(gpu);
+  return levels;
+}
+
+// zero_grad frees what the optimizer's phase ends with; it is no phase of its own to a reader.
+std::vector<PhaseReport> phase_reports(const Program& program, const Timeline& timeline) {
+  std::vector<PhaseReport> reports;
+  for (size_t i = 0; i < timeline.size(); ++i) {
+    const Phase& phase = program.phases[i];
+    const PhaseLevels& levels = timeline[i];
+    if (std::string_view(phase.name) == "zero_grad") {
+      reports.back().end_bytes = levels.end.tensors;
+      continue;
+    }
+    reports.push_back(
+        {phase.step, phase.micro, phase.name, levels.start.tensors, levels.tensors.bytes, levels.end.tensors});
+  }
+  return reports;
+}
+
+std::string phase_name(const Program& program, const Peak& peak) {
+  return program.phases[static_cast<size_t>(peak.at.phase)].name;
+}
+
+/// A change of the recipe by its option, where it would be one.
+struct Change {
+  const char* option;
+  bool (*apply)(Recipe& recipe);
+};
+
+template <class T>
+bool set(T& field, T value) {
+  const bool changes = field != value;
+  field = value;
+  return changes;
+}
+
+constexpr Change kChanges[] = {
+    {"--checkpointing full",
+     [](Recipe& r) { return r.checkpointing == Checkpointing::kNone && set(r.checkpointing, Checkpointing::kFull); }},
+    {"--attention sdpa", [](Recipe& r) { return set(r.attention, Attention::kSdpa); }},
+    {"--precision bf16-mixed",
+     [](Recipe& r) { return r.precision == Precision::kFp32 && set(r.precision, Precision::kBf16Mixed); }},
+    {"--precision bf16",
+     [](Recipe& r) { return r.precision != Precision::kFp16 && set(r.precision, Precision::kBf16); }},
+    {"--optimizer-impl fused",
+     [](Recipe& r) { return r.optimizer->fused.available && set(r.impl, OptimizerImpl::kFused); }},
+    {"--optimizer adafactor",
+     [](Recipe& r) {
+       if (!set(r.optimizer, find_optimizer("adafactor"))) return false;
+       r.impl = r.optimizer->usual;
+       return true;
+     }},
+    {"half the batch, --accumulate twice",
+     [](Recipe& r) {
+       if (r.batch % 2 != 0) return false;
+       r.batch /= 2;
+       r.accumulate *= 2;
+       return true;
+     }},
+};
+
+}  // namespace
+
+Result<Levels> peak_levels(const Job& job, const Gpu* gpu) {
+  const Program program = trace_step(job, number_dims(job));
+  const Result<Timeline> timeline = evaluate(program, {});
+  if (!timeline) return timeline.error();
+  return levels_of(program, *timeline, gpu);
+}
+
+TracedJob::TracedJob(const Job& job) : pool_(std::make_shared<Pool>()) {
+  const Dims dims = symbol_dims(job, *pool_, values_);
+  program_ = trace_step(job, dims);
+}
+
+Result<Levels> TracedJob::at(const char* symbol, int64_t value, const Gpu* gpu) const {
+  std::vector<int64_t> sizes = values_;
+  const int32_t index = pool_->symbol_index(symbol);
+  if (index >= 0) sizes[static_cast<size_t>(index)] = value;
+  const Result<Timeline> timeline = evaluate(program_, pool_->evaluate(sizes));
+  if (!timeline) return timeline.error();
+  return levels_of(program_, *timeline, gpu);
+}
+
+Result<Report> estimate(const Job& job, const Gpu* gpu) {
+  auto pool = std::make_shared<Pool>();
+  Report report;
+  const Dims dims = symbol_dims(job, *pool, report.symbol_values);
+  const Program program = trace_step(job, dims);
+  const std::vector<int64_t> values = pool->evaluate(report.symbol_values);
+  const Result<Timeline> timeline = evaluate(program, values);
+  if (!timeline) return timeline.error();
+
+  const Levels levels = levels_of(program, *timeline, gpu);
+  const Peak peak = highest(program, *timeline, 2, &PhaseLevels::tensors);
+  const Peak blocks = highest(program, *timeline, 2, &PhaseLevels::blocks);
+  report.parameters = report.trainable = evaluate(parameter_count(program), report.symbol_values);
+  report.tensor_bytes = levels.tensors;
+  report.allocated_bytes = levels.allocated;
+  report.phase = phase_name(program, peak);
+  report.first_step_bytes = levels.first_step;
+  report.first_step_phase = phase_name(program, highest(program, *timeline, 1, &PhaseLevels::tensors));
+  report.phases = phase_reports(program, *timeline);
+  report.reserved = reserved_range(levels.allocated);
+  report.device = device_range(report.reserved, gpu);
+  // Counts multiply sizes here, so the pool has formulas that were not evaluated yet.
+  report.ledger = ledger(job, program, blocks.at, *pool, report.symbol_values, workspaces(gpu));
+  if (gpu != nullptr) report.fits = verdict(report.device, *gpu);
+  report.pool = std::move(pool);
+  return report;
+}
+
+std::vector<Knob> knobs(const Job& job, const Gpu* gpu, int64_t allocated_bytes) {
+  std::vector<Knob> found;
+  for (const Change& change : kChanges) {
+    Job changed = job;
+    if (!change.apply(changed.recipe)) continue;
+    const Result<Levels> levels = peak_levels(changed, gpu);
+    if (levels && levels->allocated < allocated_bytes)
+      found.push_back({change.option, allocated_bytes - levels->allocated});
+  }
+  std::stable_sort(found.begin(), found.end(),
+                   [](const Knob& a, const Knob& b) { return a.saves_bytes > b.saves_bytes; });
+  return found;
+}
+
+}  // namespace peakmem

@@ -1,0 +1,42 @@
+// From a job to its report.
+#pragma once
+
+#include <functional>
+
+#include "estimate/report.h"
+#include "trace/evaluate.h"
+#include "train/step.h"
+
+namespace peakmem {
+
+/// The highest levels of a job: step 1, the steady step, and its allocated bytes. The quick answer, without a ledger.
+struct Levels {
+  int64_t first_step = 0;
+  int64_t tensors = 0;
+  int64_t allocated = 0;
+};
+Result<Levels> peak_levels(const Job& job, const Gpu* gpu);
+
+/// The whole report. `gpu` may be null: then there is no verdict, and workspaces are those of an A100.
+Result<Report> estimate(const Job& job, const Gpu* gpu);
+
+/// What the changes most likely to help would save, re-estimated; the best first, those that save nothing left out.
+std::vector<Knob> knobs(const Job& job, const Gpu* gpu, int64_t allocated_bytes);
+
+/// A job traced once with symbols, to be evaluated at many sizes of one of them.
+class TracedJob {
+ public:
+  explicit TracedJob(const Job& job);
+  /// The levels with `symbol` ("B", "T", ...) at `value`, the others as in the job.
+  Result<Levels> at(const char* symbol, int64_t value, const Gpu* gpu) const;
+  const Program& program() const { return program_; }
+  const Pool& pool() const { return *pool_; }
+  const std::vector<int64_t>& symbol_values() const { return values_; }
+
+ private:
+  std::shared_ptr<Pool> pool_;
+  std::vector<int64_t> values_;
+  Program program_;
+};
+
+}  // namespace peakmem

@@ -1,0 +1,134 @@
+#include "estimate/ledger.h"
+
+#include <algorithm>
+#include <array>
+#include <map>
+#include <tuple>
+
+namespace peakmem {
+namespace {
+
+/// A category's name and how its rows explain themselves.
+struct CategoryRow {
+  Category category;
+  const char* name;
+  const char* why;
+};
+
+constexpr std::array<CategoryRow, 7> kCategories = {{
+    {Category::kWeights, "weights", "a parameter of the model"},
+    {Category::kGradients, "gradients", "kept by AccumulateGrad from its backward to zero_grad(set_to_none=True)"},
+    {Category::kOptimizer, "optimizer", "state kept from step to step"},
+    {Category::kActivations, "activations", "saved by the forward pass for the backward pass"},
+    {Category::kTemporaries, "temporaries", "alive only around the peak"},
+    {Category::kInputs, "inputs", "the batch, held by the training loop"},
+    {Category::kBuffers, "buffers", "a tensor of the model that is not trained"},
+}};
+
+/// Forward tensors that no node saved are alive because something still names them.
+Category category_of(const Storage& storage) {
+  const bool unsaved = storage.category == Category::kActivations && storage.saved_by == nullptr;
+  return unsaved ? Category::kTemporaries : storage.category;
+}
+
+std::string why(const Job& job, const Storage& storage) {
+  const CategoryRow& row = kCategories[static_cast<size_t>(category_of(storage))];
+  std::string text = row.why;
+  const std::string made = std::string("made by ") + storage.made_by;
+  switch (row.category) {
+    case Category::kActivations:
+      return made + ", kept for the backward of " + storage.saved_by + " (derivatives.yaml, torch 2.13)";
+    case Category::kTemporaries:
+      return made + ", " + text;
+    case Category::kOptimizer:
+      return std::string(storage.made_by) + ", " + text + " (" + std::string(job.recipe.optimizer->source) + ")";
+    case Category::kWeights:
+    case Category::kGradients:
+      return text + ", in " + std::string(name_of(storage.dtype));
+    case Category::kInputs:
+    case Category::kBuffers:
+      break;
+  }
+  return text;
+}
+
+std::string name(const Program& program, const Storage& storage) {
+  std::string path = program.path(storage.scope);
+  const Category category = category_of(storage);
+  const bool named =
+      category == Category::kWeights || category == Category::kGradients || category == Category::kBuffers;
+  if (!named) path += (path.empty() ? "" : ": ") + std::string(storage.made_by);
+  return path;
+}
+
+/// Storages that are one row: the same category, place, op and size.
+using Key = std::tuple<size_t, int32_t, std::string_view, bool, int64_t, int64_t>;
+
+Key key_of(const Storage& storage) {
+  return {static_cast<size_t>(category_of(storage)),
+          storage.scope,
+          storage.made_by,
+          storage.bytes.is_formula(),
+          storage.bytes.is_formula() ? storage.bytes.node() : storage.bytes.number(),
+          0};
+}
+
+int64_t in_blocks(int64_t bytes) { return (bytes + 511) / 512 * 512; }
+
+LedgerRow extra_row(const char* category, const char* name, int64_t bytes, const char* why) {
+  LedgerRow row;
+  row.category = category;
+  row.name = name;
+  row.count = 1;
+  row.bytes = bytes;
+  row.formula = bytes;
+  row.why = why;
+  return row;
+}
+
+bool larger(const LedgerRow& a, const LedgerRow& b) { return a.bytes > b.bytes; }
+
+}  // namespace
+
+std::vector<LedgerRow> ledger(const Job& job, const Program& program, const Moment& at, const Pool& pool,
+                              const std::vector<int64_t>& symbol_values, int64_t workspace_bytes) {
+  const std::vector<Expr> counts = live_counts(program, at);
+  const std::vector<int64_t> values = pool.evaluate(symbol_values);  // counts are formulas of L
+  std::map<Key, LedgerRow> rows;
+  int64_t rounding = 0;
+  for (size_t i = 0; i < counts.size(); ++i) {
+    const Storage& storage = program.storages[i];
+    const int64_t count = value_of(counts[i], values);
+    if (count == 0) continue;
+    const int64_t each = value_of(storage.bytes, values);
+    LedgerRow& row = rows[key_of(storage)];
+    row.count += count;
+    row.bytes += count * each;
+    row.formula += counts[i] * storage.bytes;
+    rounding += count * (in_blocks(each) - each);
+    if (!row.category.empty()) continue;
+    row.category = kCategories[static_cast<size_t>(category_of(storage))].name;
+    row.name = name(program, storage);
+    row.why = why(job, storage);
+  }
+  std::vector<LedgerRow> ordered;
+  size_t category = kCategories.size();
+  auto begin = ordered.size();
+  for (auto& [key, row] : rows) {
+    if (std::get<0>(key) != category) {
+      std::stable_sort(ordered.begin() + static_cast<ptrdiff_t>(begin), ordered.end(), larger);
+      begin = ordered.size();
+      category = std::get<0>(key);
+    }
+    ordered.push_back(std::move(row));
+  }
+  std::stable_sort(ordered.begin() + static_cast<ptrdiff_t>(begin), ordered.end(), larger);
+  ordered.push_back(extra_row("rounding", "blocks of 512 bytes", rounding,
+                              "the CUDA caching allocator rounds every storage up (CUDACachingAllocator.cpp)"));
+  ordered.push_back(
+      extra_row("workspace", "cuBLAS, two handles", workspace_bytes,
+                "one for the forward pass's thread, one for autograd's (CublasHandlePool.cpp, torch 2.13)"));
+  return ordered;
+}
+
+}  // namespace peakmem

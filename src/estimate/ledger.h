@@ -1,0 +1,15 @@
+// What is live at a moment, as rows that sum to it.
+#pragma once
+
+#include "estimate/report.h"
+#include "trace/evaluate.h"
+#include "train/step.h"
+
+namespace peakmem {
+
+/// The rows of everything live at `at`, by category and size, then one for the rounding to blocks of 512 and one for
+/// cuBLAS's workspaces. `pool` is the program's, and gets the rows' formulas too.
+std::vector<LedgerRow> ledger(const Job& job, const Program& program, const Moment& at, const Pool& pool,
+                              const std::vector<int64_t>& symbol_values, int64_t workspace_bytes);
+
+}  // namespace peakmem

@@ -1,0 +1,80 @@
+// The answer to "how much memory will this training need, and why?".
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "device/gpu.h"
+#include "size/expr.h"
+
+namespace peakmem {
+
+/// A number that is only known within bounds, with the reason.
+struct Range {
+  int64_t low = 0;
+  int64_t likely = 0;
+  int64_t high = 0;
+  std::string why;
+};
+
+/// One line of the ledger: `count` storages that are alike, live at the peak.
+struct LedgerRow {
+  std::string
+      category;      // weights, gradients, optimizer, activations, temporaries, inputs, buffers, rounding, workspace
+  std::string name;  // "model.layers.*.mlp.gate_proj: mm"
+  int64_t count = 0;
+  int64_t bytes = 0;
+  Expr formula;     // of the bytes, in the report's pool; a number where nothing varies
+  std::string why;  // what keeps it, by which rule
+};
+
+/// One phase of a step, in bytes of tensors.
+struct PhaseReport {
+  int32_t step = 0;
+  int32_t micro = -1;  // micro-batch, -1 for what happens once a step
+  std::string phase;
+  int64_t start_bytes = 0;
+  int64_t peak_bytes = 0;
+  int64_t end_bytes = 0;
+};
+
+/// Whether the run fits on a GPU.
+struct Verdict {
+  std::string gpu;
+  int64_t capacity_bytes = 0;
+  bool fits = false;    // the likely device_bytes are within the capacity
+  std::string verdict;  // "fits", "tight" (fits unless the unmeasured part is at its high end), "does not fit"
+};
+
+/// What a change of the recipe would save.
+struct Knob {
+  std::string change;       // "--checkpointing full"
+  int64_t saves_bytes = 0;  // of allocated_bytes
+};
+
+/// The whole answer.
+struct Report {
+  std::string model;
+  int64_t parameters = 0;
+  int64_t trainable = 0;
+  int64_t tensor_bytes = 0;     // the exact sum of live storages at their highest
+  int64_t allocated_bytes = 0;  // blocks of 512 and cuBLAS workspaces: what torch.cuda.max_memory_allocated says
+  Range reserved;               // what torch.cuda.max_memory_reserved says
+  Range device;                 // what nvidia-smi says
+  std::string phase;            // of the peak
+  int32_t step = 2;
+  int64_t first_step_bytes = 0;
+  std::string first_step_phase;
+  std::vector<PhaseReport> phases;
+  std::vector<LedgerRow> ledger;  // sums to allocated_bytes
+  std::optional<Verdict> fits;
+  std::vector<std::string> assumptions;
+  std::vector<std::string> warnings;
+  std::shared_ptr<const Pool> pool;  // of the formulas
+  std::vector<int64_t> symbol_values;
+};
+
+}  // namespace peakmem

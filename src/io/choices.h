@@ -1,0 +1,48 @@
+// The names of a recipe's choices, as every face spells them.
+#pragma once
+
+#include <array>
+#include <span>
+#include <string_view>
+
+#include "train/recipe.h"
+
+namespace peakmem {
+
+/// A choice and its name.
+template <class T>
+struct Choice {
+  T value;
+  std::string_view name;
+};
+
+inline constexpr std::array<Choice<Precision>, 5> kPrecisions = {{{Precision::kFp32, "fp32"},
+                                                                  {Precision::kBf16, "bf16"},
+                                                                  {Precision::kFp16, "fp16"},
+                                                                  {Precision::kBf16Mixed, "bf16-mixed"},
+                                                                  {Precision::kFp16Mixed, "fp16-mixed"}}};
+inline constexpr std::array<Choice<Attention>, 2> kAttentions = {
+    {{Attention::kEager, "eager"}, {Attention::kSdpa, "sdpa"}}};
+inline constexpr std::array<Choice<Checkpointing>, 3> kCheckpointings = {
+    {{Checkpointing::kNone, "none"},
+     {Checkpointing::kFull, "full"},
+     {Checkpointing::kFullReentrant, "full-reentrant"}}};
+inline constexpr std::array<Choice<OptimizerImpl>, 3> kOptimizerImpls = {
+    {{OptimizerImpl::kLoop, "loop"}, {OptimizerImpl::kForeach, "foreach"}, {OptimizerImpl::kFused, "fused"}}};
+
+template <class T, size_t N>
+constexpr std::string_view name_in(const std::array<Choice<T>, N>& choices, T value) {
+  for (const Choice<T>& choice : choices)
+    if (choice.value == value) return choice.name;
+  return {};
+}
+
+/// The value of that name; the first one where no choice has it, which checked options never ask for.
+template <class T, size_t N>
+constexpr T value_in(const std::array<Choice<T>, N>& choices, std::string_view name) {
+  for (const Choice<T>& choice : choices)
+    if (choice.name == name) return choice.value;
+  return choices[0].value;
+}
+
+}  // namespace peakmem

@@ -1,0 +1,222 @@
+#include "io/inquiry.h"
+
+#include <algorithm>
+
+#include "io/bare_model.h"
+#include "io/choices.h"
+#include "io/json.h"
+#include "io/letters.h"
+#include "io/shipped.h"
+#include "size/nearest.h"
+
+namespace peakmem {
+namespace {
+
+std::string quoted(std::string_view text) { return "\"" + std::string(text.substr(0, 60)) + "\""; }
+
+/// Shipped models whose name goes on after `name`: `bert-large` for `bert-large-uncased`.
+std::vector<std::string_view> longer_names(std::string_view name) {
+  std::vector<std::string_view> longer;
+  for (const ShippedFile& file : shipped_models())
+    if (file.name.size() > name.size() && file.name.starts_with(name) && file.name[name.size()] == '-')
+      longer.push_back(file.name);
+  return longer;
+}
+
+Error unknown_model(std::string_view name, const std::vector<std::string_view>& longer) {
+  const std::string problem = quoted(name) + " is no model that comes with peakmem, no file and no folder";
+  if (!longer.empty()) return {"MODEL", quoted(name) + " could be several models", did_you_mean("", longer)};
+  std::vector<std::string_view> known;
+  for (const ShippedFile& file : shipped_models()) known.push_back(file.name);
+  const size_t slash = name.rfind('/');  // meta-llama/Llama-3.1-8B is how others call it
+  const auto near = nearest(slash == std::string_view::npos ? name : name.substr(slash + 1), known);
+  return {"MODEL", problem,
+          near ? "did you mean " + std::string(*near) + "?" : "peakmem models lists those that come with it"};
+}
+
+/// Reads the options into a recipe and says what was taken for granted.
+class Reader {
+ public:
+  Reader(const OptionValues& values, Inquiry& inquiry) : asked_(values), inquiry_(inquiry) {}
+
+  std::optional<Error> read(const NamedConfig& model) {
+    inquiry_.name = model.name;
+    if (auto wrong = read_model(model.config)) return wrong;
+    read_recipe();
+    if (auto wrong = read_optimizer()) return wrong;
+    if (const std::string* gpu = asked_.text("gpu")) inquiry_.gpu = find_gpu(*gpu);
+    return check();
+  }
+
+ private:
+  void assume(std::string line) { inquiry_.assumptions.push_back(std::move(line)); }
+
+  std::optional<Error> read_model(const Value& config) {
+    std::vector<std::string> unknown;
+    const std::string* name = asked_.text("task");
+    const TaskRow* task = nullptr;
+    for (const TaskRow& row : task_rows())
+      if (name != nullptr && row.name == *name) task = &row;
+    Result<Description> description = read_description(config, task == nullptr ? nullptr : &task->task, unknown);
+    if (!description) return description.error();
+    inquiry_.job.description = std::move(*description);
+    if (task == nullptr) assume_task(config);
+    if (!unknown.empty()) warn_of(unknown);
+    return std::nullopt;
+  }
+
+  void assume_task(const Value& config) {
+    for (const TaskRow& row : task_rows())
+      if (row.task == inquiry_.job.description.task)
+        assume("task: " + std::string(row.name) +
+               (config.find("architectures") != nullptr ? ", from the config" : ", the family's usual one"));
+  }
+
+  void warn_of(const std::vector<std::string>& unknown) {
+    std::string names;
+    for (const std::string& name : unknown) names += (names.empty() ? "" : ", ") + name.substr(0, 60);
+    if (names.size() > 400) names = names.substr(0, 400) + " …";
+    inquiry_.warnings.push_back("fields that " + inquiry_.job.description.family + " is not known to read: " + names);
+  }
+
+  int64_t size(const char* name, int64_t otherwise, const char* why) {
+    const std::optional<int64_t> given = asked_.size(name);
+    const std::string* unknown = asked_.text("for");  // what is solved for has no value yet
+    if (!given && !asked_.has(name) && (unknown == nullptr || *unknown != name))
+      assume(std::string(name) + ": " + std::to_string(otherwise) + (why[0] != 0 ? ", " : "") + why);
+    return given.value_or(otherwise);
+  }
+
+  std::string_view choice(const char* name) {
+    const std::string* given = asked_.text(name);
+    if (given != nullptr) return *given;
+    const std::string_view otherwise = find_option(name)->otherwise;
+    assume(std::string(name) + ": " + std::string(otherwise));
+    return otherwise;
+  }
+
+  void read_recipe() {
+    Recipe& recipe = inquiry_.job.recipe;
+    recipe.batch = size("batch", 8, "as TrainingArguments of transformers");
+    recipe.seq = size("seq", std::min<int64_t>(1024, inquiry_.job.description.positions), "");
+    recipe.accumulate = asked_.size("accumulate").value_or(1);
+    recipe.precision = value_in(kPrecisions, choice("precision"));
+    recipe.attention = value_in(kAttentions, choice("attention"));
+    recipe.checkpointing = value_in(kCheckpointings, choice("checkpointing"));
+    recipe.clip = asked_.flag("clip-grad");
+  }
+
+  std::optional<Error> read_optimizer() {
+    Recipe& recipe = inquiry_.job.recipe;
+    recipe.optimizer = find_optimizer(choice("optimizer"));
+    recipe.impl = recipe.optimizer->usual;
+    const std::string* impl = asked_.text("optimizer-impl");
+    if (impl != nullptr)
+      recipe.impl = value_in(kOptimizerImpls, *impl);
+    else
+      assume("optimizer-impl: " + std::string(name_in(kOptimizerImpls, recipe.impl)) + ", what PyTorch picks on CUDA");
+    return check_impl(*recipe.optimizer, recipe.impl);
+  }
+
+  static std::optional<Error> check_impl(const Optimizer& optimizer, OptimizerImpl impl) {
+    if (update_of(optimizer, impl).available) return std::nullopt;
+    std::string known;
+    for (const auto& [value, name] : kOptimizerImpls)
+      if (update_of(optimizer, value).available) known += (known.empty() ? "" : ", ") + std::string(name);
+    return Error{
+        "--optimizer-impl",
+        std::string(optimizer.name) + " has no " + std::string(name_in(kOptimizerImpls, impl)) + " implementation",
+        "known for it: " + known};
+  }
+
+  std::optional<Error> check() {
+    const Description& d = inquiry_.job.description;
+    const Recipe& recipe = inquiry_.job.recipe;
+    if (recipe.seq > d.positions) {
+      const std::string lengths = std::to_string(recipe.seq) + " is past the ";
+      if (d.learned_positions)
+        return Error{"--seq", lengths + "learned position table of " + std::to_string(d.positions),
+                     "pass at most " + std::to_string(d.positions)};
+      inquiry_.warnings.push_back("seq " + lengths + std::to_string(d.positions) + " positions of the config");
+    }
+    const bool last_token =
+        d.task == Task::kSequenceClassification && find_family(d.family)->usual_task == Task::kCausalLm;
+    if (last_token && recipe.batch > 1 && !d.has_padding_token)
+      return Error{"--batch", "cannot be " + std::to_string(recipe.batch) + ": the config has no pad_token_id",
+                   "transformers raises \"Cannot handle batch sizes > 1 if no padding token is defined\"; pass --batch "
+                   "1 or set pad_token_id"};
+    return std::nullopt;
+  }
+
+  Asked asked_;
+  Inquiry& inquiry_;
+};
+
+/// A model and sizes besides it would be two models; only symbols, the letters of a formula, go with both.
+std::optional<Error> check_no_sizes(const OptionValues& values, const NamedConfig& model) {
+  for (const OptionValue& value : values) {
+    const OptionRow& row = *find_option(value.name);
+    const bool sizes_model = row.group == find_option("layers")->group;
+    if (sizes_model && !is_symbol(value.text))
+      return Error{"--" + value.name, "is for a model without a config, and " + quoted(model.name) + " has one",
+                   "drop one of them"};
+    if (value.name == "family") return Error{"--family", "is for a model without a config", "drop it"};
+  }
+  return std::nullopt;
+}
+
+/// A table as long as the sequence is written with the sequence's letter where sizes were left open.
+void name_positions(const Asked& asked, Inquiry& inquiry) {
+  const bool open = std::any_of(option_rows().begin(), option_rows().end(), [&](const OptionRow& row) {
+    return !row.symbol.empty() && asked.has(row.name) && !asked.size(row.name);
+  });
+  if (!open || inquiry.job.description.positions != inquiry.job.recipe.seq) return;
+  const auto letter = inquiry.letters.find("T");
+  inquiry.letters.insert_or_assign("P", letter == inquiry.letters.end() ? "T" : letter->second);
+  inquiry.assumptions.emplace_back("positions: as many as tokens in a sequence");
+}
+
+}  // namespace
+
+Result<NamedConfig> shipped_config(std::string_view name) {
+  const std::vector<std::string_view> longer = longer_names(name);
+  const ShippedFile* found = nullptr;
+  for (const ShippedFile& file : shipped_models())
+    if (file.name == name || (found == nullptr && longer.size() == 1 && file.name == longer[0])) found = &file;
+  return found == nullptr ? Result<NamedConfig>(unknown_model(name, longer)) : parse_config(found->text, found->name);
+}
+
+Result<NamedConfig> parse_config(std::string_view text, std::string_view name) {
+  Result<Value> value = parse_json(text);
+  if (!value)
+    return Error{std::string(name),
+                 value.error().problem + (value.error().field.empty() ? "" : " at " + value.error().field),
+                 value.error().hint};
+  const Value* inner = value->find("config");
+  const bool wrapped = inner != nullptr && inner->kind == Value::Kind::kObject && value->find("model_type") == nullptr;
+  return NamedConfig{std::string(name), wrapped ? *inner : *value};
+}
+
+Result<Inquiry> make_inquiry(const NamedConfig* model, const OptionValues& values, Command command) {
+  if (auto wrong = check_options(values, command)) return *wrong;
+  const Asked asked(values);
+  Inquiry inquiry;
+  NamedConfig bare;
+  if (model != nullptr) {
+    if (auto wrong = check_no_sizes(values, *model)) return *wrong;
+  } else {
+    if (!has_bare_sizes(asked))
+      return Error{"MODEL", "is missing", "such as gpt2, config.json, or --layers 12 --heads 12 --hidden 768"};
+    Result<NamedConfig> made = bare_config(asked, inquiry.assumptions);
+    if (!made) return made.error();
+    bare = std::move(*made);
+  }
+  if (auto wrong = Reader(values, inquiry).read(model == nullptr ? bare : *model)) return *wrong;
+  Result<Letters> letters = read_letters(asked);
+  if (!letters) return letters.error();
+  inquiry.letters = std::move(*letters);
+  if (model == nullptr) name_positions(asked, inquiry);
+  return inquiry;
+}
+
+}  // namespace peakmem

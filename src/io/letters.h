@@ -1,0 +1,13 @@
+// The letters formulas are written with.
+#pragma once
+
+#include "io/options.h"
+#include "size/print.h"
+
+namespace peakmem {
+
+/// The letters from --letters and from sizes that are symbols (--layers l). Where all of those are small letters, the
+/// other symbols become small too, as far as none is taken.
+Result<Letters> read_letters(const Asked& asked);
+
+}  // namespace peakmem

@@ -1,0 +1,205 @@
+#include "io/options.h"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <cmath>
+#include <cstdlib>
+
+#include "device/gpu.h"
+#include "io/choices.h"
+#include "model/family.h"
+#include "size/nearest.h"
+#include "train/optimizers.h"
+
+namespace peakmem {
+namespace {
+
+using Names = std::vector<std::string_view>;
+
+template <class Rows>
+Names names_of(const Rows& rows) {
+  Names names;
+  for (const auto& row : rows) names.push_back(row.name);
+  return names;
+}
+
+Names precisions() { return names_of(kPrecisions); }
+Names attentions() { return names_of(kAttentions); }
+Names checkpointings() { return names_of(kCheckpointings); }
+Names impls() { return names_of(kOptimizerImpls); }
+Names tasks() { return names_of(task_rows()); }
+Names optimizer_names() { return names_of(optimizers()); }
+Names gpu_names() { return names_of(gpus()); }
+Names unknowns() { return {"batch", "seq"}; }
+Names family_names() {
+  Names names;
+  for (const Family* family : families()) names.push_back(family->name);
+  return names;
+}
+
+constexpr uint8_t bits(Command command) { return static_cast<uint8_t>(command); }
+constexpr uint8_t kFormula = bits(Command::kFormula);
+constexpr uint8_t kSolve = bits(Command::kSolve);
+constexpr uint8_t kRun = bits(Command::kEstimate) | kFormula | kSolve;
+constexpr uint8_t kAll = kRun | bits(Command::kTable) | bits(Command::kAccuracy);
+constexpr OptionKind kSize = OptionKind::kSize;
+constexpr OptionKind kChoice = OptionKind::kChoice;
+constexpr OptionKind kFlag = OptionKind::kFlag;
+constexpr OptionKind kText = OptionKind::kText;
+
+constexpr std::array kOptions = std::to_array<OptionRow>({
+    {"batch", kSize, "N", nullptr, "8", "Run", "sequences in a micro-batch", kRun, "B"},
+    {"seq", kSize, "N", nullptr, "", "Run", "tokens in a sequence (1024, or all positions if those are fewer)", kRun,
+     "T"},
+    {"precision", kChoice, "P", precisions, "fp32", "Run", "dtype of the weights; -mixed is autocast over fp32 weights",
+     kRun},
+    {"optimizer", kChoice, "NAME", optimizer_names, "adamw", "Run", "the optimizer (peakmem optimizers)", kRun},
+    {"optimizer-impl", kChoice, "I", impls, "", "Run", "torch.optim's implementation (what PyTorch picks on CUDA)",
+     kRun},
+    {"attention", kChoice, "A", attentions, "sdpa", "Run", "sdpa takes flash, efficient or math as PyTorch does", kRun},
+    {"checkpointing", kChoice, "C", checkpointings, "none", "Run", "recompute every layer in the backward pass", kRun},
+    {"accumulate", kSize, "N", nullptr, "1", "Run", "micro-batches in a step", kRun},
+    {"clip-grad", kFlag, "", nullptr, "", "Run", "clip the gradients' norm before the update", kRun},
+    {"task", kChoice, "T", tasks, "", "Run", "what is trained (from `architectures`, else the family's usual task)",
+     kRun},
+    {"gpu", kChoice, "NAME", gpu_names, "", "Run", "say whether it fits on this GPU (peakmem gpus)", kRun},
+    {"layers", kSize, "N", nullptr, "", "Model without a config", "layers", kRun, "L"},
+    {"heads", kSize, "N", nullptr, "", "Model without a config", "attention heads", kRun, "N"},
+    {"hidden", kSize, "N", nullptr, "", "Model without a config", "width of the embedding", kRun, "C"},
+    {"kv-heads", kSize, "N", nullptr, "", "Model without a config", "heads of keys and values (as many as heads)", kRun,
+     "K"},
+    {"head-dim", kSize, "N", nullptr, "", "Model without a config", "width of a head (hidden / heads)", kRun, "D"},
+    {"ffn", kSize, "N", nullptr, "", "Model without a config", "width of the MLP (4 x hidden in a GPT)", kRun, "F"},
+    {"vocab", kSize, "N", nullptr, "", "Model without a config", "tokens of the vocabulary", kRun, "V"},
+    {"family", kChoice, "NAME", family_names, "gpt2", "Model without a config", "the architecture (peakmem families)",
+     kRun},
+    {"simplify", kText, "5%", nullptr, "", "Formula", "drop the smallest terms, this much of the peak at most",
+     kFormula},
+    {"letters", kText, "T=s,B=b", nullptr, "", "Formula", "the letters to write", kFormula},
+    {"latex", kFlag, "", nullptr, "", "Formula", "formulas in LaTeX", kFormula},
+    {"textbook", kFlag, "", nullptr, "", "Formula", "the formulas in circulation, on the same sizes", kFormula},
+    {"for", kChoice, "WHAT", unknowns, "", "Solve", "what to find the largest of", kSolve},
+    {"json", kFlag, "", nullptr, "", "Output", "the answer as JSON (schema peakmem/1)", kAll},
+});
+
+std::string shown(std::string_view text) { return "\"" + std::string(text.substr(0, 60)) + "\""; }
+std::string dashed(std::string_view name) { return "--" + std::string(name); }
+
+Error unknown_option(std::string_view name, Command command) {
+  Names known;
+  for (const OptionRow& row : kOptions)
+    if (takes(command, row)) known.push_back(row.name);
+  const auto near = nearest(name, known);
+  const std::string hint = near ? "did you mean " + dashed(*near) + "?" : "peakmem --help lists the options";
+  return {dashed(name.substr(0, 60)), "is no option here", hint};
+}
+
+std::optional<Error> check_choice(const OptionRow& row, std::string_view text) {
+  const Names known = row.choices();
+  if (std::find(known.begin(), known.end(), text) != known.end()) return std::nullopt;
+  if (row.name == "gpu" && find_gpu(text) != nullptr) return std::nullopt;  // by an alias
+  return Error{dashed(row.name), shown(text) + " is not known", did_you_mean(text, known)};
+}
+
+std::optional<Error> check_flag(const OptionRow& row, std::string_view text) {
+  if (text.empty() || text == "true" || text == "false") return std::nullopt;
+  return Error{dashed(row.name), "takes no value, has " + shown(text), {}};
+}
+
+std::optional<Error> check_size(const OptionRow& row, std::string_view text, Command command) {
+  if (command == Command::kFormula && !row.symbol.empty() && is_symbol(text)) return std::nullopt;
+  const Result<int64_t> size = parse_size(text, dashed(row.name));
+  return size ? std::nullopt : std::optional(size.error());
+}
+
+std::optional<Error> check_value(const OptionRow& row, std::string_view text, Command command) {
+  switch (row.kind) {
+    case OptionKind::kSize:
+      return check_size(row, text, command);
+    case OptionKind::kChoice:
+      return check_choice(row, text);
+    case OptionKind::kFlag:
+      return check_flag(row, text);
+    case OptionKind::kText:
+      return std::nullopt;
+  }
+  return std::nullopt;
+}
+
+bool letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '\\'; }
+bool digit(char c) { return c >= '0' && c <= '9'; }
+
+}  // namespace
+
+std::span<const OptionRow> option_rows() { return kOptions; }
+
+const OptionRow* find_option(std::string_view name) {
+  for (const OptionRow& row : kOptions)
+    if (row.name == name) return &row;
+  return nullptr;
+}
+
+std::optional<Error> check_options(const OptionValues& values, Command command) {
+  for (size_t i = 0; i < values.size(); ++i) {
+    const OptionRow* row = find_option(values[i].name);
+    if (row == nullptr || !takes(command, *row)) return unknown_option(values[i].name, command);
+    for (size_t j = 0; j < i; ++j)
+      if (values[j].name == values[i].name) return Error{dashed(row->name), "is given twice", "give it once"};
+    if (auto wrong = check_value(*row, values[i].text, command)) return wrong;
+  }
+  return std::nullopt;
+}
+
+Result<int64_t> parse_size(std::string_view text, std::string_view field) {
+  std::string digits;
+  bool good = !text.empty() && digit(text.front()) && digit(text.back());
+  for (const char c : text) {
+    good = good && (digit(c) || c == '_');
+    if (c != '_') digits += c;
+  }
+  if (!good) return Error{std::string(field), "must be a whole number from 1 on, is " + shown(text), {}};
+  int64_t size = 0;
+  const auto [end, problem] = std::from_chars(digits.data(), digits.data() + digits.size(), size);
+  if (problem != std::errc() || end != digits.data() + digits.size())
+    return Error{std::string(field), shown(text) + " is too large", "sizes stay below 2^63"};
+  if (size < 1) return Error{std::string(field), "must be at least 1, is " + std::to_string(size), {}};
+  return size;
+}
+
+Result<double> parse_share(std::string_view text, std::string_view field) {
+  const bool percents = text.ends_with('%');
+  const std::string number(text.substr(0, text.size() - (percents ? 1 : 0)));
+  const bool plain = !number.empty() && number.find_first_not_of("0123456789.eE-") == std::string::npos;
+  char* end = nullptr;  // strtod: the WebAssembly library has no from_chars for fractions
+  double share = std::strtod(number.c_str(), &end);
+  const bool good = plain && end == number.c_str() + number.size() && std::isfinite(share);
+  if (percents) share /= 100;
+  if (good && share >= 0 && share < 1) return share;
+  return Error{std::string(field), "must be a share from 0 to below 1, is " + shown(text), "such as 5% or 0.05"};
+}
+
+bool is_symbol(std::string_view text) {
+  if (text.empty() || text.size() > 20 || !letter(text.front())) return false;
+  return std::all_of(text.begin(), text.end(), [](char c) { return letter(c) || digit(c) || c == '_'; });
+}
+
+const std::string* Asked::text(std::string_view name) const {
+  for (const OptionValue& value : values_)
+    if (value.name == name) return &value.text;
+  return nullptr;
+}
+
+bool Asked::flag(std::string_view name) const {
+  const std::string* given = text(name);
+  return given != nullptr && *given != "false";
+}
+
+std::optional<int64_t> Asked::size(std::string_view name) const {
+  const std::string* given = text(name);
+  if (given == nullptr) return std::nullopt;
+  const Result<int64_t> size = parse_size(*given, name);
+  return size ? std::optional(*size) : std::nullopt;
+}
+
+}  // namespace peakmem

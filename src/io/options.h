@@ -1,0 +1,74 @@
+// The options: one table that the command line, Python and the web page all read.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "size/result.h"
+
+namespace peakmem {
+
+/// What can be asked for; the bits say which commands take an option.
+enum class Command : uint8_t { kEstimate = 1, kFormula = 2, kSolve = 4, kTable = 8, kAccuracy = 16 };
+
+/// What an option's value is.
+enum class OptionKind : uint8_t { kSize, kChoice, kFlag, kText };
+
+/// One option. `symbol`: its letter in formulas, for a size that a formula may leave open.
+struct OptionRow {
+  std::string_view name;  // "batch" is --batch
+  OptionKind kind = OptionKind::kText;
+  std::string_view value;  // what stands for its value in help: "N"
+  std::vector<std::string_view> (*choices)() = nullptr;
+  std::string_view otherwise;  // the default as text; empty where it depends on the model
+  std::string_view group;
+  std::string_view help;
+  uint8_t commands = 0;
+  std::string_view symbol;
+};
+
+std::span<const OptionRow> option_rows();
+const OptionRow* find_option(std::string_view name);
+constexpr bool takes(Command command, const OptionRow& row) {
+  return (row.commands & static_cast<uint8_t>(command)) != 0;
+}
+
+/// An option that was asked for, its value as text ("" or "true" for a flag that is set, "false" for one that is not).
+struct OptionValue {
+  std::string name;
+  std::string text;
+};
+/// Everything that was asked for, in order.
+using OptionValues = std::vector<OptionValue>;
+
+/// The first thing wrong: an unknown option, one given twice, one `command` does not take, a value that is none.
+std::optional<Error> check_options(const OptionValues& values, Command command);
+
+/// A whole number from 1 on; digits may be grouped with `_`. `field` names the option in the error.
+Result<int64_t> parse_size(std::string_view text, std::string_view field);
+/// A share such as `5%` or `0.05`, from 0 to below 1.
+Result<double> parse_share(std::string_view text, std::string_view field);
+/// Whether the text is a symbol rather than a number: a letter, then letters, digits, `_` and `\`.
+bool is_symbol(std::string_view text);
+
+/// The values of checked options.
+class Asked {
+ public:
+  explicit Asked(const OptionValues& values) : values_(values) {}
+
+  /// The text given, or null.
+  const std::string* text(std::string_view name) const;
+  bool has(std::string_view name) const { return text(name) != nullptr; }
+  bool flag(std::string_view name) const;
+  /// The number given; none where nothing or a symbol is.
+  std::optional<int64_t> size(std::string_view name) const;
+
+ private:
+  const OptionValues& values_;
+};
+
+}  // namespace peakmem

@@ -1,0 +1,148 @@
+#include "io/report_json.h"
+
+#include "io/json_writer.h"
+#include "size/print.h"
+
+namespace peakmem {
+namespace {
+
+void write_range(JsonWriter& out, const char* name, const Range& range) {
+  out.key(name);
+  out.begin_object();
+  out.member("low", range.low);
+  out.member("likely", range.likely);
+  out.member("high", range.high);
+  out.member("why", range.why);
+  out.end_object();
+}
+
+void write_peak(JsonWriter& out, const Report& report) {
+  out.key("peak");
+  out.begin_object();
+  out.member("tensor_bytes", report.tensor_bytes);
+  out.member("allocated_bytes", report.allocated_bytes);
+  out.member("reserved_bytes", report.reserved.likely);
+  out.member("device_bytes", report.device.likely);
+  out.member("phase", report.phase);
+  out.member("step", report.step);
+  write_range(out, "reserved_range", report.reserved);
+  write_range(out, "device_range", report.device);
+  out.end_object();
+}
+
+void write_sums(JsonWriter& out, const Report& report) {
+  out.key("parameters");
+  out.begin_object();
+  out.member("total", report.parameters);
+  out.member("trainable", report.trainable);
+  out.end_object();
+  write_peak(out, report);
+  out.key("first_step");
+  out.begin_object();
+  out.member("tensor_bytes", report.first_step_bytes);
+  out.member("phase", report.first_step_phase);
+  out.end_object();
+}
+
+void write_phases(JsonWriter& out, const Report& report) {
+  out.key("phases");
+  out.begin_list();
+  for (const PhaseReport& phase : report.phases) {
+    out.begin_object();
+    out.member("step", phase.step);
+    out.member("phase", phase.phase);
+    out.member("start_bytes", phase.start_bytes);
+    out.member("peak_bytes", phase.peak_bytes);
+    out.member("end_bytes", phase.end_bytes);
+    if (phase.micro >= 0) out.member("micro", phase.micro);
+    out.end_object();
+  }
+  out.end_list();
+}
+
+void write_ledger(JsonWriter& out, const Report& report) {
+  const PrintOptions options = {Notation::kText, {}, report.symbol_values};
+  out.key("ledger");
+  out.begin_list();
+  for (const LedgerRow& row : report.ledger) {
+    out.begin_object();
+    out.member("category", row.category);
+    out.member("name", row.name);
+    out.member("count", row.count);
+    out.member("bytes", row.bytes);
+    out.member("formula", print(row.formula, options));
+    out.member("why", row.why);
+    out.end_object();
+  }
+  out.end_list();
+}
+
+void write_fits(JsonWriter& out, const Report& report) {
+  out.key("fits");
+  if (!report.fits) return out.null();
+  out.begin_object();
+  out.member("gpu", report.fits->gpu);
+  out.member("capacity_bytes", report.fits->capacity_bytes);
+  out.member("verdict", report.fits->verdict);
+  out.end_object();
+}
+
+void write_knobs(JsonWriter& out, std::span<const Knob> knobs) {
+  out.key("knobs");
+  out.begin_list();
+  for (const Knob& knob : knobs) {
+    out.begin_object();
+    out.member("change", knob.change);
+    out.member("saves_bytes", knob.saves_bytes);
+    out.end_object();
+  }
+  out.end_list();
+}
+
+void write_lines(JsonWriter& out, const char* name, const std::vector<std::string>& lines) {
+  out.key(name);
+  out.begin_list();
+  for (const std::string& line : lines) out.value(line);
+  out.end_list();
+}
+
+}  // namespace
+
+std::string report_json(const Report& report, std::span<const Knob> knobs) {
+  JsonWriter out;
+  out.begin_object();
+  out.member("schema", kSchema);
+  out.member("model", report.model);
+  write_sums(out, report);
+  write_phases(out, report);
+  write_ledger(out, report);
+  write_fits(out, report);
+  write_knobs(out, knobs);
+  write_lines(out, "assumptions", report.assumptions);
+  write_lines(out, "warnings", report.warnings);
+  out.end_object();
+  return std::move(out).text();
+}
+
+std::string solution_json(const Solution& solution, const Inquiry& inquiry) {
+  JsonWriter out;
+  out.begin_object();
+  out.member("schema", kSchema);
+  out.member("model", inquiry.name);
+  out.key("solve");
+  out.begin_object();
+  out.member("for", solution.unknown == Unknown::kBatch ? "batch" : "seq");
+  out.member("value", solution.value);
+  out.member("peak_bytes", solution.peak_bytes);
+  out.member("next_peak_bytes", solution.next_peak_bytes);
+  out.member("capacity_bytes", solution.capacity_bytes);
+  out.member("gpu", inquiry.gpu == nullptr ? std::string_view() : inquiry.gpu->name);
+  out.member("limit", solution.limit);
+  out.end_object();
+  write_lines(out, "assumptions", inquiry.assumptions);
+  write_lines(out, "warnings", inquiry.warnings);
+  out.end_object();
+  return std::move(out).text();
+}
+
+}  // namespace peakmem

@@ -1,0 +1,84 @@
+// The description of a Transformer: sizes and choices, as a config states them.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "size/expr.h"
+#include "trace/checkpoint.h"
+#include "trace/tape.h"
+
+namespace peakmem {
+
+/// What the model is trained for: which head and which loss.
+enum class Task : uint8_t { kCausalLm, kMaskedLm, kSequenceClassification };
+
+/// Which attention code of transformers runs.
+enum class Attention : uint8_t { kEager, kSdpa };
+
+/// Activation functions by what they do on the tape, not by name.
+enum class Activation : uint8_t { kRelu, kGelu, kGeluNew, kSilu, kTanh, kSigmoid, kQuickGelu };
+
+/// A stretch of layers that are alike: full attention, or a window of it.
+struct LayerRun {
+  int64_t layers = 0;
+  bool windowed = false;
+};
+
+/// A model as its config describes it. Sizes are positive; `runs` adds up to `layers`.
+struct Description {
+  std::string family;
+  int64_t layers = 0;
+  int64_t hidden = 0;
+  int64_t heads = 0;
+  int64_t kv_heads = 0;
+  int64_t head_dim = 0;
+  int64_t ffn = 0;
+  int64_t vocab = 0;
+  int64_t positions = 0;  // of a learned table, or the length the rotary embedding was trained for
+  int64_t token_types = 0;
+  int64_t labels = 2;
+  int64_t window = 0;  // of windowed layers
+  std::vector<LayerRun> runs;
+  Task task = Task::kCausalLm;
+  Activation activation = Activation::kSilu;
+  double embedding_dropout = 0;
+  double hidden_dropout = 0;
+  double attention_dropout = 0;
+  double classifier_dropout = 0;
+  bool tied = false;  // input embedding and output head share their weight
+  bool qkv_bias = false;
+  bool output_bias = false;
+  bool mlp_bias = false;
+  bool qk_norm = false;  // a norm over each head of q and k
+  bool upcast_attention = false;
+  bool has_padding_token = false;
+  bool learned_positions = false;    // a sequence cannot be longer than `positions`
+  bool maps_masks = false;           // the full mask is made even where every layer is windowed (Qwen)
+  bool head_dim_is_quotient = true;  // head_dim = hidden / heads, not a choice of its own
+  bool ffn_is_four_hidden = false;
+};
+
+/// The sizes a trace uses, as numbers or as symbols; structure (which ops run) is in Structure.
+struct Dims {
+  Expr batch, seq, layers, hidden, heads, kv_heads, head_dim, ffn, vocab, positions, token_types, labels;
+  Expr padded_head_dim;  // head_dim and seq rounded up to multiples of 8 as attention kernels need them
+  Expr padded_seq;
+  std::vector<Expr> runs;  // layers of each of the description's runs
+};
+
+/// What decides which ops run.
+struct Structure {
+  Attention attention = Attention::kSdpa;
+  Checkpointing checkpointing = Checkpointing::kNone;
+  DType weights = DType::kFloat32;
+  bool grouped = false;          // fewer kv heads than heads
+  bool wide_heads = false;       // too wide for the flash kernel
+  bool unaligned_heads = false;  // no multiple of 16 bytes in the dtype attention runs in
+  bool window_cuts = false;      // the sequence is longer than the window
+  bool single_token = false;     // sequences of length 1
+  bool unrolled = false;         // trace every layer for itself
+};
+
+}  // namespace peakmem

@@ -1,0 +1,64 @@
+// The families that are known: one row each, in the family's own file.
+#pragma once
+
+#include <memory>
+#include <span>
+#include <string_view>
+
+#include "model/fields.h"
+#include "model/model.h"
+
+namespace peakmem {
+
+/// An architecture: its `model_type`, how its config is read, and how it is built.
+struct Family {
+  std::string_view name;  // model_type
+  std::string_view title;
+  std::string_view source;
+  Task usual_task;
+  std::span<const Task> tasks;
+  Description (*read)(Fields& fields);  // errors are noted in `fields`
+  std::unique_ptr<Model> (*build)(const Builder& builder);
+};
+
+std::span<const Family* const> families();
+/// The family of that model_type, or null.
+const Family* find_family(std::string_view name);
+
+/// The tasks' names as the command line and configs spell them.
+struct TaskRow {
+  Task task;
+  std::string_view name;          // "causal-lm"
+  std::string_view architecture;  // what a class name in `architectures` ends with: "ForCausalLM"
+};
+std::span<const TaskRow> task_rows();
+
+/// ACT2FN of transformers 5.23: the names that are modelled.
+struct ActivationRow {
+  std::string_view name;
+  Activation activation;
+};
+std::span<const ActivationRow> activation_rows();
+
+/// A config's description. `task`: what is asked for, or null for what `architectures` says, else the family's usual
+/// one. Fields that are not understood are listed in `unknown`.
+Result<Description> read_description(const Value& config, const Task* task, std::vector<std::string>& unknown);
+
+// For the families' own files.
+/// The activation of that name; notes an error that names the nearest known one.
+Activation read_activation(Fields& fields, std::string_view field, std::string_view otherwise);
+/// Fields all rotary decoders share: sizes, activation, dropout, rotary parameters.
+Description read_rotary_decoder(Fields& fields, int64_t vocab, int64_t hidden, int64_t ffn, int64_t positions);
+std::unique_ptr<Model> build_rotary_decoder(const Builder& b);
+std::span<const Task> rotary_decoder_tasks();
+/// use_sliding_window, sliding_window, max_window_layers, layer_types of the Qwen families.
+void read_qwen_windows(Fields& fields, Description& description);
+
+extern const Family kGpt2;
+extern const Family kBert;
+extern const Family kLlama;
+extern const Family kMistral;
+extern const Family kQwen2;
+extern const Family kQwen3;
+
+}  // namespace peakmem

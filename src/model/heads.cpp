@@ -1,0 +1,52 @@
+#include "model/heads.h"
+
+namespace peakmem {
+
+Batch make_batch(const Builder& b) {
+  const Shape tokens = {b.dims.batch, b.dims.seq};
+  const bool classifies = b.description.task == Task::kSequenceClassification;
+  const DType label = classifies && b.description.labels == 1 ? DType::kFloat32 : DType::kInt64;
+  Tensor input_ids = b.tape.make(tokens, DType::kInt64, "input_ids");
+  Tensor labels = b.tape.make(classifies ? Shape{b.dims.batch} : tokens, label, "labels");
+  return {input_ids, labels};
+}
+
+Tensor causal_lm_loss(const Builder& b, const Tensor& logits, const Tensor& labels) {
+  const Scope scope(b.tape, "loss");
+  const Tensor full = to(logits, DType::kFloat32);
+  const Tensor padded = b.tape.make({b.dims.batch, b.dims.seq + 1}, DType::kInt64, "constant_pad_nd");
+  const Tensor shifted = contiguous(slice(padded, 1, labels.size(1)));
+  const Tensor rows = merge_dims(full, 0, 2);
+  return cross_entropy(rows, merge_dims(shifted, 0, 2));
+}
+
+Tensor token_loss(const Tensor& logits, const Tensor& labels) {
+  const Scope scope(logits.tape(), "loss");
+  return cross_entropy(merge_dims(logits, 0, 2), merge_dims(labels, 0, 2));
+}
+
+Tensor last_token_loss(const Builder& b, const Tensor& logits, const Tensor& input_ids, const Tensor& labels) {
+  const Scope scope(b.tape, "loss");
+  Tape& tape = b.tape;
+  Tensor not_padding, range, last;
+  if (b.description.has_padding_token) {
+    {
+      const Tensor different = tape.make(input_ids.shape(), DType::kBool, "ne");
+      not_padding = tape.make(input_ids.shape(), DType::kInt32, "_to_copy");
+    }
+    range = tape.make({b.dims.seq}, DType::kInt32, "arange");
+    const Tensor product = tape.make(input_ids.shape(), DType::kInt32, "mul");
+    last = tape.make({b.dims.batch}, DType::kInt64, "argmax");
+  } else {
+    last = tape.make({}, DType::kInt64, "scalar_tensor");
+  }
+  const Tensor rows = tape.make({b.dims.batch}, DType::kInt64, "arange");
+  const Tensor pooled = index_rows(logits, rows, last);
+  return label_loss(b, pooled, labels);
+}
+
+Tensor label_loss(const Builder& b, const Tensor& logits, const Tensor& labels) {
+  return b.description.labels == 1 ? mse_loss(logits, labels) : cross_entropy(logits, labels);
+}
+
+}  // namespace peakmem

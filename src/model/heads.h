@@ -1,0 +1,30 @@
+// What stands on top of the layers: losses and classification heads (transformers 5.23, loss_utils.py,
+// modeling_layers.py).
+#pragma once
+
+#include "model/modules.h"
+
+namespace peakmem {
+
+/// input_ids and labels, as the data loader hands them over.
+struct Batch {
+  Tensor input_ids;
+  Tensor labels;
+};
+
+/// Labels of a language model are [B, T], of a classifier [B] (float for a regression with one label).
+Batch make_batch(const Builder& b);
+
+/// ForCausalLMLoss: logits in fp32, labels shifted by one.
+Tensor causal_lm_loss(const Builder& b, const Tensor& logits, const Tensor& labels);
+
+/// torch.nn.CrossEntropyLoss over all tokens, logits as they are.
+Tensor token_loss(const Tensor& logits, const Tensor& labels);
+
+/// The logits at the last token that is not padding, and the loss on them.
+Tensor last_token_loss(const Builder& b, const Tensor& logits, const Tensor& input_ids, const Tensor& labels);
+
+/// Cross entropy over classes, or the squared error where there is one label.
+Tensor label_loss(const Builder& b, const Tensor& logits, const Tensor& labels);
+
+}  // namespace peakmem

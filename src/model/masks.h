@@ -1,0 +1,15 @@
+// The small integer work before the layers: positions and attention masks (transformers 5.23, masking_utils.py).
+#pragma once
+
+#include "model/modules.h"
+
+namespace peakmem {
+
+/// torch.arange(T) + past tokens: [1, T], int64.
+Tensor position_ids(const Builder& b);
+
+/// create_causal_mask or, with `windowed`, create_sliding_window_causal_mask without a padding mask: empty where the
+/// kernel can do without (sdpa, sequence inside the window), boolean [B, 1, T, T] for sdpa, additive for eager.
+Tensor causal_mask(const Builder& b, bool windowed, DType dtype);
+
+}  // namespace peakmem

@@ -1,0 +1,152 @@
+#include "model/modules.h"
+
+#include <utility>
+
+namespace peakmem {
+
+Linear::Linear(const Builder& b, const char* name, Expr in, Expr out, bool bias) : name_(name) {
+  const Scope scope(b.tape, name);
+  weight_ = b.parameter({out, in}, "weight");
+  if (bias) bias_ = b.parameter({out}, "bias");
+}
+
+Linear::Linear(const char* name, Tensor weight, Tensor bias)
+    : name_(name), weight_(std::move(weight)), bias_(std::move(bias)) {}
+
+Tensor Linear::operator()(Tensor input) const {
+  const Scope scope(weight_.tape(), name_);
+  return linear(std::move(input), weight_, bias_);
+}
+
+Conv1D::Conv1D(const Builder& b, const char* name, Expr in, Expr out) : name_(name) {
+  const Scope scope(b.tape, name);
+  weight_ = b.parameter({in, out}, "weight");
+  bias_ = b.parameter({out}, "bias");
+}
+
+Tensor Conv1D::operator()(Tensor input) const {
+  const Scope scope(weight_.tape(), name_);
+  return conv1d(std::move(input), weight_, bias_);
+}
+
+Embedding::Embedding(const Builder& b, const char* name, Expr rows, Expr width) : name_(name) {
+  const Scope scope(b.tape, name);
+  weight_ = b.parameter({rows, width}, "weight");
+}
+
+Tensor Embedding::operator()(const Tensor& indices) const {
+  const Scope scope(weight_.tape(), name_);
+  return embedding(indices, weight_);
+}
+
+LayerNorm::LayerNorm(const Builder& b, const char* name, Expr width) : name_(name) {
+  const Scope scope(b.tape, name);
+  weight_ = b.parameter({width}, "weight");
+  bias_ = b.parameter({width}, "bias");
+}
+
+Tensor LayerNorm::operator()(const Tensor& input) const {
+  const Scope scope(weight_.tape(), name_);
+  return layer_norm(input, weight_, bias_);
+}
+
+RmsNorm::RmsNorm(const Builder& b, const char* name, Expr width) : name_(name) {
+  const Scope scope(b.tape, name);
+  weight_ = b.parameter({width}, "weight");
+}
+
+Tensor RmsNorm::operator()(const Tensor& input) const {
+  const Scope scope(weight_.tape(), name_);
+  const DType input_dtype = input.dtype();
+  Tensor hidden_states = to(input, DType::kFloat32);
+  const Tensor variance = mean_last(pow_scalar(hidden_states));
+  hidden_states = mul(hidden_states, rsqrt(add_scalar(variance)));
+  return mul(weight_, to(hidden_states, input_dtype));
+}
+
+namespace {
+
+// 0.5 * x * (1 + tanh(c * (x + 0.044715 * pow(x, 3)))), left to right as Python evaluates it.
+Tensor gelu_new(const Tensor& input) {
+  Tensor half = mul_scalar(input);
+  Tensor cubic = mul_scalar(pow_scalar(input));
+  Tensor inner = mul_scalar(add(input, std::move(cubic)));
+  Tensor gate = add_scalar(tanh(std::move(inner)));
+  return mul(std::move(half), std::move(gate));
+}
+
+Tensor quick_gelu(const Tensor& input) { return mul(input, sigmoid(mul_scalar(input))); }
+
+/// [B, kv heads, T, D] as [B, heads, T, D], copied.
+Tensor repeat_kv(const Tensor& input, Expr groups) {
+  if (is_one(groups)) return input;
+  const Shape& s = input.shape();
+  return merge_dims(expand(unsqueeze(input, 2), {s[0], s[1], groups, s[2], s[3]}), 1, 2);
+}
+
+AttentionOutput eager(const Tensor& query, const Tensor& key, const Tensor& value, const AttentionInput& input) {
+  const Tensor key_states = repeat_kv(key, input.groups);
+  const Tensor value_states = repeat_kv(value, input.groups);
+  Tensor weights = mul_scalar(matmul(query, transpose(key_states, 2, 3)));
+  if (input.mask) weights = add(weights, input.mask);
+  if (input.softmax == SoftmaxDtype::kFullPrecision) {
+    constexpr DType kFull = DType::kFloat32;
+    weights = to(softmax(weights, &kFull), query.dtype());
+  } else {
+    weights = softmax(weights);
+    if (input.softmax == SoftmaxDtype::kCastToValues) weights = to(weights, value.dtype());
+  }
+  weights = dropout(weights, input.model.description.attention_dropout);
+  Tensor output = matmul(weights, value_states);
+  output = transpose(output, 1, 2);
+  return {contiguous(output), weights};
+}
+
+Tensor sdpa(Tensor query, Tensor key, Tensor value, const AttentionInput& input) {
+  const Builder& model = input.model;
+  if (!is_one(input.groups) && (input.mask || model.structure.wide_heads)) {
+    key = repeat_kv(key, input.groups);
+    value = repeat_kv(value, input.groups);
+  }
+  const bool causal = input.causal && !input.mask && !model.structure.single_token;
+  const KernelSizes sizes = {model.dims.padded_head_dim, model.dims.padded_seq, model.structure.wide_heads,
+                             model.structure.unaligned_heads};
+  Tensor output =
+      scaled_dot_product_attention(query, key, value, input.mask, model.description.attention_dropout, causal, sizes);
+  return contiguous(transpose(std::move(output), 1, 2));
+}
+
+}  // namespace
+
+Tensor activate(Activation activation, const Tensor& input) {
+  switch (activation) {
+    case Activation::kRelu:
+      return relu(input);
+    case Activation::kGelu:
+      return gelu(input);
+    case Activation::kGeluNew:
+      return gelu_new(input);
+    case Activation::kSilu:
+      return silu(input);
+    case Activation::kTanh:
+      return tanh(input);
+    case Activation::kSigmoid:
+      return sigmoid(input);
+    case Activation::kQuickGelu:
+      return quick_gelu(input);
+  }
+  return input;
+}
+
+AttentionOutput attend(const Tensor& query, const Tensor& key, const Tensor& value, const AttentionInput& input) {
+  if (input.model.structure.attention == Attention::kEager) return eager(query, key, value, input);
+  return {sdpa(query, key, value, input), Tensor()};
+}
+
+Tensor as_heads(Tensor input, Expr heads, Expr head_dim) {
+  return transpose(split_dim(std::move(input), 2, heads, head_dim), 1, 2);
+}
+
+Tensor from_heads(Tensor input) { return contiguous(merge_dims(std::move(input), 2, 2)); }
+
+}  // namespace peakmem

@@ -1,0 +1,162 @@
+// The modules models are built of, each with the memory behaviour of its counterpart in torch.nn or transformers 5.23.
+//
+// A module's constructor makes its parameters in the order PyTorch registers them; its call reads like the original's
+// forward, with the same names alive for as long.
+#pragma once
+
+#include <vector>
+
+#include "model/description.h"
+#include "trace/ops.h"
+
+namespace peakmem {
+
+/// What every module needs to be built: where parameters are recorded, their dtype, and the model's choices.
+struct Builder {
+  Tape& tape;
+  const Description& description;
+  const Dims& dims;
+  const Structure& structure;
+
+  Tensor parameter(const Shape& shape, const char* name) const {
+    return tape.parameter(shape, structure.weights, name);
+  }
+};
+
+/// A module whose parameters are recorded under its name.
+template <class Module>
+Module named(const Builder& b, const char* name) {
+  const Scope scope(b.tape, name);
+  return Module(b);
+}
+
+/// torch.nn.Linear.
+class Linear {
+ public:
+  Linear(const Builder& b, const char* name, Expr in, Expr out, bool bias);
+  /// A head whose parameters are another module's (the embedding's, as a rule).
+  Linear(const char* name, Tensor weight, Tensor bias);
+  Tensor operator()(Tensor input) const;
+
+ private:
+  const char* name_;
+  Tensor weight_;
+  Tensor bias_;
+};
+
+/// transformers' Conv1D: a linear layer with its weight the other way round.
+class Conv1D {
+ public:
+  Conv1D(const Builder& b, const char* name, Expr in, Expr out);
+  Tensor operator()(Tensor input) const;
+
+ private:
+  const char* name_;
+  Tensor weight_;
+  Tensor bias_;
+};
+
+/// torch.nn.Embedding.
+class Embedding {
+ public:
+  Embedding(const Builder& b, const char* name, Expr rows, Expr width);
+  Tensor operator()(const Tensor& indices) const;
+  const Tensor& weight() const { return weight_; }
+
+ private:
+  const char* name_;
+  Tensor weight_;
+};
+
+/// torch.nn.LayerNorm.
+class LayerNorm {
+ public:
+  LayerNorm(const Builder& b, const char* name, Expr width);
+  Tensor operator()(const Tensor& input) const;
+
+ private:
+  const char* name_;
+  Tensor weight_;
+  Tensor bias_;
+};
+
+/// LlamaRMSNorm: in fp32, by hand.
+class RmsNorm {
+ public:
+  RmsNorm(const Builder& b, const char* name, Expr width);
+  Tensor operator()(const Tensor& input) const;
+
+ private:
+  const char* name_;
+  Tensor weight_;
+};
+
+/// Layers that are alike. At most three are traced: the first, one for all between, the last.
+template <class Layer>
+class Layers {
+ public:
+  /// `count` as a number decides how many are traced, `all` (the same, or a formula) how often they count.
+  template <class Make>
+  Layers(const Builder& b, int64_t count, Expr all, Make make) : tape_(b.tape) {
+    Tape& tape = b.tape;
+    const int32_t repeat = tape.new_repeat();
+    const bool folded = count > 3 && !b.structure.unrolled;
+    const int64_t traced = folded ? 3 : count;
+    for (int64_t i = 0; i < traced; ++i) {
+      turns_.push_back(tape.new_turn(repeat, i == 1 && folded ? all - 2 : Expr(1)));
+      tape.turn = turns_.back();
+      layers_.push_back(make());
+      tape.turn = 0;
+    }
+  }
+
+  /// Run all in order, from the embedding's output to the last layer's.
+  template <class Call>
+  void run(Call call) const {
+    for (size_t i = 0; i < layers_.size(); ++i) {
+      tape_.turn = turns_[i];
+      call(layers_[i]);
+      tape_.turn = 0;
+    }
+  }
+
+ private:
+  Tape& tape_;
+  std::vector<int32_t> turns_;
+  std::vector<Layer> layers_;
+};
+
+/// ACT2FN[name](input).
+Tensor activate(Activation activation, const Tensor& input);
+
+/// In which dtype eager attention takes its softmax.
+enum class SoftmaxDtype : uint8_t {
+  kAsItComes,     // BERT: what the scores have (fp32 under autocast)
+  kCastToValues,  // GPT-2: the same, cast to the values' dtype afterwards
+  kFullPrecision  // LLaMA: fp32, cast to the queries' dtype afterwards
+};
+
+/// What attention needs besides q, k, v.
+struct AttentionInput {
+  const Builder& model;
+  Expr groups = 1;  // heads / kv heads
+  Tensor mask;      // may be empty
+  bool causal = true;
+  SoftmaxDtype softmax = SoftmaxDtype::kFullPrecision;
+};
+
+/// Attention's output [B, T, heads, D] and, in eager attention, the weights that the caller's frame still names.
+struct AttentionOutput {
+  Tensor output;
+  Tensor weights;
+};
+
+/// transformers' attention interface: eager_attention_forward or sdpa_attention_forward.
+AttentionOutput attend(const Tensor& query, const Tensor& key, const Tensor& value, const AttentionInput& input);
+
+/// [B, T, heads·D] as [B, heads, T, D].
+Tensor as_heads(Tensor input, Expr heads, Expr head_dim);
+/// [B, T, heads, D] as [B, T, heads·D], contiguous.
+Tensor from_heads(Tensor input);
+
+}  // namespace peakmem

@@ -1,0 +1,120 @@
+#include "report/accuracy.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "estimate/estimate.h"
+#include "io/json.h"
+#include "size/bytes.h"
+
+namespace peakmem {
+namespace {
+
+std::vector<double> sorted_sizes(const std::vector<double>& errors) {
+  std::vector<double> sizes;
+  sizes.reserve(errors.size());
+  for (const double error : errors) sizes.push_back(std::fabs(error));
+  std::sort(sizes.begin(), sizes.end());
+  return sizes;
+}
+
+double quantile(const std::vector<double>& errors, double share) {
+  const std::vector<double> sizes = sorted_sizes(errors);
+  if (sizes.empty()) return 0;
+  const auto rank = static_cast<size_t>(std::ceil(share * static_cast<double>(sizes.size())));
+  return sizes[rank == 0 ? 0 : rank - 1];
+}
+
+Accuracy& group_of(std::vector<Accuracy>& groups, const std::string& name) {
+  for (Accuracy& group : groups)
+    if (group.name == name) return group;
+  groups.push_back({name, {}, 0, 0, {}});
+  return groups.back();
+}
+
+void add(Accuracy& group, int64_t got, int64_t measured) {
+  group.errors.push_back(static_cast<double>(got - measured) / static_cast<double>(measured));
+  if (got == measured) ++group.exact;
+}
+
+std::string family_of(const Value& line) {
+  const Value* what = line.find("case");
+  const Value* config = what != nullptr ? what->find("config") : nullptr;
+  const Value* family = config != nullptr ? config->find("model_type") : nullptr;
+  return family != nullptr ? family->string : "unknown";
+}
+
+void hold(const Value& line, std::vector<Accuracy>& groups) {
+  Accuracy& group = group_of(groups, family_of(line));
+  const Result<Record> record = read_record(line);
+  if (!record) {
+    ++group.not_covered[record.error().field + ": " + record.error().problem];
+    return;
+  }
+  const Result<Report> report = estimate(record->job, nullptr);
+  if (!report) {
+    ++group.not_covered[report.error().problem];
+    return;
+  }
+  add(group, report->tensor_bytes, record->peak_bytes);
+  add(group, report->first_step_bytes, record->first_step_bytes);
+  if (report->parameters != record->parameters) ++group.parameters_differ;
+}
+
+size_t not_covered(const Accuracy& group) {
+  size_t records = 0;
+  for (const auto& [why, count] : group.not_covered) records += count;
+  return records;
+}
+
+std::string row_of(const Accuracy& group) {
+  return "| " + group.name + " | " + std::to_string(group.errors.size() / 2) + " | " + std::to_string(group.exact) +
+         " of " + std::to_string(group.errors.size()) + " | " + percent(group.median(), 3) + " | " +
+         percent(group.p95(), 3) + " | " + percent(group.worst(), 3) + " | " + std::to_string(group.under_predicted()) +
+         " | " + std::to_string(not_covered(group)) + " |\n";
+}
+
+}  // namespace
+
+double Accuracy::median() const { return quantile(errors, 0.5); }
+double Accuracy::p95() const { return quantile(errors, 0.95); }
+double Accuracy::worst() const { return quantile(errors, 1.0); }
+
+size_t Accuracy::under_predicted() const {
+  return static_cast<size_t>(std::count_if(errors.begin(), errors.end(), [](double error) { return error < -0.02; }));
+}
+
+Result<std::vector<Accuracy>> hold_to_records(std::string_view jsonl) {
+  std::vector<Accuracy> groups;
+  size_t number = 0;
+  while (!jsonl.empty()) {
+    const size_t end = jsonl.find('\n');
+    const std::string_view text = jsonl.substr(0, end);
+    jsonl = end == std::string_view::npos ? std::string_view() : jsonl.substr(end + 1);
+    ++number;
+    if (text.find_first_not_of(" \t\r") == std::string_view::npos) continue;
+    const Result<Value> line = parse_json(text);
+    if (!line) return Error{"record " + std::to_string(number), line.error().problem, line.error().hint};
+    hold(*line, groups);
+  }
+  return groups;
+}
+
+std::string accuracy_table(const std::vector<Accuracy>& groups) {
+  std::string text =
+      "| family | records | exact to the byte | median error | p95 | worst | under by > 2 % | not covered |\n"
+      "|---|--:|--:|--:|--:|--:|--:|--:|\n";
+  Accuracy all;
+  all.name = "**all**";
+  for (const Accuracy& group : groups) {
+    text += row_of(group);
+    all.errors.insert(all.errors.end(), group.errors.begin(), group.errors.end());
+    all.exact += group.exact;
+    for (const auto& [why, count] : group.not_covered) all.not_covered[why] += count;
+  }
+  text += row_of(all);
+  for (const auto& [why, count] : all.not_covered) text += "\nnot covered: " + std::to_string(count) + " with " + why;
+  return all.not_covered.empty() ? text : text + "\n";
+}
+
+}  // namespace peakmem

@@ -1,0 +1,173 @@
+#include "io/json_writer.h"
+#include "io/report_json.h"
+#include "report/formula_text.h"
+
+namespace peakmem {
+namespace {
+
+/// Writes the parts of a formula report; every formula as text and as LaTeX.
+class FormulaJson {
+ public:
+  FormulaJson(const FormulaReport& report, const Inquiry& inquiry) : report_(report), inquiry_(inquiry) {
+    text_ = {Notation::kText, inquiry.letters, report.traced->symbol_values()};
+    latex_ = {Notation::kLatex, inquiry.letters, report.traced->symbol_values()};
+  }
+
+  std::string write(const FormulaChoices& choices) && {
+    out_.begin_object();
+    out_.member("schema", kSchema);
+    out_.member("model", inquiry_.name);
+    out_.key("formula");
+    out_.begin_object();
+    write_symbols();
+    out_.key("peak");
+    write_formula(report_.peak);
+    if (choices.simplify) write_short(*choices.simplify);
+    write_terms();
+    write_list("parts", report_.parts);
+    write_list("phases", report_.phases);
+    write_list("rivals", report_.rivals);
+    write_dimensions();
+    write_crossings();
+    out_.end_object();
+    write_lines("assumptions", inquiry_.assumptions);
+    write_lines("warnings", inquiry_.warnings);
+    out_.end_object();
+    return std::move(out_).text();
+  }
+
+ private:
+  void write_expr(Expr formula) {
+    out_.member("formula", print(formula, text_));
+    out_.member("latex", print(formula, latex_));
+  }
+
+  void write_formula(const FormulaOf& formula) {
+    out_.begin_object();
+    out_.member("name", formula.name);
+    out_.member("step", formula.step);
+    out_.member("bytes", formula.value);
+    if (!formula.at.empty()) out_.member("at", formula.at);
+    write_expr(formula.bytes);
+    out_.end_object();
+  }
+
+  void write_list(const char* name, const std::vector<FormulaOf>& list) {
+    out_.key(name);
+    out_.begin_list();
+    for (const FormulaOf& formula : list) write_formula(formula);
+    out_.end_list();
+  }
+
+  void write_symbols() {
+    out_.key("symbols");
+    out_.begin_list();
+    for (const SymbolLine& line : symbol_lines(report_, inquiry_)) {
+      out_.begin_object();
+      out_.member("symbol", line.symbol);
+      out_.member("letters", line.letters);
+      out_.member("meaning", line.meaning);
+      out_.member("value", line.value);
+      out_.end_object();
+    }
+    out_.end_list();
+  }
+
+  void write_short(double share) {
+    const Simplified less = simplify(report_.peak.bytes, report_.traced->symbol_values(), share);
+    out_.key("short");
+    out_.begin_object();
+    write_expr(less.kept);
+    out_.member("error", less.error);
+    out_.member("dropped", static_cast<int64_t>(less.dropped));
+    out_.end_object();
+  }
+
+  void write_terms() {
+    out_.key("terms");
+    out_.begin_list();
+    Pool* pool = report_.peak.bytes.pool();
+    if (pool != nullptr)
+      for (const Term& term : terms(report_.peak.bytes, report_.traced->symbol_values())) {
+        out_.begin_object();
+        write_expr(formula_of(term, *pool));
+        out_.member("bytes", term.value);
+        out_.end_object();
+      }
+    out_.end_list();
+  }
+
+  void write_dimensions() {
+    out_.key("dimensions");
+    out_.begin_list();
+    for (const Dimension& each : dimensions(report_)) {
+      out_.begin_object();
+      out_.member("symbol", each.symbol);
+      out_.member("value", each.value);
+      out_.member("power", each.power);
+      out_.member("share", each.share);
+      out_.member("doubled_bytes", each.doubled_bytes);
+      out_.end_object();
+    }
+    out_.end_list();
+  }
+
+  void write_crossings() {
+    out_.key("crossings");
+    out_.begin_list();
+    for (const CrossingLine& line : crossings(report_, inquiry_.letters)) {
+      out_.begin_object();
+      out_.member("text", line.text);
+      out_.member("value", line.value);
+      out_.end_object();
+    }
+    out_.end_list();
+  }
+
+  void write_lines(const char* name, const std::vector<std::string>& lines) {
+    out_.key(name);
+    out_.begin_list();
+    for (const std::string& line : lines) out_.value(line);
+    out_.end_list();
+  }
+
+  const FormulaReport& report_;
+  const Inquiry& inquiry_;
+  PrintOptions text_;
+  PrintOptions latex_;
+  JsonWriter out_;
+};
+
+}  // namespace
+
+std::string formula_json(const FormulaReport& report, const Inquiry& inquiry, const FormulaChoices& choices) {
+  return FormulaJson(report, inquiry).write(choices);
+}
+
+std::string textbook_json(std::span<const Textbook> rows, const Inquiry& inquiry) {
+  JsonWriter out;
+  out.begin_object();
+  out.member("schema", kSchema);
+  out.member("model", inquiry.name);
+  out.key("textbook");
+  out.begin_list();
+  for (const Textbook& row : rows) {
+    out.begin_object();
+    out.member("name", row.name);
+    out.member("formula", row.formula);
+    out.member("latex", row.latex);
+    out.member("source", row.source);
+    out.member("assumptions", row.assumptions);
+    out.member("bytes", row.bytes);
+    out.member("reference_bytes", row.reference);
+    out.member("reference_of", row.reference_of);
+    out.member("printed", row.printed);
+    out.member("unit", row.unit);
+    out.end_object();
+  }
+  out.end_list();
+  out.end_object();
+  return std::move(out).text();
+}
+
+}  // namespace peakmem

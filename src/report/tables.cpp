@@ -1,0 +1,176 @@
+#include "report/tables.h"
+
+#include <algorithm>
+
+#include "device/gpu.h"
+#include "io/choices.h"
+#include "io/json.h"
+#include "io/json_writer.h"
+#include "io/report_json.h"
+#include "io/shipped.h"
+#include "model/family.h"
+#include "size/bytes.h"
+#include "train/optimizers.h"
+
+namespace peakmem {
+namespace {
+
+Cell text_cell(std::string_view text) { return {std::string(text), std::nullopt}; }
+Cell size_cell(int64_t number) { return {std::to_string(number), number}; }
+Cell bytes_cell(int64_t bytes) { return {in_binary_units(bytes), bytes}; }
+
+std::vector<Cell> model_row(const ShippedFile& file) {
+  std::vector<std::string> unknown;
+  const Result<Value> value = parse_json(file.text);
+  const Value* config = value ? value->find("config") : nullptr;
+  const Value* source = value ? value->find("source") : nullptr;
+  const Result<Description> description = config == nullptr ? Error{} : read_description(*config, nullptr, unknown);
+  const Description d = description ? *description : Description{};
+  return {text_cell(file.name),   text_cell(d.family),
+          size_cell(d.layers),    size_cell(d.hidden),
+          size_cell(d.heads),     size_cell(d.kv_heads),
+          size_cell(d.ffn),       size_cell(d.vocab),
+          size_cell(d.positions), text_cell(source == nullptr ? std::string_view() : std::string_view(source->string))};
+}
+
+std::string states_of(const Optimizer& optimizer) {
+  std::string names;
+  for (const State& state : optimizer.state) names += (names.empty() ? "" : ", ") + std::string(state.name);
+  return names.empty() ? "none" : names;
+}
+
+std::string impls_of(const Optimizer& optimizer) {
+  std::string names;
+  for (const auto& [impl, name] : kOptimizerImpls)
+    if (update_of(optimizer, impl).available) names += (names.empty() ? "" : ", ") + std::string(name);
+  return names;
+}
+
+std::string tasks_of(const Family& family) {
+  std::string names;
+  for (const TaskRow& row : task_rows())
+    if (std::find(family.tasks.begin(), family.tasks.end(), row.task) != family.tasks.end())
+      names += (names.empty() ? "" : ", ") + std::string(row.name);
+  return names;
+}
+
+std::vector<size_t> widths_of(const Table& table) {
+  std::vector<size_t> widths;
+  for (size_t i = 0; i < table.columns.size(); ++i) {
+    size_t width = columns(table.columns[i].title);
+    for (const auto& row : table.rows) width = std::max(width, columns(row[i].text));
+    widths.push_back(width);
+  }
+  return widths;
+}
+
+std::string row_text(const Table& table, const std::vector<Cell>& cells, const std::vector<size_t>& widths) {
+  std::string text;
+  for (size_t i = 0; i < cells.size(); ++i) {
+    if (table.columns[i].below) continue;
+    const bool number = table.rows.empty() ? false : table.rows[0][i].number.has_value();
+    text += (text.empty() ? "" : "  ") + (number ? right(cells[i].text, widths[i]) : left(cells[i].text, widths[i]));
+  }
+  return text;
+}
+
+void write_cell(JsonWriter& out, const Column& column, const Cell& cell) {
+  if (cell.number)
+    out.member(column.name, *cell.number);
+  else
+    out.member(column.name, cell.text);
+}
+
+}  // namespace
+
+Table models_table() {
+  Table table = {"models",
+                 {{"name", "model"},
+                  {"family", "family"},
+                  {"layers", "layers"},
+                  {"hidden", "hidden"},
+                  {"heads", "heads"},
+                  {"kv_heads", "kv"},
+                  {"ffn", "ffn"},
+                  {"vocab", "vocab"},
+                  {"positions", "positions"},
+                  {"source", "source", true}},
+                 {}};
+  for (const ShippedFile& file : shipped_models()) table.rows.push_back(model_row(file));
+  return table;
+}
+
+Table gpus_table() {
+  Table table = {"gpus",
+                 {{"name", "gpu"},
+                  {"title", "title"},
+                  {"memory_bytes", "memory"},
+                  {"compute_capability", "sm"},
+                  {"context_low", "context from"},
+                  {"context_high", "to"},
+                  {"aliases", "also called", true},
+                  {"source", "source", true}},
+                 {}};
+  for (const Gpu& gpu : gpus())
+    table.rows.push_back({text_cell(gpu.name), text_cell(gpu.title), bytes_cell(gpu.memory_bytes),
+                          size_cell(gpu.compute_capability), bytes_cell(gpu.context_low), bytes_cell(gpu.context_high),
+                          text_cell(gpu.aliases), text_cell(gpu.source)});
+  return table;
+}
+
+Table optimizers_table() {
+  Table table = {"optimizers",
+                 {{"name", "optimizer"},
+                  {"title", "title"},
+                  {"states", "kept for each parameter"},
+                  {"implementations", "implementations"},
+                  {"usual", "usual"},
+                  {"source", "source", true}},
+                 {}};
+  for (const Optimizer& optimizer : optimizers())
+    table.rows.push_back({text_cell(optimizer.name), text_cell(optimizer.title), text_cell(states_of(optimizer)),
+                          text_cell(impls_of(optimizer)), text_cell(name_in(kOptimizerImpls, optimizer.usual)),
+                          text_cell(optimizer.source)});
+  return table;
+}
+
+Table families_table() {
+  Table table = {"families", {{"name", "family"}, {"title", "title"}, {"tasks", "tasks"}, {"source", "source"}}, {}};
+  for (const Family* family : families())
+    table.rows.push_back(
+        {text_cell(family->name), text_cell(family->title), text_cell(tasks_of(*family)), text_cell(family->source)});
+  return table;
+}
+
+std::string table_text(const Table& table, const Style& style) {
+  Page page(style);
+  const std::vector<size_t> widths = widths_of(table);
+  std::vector<Cell> titles;
+  for (const Column& column : table.columns) titles.push_back(text_cell(column.title));
+  page.line(page.strong(row_text(table, titles, widths)));
+  for (const auto& row : table.rows) {
+    page.line(row_text(table, row, widths));
+    for (size_t i = 0; i < row.size(); ++i)
+      if (table.columns[i].below && !row[i].text.empty())
+        page.paragraph("    " + std::string(table.columns[i].title) + ": ", row[i].text);
+  }
+  return std::move(page).text();
+}
+
+std::string table_json(const Table& table) {
+  JsonWriter out;
+  out.begin_object();
+  out.member("schema", kSchema);
+  out.key(table.name);
+  out.begin_list();
+  for (const auto& row : table.rows) {
+    out.begin_object();
+    for (size_t i = 0; i < row.size(); ++i) write_cell(out, table.columns[i], row[i]);
+    out.end_object();
+  }
+  out.end_list();
+  out.end_object();
+  return std::move(out).text();
+}
+
+}  // namespace peakmem

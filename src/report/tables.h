@@ -1,0 +1,42 @@
+// Tables of what is known: models, GPUs, optimizers, families.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "report/page.h"
+
+namespace peakmem {
+
+/// A cell as people read it, and its number where it is one.
+struct Cell {
+  std::string text;
+  std::optional<int64_t> number;
+};
+
+/// A column: its name in JSON and its title in text. Long ones are written below their row.
+struct Column {
+  std::string_view name;
+  std::string_view title;
+  bool below = false;
+};
+
+/// Rows of cells, one for each column.
+struct Table {
+  std::string_view name;  // "gpus"
+  std::vector<Column> columns;
+  std::vector<std::vector<Cell>> rows;
+};
+
+Table models_table();
+Table gpus_table();
+Table optimizers_table();
+Table families_table();
+
+std::string table_text(const Table& table, const Style& style);
+std::string table_json(const Table& table);
+
+}  // namespace peakmem

@@ -1,0 +1,199 @@
+#include "report/text.h"
+
+#include <algorithm>
+
+#include "io/choices.h"
+#include "report/ledger_text.h"
+#include "size/bytes.h"
+
+namespace peakmem {
+namespace {
+
+constexpr size_t kLabel = 13;
+constexpr size_t kBytes = 12;
+
+std::string between(const Range& range) { return in_binary_units(range.low) + " to " + in_binary_units(range.high); }
+
+void level(Page& page, const char* name, int64_t bytes, const std::string& what) {
+  page.paragraph("  " + left(name, kLabel) + right(in_binary_units(bytes), kBytes) + "  ", what);
+}
+
+std::string where(const std::string& phase, int32_t step) {
+  return phase == "model" ? "building the model" : "the " + phase + " of step " + std::to_string(step);
+}
+
+void write_title(Page& page, const Report& report, const Inquiry& inquiry) {
+  std::string_view task;
+  for (const TaskRow& row : task_rows())
+    if (row.task == inquiry.job.description.task) task = row.name;
+  page.line(page.strong(report.model) + " · " + grouped(report.parameters) + " parameters · " + std::string(task));
+  page.line(recipe_line(inquiry.job));
+}
+
+void write_peak(Page& page, const Report& report) {
+  page.heading("Peak: " + in_binary_units(report.allocated_bytes) + ", in " + where(report.phase, report.step));
+  level(page, "tensors", report.tensor_bytes, "exact: the storages that live at that moment");
+  level(page, "allocated", report.allocated_bytes,
+        "torch.cuda.max_memory_allocated: blocks of 512 and cuBLAS workspaces too");
+  level(page, "reserved ~", report.reserved.likely, between(report.reserved) + ": torch.cuda.max_memory_reserved");
+  level(page, "device ~", report.device.likely, between(report.device) + ": nvidia-smi");
+}
+
+void write_verdict(Page& page, const Report& report, const Inquiry& inquiry) {
+  if (!report.fits) return;
+  const Verdict& verdict = *report.fits;
+  const std::string text =
+      std::string(inquiry.gpu == nullptr ? verdict.gpu : inquiry.gpu->title) + ": " + verdict.verdict;
+  const int64_t left_over = verdict.capacity_bytes - report.device.likely;
+  const std::string margin =
+      in_binary_units(left_over < 0 ? -left_over : left_over) + (left_over < 0 ? " too much" : " to spare");
+  page.heading(verdict.fits ? page.good(text) : page.bad(text));
+  page.line("  " + in_binary_units(report.device.likely) + " on the device of " +
+            in_binary_units(verdict.capacity_bytes) + ", " + margin);
+}
+
+/// A phase of both steps side by side.
+struct PhasePair {
+  std::string name;
+  int64_t first = -1;
+  int64_t steady = -1;
+};
+
+std::vector<PhasePair> pair_phases(const Report& report) {
+  std::vector<PhasePair> pairs;
+  for (const PhaseReport& phase : report.phases) {
+    const std::string name = phase.phase + (phase.micro > 0 ? ", with gradients there" : "");
+    auto pair = std::find_if(pairs.begin(), pairs.end(), [&](const PhasePair& each) { return each.name == name; });
+    if (pair == pairs.end()) pair = pairs.insert(pairs.end(), PhasePair{name});
+    int64_t& peak = phase.step == 2 ? pair->steady : pair->first;
+    peak = std::max(peak, phase.peak_bytes);
+  }
+  return pairs;
+}
+
+void write_phases(Page& page, const Report& report) {
+  constexpr size_t kName = 32;
+  constexpr size_t kPeak = 16;
+  page.heading("Phases, tensors at their highest");
+  page.line(page.faint(left("", kName) + right("first step", kPeak) + right("steady step", kPeak)));
+  for (const PhasePair& pair : pair_phases(report)) {
+    const bool highest = pair.steady == report.tensor_bytes;
+    page.line(left("  " + pair.name, kName) + right(pair.first < 0 ? "" : in_binary_units(pair.first), kPeak) +
+              right(pair.steady < 0 ? "" : in_binary_units(pair.steady), kPeak) + (highest ? "  ← the peak" : ""));
+  }
+}
+
+void write_knobs(Page& page, const Report& report, std::span<const Knob> knobs) {
+  if (knobs.empty()) return;
+  page.heading("What would help");
+  for (const Knob& knob : knobs) {
+    const double share =
+        static_cast<double>(knob.saves_bytes) / static_cast<double>(std::max<int64_t>(report.allocated_bytes, 1));
+    page.line("  " + left(knob.change, 40) + right("-" + in_binary_units(knob.saves_bytes), kBytes) +
+              right(percent(share), 9));
+  }
+}
+
+void write_notes(Page& page, const char* title, const std::vector<std::string>& lines) {
+  if (lines.empty()) return;
+  page.heading(title);
+  for (const std::string& line : lines) page.paragraph("  ", line);
+}
+
+/// Short assumptions share lines.
+void write_assumptions(Page& page, const std::vector<std::string>& lines) {
+  if (lines.empty()) return;
+  std::string text;
+  for (const std::string& line : lines) text += (text.empty() ? "" : " · ") + line;
+  page.heading("Taken for granted");
+  page.paragraph("  ", text);
+}
+
+int64_t bytes_of(const std::vector<LedgerSum>& sums, const std::string& name) {
+  for (const LedgerSum& sum : sums)
+    if (sum.name == name) return sum.bytes;
+  return 0;
+}
+
+/// The modules that grow most from one run to the next.
+std::vector<LedgerSum> growth_of(const Report& fits, const Report& next) {
+  std::vector<LedgerSum> grown;
+  for (const LedgerSum& category : sum_categories(next)) {
+    const std::vector<LedgerSum> before = sum_modules(fits, category.name);
+    for (const LedgerSum& sum : sum_modules(next, category.name))
+      grown.push_back({category.name + " of " + sum.name, sum.count, sum.bytes - bytes_of(before, sum.name)});
+  }
+  std::stable_sort(grown.begin(), grown.end(),
+                   [](const LedgerSum& a, const LedgerSum& b) { return a.bytes > b.bytes; });
+  return grown;
+}
+
+void write_growth(Page& page, const Report& fits, const Report& next) {
+  page.heading("What fails first at the next: the rows that grow most");
+  const std::vector<LedgerSum> grown = growth_of(fits, next);
+  for (size_t i = 0; i < std::min<size_t>(3, grown.size()) && grown[i].bytes > 0; ++i)
+    page.line("  " + left(shortened(grown[i].name, 60), 60) + right("+" + in_binary_units(grown[i].bytes), kBytes));
+}
+
+void solution_line(Page& page, const std::string& name, int64_t bytes, int64_t capacity) {
+  const int64_t rest = capacity - bytes;
+  page.line("  " + left(name, kLabel) + right(in_binary_units(bytes), kBytes) + " of " + in_binary_units(capacity) +
+            " on the device, " + in_binary_units(rest < 0 ? -rest : rest) + (rest < 0 ? " too much" : " to spare"));
+}
+
+}  // namespace
+
+std::string recipe_line(const Job& job) {
+  const Recipe& r = job.recipe;
+  std::string text = "batch " + grouped(r.batch) + " × seq " + grouped(r.seq) + " · " +
+                     std::string(name_in(kPrecisions, r.precision)) + " · " +
+                     std::string(name_in(kAttentions, r.attention)) + " · " + std::string(r.optimizer->name) + " (" +
+                     std::string(name_in(kOptimizerImpls, r.impl)) + ")";
+  if (r.checkpointing != Checkpointing::kNone)
+    text += " · checkpointing " + std::string(name_in(kCheckpointings, r.checkpointing));
+  if (r.accumulate > 1) text += " · accumulate " + grouped(r.accumulate);
+  if (r.clip) text += " · clip-grad";
+  return text;
+}
+
+std::string report_text(const Report& report, std::span<const Knob> knobs, const Inquiry& inquiry, const Style& style) {
+  Page page(style);
+  write_title(page, report, inquiry);
+  write_peak(page, report);
+  write_verdict(page, report, inquiry);
+  page.heading("What lives then");
+  write_ledger(page, report);
+  write_phases(page, report);
+  write_knobs(page, report, knobs);
+  write_assumptions(page, report.assumptions);
+  write_notes(page, "Warnings", report.warnings);
+  return std::move(page).text();
+}
+
+std::string solution_text(const Solution& solution, const Inquiry& inquiry, const Report* fits, const Report* next,
+                          const Style& style) {
+  Page page(style);
+  const std::string what = solution.unknown == Unknown::kBatch ? "batch" : "seq";
+  const std::string gpu(inquiry.gpu->title);
+  page.line(page.strong(solution.value > 0
+                            ? "The largest " + what + " that fits on " + gpu + ": " + grouped(solution.value)
+                            : "Not even " + what + " 1 fits on " + gpu));
+  page.line(inquiry.name + " · " + recipe_line(inquiry.job));
+  page.line();
+  if (solution.value > 0)
+    solution_line(page, what + " " + grouped(solution.value), solution.peak_bytes, solution.capacity_bytes);
+  if (solution.next_peak_bytes > 0)
+    solution_line(page, what + " " + grouped(solution.value + 1), solution.next_peak_bytes, solution.capacity_bytes);
+  if (!solution.limit.empty()) page.line("  limited by " + solution.limit);
+  if (fits != nullptr && next != nullptr) write_growth(page, *fits, *next);
+  const Report* shown = fits != nullptr ? fits : next;
+  if (shown != nullptr) {
+    page.heading("What lives at the peak of " + what + " " + grouped(std::max<int64_t>(1, solution.value)));
+    write_ledger(page, *shown);
+  }
+  write_assumptions(page, inquiry.assumptions);
+  write_notes(page, "Warnings", inquiry.warnings);
+  return std::move(page).text();
+}
+
+}  // namespace peakmem

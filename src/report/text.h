@@ -1,0 +1,24 @@
+// Answers for people: what they need first, then why.
+#pragma once
+
+#include <span>
+#include <string>
+
+#include "estimate/estimate.h"
+#include "io/inquiry.h"
+#include "plan/solve.h"
+#include "report/page.h"
+
+namespace peakmem {
+
+/// The report of an estimate.
+std::string report_text(const Report& report, std::span<const Knob> knobs, const Inquiry& inquiry, const Style& style);
+
+/// A solution with the reports of the run that fits (null if none does) and of the next one (null if it has none).
+std::string solution_text(const Solution& solution, const Inquiry& inquiry, const Report* fits, const Report* next,
+                          const Style& style);
+
+/// One line that says how the job is trained: `batch 8 × seq 1024 · fp32 · sdpa · adamw (foreach)`.
+std::string recipe_line(const Job& job);
+
+}  // namespace peakmem

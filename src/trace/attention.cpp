@@ -1,0 +1,153 @@
+#include "trace/ops.h"
+
+namespace peakmem {
+namespace {
+
+// Kernels work on [B, T, heads, D] and hand back the transposed view.
+Tensor like_transposed(const Tensor& tensor, const char* name) {
+  Tape& tape = tensor.tape();
+  const Tensor made = tape.make(preserved(transposed(tensor.shape(), 1, 2)), tensor.dtype(), name);
+  return tape.look(made, transposed(made.shape(), 1, 2), false);
+}
+
+// Saved by both kernels: query 0, key 1, value 2, output 3, ...
+void fused_backward(Gradients& g, const char* name) {
+  for (size_t i = 0; i < 3; ++i) g.out[i] = like_transposed(g.saved(i), name);
+}
+void flash_backward(Gradients& g) { fused_backward(g, "_scaled_dot_product_flash_attention_backward"); }
+void efficient_backward(Gradients& g) { fused_backward(g, "_scaled_dot_product_efficient_attention_backward"); }
+const Op kFlash = {"_scaled_dot_product_flash_attention", flash_backward};
+const Op kEfficient = {"_scaled_dot_product_efficient_attention", efficient_backward};
+
+/// What the two fused kernels share: they keep their operands, their output, and some small tensors for the backward.
+struct Fused {
+  Tape& tape;
+  Node* node;
+  const Op& op;
+  Tensor output;
+  std::array<Tensor, 3> extras;  // alive until the op returns
+  size_t count = 0;
+
+  Fused(const Op& kernel, const Tensor& query, const Tensor& key, const Tensor& value)
+      : tape(query.tape()), node(tape.record(kernel, {&query, &key, &value})), op(kernel) {
+    for (const Tensor* operand : {&query, &key, &value}) tape.save(node, *operand);
+    output = like_transposed(query, op.name);
+    Tape::attach(node, output);
+    tape.save_output(node, output);
+  }
+  void keep(const Shape& shape, DType dtype) {
+    extras[count] = tape.make(shape, dtype, op.name);
+    tape.save(node, extras[count++]);
+  }
+};
+
+void pad_backward(Gradients& g) {
+  const Tensor& gradient = g.in[0];
+  g.out[0] = gradient.tape().make(contiguous(g.node.next[0].node->shape), gradient.dtype(), "constant_pad_nd");
+}
+const Op kPad = {"constant_pad_nd", pad_backward};
+
+/// The last dimension padded to a multiple of 8, as the flash kernel needs it.
+Tensor padded(Tensor input, Expr width) {
+  const Tensor x = std::move(input);
+  Tape& tape = x.tape();
+  Node* node = tape.record(kPad, {&x});
+  Tensor result = tape.make(contiguous(narrowed(x.shape(), -1, width)), x.dtype(), kPad.name);
+  Tape::attach(node, result);
+  return result;
+}
+
+Tensor flash(Tensor query, Tensor key, Tensor value, Expr padded_width) {
+  const Expr width = query.size(-1);
+  if (!identical(width, padded_width)) {
+    query = padded(std::move(query), padded_width);
+    key = padded(std::move(key), padded_width);
+    value = padded(std::move(value), padded_width);
+  }
+  Fused kernel(kFlash, query, key, value);
+  kernel.keep({query.size(0), query.size(1), query.size(2)}, DType::kFloat32);  // log-sum-exp
+  kernel.keep({2}, DType::kUInt64);                                             // random state
+  kernel.keep({}, DType::kUInt64);
+  return identical(width, padded_width) ? kernel.output : slice(std::move(kernel.output), -1, width);
+}
+
+// The additive mask is kept, its rows padded to a multiple of 8 and looked at as one for all heads; log-sum-exp is
+// padded to 32 rows (kernel_forward.h).
+Tensor efficient(const Tensor& query, const Tensor& key, const Tensor& value, Tensor mask, Expr padded_seq) {
+  if (mask && !identical(mask.size(-1), padded_seq)) mask = slice(padded(mask, padded_seq), -1, mask.size(-1));
+  Fused kernel(kEfficient, query, key, value);
+  if (mask) kernel.tape.save(kernel.node, mask);
+  const Expr rows = kernel.node != nullptr ? round_up(query.size(2), 32) : Expr(0);  // for a backward pass only
+  kernel.keep({query.size(0), query.size(1), rows}, DType::kFloat32);
+  kernel.keep({}, DType::kInt64);  // seed and offset of the random state
+  kernel.keep({}, DType::kInt64);
+  return kernel.output;
+}
+
+/// A boolean mask as zeros and minus infinities (convert_boolean_attn_mask).
+Tensor additive(const Tensor& mask, DType dtype) {
+  Tape& tape = mask.tape();
+  const Tensor zero = tape.make({}, dtype, "scalar_tensor");
+  const Tensor infinity = tape.make({}, dtype, "scalar_tensor");
+  return tape.make(contiguous(mask.shape()), dtype, "where");
+}
+
+Tensor causal_mask(Tape& tape, const Tensor& query) {
+  Tensor ones = tape.make({query.size(2), query.size(2)}, DType::kBool, "ones");
+  const Tensor lower = tape.make(ones.shape(), DType::kBool, "tril");
+  ones.reset();
+  return additive(lower, query.dtype());
+}
+
+Tensor repeat_interleave(const Tensor& input, Expr times) {
+  const Shape& shape = input.shape();
+  const Tensor row = unsqueeze(input, 2);
+  const Tensor wide = expand(row, {shape[0], shape[1], times, shape[2], shape[3]});
+  return merge_dims(clone(wide, contiguous(wide.shape())), 1, 2);
+}
+
+// The ops of _scaled_dot_product_attention_math, in fp32 whatever the inputs are; its locals live to its end.
+Tensor math(const Tensor& query, const Tensor& key, const Tensor& value, Tensor mask, double p, bool is_causal) {
+  Tape& tape = query.tape();
+  const Tensor query_full = to(query, DType::kFloat32);
+  Tensor key_full = to(key, DType::kFloat32);
+  Tensor value_full = to(value, DType::kFloat32);
+  const Tensor scaled = mul_scalar(query_full);
+  if (is_causal) mask = causal_mask(tape, scaled);
+  if (!identical(query.size(1), key.size(1))) {
+    const Expr times = exact_div(query.size(1), key.size(1));
+    key_full = repeat_interleave(key_full, times);
+    value_full = repeat_interleave(value_full, times);
+  }
+  Tensor attention = matmul(scaled, mul_scalar(transpose(key_full, 2, 3)));
+  if (mask) attention = add(std::move(attention), mask);
+  attention = dropout(softmax(std::move(attention)), p);
+  return to(matmul(attention, value_full), query.dtype());
+}
+
+bool is_half(DType dtype) { return dtype == DType::kFloat16 || dtype == DType::kBFloat16; }
+
+}  // namespace
+
+Tensor scaled_dot_product_attention(Tensor query, Tensor key, Tensor value, Tensor mask, double p, bool is_causal,
+                                    const KernelSizes& sizes) {
+  // Arguments are cast from right to left.
+  value = to_low_precision(std::move(value));
+  key = to_low_precision(std::move(key));
+  query = to_low_precision(std::move(query));
+  const Tensor q = std::move(query);
+  const Tensor k = std::move(key);
+  const Tensor v = std::move(value);
+  Tape& tape = q.tape();
+  const bool autocast = std::exchange(tape.autocast.enabled, false);  // what is inside runs without it
+  if (mask && mask.dtype() == DType::kBool) mask = additive(mask, q.dtype());
+  const Tensor m = std::move(mask);
+  const bool fits_efficient = identical(q.size(1), k.size(1)) && !sizes.unaligned_heads;
+  Tensor output = is_half(q.dtype()) && !m && !sizes.wide_heads ? flash(q, k, v, sizes.head_dim)
+                  : fits_efficient                              ? efficient(q, k, v, m, sizes.seq)
+                                                                : math(q, k, v, m, p, is_causal);
+  tape.autocast.enabled = autocast;
+  return output;
+}
+
+}  // namespace peakmem

@@ -1,0 +1,28 @@
+// torch.utils.checkpoint: keep a layer's input only, run the layer again when its backward comes.
+#pragma once
+
+#include <functional>
+
+#include "trace/tape.h"
+
+namespace peakmem {
+
+/// Which of PyTorch's two implementations runs.
+enum class Checkpointing : uint8_t { kNone, kFull, kFullReentrant };
+
+/// A layer as a function of its hidden states and, where the model passes it by position, the mask; what else it needs
+/// (keyword arguments) it must hold by itself, for it may run again later.
+using LayerFunction = std::function<Tensor(const Tensor& hidden_states, const Tensor& mask)>;
+
+/// Call the layer, checkpointed as asked.
+///
+/// kFull (use_reentrant=False): every tensor saved inside becomes a slot; the first one asked for runs the layer again,
+/// and the run stops after the last slot is filled. kFullReentrant: the layer runs without a graph; its node's backward
+/// runs it again as a whole and a backward pass through it.
+///
+/// Which of both holds what: the second one's positional tensors go when its backward has run, its keyword arguments
+/// stay as long as the graph.
+Tensor checkpoint(Checkpointing mode, const LayerFunction& layer, const Tensor& hidden_states,
+                  const Tensor& mask = Tensor());
+
+}  // namespace peakmem

@@ -1,0 +1,179 @@
+#include "trace/ops.h"
+
+namespace peakmem {
+namespace {
+
+/// What an elementwise op keeps: its input, its result, or neither.
+enum class Keeps { kNothing, kInput, kResult };
+
+Tensor unary(const Op& op, Tensor input, Keeps keeps) {
+  const Tensor x = std::move(input);
+  Tape& tape = x.tape();
+  Node* node = tape.record(op, {&x});
+  if (keeps == Keeps::kInput) tape.save(node, x);
+  Tensor result = tape.make(preserved(x.shape()), x.dtype(), op.name);
+  Tape::attach(node, result);
+  if (keeps == Keeps::kResult) tape.save_output(node, result);
+  return result;
+}
+
+/// A kernel of gradient and one saved tensor that gives the input's gradient: tanh_backward and its kin.
+Tensor from_gradient(Gradients& g, const char* name) {
+  const Tensor saved = g.saved(0);
+  return g.in[0].tape().make(broadcast(g.in[0].shape(), saved.shape()), promote(g.in[0].dtype(), saved.dtype()), name);
+}
+
+void to_backward(Gradients& g) { g.out[0] = to(g.in[0], g.node.next[0].node->dtype); }
+const Op kTo = {"_to_copy", to_backward};
+
+void add_backward(Gradients& g) {
+  for (size_t i = 0; i < 2; ++i)
+    if (g.needs(i)) g.out[i] = g.in[0];
+}
+const Op kAdd = {"add", add_backward};
+
+// Alphabetical, as the generated code goes: the gradient of `other` comes first.
+void mul_backward(Gradients& g) {
+  if (g.needs(1)) g.out[1] = mul(g.in[0], g.saved(0));
+  if (g.needs(0)) g.out[0] = mul(g.in[0], g.saved(g.needs(1) ? 1 : 0));
+}
+const Op kMul = {"mul", mul_backward};
+
+void pass_backward(Gradients& g) { g.out[0] = g.in[0]; }
+const Op kAddScalar = {"add", pass_backward};
+
+void mul_scalar_backward(Gradients& g) { g.out[0] = mul_scalar(g.in[0]); }
+const Op kMulScalar = {"mul", mul_scalar_backward};
+void div_scalar_backward(Gradients& g) { g.out[0] = div_scalar(g.in[0]); }
+const Op kDivScalar = {"div", div_scalar_backward};
+void neg_backward(Gradients& g) { g.out[0] = neg(g.in[0]); }
+const Op kNeg = {"neg", neg_backward};
+
+// grad * (exponent * self.pow(exponent - 1)): the temporaries of a C++ expression live to its end.
+void pow_backward(Gradients& g) {
+  const Tensor power = pow_scalar(g.saved(0));
+  const Tensor scaled = mul_scalar(power);
+  g.out[0] = mul(g.in[0], scaled);
+}
+const Op kPow = {"pow", pow_backward};
+
+// -0.5 * grad * result.pow(3)
+void rsqrt_backward(Gradients& g) {
+  const Tensor cube = pow_scalar(g.saved(0));
+  const Tensor scaled = mul_scalar(g.in[0]);
+  g.out[0] = mul(scaled, cube);
+}
+const Op kRsqrt = {"rsqrt", rsqrt_backward};
+
+void tanh_backward(Gradients& g) { g.out[0] = from_gradient(g, "tanh_backward"); }
+const Op kTanh = {"tanh", tanh_backward};
+void sigmoid_backward(Gradients& g) { g.out[0] = from_gradient(g, "sigmoid_backward"); }
+const Op kSigmoid = {"sigmoid", sigmoid_backward};
+void relu_backward(Gradients& g) { g.out[0] = from_gradient(g, "threshold_backward"); }
+const Op kRelu = {"relu", relu_backward};
+void silu_backward(Gradients& g) { g.out[0] = from_gradient(g, "silu_backward"); }
+const Op kSilu = {"silu", silu_backward};
+void gelu_backward(Gradients& g) { g.out[0] = from_gradient(g, "gelu_backward"); }
+const Op kGelu = {"gelu", gelu_backward};
+
+// grad.expand(sizes) / n
+void mean_backward(Gradients& g) { g.out[0] = div_scalar(expand(g.in[0], g.node.next[0].node->shape)); }
+const Op kMean = {"mean", mean_backward};
+
+void cat_backward(Gradients& g) {
+  for (size_t i = 0; i < 2; ++i)
+    if (g.needs(i)) g.out[i] = slice(g.in[0], -1, g.node.next[i].node->shape[-1]);
+}
+const Op kCat = {"cat", cat_backward};
+
+}  // namespace
+
+DType promote(DType a, DType b) {
+  if (a == b) return a;
+  if (is_floating(a) != is_floating(b)) return is_floating(a) ? a : b;
+  if (is_floating(a)) return DType::kFloat32;
+  return size_of(a) >= size_of(b) ? a : b;
+}
+
+Tensor to(Tensor input, DType dtype) {
+  const Tensor x = std::move(input);
+  if (x.dtype() == dtype) return x;
+  Tape& tape = x.tape();
+  Node* node = tape.record(kTo, {&x});
+  Tensor result = tape.make(preserved(x.shape()), dtype, kTo.name);
+  Tape::attach(node, result);
+  return result;
+}
+
+Tensor to_low_precision(Tensor input) {
+  Tensor x = std::move(input);
+  Tape& tape = x.tape();
+  if (!tape.autocast.enabled || x.dtype() != DType::kFloat32) return x;
+  if (x->cast < 0) return to(std::move(x), tape.autocast.dtype);
+  const auto place = static_cast<size_t>(x->cast);
+  std::vector<Tensor>& cache = tape.autocast.cache;
+  if (cache.size() <= place) cache.resize(tape.parameters.size());
+  if (!cache[place]) cache[place] = to(x, tape.autocast.dtype);
+  return cache[place];
+}
+
+Tensor to_full_precision(Tensor input) {
+  Tensor x = std::move(input);
+  return x.tape().autocast.enabled && is_floating(x.dtype()) ? to(std::move(x), DType::kFloat32) : x;
+}
+
+Tensor add(Tensor self, Tensor other) {
+  const Tensor a = std::move(self);
+  const Tensor b = std::move(other);
+  Tape& tape = a.tape();
+  Node* node = tape.record(kAdd, {&a, &b});
+  Tensor result = tape.make(broadcast(a.shape(), b.shape()), promote(a.dtype(), b.dtype()), kAdd.name);
+  Tape::attach(node, result);
+  return result;
+}
+
+Tensor mul(Tensor self, Tensor other) {
+  const Tensor a = std::move(self);
+  const Tensor b = std::move(other);
+  Tape& tape = a.tape();
+  Node* node = tape.record(kMul, {&a, &b});
+  if (b->requires_grad) tape.save(node, a);
+  if (a->requires_grad) tape.save(node, b);
+  Tensor result = tape.make(broadcast(a.shape(), b.shape()), promote(a.dtype(), b.dtype()), kMul.name);
+  Tape::attach(node, result);
+  return result;
+}
+
+Tensor add_scalar(Tensor self) { return unary(kAddScalar, std::move(self), Keeps::kNothing); }
+Tensor mul_scalar(Tensor self) { return unary(kMulScalar, std::move(self), Keeps::kNothing); }
+Tensor div_scalar(Tensor self) { return unary(kDivScalar, std::move(self), Keeps::kNothing); }
+Tensor neg(Tensor self) { return unary(kNeg, std::move(self), Keeps::kNothing); }
+Tensor pow_scalar(Tensor self) { return unary(kPow, to_full_precision(std::move(self)), Keeps::kInput); }
+Tensor rsqrt(Tensor self) { return unary(kRsqrt, to_full_precision(std::move(self)), Keeps::kResult); }
+Tensor tanh(Tensor self) { return unary(kTanh, std::move(self), Keeps::kResult); }
+Tensor sigmoid(Tensor self) { return unary(kSigmoid, std::move(self), Keeps::kResult); }
+Tensor relu(Tensor self) { return unary(kRelu, std::move(self), Keeps::kResult); }
+Tensor silu(Tensor self) { return unary(kSilu, std::move(self), Keeps::kInput); }
+Tensor gelu(Tensor self) { return unary(kGelu, std::move(self), Keeps::kInput); }
+
+Tensor mean_last(Tensor self) {
+  const Tensor x = std::move(self);
+  Tape& tape = x.tape();
+  Node* node = tape.record(kMean, {&x});
+  Tensor result = tape.make(reduced_last(x.shape()), x.dtype(), kMean.name);
+  Tape::attach(node, result);
+  return result;
+}
+
+Tensor cat_last(Tensor a, Tensor b) {
+  const Tensor x = std::move(a);
+  const Tensor y = std::move(b);
+  Tape& tape = x.tape();
+  Node* node = tape.record(kCat, {&x, &y});
+  const Shape whole = contiguous(narrowed(x.shape(), -1, x.size(-1) + y.size(-1)));
+  Tensor result = tape.make(whole, promote(x.dtype(), y.dtype()), kCat.name);
+  Tape::attach(node, result);
+  return result;
+}
+
+}  // namespace peakmem

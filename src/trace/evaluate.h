@@ -1,0 +1,53 @@
+// Putting numbers into a trace: levels, peaks, and what is live at a peak.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "size/result.h"
+#include "trace/program.h"
+
+namespace peakmem {
+
+/// Live memory at one moment, in bytes.
+struct Level {
+  int64_t tensors = 0;  // the sum of storages, as they are
+  int64_t blocks = 0;   // each rounded up to 512, as the CUDA caching allocator counts them
+};
+
+/// A moment of a program: after an event, in the first or the last turn of its segment.
+struct Moment {
+  int32_t phase = -1;
+  int32_t segment = -1;
+  int32_t event = -1;  // -1: before the phase's first event
+  bool last_turn = false;
+};
+
+/// A maximum and where it is.
+struct Peak {
+  int64_t bytes = 0;
+  Moment at;
+};
+
+/// Levels of one phase. The two peaks (of tensors and of blocks) may lie at different moments.
+struct PhaseLevels {
+  Level start;
+  Level end;
+  Peak tensors;
+  Peak blocks;
+};
+
+/// Every phase's levels, in the program's order.
+using Timeline = std::vector<PhaseLevels>;
+
+/// `values`: of the pool's formulas (Pool::evaluate), empty for a program of numbers. Fails where a size passes 63
+/// bits.
+Result<Timeline> evaluate(const Program& program, const std::vector<int64_t>& values);
+
+/// The highest peak of one step, by `which` of the two measures (&PhaseLevels::tensors or &PhaseLevels::blocks).
+Peak highest(const Program& program, const Timeline& timeline, int32_t step, Peak PhaseLevels::* which);
+
+/// How often each storage of the program is live at a moment; a formula where turns are counted by one.
+std::vector<Expr> live_counts(const Program& program, const Moment& at);
+
+}  // namespace peakmem

@@ -1,0 +1,52 @@
+#include "trace/ops.h"
+
+namespace peakmem {
+namespace {
+
+void nll_loss_backward(Gradients& g) {
+  const Node& input = *g.node.next[0].node;
+  g.out[0] = g.in[0].tape().make(contiguous(input.shape), g.in[0].dtype(), "nll_loss_backward");
+}
+const Op kNllLoss = {"nll_loss", nll_loss_backward};
+
+Tensor nll_loss(Tensor input, const Tensor& target) {
+  const Tensor x = to_full_precision(std::move(input));
+  Tape& tape = x.tape();
+  Node* node = tape.record(kNllLoss, {&x});
+  tape.save(node, x);
+  tape.save(node, target);
+  Tensor loss = tape.make(Shape{}, x.dtype(), "nll_loss_forward");
+  Tape::attach(node, loss);
+  const Tensor total_weight = tape.make(Shape{}, x.dtype(), "nll_loss_forward");
+  tape.save(node, total_weight);
+  return loss;
+}
+
+// Only the input wants a gradient; the kernel makes it in the input's sizes.
+void mse_loss_backward(Gradients& g) {
+  const Tensor x = g.saved(0);
+  g.out[0] = x.tape().make(contiguous(x.shape()), x.dtype(), "mse_loss_backward");
+}
+const Op kMseLoss = {"mse_loss", mse_loss_backward};
+
+}  // namespace
+
+Tensor cross_entropy(Tensor logits, const Tensor& labels) {
+  const DType dtype = logits.dtype();
+  Tensor log_probabilities = log_softmax(std::move(logits), &dtype);
+  return nll_loss(std::move(log_probabilities), labels);
+}
+
+Tensor mse_loss(Tensor input, const Tensor& target) {
+  const Tensor x = to_full_precision(std::move(input));
+  const Tensor y = to_full_precision(target);
+  Tape& tape = x.tape();
+  Node* node = tape.record(kMseLoss, {&x});
+  tape.save(node, x);
+  tape.save(node, y);
+  Tensor loss = tape.make(Shape{}, x.dtype(), kMseLoss.name);
+  Tape::attach(node, loss);
+  return loss;
+}
+
+}  // namespace peakmem

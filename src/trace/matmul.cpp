@@ -1,0 +1,132 @@
+#include "trace/ops.h"
+
+namespace peakmem {
+namespace {
+
+Tensor product(const char* name, const Tensor& like, const Shape& shape) {
+  return like.tape().make(shape, like.dtype(), name);
+}
+
+// Gradients of a product are transposed so that they lie as their operand does (mm_mat1_backward, mm_mat2_backward in
+// FunctionsManual.cpp): a weight seen through t() gets a gradient that its own t() makes contiguous again.
+Tensor laid_out_as(const char* name, const Tensor& like, const Shape& operand) {
+  if (is_contiguous(operand) || !is_contiguous(transposed(operand, 0, 1)))
+    return product(name, like, contiguous(operand));
+  const Tensor flipped = product(name, like, contiguous(transposed(operand, 0, 1)));
+  return transpose(flipped, 0, 1);
+}
+
+const Shape& input_shape(const Gradients& g, size_t i) { return g.node.next[i].node->shape; }
+
+// Inputs of mm: self 0, mat2 1.
+void mm_backward(Gradients& g) {
+  if (g.needs(1)) g.out[1] = laid_out_as("mm", g.in[0], input_shape(g, 1));
+  if (g.needs(0)) g.out[0] = laid_out_as("mm", g.in[0], input_shape(g, 0));
+}
+const Op kMm = {"mm", mm_backward};
+
+// Inputs of addmm: the bias 0, mat1 1, mat2 2. The engine sums the bias's gradient over the rows.
+void addmm_backward(Gradients& g) {
+  if (g.needs(1)) g.out[1] = laid_out_as("mm", g.in[0], input_shape(g, 1));
+  if (g.needs(2)) g.out[2] = laid_out_as("mm", g.in[0], input_shape(g, 2));
+  if (g.needs(0)) g.out[0] = g.in[0];
+}
+const Op kAddmm = {"addmm", addmm_backward};
+
+void bmm_backward(Gradients& g) {
+  if (g.needs(1)) g.out[1] = product("bmm", g.in[0], contiguous(input_shape(g, 1)));
+  if (g.needs(0)) g.out[0] = product("bmm", g.in[0], contiguous(input_shape(g, 0)));
+}
+const Op kBmm = {"bmm", bmm_backward};
+
+/// Products keep the left operand only for the right one's gradient, and the other way round.
+void save_operands(Tape& tape, Node* node, const Tensor& left, const Tensor& right) {
+  if (right->requires_grad) tape.save(node, left);
+  if (left->requires_grad) tape.save(node, right);
+}
+
+Tensor mm(const Tensor& self, const Tensor& mat2) {
+  Tape& tape = self.tape();
+  Node* node = tape.record(kMm, {&self, &mat2});
+  save_operands(tape, node, self, mat2);
+  Tensor result = tape.make({self.size(0), mat2.size(1)}, self.dtype(), kMm.name);
+  Tape::attach(node, result);
+  return result;
+}
+
+Tensor addmm(const Tensor& bias, const Tensor& mat1, const Tensor& mat2) {
+  Tape& tape = mat1.tape();
+  Node* node = tape.record(kAddmm, {&bias, &mat1, &mat2});
+  save_operands(tape, node, mat1, mat2);
+  Tensor result = tape.make({mat1.size(0), mat2.size(1)}, mat1.dtype(), kAddmm.name);
+  Tape::attach(node, result);
+  return result;
+}
+
+/// The rows of a product back in the sizes of its input: [B·T, out] as [B, T, out].
+Tensor with_rows_of(Tensor rows, const Shape& input) {
+  for (int i = 0; i + 2 < input.rank; ++i) {
+    Expr inner = 1;
+    for (int k = i + 1; k + 1 < input.rank; ++k) inner = inner * input[k];
+    rows = split_dim(std::move(rows), i, input[i], inner);
+  }
+  return rows;
+}
+
+Tensor as_rows(const Tensor& input) {
+  return input.shape().rank > 2 ? merge_dims(input, 0, input.shape().rank - 1) : input;
+}
+
+/// Autocast casts an op's arguments from right to left.
+void cast_operands(Tensor& left, Tensor& right) {
+  right = to_low_precision(std::move(right));
+  left = to_low_precision(std::move(left));
+}
+
+}  // namespace
+
+Tensor bmm(const Tensor& self, const Tensor& mat2) {
+  Tape& tape = self.tape();
+  Node* node = tape.record(kBmm, {&self, &mat2});
+  save_operands(tape, node, self, mat2);
+  Tensor result = tape.make({self.size(0), self.size(1), mat2.size(2)}, self.dtype(), kBmm.name);
+  Tape::attach(node, result);
+  return result;
+}
+
+Tensor linear(Tensor input, const Tensor& weight, const Tensor& bias) {
+  Tensor x = std::move(input);
+  const Tensor b = bias ? to_low_precision(bias) : bias;
+  Tensor w = weight;
+  cast_operands(x, w);
+  const Shape shape = x.shape();
+  if (b) {
+    const Tensor rows = as_rows(x);
+    return with_rows_of(addmm(b, rows, transpose(w, 0, 1)), shape);
+  }
+  const Tensor transposed_weight = transpose(w, 0, 1);
+  const Tensor rows = as_rows(x);
+  return with_rows_of(mm(rows, transposed_weight), shape);
+}
+
+Tensor conv1d(Tensor input, const Tensor& weight, const Tensor& bias) {
+  const Tensor x = std::move(input);
+  const Shape shape = x.shape();
+  Tensor rows = as_rows(x);
+  Tensor w = weight;
+  cast_operands(rows, w);
+  const Tensor b = to_low_precision(bias);
+  return with_rows_of(addmm(b, rows, w), shape);
+}
+
+Tensor matmul(Tensor self, Tensor other) {
+  Tensor a = std::move(self);
+  Tensor b = std::move(other);
+  cast_operands(a, b);
+  const Shape shape = a.shape();
+  const Tensor left = merge_dims(expand(a, a.shape()), 0, 2);
+  const Tensor right = merge_dims(expand(b, b.shape()), 0, 2);
+  return split_dim(bmm(left, right), 0, shape[0], shape[1]);
+}
+
+}  // namespace peakmem

@@ -1,0 +1,105 @@
+// The ops of a training step, named as PyTorch names them: what each allocates, saves, and does in its backward.
+//
+// Every op takes its inputs by value and lets them go before it returns, as Python's reference counts do: hand a
+// tensor over with std::move (or as a temporary) and it dies with the op unless something else holds it.
+// What is saved follows tools/autograd/derivatives.yaml of torch 2.13: mm keeps its left operand only if the right one
+// wants a gradient, and so on.
+#pragma once
+
+#include <array>
+
+#include "trace/tape.h"
+
+namespace peakmem {
+
+// --- views.cpp: no memory of their own, except reshape and contiguous where strides demand a copy
+// -----------------------------
+Tensor transpose(Tensor input, int a, int b);
+Tensor unsqueeze(Tensor input, int dim);
+Tensor expand(Tensor input, const Shape& sizes);
+/// x.view(..., outer, inner, ...)
+Tensor split_dim(Tensor input, int dim, Expr outer, Expr inner);
+/// x.reshape: `count` dimensions from `first` on become one.
+Tensor merge_dims(Tensor input, int first, int count);
+/// x[..., start:start + length] along a dimension.
+Tensor slice(Tensor input, int dim, Expr length);
+/// x.split(x.size(dim) / 3, dim)
+std::array<Tensor, 3> split_in_three(Tensor input, int dim);
+/// x[:, 0] of [B, T, C].
+Tensor select_first(Tensor input);
+/// x[rows, columns] of [B, T, n] with one index each per row: [B, n].
+Tensor index_rows(Tensor input, const Tensor& rows, const Tensor& columns);
+Tensor contiguous(Tensor input);
+Tensor clone(const Tensor& input, const Shape& layout);
+Tensor detach(const Tensor& input);
+/// Reverse of expand: the gradient of a broadcast input.
+Tensor sum_to(Tensor input, const Shape& sizes);
+
+// --- elementwise.cpp -------------------------------------------------------------------------------------------------
+Tensor to(Tensor input, DType dtype);
+Tensor add(Tensor self, Tensor other);
+Tensor mul(Tensor self, Tensor other);
+Tensor add_scalar(Tensor self);
+Tensor mul_scalar(Tensor self);
+Tensor div_scalar(Tensor self);
+Tensor neg(Tensor self);
+Tensor pow_scalar(Tensor self);
+Tensor rsqrt(Tensor self);
+Tensor tanh(Tensor self);
+Tensor sigmoid(Tensor self);
+Tensor relu(Tensor self);
+Tensor silu(Tensor self);
+Tensor gelu(Tensor self);
+/// Mean over the last dimension, kept as size 1.
+Tensor mean_last(Tensor self);
+Tensor cat_last(Tensor a, Tensor b);
+
+// --- matmul.cpp ------------------------------------------------------------------------------------------------------
+/// torch.nn.functional.linear: weight is [out, in].
+Tensor linear(Tensor input, const Tensor& weight, const Tensor& bias);
+/// torch.addmm(bias, input as rows, weight): weight is [in, out] (the Conv1D of GPT-2).
+Tensor conv1d(Tensor input, const Tensor& weight, const Tensor& bias);
+/// torch.bmm of two 3-D tensors, as they are.
+Tensor bmm(const Tensor& self, const Tensor& mat2);
+/// torch.matmul of two 4-D tensors.
+Tensor matmul(Tensor self, Tensor other);
+
+// --- normalise.cpp ---------------------------------------------------------------------------------------------------
+Tensor layer_norm(Tensor input, const Tensor& weight, const Tensor& bias);
+/// softmax over the last dimension; with a dtype as torch.softmax(x, dtype=...).
+Tensor softmax(Tensor input, const DType* dtype = nullptr);
+Tensor log_softmax(Tensor input, const DType* dtype = nullptr);
+/// Nothing happens with p = 0.
+Tensor dropout(Tensor input, double p);
+Tensor embedding(const Tensor& indices, const Tensor& weight);
+
+// --- attention.cpp ---------------------------------------------------------------------------------------------------
+/// Sizes as the attention kernels need them: multiples of 8 of the head dim (flash) and of a mask's row (efficient),
+/// and whether the heads are too wide for flash (over 256) or lie unaligned for efficient (no multiple of 16 bytes).
+struct KernelSizes {
+  Expr head_dim;
+  Expr seq;
+  bool wide_heads = false;
+  bool unaligned_heads = false;
+};
+
+/// torch.nn.functional.scaled_dot_product_attention on [B, heads, T, D]; picks flash, efficient or math as CUDA does
+/// (aten/src/ATen/native/transformers/cuda/sdp_utils.cpp, torch 2.13). `mask` may be empty; `p` is the dropout.
+Tensor scaled_dot_product_attention(Tensor query, Tensor key, Tensor value, Tensor mask, double p, bool is_causal,
+                                    const KernelSizes& sizes);
+
+// --- loss.cpp --------------------------------------------------------------------------------------------------------
+/// torch.nn.functional.cross_entropy(logits [rows, classes], labels [rows]), mean over rows.
+Tensor cross_entropy(Tensor logits, const Tensor& labels);
+/// torch.nn.functional.mse_loss(input, target), mean.
+Tensor mse_loss(Tensor input, const Tensor& target);
+
+// --- for rules and ops
+// -------------------------------------------------------------------------------------------------
+/// autocast's cast to the low precision: weights are cast once per forward pass and shared, activations every time.
+Tensor to_low_precision(Tensor input);
+/// autocast's cast to fp32.
+Tensor to_full_precision(Tensor input);
+DType promote(DType a, DType b);
+
+}  // namespace peakmem

@@ -1,0 +1,84 @@
+// What a traced training step does to memory: allocations and releases in order, with sizes that may be formulas.
+//
+// Layers repeat, so at most three turns of a repeat are traced, the first, one for all between, and the last:
+//
+//     level │            ╱╲                  one turn changes the level by the same amount every time, so the
+//           │        ╱╲╱    ╲╱╲              maximum over all turns lies in the first or in the last of them
+//           │    ╱╲╱            ╲╱╲
+//           └── first ─ n between ─ last ──  a Segment is the events of one turn and how often it runs
+//
+// Nothing here knows sizes: evaluate.h puts numbers in.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "size/dtype.h"
+#include "size/expr.h"
+
+namespace peakmem {
+
+/// What a byte is for; the ledger's first column.
+enum class Category : uint8_t { kWeights, kGradients, kOptimizer, kActivations, kTemporaries, kInputs, kBuffers };
+
+/// One allocation of the trace: its bytes, the op that made it and the op whose backward keeps it.
+struct Storage {
+  Expr bytes;
+  const char* made_by = "";        // aten's name of the op
+  const char* saved_by = nullptr;  // the first op that saved it for its backward, if any did
+  int32_t scope = 0;               // the module it was made in, see Program::scopes
+  int32_t turn = 0;                // the turn it was made in, see Program::turns
+  int32_t references = 0;          // while tracing
+  Category category = Category::kTemporaries;
+  DType dtype = DType::kFloat32;
+};
+
+/// One allocation (birth) or release of a storage.
+struct Event {
+  int32_t storage;
+  bool birth;
+};
+
+/// Events [first, last) that run `turns` times in a row.
+struct Segment {
+  int32_t first;
+  int32_t last;
+  int32_t turn;
+};
+
+/// A turn of a repeat: which repeat (0: none) and how many turns it stands for.
+struct Turn {
+  int32_t repeat = 0;
+  Expr count = 1;
+};
+
+/// A module's place in the model: "attn" in "model.layers.*".
+struct ScopeName {
+  int32_t parent;
+  const char* name;
+};
+
+/// A stretch of the step with a name of its own; step 2 runs the segments of step 1 again where nothing differs.
+struct Phase {
+  int32_t step;
+  int32_t micro;  // micro-batch within the step, -1 for what happens once a step
+  const char* name;
+  int32_t first_segment;
+  int32_t last_segment;
+};
+
+/// The whole trace.
+struct Program {
+  std::vector<Storage> storages;
+  std::vector<Event> events;
+  std::vector<Segment> segments;
+  std::vector<Turn> turns = {Turn{}};
+  std::vector<ScopeName> scopes = {{-1, ""}};
+  std::vector<Phase> phases;
+
+  /// "model.layers.*.mlp" of a scope; empty for the root.
+  std::string path(int32_t scope) const;
+};
+
+}  // namespace peakmem

@@ -1,0 +1,269 @@
+// Recording one training step: tensors that have a shape, a dtype and a lifetime but no values.
+//
+// A Tensor is a handle; when the last handle of a storage goes, the storage is released, unless a node of the tape
+// saved it for the backward pass. So C++ scopes play the part of Python's reference counts, and a forward pass
+// written in C++ with the names and scopes of the original has the original's memory.
+//
+//     Tensor ──► Meta ──► Storage        Meta: shape, dtype, the node that made it (PyTorch's TensorImpl)
+//                 │
+//                 └─────► Node ──► Node  Node: saved tensors and edges to the nodes of its inputs (a grad_fn)
+#pragma once
+
+#include <array>
+#include <deque>
+#include <functional>
+#include <utility>
+#include <vector>
+
+#include "size/dtype.h"
+#include "trace/arena.h"
+#include "trace/program.h"
+#include "trace/shape.h"
+
+namespace peakmem {
+
+class Tape;
+struct Node;
+
+/// A tensor's description; several may share a storage.
+struct Meta {
+  Tape* tape = nullptr;
+  Shape shape;
+  int32_t storage = -1;
+  int32_t references = 0;
+  Node* node = nullptr;  // the node that made it, or the accumulator of a leaf
+  uint8_t output = 0;    // which output of that node
+  DType dtype = DType::kFloat32;
+  bool requires_grad = false;
+  bool is_leaf = true;
+  bool is_view = false;  // a view holds its base: the storage is never its alone
+  int32_t cast = -1;     // of a parameter: its place in the autocast cache, -1 if it cannot be cached
+};
+
+/// A handle that keeps its tensor alive; an empty one is PyTorch's undefined tensor (or None).
+class Tensor {
+ public:
+  Tensor() = default;
+  explicit Tensor(Meta* meta) : meta_(meta) { hold(); }
+  Tensor(const Tensor& other) : meta_(other.meta_) { hold(); }
+  Tensor(Tensor&& other) noexcept : meta_(std::exchange(other.meta_, nullptr)) {}
+  Tensor& operator=(Tensor other) noexcept {
+    std::swap(meta_, other.meta_);
+    return *this;
+  }
+  ~Tensor() {
+    if (meta_ != nullptr) let_go();
+  }
+
+  explicit operator bool() const { return meta_ != nullptr; }
+  Meta* operator->() const { return meta_; }
+  Meta* get() const { return meta_; }
+  const Shape& shape() const { return meta_->shape; }
+  Expr size(int dim) const { return meta_->shape[dim]; }
+  DType dtype() const { return meta_->dtype; }
+  Tape& tape() const { return *meta_->tape; }
+  /// Let the tensor go now, as Python's `del`.
+  void reset() { *this = Tensor(); }
+
+ private:
+  void hold() {
+    if (meta_ != nullptr) ++meta_->references;
+  }
+  void let_go();
+  Meta* meta_ = nullptr;
+};
+
+/// An edge of the graph: an input's gradient goes to this output of this node.
+struct Edge {
+  Node* node = nullptr;
+  uint8_t output = 0;
+};
+
+/// A tensor kept for the backward pass: itself, or a slot that a checkpoint fills by running its layer again.
+struct Saved {
+  Tensor tensor;
+  int32_t frame = -1;  // of Tape's frames
+  int32_t slot = 0;
+};
+
+/// What a backward rule works on: gradients come in by output, go out by input.
+struct Gradients {
+  Node& node;
+  std::array<Tensor, 3>& in;
+  std::array<Tensor, 4>& out;
+
+  /// Whether that input wants a gradient.
+  bool needs(size_t input) const;
+  /// A saved tensor.
+  Tensor saved(size_t index) const;
+};
+
+/// An op as autograd knows it: aten's name, and the rule of its backward (what it allocates, in which order).
+struct Op {
+  const char* name;
+  void (*backward)(Gradients&) = nullptr;
+};
+
+/// A grad_fn.
+struct Node {
+  static constexpr size_t kMaxInputs = 4;
+  static constexpr size_t kMaxSaved = 8;
+  const Op* op = nullptr;
+  int32_t references = 0;
+  int32_t index = -1;  // order of creation; autograd runs the newest first
+  int32_t scope = 0;
+  int32_t turn = 0;
+  std::array<Edge, kMaxInputs> next;
+  uint8_t inputs = 0;
+  uint8_t saved_count = 0;
+  std::array<Saved, kMaxSaved> saved;
+  Shape shape;  // of its outputs
+  DType dtype = DType::kFloat32;
+  std::array<int, 2> dims = {0, 0};          // a view's dimensions
+  std::function<void(Gradients&)> function;  // of a custom autograd function
+
+  // Accumulators of leaves (AccumulateGrad) have these.
+  bool accumulates = false;
+  Tensor gradient;
+
+  // While a backward pass runs.
+  std::array<Tensor, 3> incoming;
+  int32_t reached_in = 0;
+  int32_t pending = 0;
+};
+
+/// A checkpointed call: how to run it again, and what running it again gave (torch.utils.checkpoint,
+/// use_reentrant=False).
+struct Frame {
+  std::function<void()> again;
+  std::vector<Tensor> slots;
+  int32_t saved = 0;   // slots the forward pass asked for
+  int32_t filled = 0;  // slots the second run has given
+  int32_t open = 0;    // slots not released yet; the call's arguments live as long
+  bool has_run = false;
+};
+
+/// A trained tensor with its gradient's accumulator.
+struct Parameter {
+  Tensor value;
+  Node* accumulator;
+  int32_t scope;
+  int32_t turn;
+};
+
+/// torch.autocast: the dtype that matrix products run in, and the weights cast so far.
+struct Autocast {
+  bool enabled = false;
+  DType dtype = DType::kBFloat16;
+  std::vector<Tensor> cache;  // by Meta::cast
+};
+
+/// The recorder.
+class Tape {
+ public:
+  Tape();
+  ~Tape() { close(); }
+  Tape(const Tape&) = delete;
+  Tape& operator=(const Tape&) = delete;
+
+  /// A new tensor with storage of its own.
+  Tensor make(const Shape& shape, DType dtype, const char* made_by);
+  /// A tensor that looks at another's storage.
+  Tensor look(const Tensor& base, const Shape& shape, bool is_view);
+  Tensor parameter(const Shape& shape, DType dtype, const char* name);
+  Tensor buffer(const Shape& shape, DType dtype, const char* name);
+  /// A leaf that looks at another tensor's storage and gathers a gradient of its own (x.detach().requires_grad_()).
+  Tensor detached_leaf(const Tensor& tensor);
+
+  /// A node for an op whose inputs these are; null when none of them wants a gradient.
+  Node* record(const Op& op, std::initializer_list<const Tensor*> inputs);
+  /// Keep a tensor for a node's backward; null nodes keep nothing.
+  void save(Node* node, const Tensor& tensor);
+  /// Keep an op's own output for its backward (without holding the node that made it).
+  void save_output(Node* node, const Tensor& tensor);
+  /// Make `output` the node's output.
+  static void attach(Node* node, const Tensor& output, uint8_t index = 0);
+
+  /// What happens from now on belongs to this phase.
+  void begin_phase(int32_t step, int32_t micro, const char* name);
+  /// Category of what is made from now on.
+  Category category = Category::kActivations;
+
+  bool grad_mode = true;
+  Autocast autocast;
+  /// Whether ops take place: a checkpoint's second run stops after the last tensor needed.
+  bool ghost = false;
+  /// The checkpoint whose forward (or second) run this is, -1 if none.
+  int32_t frame = -1;
+  Program program;
+  std::vector<Parameter> parameters;
+  int32_t scope = 0;
+  int32_t turn = 0;
+
+  int32_t enter(const char* name);
+  int32_t new_turn(int32_t repeat, Expr count);
+  int32_t new_repeat() { return ++repeats_; }
+
+  /// A new checkpointed call, and any of them.
+  int32_t new_frame();
+  Frame& frame_at(int32_t index) { return frames_[static_cast<size_t>(index)]; }
+
+  /// The finished trace; nothing that happens to tensors afterwards is part of it.
+  Program finish();
+
+  // For handles and the engine.
+  void release(Meta* meta);
+  void let_go(Node* node);
+  void drop_saved(Node* node);
+  /// Make a node's saved tensors available: the first one asked for of a checkpointed layer runs the layer again.
+  void unpack(Node* node);
+  /// What a checkpoint gave goes with the rule that asked for it.
+  static void forget_unpacked(Node* node);
+  Node* node(int32_t index) { return nodes_[static_cast<size_t>(index)]; }
+  int32_t nodes() const { return static_cast<int32_t>(nodes_.size()); }
+  int32_t next_run() { return ++runs_; }
+
+ private:
+  void close();
+  Meta* new_meta(const Shape& shape, DType dtype, int32_t storage);
+  Node* new_node();
+  Node* new_accumulator(const Tensor& leaf);
+  void note(int32_t storage, bool birth);
+
+  Arena<Meta> metas_;  // outlives all that holds tensors
+  Arena<Node> node_store_;
+  std::deque<Frame> frames_;
+  std::vector<Node*> going_;  // scratch of let_go
+  std::vector<Node*> nodes_;  // by index; null once it is gone
+  int32_t repeats_ = 0;
+  int32_t runs_ = 0;
+  bool closing_ = false;
+};
+
+/// The module that is running; ends with the C++ scope.
+class Scope {
+ public:
+  Scope(Tape& tape, const char* name) : tape_(tape), outer_(tape.scope) { tape.scope = tape.enter(name); }
+  ~Scope() { tape_.scope = outer_; }
+  Scope(const Scope&) = delete;
+  Scope& operator=(const Scope&) = delete;
+
+ private:
+  Tape& tape_;
+  int32_t outer_;
+};
+
+/// torch.no_grad; ends with the C++ scope.
+class NoGrad {
+ public:
+  explicit NoGrad(Tape& tape) : tape_(tape), outer_(std::exchange(tape.grad_mode, false)) {}
+  ~NoGrad() { tape_.grad_mode = outer_; }
+  NoGrad(const NoGrad&) = delete;
+  NoGrad& operator=(const NoGrad&) = delete;
+
+ private:
+  Tape& tape_;
+  bool outer_;
+};
+
+}  // namespace peakmem

@@ -1,0 +1,39 @@
+// Running an optimizer's row on a tape.
+#pragma once
+
+#include <array>
+
+#include "train/optimizers.h"
+
+namespace peakmem {
+
+/// An optimizer with its state.
+class OptimizerRun {
+ public:
+  OptimizerRun(Tape& tape, const Optimizer& optimizer, OptimizerImpl impl);
+  /// optimizer.step(); the first one makes the state.
+  void step();
+
+ private:
+  using Names = std::array<std::vector<Tensor>, 8>;
+
+  void make_state(Made when);
+  void make_state_of(size_t i, Made when, std::span<const State> rows);
+  void run_loop();
+  void run_foreach(bool together);
+  void run_line(const Temporary& line, size_t i, Names& names);
+  void bind_all(const Temporary& line, const std::vector<size_t>& group, Names& names);
+  Tensor make(const Parameter& parameter, Like like, const char* op);
+
+  Tape& tape_;
+  const Optimizer& optimizer_;
+  OptimizerImpl impl_;
+  const Update& update_;
+  std::vector<std::vector<Tensor>> state_;  // by parameter
+  bool first_ = true;
+};
+
+/// torch.nn.utils.clip_grad_norm_, foreach.
+void clip_grad_norm(Tape& tape);
+
+}  // namespace peakmem

@@ -1,0 +1,167 @@
+#include "train/optimizers.h"
+
+#include <array>
+
+namespace peakmem {
+namespace {
+
+using Action = Temporary::Action;
+using Of = State::Of;
+
+constexpr Temporary bind(uint8_t name, const char* op, Like like = Like::kParameter) {
+  return {Action::kBind, name, like, op};
+}
+constexpr Temporary drop(uint8_t name) { return {Action::kDrop, name}; }
+constexpr Temporary take(uint8_t name, uint8_t other) {
+  return {Action::kTake, name, Like::kParameter, "", false, other};
+}
+constexpr Temporary in_half(Temporary line) {
+  line.half_only = true;
+  return line;
+}
+constexpr Temporary kMakeState = {Action::kMakeState};
+
+constexpr std::span<const Temporary> kNone = {};
+constexpr Update kNoUpdate = {};
+constexpr Update kInPlace = {true, kNone, kNone, {}};
+template <size_t N>
+constexpr Update same_for_all(const std::array<Temporary, N>& lines) {
+  return {true, lines, lines, {}};
+}
+
+// A fused kernel counts steps on the GPU; the others count on the CPU.
+constexpr std::array kGpuStep = {State{"step", Like::kScalar}};
+constexpr std::array kGpuStepAtConstruction = {State{"step", Like::kScalar, Made::kConstruction}};
+constexpr Update kFusedWithStep = {true, kNone, kNone, kGpuStep};
+
+// adam.py: denom = (exp_avg_sq.sqrt() / bias_correction2_sqrt).add_(eps)
+constexpr std::array kAdamState = {State{"exp_avg", Like::kParameter}, State{"exp_avg_sq", Like::kParameter}};
+constexpr std::array kAdamLoop = {bind(0, "sqrt"), bind(1, "div"), drop(0)};
+constexpr std::array kRootOfAll = {bind(0, "_foreach_sqrt"), drop(0)};
+
+// sgd.py: the buffer is a clone of the first gradient.
+constexpr std::array kMomentum = {State{"momentum_buffer", Like::kParameter, Made::kInUpdate}};
+constexpr std::array kMakesState = {kMakeState};
+
+// adagrad.py: std = state_sum.sqrt().add_(eps); foreach scales the gradients besides.
+constexpr std::array kAdagradState = {State{"sum", Like::kParameter, Made::kConstruction}};
+constexpr std::array kRootOfOne = {bind(0, "sqrt")};
+constexpr std::array kAdagradForeach = {bind(0, "_foreach_sqrt"), bind(1, "_foreach_mul"), drop(0), drop(1)};
+
+// rmsprop.py: avg = square_avg.sqrt().add_(eps)
+constexpr std::array kRmspropState = {State{"square_avg", Like::kParameter}};
+
+// _adafactor.py of torch: var_estimate = row_var @ col_var becomes the update in place; until then the update before it
+// lives.
+constexpr std::array kFactored = {State{"row_var", Like::kRows, Made::kFirstStep, Of::kMatrices},
+                                  State{"col_var", Like::kColumns, Made::kFirstStep, Of::kMatrices},
+                                  State{"variance", Like::kParameter, Made::kFirstStep, Of::kVectors}};
+constexpr std::array kAdafactorMatrix = {bind(0, "linalg_vector_norm", Like::kRows),
+                                         bind(1, "linalg_vector_norm", Like::kColumns),
+                                         bind(5, "mm"),
+                                         bind(4, "mean", Like::kElement),
+                                         drop(4),
+                                         take(2, 5)};
+constexpr std::array kAdafactorVector = {bind(3, "mul"), bind(2, "clone")};
+constexpr std::array kAdafactorMatrices = {bind(0, "linalg_vector_norm", Like::kRows), drop(0),
+                                           bind(1, "linalg_vector_norm", Like::kColumns), drop(1), bind(2, "mm")};
+constexpr std::array kAdafactorVectors = {bind(3, "_foreach_mul"), drop(3), bind(4, "clone"), drop(2), drop(4)};
+
+// transformers' Adafactor (optimization.py) with scale_parameter=False, relative_step=False: gradient and parameter go
+// to fp32, the squared gradient is factored, the update is made anew.
+constexpr std::array kHfFactored = {State{"exp_avg_sq_row", Like::kRowsFull, Made::kInUpdate, Of::kMatrices},
+                                    State{"exp_avg_sq_col", Like::kColumnsFull, Made::kInUpdate, Of::kMatrices},
+                                    State{"exp_avg_sq", Like::kParameterFull, Made::kInUpdate, Of::kVectors},
+                                    State{"RMS", Like::kScalar, Made::kInUpdate}};
+constexpr std::array kHfMatrix = {in_half(drop(0)),
+                                  in_half(bind(0, "_to_copy", Like::kParameterFull)),
+                                  kMakeState,
+                                  in_half(drop(1)),
+                                  in_half(bind(1, "_to_copy", Like::kParameterFull)),
+                                  bind(2, "pow", Like::kParameterFull),
+                                  bind(3, "add", Like::kParameterFull),
+                                  drop(2),
+                                  bind(4, "mean", Like::kRowsFull),
+                                  drop(4),
+                                  bind(4, "mean", Like::kColumnsFull),
+                                  drop(4),
+                                  bind(4, "div", Like::kRowsFull),
+                                  bind(5, "rsqrt", Like::kColumnsFull),
+                                  bind(3, "mul", Like::kParameterFull),
+                                  drop(4),
+                                  drop(5),
+                                  bind(6, "neg", Like::kParameterFull),
+                                  drop(6)};
+constexpr std::array kHfVector = {in_half(drop(0)),
+                                  in_half(bind(0, "_to_copy", Like::kParameterFull)),
+                                  kMakeState,
+                                  in_half(drop(1)),
+                                  in_half(bind(1, "_to_copy", Like::kParameterFull)),
+                                  bind(2, "pow", Like::kParameterFull),
+                                  bind(3, "add", Like::kParameterFull),
+                                  drop(2),
+                                  bind(3, "rsqrt", Like::kParameterFull),
+                                  bind(6, "neg", Like::kParameterFull),
+                                  drop(6)};
+
+constexpr std::array kOptimizers = {
+    Optimizer{"adamw", "AdamW", "torch 2.13, torch/optim/adam.py", kAdamState, same_for_all(kAdamLoop),
+              same_for_all(kRootOfAll), kFusedWithStep, OptimizerImpl::kForeach},
+    Optimizer{"adam", "Adam", "torch 2.13, torch/optim/adam.py (weight_decay=0)", kAdamState, same_for_all(kAdamLoop),
+              same_for_all(kRootOfAll), kFusedWithStep, OptimizerImpl::kForeach},
+    Optimizer{"sgd",
+              "SGD",
+              "torch 2.13, torch/optim/sgd.py (weight_decay=0)",
+              {},
+              kInPlace,
+              kInPlace,
+              kInPlace,
+              OptimizerImpl::kForeach},
+    Optimizer{"sgd-momentum", "SGD with momentum", "torch 2.13, torch/optim/sgd.py (nesterov=False, weight_decay=0)",
+              kMomentum, same_for_all(kMakesState), same_for_all(kMakesState), same_for_all(kMakesState),
+              OptimizerImpl::kForeach},
+    Optimizer{"adagrad",
+              "Adagrad",
+              "torch 2.13, torch/optim/adagrad.py",
+              kAdagradState,
+              same_for_all(kRootOfOne),
+              same_for_all(kAdagradForeach),
+              {true, kNone, kNone, kGpuStepAtConstruction},
+              OptimizerImpl::kForeach},
+    Optimizer{"rmsprop", "RMSprop", "torch 2.13, torch/optim/rmsprop.py (momentum=0, centered=False)", kRmspropState,
+              same_for_all(kRootOfOne), same_for_all(kRootOfAll), kNoUpdate, OptimizerImpl::kForeach},
+    Optimizer{"adafactor",
+              "Adafactor of torch",
+              "torch 2.13, torch/optim/_adafactor.py",
+              kFactored,
+              {true, kAdafactorMatrix, kAdafactorVector, {}},
+              {true, kAdafactorMatrices, kAdafactorVectors, {}},
+              kNoUpdate,
+              OptimizerImpl::kLoop},
+    Optimizer{"hf-adafactor",
+              "Adafactor of transformers",
+              "transformers 5.23, optimization.py (scale_parameter=False, relative_step=False)",
+              kHfFactored,
+              {true, kHfMatrix, kHfVector, {}},
+              kNoUpdate,
+              kNoUpdate,
+              OptimizerImpl::kLoop},
+};
+
+}  // namespace
+
+std::span<const Optimizer> optimizers() { return kOptimizers; }
+
+const Optimizer* find_optimizer(std::string_view name) {
+  for (const Optimizer& optimizer : kOptimizers)
+    if (optimizer.name == name) return &optimizer;
+  return nullptr;
+}
+
+const Update& update_of(const Optimizer& optimizer, OptimizerImpl impl) {
+  return impl == OptimizerImpl::kLoop      ? optimizer.loop
+         : impl == OptimizerImpl::kForeach ? optimizer.foreach
+                                           : optimizer.fused;
+}
+
+}  // namespace peakmem

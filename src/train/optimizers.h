@@ -1,0 +1,71 @@
+// The optimizers that are known: a row each, saying what it keeps and what its step allocates.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+#include "train/recipe.h"
+
+namespace peakmem {
+
+/// What a tensor of an optimizer is as large as.
+enum class Like : uint8_t {
+  kParameter,      // the parameter, in its dtype
+  kParameterFull,  // the parameter, in fp32
+  kRows,           // all dimensions but the last
+  kColumns,        // all dimensions but the last but one
+  kRowsFull,       // the same in fp32
+  kColumnsFull,
+  kScalar,   // one fp32 number
+  kElement,  // one number in the parameter's dtype
+};
+
+/// When a piece of state is made: with the optimizer, before the first step's updates, or by the update itself.
+enum class Made : uint8_t { kConstruction, kFirstStep, kInUpdate };
+
+/// A tensor kept for each parameter from step to step.
+struct State {
+  std::string_view name;
+  Like like;
+  Made made = Made::kFirstStep;
+  enum class Of : uint8_t { kAll, kMatrices, kVectors } of = Of::kAll;  // by the parameter's rank (2 and more, or less)
+};
+
+/// One line of an update: a name is bound to a new tensor (what it held goes after), let go, or takes another's tensor.
+///
+/// Names outlive a parameter's update, as Python's loop variables do, and go when the step returns.
+struct Temporary {
+  enum class Action : uint8_t { kBind, kDrop, kTake, kMakeState } action;
+  uint8_t name = 0;  // 0 to 7
+  Like like = Like::kParameter;
+  const char* op = "";
+  bool half_only = false;  // only for parameters in half precision
+  uint8_t other = 0;       // of kTake: the name whose tensor it takes
+};
+
+/// The temporaries of one implementation: per parameter (loop), or of all parameters at once (foreach), matrices first.
+struct Update {
+  bool available = false;
+  std::span<const Temporary> matrices;
+  std::span<const Temporary> vectors;
+  std::span<const State> extra_state;  // beyond the optimizer's own, such as step counters on the GPU
+};
+
+/// An optimizer as PyTorch (or transformers) implements it.
+struct Optimizer {
+  std::string_view name;
+  std::string_view title;
+  std::string_view source;
+  std::span<const State> state;
+  Update loop;
+  Update foreach;
+  Update fused;
+  OptimizerImpl usual;  // what PyTorch picks on CUDA
+};
+
+std::span<const Optimizer> optimizers();
+const Optimizer* find_optimizer(std::string_view name);
+const Update& update_of(const Optimizer& optimizer, OptimizerImpl impl);
+
+}  // namespace peakmem

@@ -1,0 +1,175 @@
+#include "train/step.h"
+
+#include "trace/engine.h"
+#include "train/optimizer_step.h"
+
+namespace peakmem {
+namespace {
+
+int64_t round_up_8(int64_t n) { return (n + 7) / 8 * 8; }
+
+Structure structure_of(const Job& job, bool unrolled) {
+  const Description& d = job.description;
+  const Recipe& r = job.recipe;
+  Structure s;
+  s.attention = r.attention;
+  s.checkpointing = r.checkpointing;
+  s.weights = weights_dtype(r.precision);
+  s.grouped = d.kv_heads != d.heads;
+  s.wide_heads = d.head_dim > 256;
+  s.unaligned_heads = d.head_dim % (r.precision == Precision::kFp32 ? 4 : 8) != 0;
+  s.window_cuts = r.seq >= d.window;
+  s.single_token = r.seq == 1;
+  s.unrolled = unrolled;
+  return s;
+}
+
+/// Symbols for sizes, numbers for ones.
+class Symbols {
+ public:
+  Symbols(Pool& pool, std::vector<int64_t>& values) : pool_(pool), values_(values) {}
+  Expr operator()(const char* name, int64_t value) {
+    if (value <= 1) return value;
+    const Expr symbol = pool_.symbol(name);
+    if (values_.size() < pool_.symbols()) values_.push_back(value);
+    return symbol;
+  }
+
+ private:
+  Pool& pool_;
+  std::vector<int64_t>& values_;
+};
+
+/// loss = model(**batch).loss under autocast where the recipe asks for it; divided where gradients accumulate.
+Tensor forward(Tape& tape, Model& model, const Batch& batch, const Recipe& recipe) {
+  tape.autocast.enabled = is_mixed(recipe.precision);
+  tape.autocast.dtype = recipe.precision == Precision::kFp16Mixed ? DType::kFloat16 : DType::kBFloat16;
+  Tensor loss = model.loss(batch);
+  tape.autocast.enabled = false;
+  if (recipe.accumulate > 1) loss = div_scalar(loss);
+  tape.autocast.cache.clear();
+  return loss;
+}
+
+/// One micro-batch of step 1; the loop's names end with it.
+void trace_micro_batch(Tape& tape, const Builder& builder, Model& model, const Recipe& recipe, int32_t micro) {
+  tape.begin_phase(1, micro, "input");
+  tape.category = Category::kInputs;
+  const Batch batch = make_batch(builder);
+  tape.begin_phase(1, micro, "forward");
+  tape.category = Category::kActivations;
+  const Tensor loss = forward(tape, model, batch, recipe);
+  tape.begin_phase(1, micro, "backward");
+  run_backward(tape, loss);
+}
+
+void trace_update(Tape& tape, OptimizerRun& optimizer, const Recipe& recipe, int32_t step) {
+  if (recipe.clip) {
+    tape.begin_phase(step, -1, "clip");
+    clip_grad_norm(tape);
+  }
+  tape.begin_phase(step, -1, "optimizer");
+  optimizer.step();
+}
+
+void zero_grad(Tape& tape) {
+  for (const Parameter& parameter : tape.parameters) gradient_of(parameter).reset();
+}
+
+/// Step 2 does again what step 1 did up to its update: nothing before it depends on the optimizer's state.
+void repeat_micro_batches(Program& program) {
+  const std::vector<Phase> done = program.phases;
+  for (Phase phase : done) {
+    if (phase.step != 1 || phase.micro < 0) continue;
+    phase.step = 2;
+    program.phases.push_back(phase);
+  }
+}
+
+}  // namespace
+
+Dims number_dims(const Job& job) {
+  const Description& d = job.description;
+  const Recipe& r = job.recipe;
+  Dims dims;
+  dims.batch = r.batch;
+  dims.seq = r.seq;
+  dims.layers = d.layers;
+  dims.hidden = d.hidden;
+  dims.heads = d.heads;
+  dims.kv_heads = d.kv_heads;
+  dims.head_dim = d.head_dim;
+  dims.ffn = d.ffn;
+  dims.vocab = d.vocab;
+  dims.positions = d.positions;
+  dims.token_types = d.token_types;
+  dims.labels = d.labels;
+  dims.padded_head_dim = round_up_8(d.head_dim);
+  dims.padded_seq = round_up_8(r.seq);
+  for (const LayerRun& run : d.runs) dims.runs.emplace_back(run.layers);
+  return dims;
+}
+
+Dims symbol_dims(const Job& job, Pool& pool, std::vector<int64_t>& values) {
+  const Description& d = job.description;
+  const Recipe& r = job.recipe;
+  Symbols symbol(pool, values);
+  Dims dims = number_dims(job);
+  dims.batch = symbol("B", r.batch);
+  dims.seq = symbol("T", r.seq);
+  dims.hidden = symbol("C", d.hidden);
+  dims.heads = symbol("N", d.heads);
+  dims.kv_heads = d.kv_heads == d.heads ? dims.heads : symbol("K", d.kv_heads);
+  dims.head_dim = d.head_dim_is_quotient ? exact_div(dims.hidden, dims.heads) : symbol("D", d.head_dim);
+  dims.ffn = d.ffn_is_four_hidden ? 4 * dims.hidden : symbol("F", d.ffn);
+  dims.vocab = symbol("V", d.vocab);
+  if (d.learned_positions) dims.positions = symbol("P", d.positions);
+  dims.padded_head_dim = d.head_dim % 8 == 0 ? dims.head_dim : round_up(dims.head_dim, 8);
+  dims.padded_seq = r.seq % 8 == 0 ? dims.seq : round_up(dims.seq, 8);
+  if (d.runs.size() == 1 && d.layers > 3) {  // with fewer there is no turn in between to stand for the rest
+    dims.layers = symbol("L", d.layers);
+    dims.runs = {dims.layers};
+  }
+  return dims;
+}
+
+Expr parameter_count(const Program& program) {
+  Expr elements = 0;
+  for (const Storage& storage : program.storages) {
+    if (storage.category != Category::kWeights) continue;
+    elements +=
+        program.turns[static_cast<size_t>(storage.turn)].count * exact_div(storage.bytes, size_of(storage.dtype));
+  }
+  return elements;
+}
+
+Program trace_step(const Job& job, const Dims& dims, bool unrolled) {
+  const Recipe& recipe = job.recipe;
+  const Structure structure = structure_of(job, unrolled);
+  Tape tape;
+  const Builder builder = {tape, job.description, dims, structure};
+  tape.begin_phase(0, -1, "model");
+  const std::unique_ptr<Model> model = find_family(job.description.family)->build(builder);
+  OptimizerRun optimizer(tape, *recipe.optimizer, recipe.impl);
+  // From the second micro-batch on gradients are there and every one is the same.
+  const int64_t traced = unrolled || recipe.accumulate < 2 ? recipe.accumulate : 2;
+  for (int64_t micro = 0; micro < traced; ++micro)
+    trace_micro_batch(tape, builder, *model, recipe, static_cast<int32_t>(micro));
+  // Both updates are traced while the gradients are there: the first makes the state, the second is the steady one.
+  trace_update(tape, optimizer, recipe, 1);
+  const size_t after_first = tape.program.phases.size();
+  trace_update(tape, optimizer, recipe, 2);
+  const std::vector<Phase> steady(tape.program.phases.begin() + static_cast<ptrdiff_t>(after_first),
+                                  tape.program.phases.end());
+  tape.program.phases.resize(after_first);
+  tape.begin_phase(1, -1, "zero_grad");
+  zero_grad(tape);
+  Phase cleared = tape.program.phases.back();
+  cleared.step = 2;
+  repeat_micro_batches(tape.program);
+  tape.program.phases.insert(tape.program.phases.end(), steady.begin(), steady.end());
+  tape.program.phases.push_back(cleared);
+  return tape.finish();
+}
+
+}  // namespace peakmem

@@ -1,0 +1,36 @@
+// The script of one training step, as a plain PyTorch loop runs it.
+#pragma once
+
+#include "model/family.h"
+#include "train/optimizers.h"
+
+namespace peakmem {
+
+/// A model and how it is trained.
+struct Job {
+  Description description;
+  Recipe recipe;
+};
+
+/// The job's sizes as numbers.
+Dims number_dims(const Job& job);
+/// The job's sizes as symbols of `pool`, with the value of each; a size of 1 stays a number, for PyTorch takes other
+/// paths for it. Values are in the order Pool::evaluate takes.
+Dims symbol_dims(const Job& job, Pool& pool, std::vector<int64_t>& values);
+
+/// Trace two steps of
+///
+///     for micro in range(accumulate):
+///         loss = model(**batch).loss ; loss.backward()
+///     clip_grad_norm_(parameters) ; optimizer.step() ; optimizer.zero_grad(set_to_none=True)
+///
+/// Phases are "model" (step 0), then "input", "forward", "backward", "clip", "optimizer" of step 1 and of step 2, which
+/// is the steady step: its optimizer finds its state made.
+///
+/// `unrolled` traces every layer (and every micro-batch) for itself, to check what repeats stand for.
+Program trace_step(const Job& job, const Dims& dims, bool unrolled = false);
+
+/// Elements of all parameters.
+Expr parameter_count(const Program& program);
+
+}  // namespace peakmem

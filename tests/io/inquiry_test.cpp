@@ -1,0 +1,185 @@
+#include "io/inquiry.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <string>
+
+#include "io/shipped.h"
+
+namespace peakmem {
+namespace {
+
+NamedConfig config(std::string_view text) {
+  Result<NamedConfig> parsed = parse_config(text, "test");
+  EXPECT_TRUE(parsed) << text;
+  return parsed ? *parsed : NamedConfig{};
+}
+
+Inquiry asked(std::string_view text, const OptionValues& values, Command command = Command::kEstimate) {
+  const NamedConfig model = config(text);
+  const Result<Inquiry> inquiry = make_inquiry(&model, values, command);
+  EXPECT_TRUE(inquiry) << inquiry.error().field << ": " << inquiry.error().problem;
+  return inquiry ? *inquiry : Inquiry{};
+}
+
+Inquiry bare(const OptionValues& values, Command command = Command::kEstimate) {
+  const Result<Inquiry> inquiry = make_inquiry(nullptr, values, command);
+  EXPECT_TRUE(inquiry) << inquiry.error().field << ": " << inquiry.error().problem;
+  return inquiry ? *inquiry : Inquiry{};
+}
+
+std::string refused(std::string_view text, const OptionValues& values) {
+  const NamedConfig model = config(text);
+  const Result<Inquiry> inquiry = make_inquiry(&model, values, Command::kEstimate);
+  EXPECT_FALSE(inquiry);
+  return inquiry ? "" : inquiry.error().field;
+}
+
+bool assumes(const Inquiry& inquiry, std::string_view beginning) {
+  return std::any_of(inquiry.assumptions.begin(), inquiry.assumptions.end(),
+                     [&](const std::string& line) { return line.starts_with(beginning); });
+}
+
+constexpr std::string_view kGpt2Text = R"({"model_type": "gpt2"})";
+constexpr std::string_view kLlamaText = R"({"model_type": "llama"})";
+constexpr std::string_view kBertText = R"({"model_type": "bert"})";
+
+TEST(Inquiry, HasTheDefaultsAndSaysSo) {
+  const Inquiry inquiry = asked(kGpt2Text, {});
+  const Recipe& recipe = inquiry.job.recipe;
+  EXPECT_EQ(recipe.batch, 8);
+  EXPECT_EQ(recipe.seq, 1024);
+  EXPECT_EQ(recipe.accumulate, 1);
+  EXPECT_EQ(recipe.precision, Precision::kFp32);
+  EXPECT_EQ(recipe.attention, Attention::kSdpa);
+  EXPECT_EQ(recipe.checkpointing, Checkpointing::kNone);
+  EXPECT_EQ(recipe.optimizer, find_optimizer("adamw"));
+  EXPECT_EQ(recipe.impl, OptimizerImpl::kForeach);
+  EXPECT_FALSE(recipe.clip);
+  EXPECT_EQ(inquiry.gpu, nullptr);
+  for (const char* line :
+       {"task: causal-lm", "batch: 8", "seq: 1024", "precision: fp32", "attention: sdpa", "optimizer: adamw"})
+    EXPECT_TRUE(assumes(inquiry, line)) << line;
+}
+
+TEST(Inquiry, WhatIsAskedForIsNoAssumption) {
+  const Inquiry inquiry = asked(kGpt2Text, {{"batch", "2"},
+                                            {"seq", "64"},
+                                            {"precision", "bf16-mixed"},
+                                            {"attention", "eager"},
+                                            {"checkpointing", "full"},
+                                            {"optimizer", "sgd"},
+                                            {"optimizer-impl", "loop"},
+                                            {"accumulate", "4"},
+                                            {"clip-grad", ""},
+                                            {"task", "causal-lm"},
+                                            {"gpu", "t4"}});
+  EXPECT_TRUE(inquiry.assumptions.empty()) << inquiry.assumptions[0];
+  EXPECT_EQ(inquiry.job.recipe.batch, 2);
+  EXPECT_EQ(inquiry.job.recipe.accumulate, 4);
+  EXPECT_EQ(inquiry.job.recipe.precision, Precision::kBf16Mixed);
+  EXPECT_EQ(inquiry.job.recipe.impl, OptimizerImpl::kLoop);
+  EXPECT_TRUE(inquiry.job.recipe.clip);
+  EXPECT_EQ(inquiry.gpu, find_gpu("t4"));
+}
+
+TEST(Inquiry, SequencesEndWithALearnedTableOnly) {
+  EXPECT_EQ(asked(kBertText, {}).job.recipe.seq, 512);
+  EXPECT_EQ(refused(kBertText, {{"seq", "513"}}), "--seq");
+  EXPECT_EQ(refused(kGpt2Text, {{"seq", "1025"}}), "--seq");
+  EXPECT_EQ(asked(kLlamaText, {{"seq", "100000"}}).warnings.size(), 1U);
+}
+
+TEST(Inquiry, ClassifiersOfDecodersNeedPadding) {
+  EXPECT_EQ(refused(kGpt2Text, {{"task", "sequence-classification"}}), "--batch");
+  asked(kGpt2Text, {{"task", "sequence-classification"}, {"batch", "1"}});
+  asked(R"({"model_type": "gpt2", "pad_token_id": 0})", {{"task", "sequence-classification"}});
+  asked(kBertText, {{"task", "sequence-classification"}});
+}
+
+TEST(Inquiry, TaskIsThatOfTheArchitecture) {
+  const Inquiry inquiry = asked(R"({"model_type": "bert", "architectures": ["BertForSequenceClassification"]})", {});
+  EXPECT_EQ(inquiry.job.description.task, Task::kSequenceClassification);
+  EXPECT_TRUE(assumes(inquiry, "task: sequence-classification, from the config"));
+}
+
+TEST(Inquiry, ImplementationsMustBeThere) {
+  EXPECT_EQ(refused(kGpt2Text, {{"optimizer", "rmsprop"}, {"optimizer-impl", "fused"}}), "--optimizer-impl");
+  EXPECT_EQ(asked(kGpt2Text, {{"optimizer", "hf-adafactor"}}).job.recipe.impl, OptimizerImpl::kLoop);
+}
+
+TEST(Inquiry, FieldsThatNobodyReadsAreOneWarning) {
+  const Inquiry inquiry = asked(R"({"model_type": "gpt2", "apple": 1, "pear": 2})", {});
+  ASSERT_EQ(inquiry.warnings.size(), 1U);
+  EXPECT_NE(inquiry.warnings[0].find("apple, pear"), std::string::npos);
+}
+
+TEST(Inquiry, ModelsWithoutAConfig) {
+  const Inquiry gpt = bare({{"layers", "12"}, {"heads", "12"}, {"hidden", "768"}, {"seq", "4096"}});
+  EXPECT_EQ(gpt.job.description.positions, 4096);
+  EXPECT_EQ(gpt.job.description.ffn, 3072);
+  EXPECT_TRUE(assumes(gpt, "positions"));
+  const Inquiry llama = bare(
+      {{"layers", "2"}, {"heads", "8"}, {"hidden", "512"}, {"family", "llama"}, {"kv-heads", "2"}, {"ffn", "999"}});
+  EXPECT_EQ(llama.job.description.kv_heads, 2);
+  EXPECT_EQ(llama.job.description.ffn, 999);
+  const Inquiry mistral = bare({{"layers", "2"}, {"heads", "4"}, {"hidden", "512"}, {"family", "mistral"}});
+  EXPECT_EQ(mistral.job.description.kv_heads, 4);
+}
+
+TEST(Inquiry, SizesBesideAConfigAreRefused) {
+  EXPECT_EQ(refused(kGpt2Text, {{"layers", "2"}}), "--layers");
+  EXPECT_EQ(refused(kGpt2Text, {{"family", "llama"}}), "--family");
+  EXPECT_FALSE(make_inquiry(nullptr, {}, Command::kEstimate));
+  EXPECT_FALSE(make_inquiry(nullptr, {{"layers", "2"}}, Command::kEstimate));
+}
+
+TEST(Inquiry, SymbolsBecomeLetters) {
+  const Inquiry inquiry = bare({{"layers", "l"}, {"heads", "h"}, {"hidden", "d"}, {"seq", "t"}}, Command::kFormula);
+  EXPECT_EQ(inquiry.letters.at("L"), "l");
+  EXPECT_EQ(inquiry.letters.at("N"), "h");
+  EXPECT_EQ(inquiry.letters.at("C"), "d");
+  EXPECT_EQ(inquiry.letters.at("T"), "t");
+  EXPECT_EQ(inquiry.letters.at("B"), "b");
+  EXPECT_EQ(inquiry.letters.at("P"), "t");  // the table is as long as the sequence
+  EXPECT_EQ(inquiry.job.description.layers, 12);
+}
+
+TEST(Inquiry, SymbolsTakeValuesThatGoTogether) {
+  EXPECT_EQ(bare({{"layers", "l"}, {"heads", "h"}, {"hidden", "1000"}}, Command::kFormula).job.description.hidden,
+            1000);
+  EXPECT_EQ(bare({{"layers", "l"}, {"heads", "7"}, {"hidden", "d"}}, Command::kFormula).job.description.hidden, 448);
+}
+
+TEST(Inquiry, LettersMayBeChosen) {
+  const Inquiry inquiry = asked(kGpt2Text, {{"letters", "T=s,C=h"}}, Command::kFormula);
+  EXPECT_EQ(inquiry.letters, (Letters{{"T", "s"}, {"C", "h"}}));
+}
+
+TEST(ShippedConfig, AllMakeInquiries) {
+  for (const ShippedFile& file : shipped_models()) {
+    const Result<NamedConfig> model = shipped_config(file.name);
+    ASSERT_TRUE(model) << file.name;
+    const Result<Inquiry> inquiry = make_inquiry(&*model, {}, Command::kEstimate);
+    ASSERT_TRUE(inquiry) << file.name << ": " << inquiry.error().problem;
+    EXPECT_LE(inquiry->warnings.size(), 1U) << file.name;  // a field or two that their model does not read
+  }
+}
+
+TEST(ShippedConfig, NamesMayBeShortWhereOnlyOneFits) {
+  EXPECT_EQ(shipped_config("bert-large")->name, "bert-large-uncased");
+  EXPECT_EQ(shipped_config("gpt2")->name, "gpt2");
+  EXPECT_NE(shipped_config("bert-base").error().hint.find("bert-base-uncased"), std::string::npos);
+  EXPECT_EQ(shipped_config("Qwen/Qwen3-8B").error().hint, "did you mean qwen3-8b?");
+}
+
+TEST(ParseConfig, SaysWhereTheTextIsBroken) {
+  const Result<NamedConfig> broken = parse_config("{\n  \"a\": }", "x.json");
+  ASSERT_FALSE(broken);
+  EXPECT_EQ(broken.error().field, "x.json");
+  EXPECT_NE(broken.error().problem.find("line 2"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace peakmem

@@ -1,0 +1,103 @@
+#include "io/options.h"
+
+#include <gtest/gtest.h>
+#include <rapidcheck/gtest.h>
+
+#include <string>
+
+namespace peakmem {
+namespace {
+
+TEST(Options, HaveNamesOfTheirOwnAndHelp) {
+  for (const OptionRow& row : option_rows()) {
+    EXPECT_EQ(find_option(row.name), &row) << row.name;
+    EXPECT_FALSE(row.help.empty()) << row.name;
+    EXPECT_FALSE(row.group.empty()) << row.name;
+    EXPECT_NE(row.commands, 0) << row.name;
+    EXPECT_EQ(row.kind == OptionKind::kChoice, row.choices != nullptr) << row.name;
+  }
+}
+
+TEST(Options, DefaultsPassTheirOwnCheck) {
+  for (const OptionRow& row : option_rows()) {
+    if (row.otherwise.empty()) continue;
+    EXPECT_FALSE(check_options({{std::string(row.name), std::string(row.otherwise)}}, Command::kEstimate)) << row.name;
+  }
+}
+
+TEST(Options, EveryChoicePasses) {
+  for (const OptionRow& row : option_rows()) {
+    if (row.choices == nullptr) continue;
+    EXPECT_FALSE(row.choices().empty()) << row.name;
+    for (const std::string_view name : row.choices())
+      EXPECT_FALSE(check_options({{std::string(row.name), std::string(name)}}, Command::kSolve))
+          << row.name << " " << name;
+  }
+}
+
+std::string problem(const OptionValues& values, Command command = Command::kEstimate) {
+  const std::optional<Error> error = check_options(values, command);
+  return error ? error->field + ": " + error->problem + "; " + error->hint : "";
+}
+
+TEST(Options, NameWhatIsWrongAndWhatWasMeant) {
+  EXPECT_EQ(problem({{"batc", "4"}}), "--batc: is no option here; did you mean --batch?");
+  EXPECT_EQ(problem({{"batch", "4"}, {"batch", "5"}}), "--batch: is given twice; give it once");
+  EXPECT_EQ(problem({{"batch", "0"}}), "--batch: must be at least 1, is 0; ");
+  EXPECT_EQ(problem({{"precision", "bf61"}}), "--precision: \"bf61\" is not known; did you mean \"bf16\"?");
+  EXPECT_EQ(problem({{"clip-grad", "5"}}), "--clip-grad: takes no value, has \"5\"; ");
+}
+
+TEST(Options, BelongToCommands) {
+  EXPECT_NE(problem({{"simplify", "5%"}}), "");
+  EXPECT_EQ(problem({{"simplify", "5%"}}, Command::kFormula), "");
+  EXPECT_NE(problem({{"batch", "4"}}, Command::kTable), "");
+}
+
+TEST(Options, SizesMayBeSymbolsInFormulasOnly) {
+  EXPECT_NE(problem({{"layers", "l"}}), "");
+  EXPECT_EQ(problem({{"layers", "l"}}, Command::kFormula), "");
+  EXPECT_NE(problem({{"accumulate", "a"}}, Command::kFormula), "");
+}
+
+TEST(Options, GpusHaveAliases) { EXPECT_EQ(problem({{"gpu", "v100"}}), ""); }
+
+TEST(ParseSize, TakesWholeNumbersOnly) {
+  EXPECT_EQ(*parse_size("4096", "--seq"), 4096);
+  EXPECT_EQ(*parse_size("4_096", "--seq"), 4096);
+  EXPECT_EQ(*parse_size("9223372036854775807", "--seq"), INT64_MAX);
+  for (const char* text :
+       {"", "0", "-1", "+1", "1.5", "4k", "0x10", "1e3", " 1", "1 ", "_1", "1_", "9223372036854775808"})
+    EXPECT_FALSE(parse_size(text, "--seq")) << text;
+}
+
+RC_GTEST_PROP(ParseSize, ReadsBackEverySize, ()) {
+  const int64_t size = *rc::gen::inRange<int64_t>(1, INT64_MAX);
+  RC_ASSERT(*parse_size(std::to_string(size), "--seq") == size);
+}
+
+RC_GTEST_PROP(CheckOptions, AnyTextIsCheckedWithoutTrouble, (const std::string& name, const std::string& text)) {
+  check_options({{name, text}}, Command::kFormula);
+  for (const OptionRow& row : option_rows()) check_options({{std::string(row.name), text}}, Command::kFormula);
+}
+
+TEST(ParseShare, TakesPercentsAndFractions) {
+  EXPECT_DOUBLE_EQ(*parse_share("5%", "--simplify"), 0.05);
+  EXPECT_DOUBLE_EQ(*parse_share("0.05", "--simplify"), 0.05);
+  EXPECT_DOUBLE_EQ(*parse_share("0", "--simplify"), 0);
+  for (const char* text : {"", "%", "x", "5", "100%", "-1%", "nan", "inf", "5 %"})
+    EXPECT_FALSE(parse_share(text, "--simplify")) << text;
+}
+
+TEST(IsSymbol, IsALetterFirst) {
+  EXPECT_TRUE(is_symbol("l"));
+  EXPECT_TRUE(is_symbol("N_kv"));
+  EXPECT_TRUE(is_symbol("\\ell"));
+  EXPECT_FALSE(is_symbol("4"));
+  EXPECT_FALSE(is_symbol("4k"));
+  EXPECT_FALSE(is_symbol("a b"));
+  EXPECT_FALSE(is_symbol(""));
+}
+
+}  // namespace
+}  // namespace peakmem

@@ -1,0 +1,104 @@
+// Jobs for property tests: small random models of every family, and any recipe.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <random>
+
+#include "train/step.h"
+
+namespace peakmem::testing {
+
+inline Value whole(int64_t number) {
+  Value value;
+  value.kind = Value::Kind::kInteger;
+  value.integer = number;
+  value.real = static_cast<double>(number);
+  return value;
+}
+inline Value word(std::string text) {
+  Value value;
+  value.kind = Value::Kind::kString;
+  value.string = std::move(text);
+  return value;
+}
+inline Value truth(bool boolean) {
+  Value value;
+  value.kind = Value::Kind::kBool;
+  value.boolean = boolean;
+  return value;
+}
+
+/// A choice made by the generator.
+class Dice {
+ public:
+  explicit Dice(uint32_t seed) : engine_(seed) {}
+  int64_t from(int64_t low, int64_t high) { return std::uniform_int_distribution<int64_t>(low, high)(engine_); }
+  bool coin() { return from(0, 1) == 1; }
+
+ private:
+  std::mt19937 engine_;
+};
+
+/// A config of a random family and sizes.
+inline Value random_config(Dice& dice) {
+  const std::string family(
+      families()[static_cast<size_t>(dice.from(0, static_cast<int64_t>(families().size()) - 1))]->name);
+  const int64_t kv = dice.from(1, 3);
+  const int64_t heads = kv * dice.from(1, 3);
+  const int64_t hidden = heads * 2 * dice.from(1, 20);
+  Value config;
+  config.kind = Value::Kind::kObject;
+  auto put = [&config](const char* name, Value value) { config.members.emplace_back(name, std::move(value)); };
+  put("model_type", word(family));
+  put("hidden_size", whole(hidden));
+  put("num_attention_heads", whole(heads));
+  put("num_hidden_layers", whole(dice.from(1, 9)));
+  put("vocab_size", whole(dice.from(10, 3000)));
+  put("tie_word_embeddings", truth(dice.coin()));
+  put("pad_token_id", whole(0));
+  if (family == "gpt2") {
+    put("reorder_and_upcast_attn", truth(dice.coin()));
+    return config;
+  }
+  put("intermediate_size", whole(dice.from(1, 300)));
+  if (family == "bert") return config;
+  put("num_key_value_heads", whole(kv));
+  if (family == "mistral") put("sliding_window", whole(dice.from(1, 200)));
+  if (family != "mistral" && family != "llama" && dice.coin()) {
+    put("use_sliding_window", truth(true));
+    put("sliding_window", whole(dice.from(1, 200)));
+    put("max_window_layers", whole(dice.from(0, 9)));
+  }
+  return config;
+}
+
+inline Recipe random_recipe(Dice& dice) {
+  Recipe recipe;
+  recipe.batch = dice.from(1, 4);
+  recipe.seq = dice.from(1, 200);
+  recipe.accumulate = dice.from(1, 4);
+  recipe.precision = static_cast<Precision>(dice.from(0, 4));
+  recipe.attention = static_cast<Attention>(dice.from(0, 1));
+  recipe.checkpointing = static_cast<Checkpointing>(dice.from(0, 2));
+  recipe.clip = dice.coin();
+  do {
+    recipe.optimizer = &optimizers()[static_cast<size_t>(dice.from(0, static_cast<int64_t>(optimizers().size()) - 1))];
+    recipe.impl = static_cast<OptimizerImpl>(dice.from(0, 2));
+  } while (!update_of(*recipe.optimizer, recipe.impl).available);
+  return recipe;
+}
+
+/// A random job of any family, task and recipe.
+inline Job random_job(uint32_t seed) {
+  Dice dice(seed);
+  const Value config = random_config(dice);
+  const Family* family = find_family(config.find("model_type")->string);
+  const Task task = family->tasks[static_cast<size_t>(dice.from(0, static_cast<int64_t>(family->tasks.size()) - 1))];
+  std::vector<std::string> unknown;
+  const Result<Description> description = read_description(config, &task, unknown);
+  EXPECT_TRUE(description) << description.error().field << ": " << description.error().problem;
+  return {*description, random_recipe(dice)};
+}
+
+}  // namespace peakmem::testing

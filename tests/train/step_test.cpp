@@ -1,0 +1,103 @@
+#include "train/step.h"
+
+#include "jobs.h"
+#include "trace/evaluate.h"
+
+namespace peakmem {
+namespace {
+
+using testing::random_job;
+
+Timeline numbers(const Job& job, bool unrolled) {
+  const Result<Timeline> timeline = evaluate(trace_step(job, number_dims(job), unrolled), {});
+  EXPECT_TRUE(timeline);
+  return *timeline;
+}
+
+/// The levels of the phases that both traces have: the unrolled one has every micro-batch.
+void expect_same(const Job& job, const Timeline& folded, const Timeline& unrolled, uint32_t seed) {
+  const Program folded_program = trace_step(job, number_dims(job));
+  const Program unrolled_program = trace_step(job, number_dims(job), true);
+  for (size_t i = 0; i < folded_program.phases.size(); ++i) {
+    const Phase& phase = folded_program.phases[i];
+    bool found = false;
+    for (size_t k = 0; k < unrolled_program.phases.size(); ++k) {
+      const Phase& other = unrolled_program.phases[k];
+      if (other.step != phase.step || other.micro != phase.micro || std::string_view(other.name) != phase.name)
+        continue;
+      found = true;
+      EXPECT_EQ(folded[i].tensors.bytes, unrolled[k].tensors.bytes)
+          << phase.name << " of step " << phase.step << " seed " << seed;
+      EXPECT_EQ(folded[i].blocks.bytes, unrolled[k].blocks.bytes)
+          << phase.name << " of step " << phase.step << " seed " << seed;
+      EXPECT_EQ(folded[i].end.tensors, unrolled[k].end.tensors)
+          << phase.name << " of step " << phase.step << " seed " << seed;
+    }
+    EXPECT_TRUE(found);
+  }
+}
+
+TEST(Step, FoldedLayersGiveWhatEveryLayerTracedGives) {
+  for (uint32_t seed = 0; seed < 300; ++seed) {
+    const Job job = random_job(seed);
+    expect_same(job, numbers(job, false), numbers(job, true), seed);
+  }
+}
+
+TEST(Step, FormulasEvaluateToTheNumbers) {
+  for (uint32_t seed = 0; seed < 300; ++seed) {
+    const Job job = random_job(seed);
+    Pool pool;
+    std::vector<int64_t> values;
+    const Dims dims = symbol_dims(job, pool, values);
+    const Program program = trace_step(job, dims);
+    const Result<Timeline> formulas = evaluate(program, pool.evaluate(values));
+    ASSERT_TRUE(formulas) << "seed " << seed;
+    const Timeline expected = numbers(job, false);
+    ASSERT_EQ(formulas->size(), expected.size());
+    for (size_t i = 0; i < expected.size(); ++i) {
+      EXPECT_EQ((*formulas)[i].tensors.bytes, expected[i].tensors.bytes)
+          << "seed " << seed << " phase " << program.phases[i].name;
+      EXPECT_EQ((*formulas)[i].end.tensors, expected[i].end.tensors) << "seed " << seed;
+    }
+  }
+}
+
+TEST(Step, TheStepEndsWhereItBegan) {
+  for (uint32_t seed = 0; seed < 100; ++seed) {
+    const Job job = random_job(seed);
+    const Program program = trace_step(job, number_dims(job));
+    const Timeline timeline = numbers(job, false);
+    int64_t first = 0;
+    for (size_t i = 0; i < timeline.size(); ++i)
+      if (program.phases[i].step == 1) first = timeline[i].end.tensors;
+    EXPECT_EQ(first, timeline.back().end.tensors) << "seed " << seed;
+  }
+}
+
+TEST(Step, MoreBatchNeverNeedsLess) {
+  for (uint32_t seed = 0; seed < 100; ++seed) {
+    Job job = random_job(seed);
+    int64_t before = 0;
+    for (int64_t batch = 2; batch < 6; ++batch) {
+      job.recipe.batch = batch;
+      const Program program = trace_step(job, number_dims(job));
+      const int64_t peak = highest(program, numbers(job, false), 2, &PhaseLevels::tensors).bytes;
+      EXPECT_GE(peak, before) << "seed " << seed << " batch " << batch;
+      before = peak;
+    }
+  }
+}
+
+TEST(Step, CostDoesNotGrowWithDepth) {
+  Job job = random_job(1);
+  job.description.layers = 4;
+  job.description.runs = {{4, false}};
+  const size_t shallow = trace_step(job, number_dims(job)).events.size();
+  job.description.layers = 4000;
+  job.description.runs = {{4000, false}};
+  EXPECT_EQ(trace_step(job, number_dims(job)).events.size(), shallow);
+}
+
+}  // namespace
+}  // namespace peakmem
