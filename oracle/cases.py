@@ -1,0 +1,92 @@
+"""From a case (a JSON object) to a model, batches, an optimizer and a step."""
+
+import contextlib
+
+import torch
+import transformers
+
+AUTO = {
+    "causal-lm": "AutoModelForCausalLM",
+    "masked-lm": "AutoModelForMaskedLM",
+    "sequence-classification": "AutoModelForSequenceClassification",
+    "seq2seq-lm": "AutoModelForSeq2SeqLM",
+    "image-classification": "AutoModelForImageClassification",
+}
+WEIGHTS = {"bf16": torch.bfloat16, "fp16": torch.float16}
+AUTOCAST = {"bf16-autocast": torch.bfloat16, "fp16-autocast": torch.float16}
+
+
+def build_config(case):
+    """The Hugging Face config; absent fields have its model's defaults."""
+    fields = dict(case["config"])
+    return transformers.AutoConfig.for_model(fields.pop("model_type"), **fields)
+
+
+def build_model(case):
+    """The model in training mode on the fake device, with LoRA and checkpointing."""
+    config = build_config(case)
+    config.use_cache = False  # a training step reads no cache
+    auto = getattr(transformers, AUTO[case["task"]])
+    dtype = WEIGHTS.get(case["precision"], torch.float32)
+    with torch.device("cuda"):
+        model = auto.from_config(config, dtype=dtype, attn_implementation=case["attention"])
+    if case.get("lora"):
+        model = add_lora(model, case["lora"])
+    if case.get("checkpointing"):
+        enable_checkpointing(model, case)
+    return model.train()
+
+
+def add_lora(model, lora):
+    """Adapters as PEFT makes them: in fp32 over half weights unless told otherwise."""
+    import peft
+    config = peft.LoraConfig(r=lora["r"], target_modules=lora["targets"], lora_dropout=lora.get("dropout", 0.0))
+    with torch.device("cuda"):
+        return peft.get_peft_model(model, config, autocast_adapter_dtype=lora.get("fp32", True))
+
+
+def enable_checkpointing(model, case):
+    """Recompute each layer; frozen weights need the embeddings to ask for gradients."""
+    reentrant = bool(case.get("reentrant"))
+    model.gradient_checkpointing_enable({"use_reentrant": reentrant})
+    if case.get("lora"):
+        model.enable_input_require_grads()
+
+
+def build_batch(case, config):
+    """One batch; its values do not matter. No attention mask is passed."""
+    size = case["batch"]
+
+    def integers(*shape):
+        return torch.zeros(shape, dtype=torch.long, device="cuda")
+
+    if case["task"] == "image-classification":
+        shape = size, config.num_channels, config.image_size, config.image_size
+        return {"pixel_values": torch.empty(shape, device="cuda"), "labels": integers(size)}
+    batch = {"input_ids": integers(size, case["seq"])}
+    if case["task"] == "sequence-classification":
+        batch["labels"] = integers(size)
+    else:
+        batch["labels"] = integers(size, case.get("target_seq", case["seq"]))
+    return batch
+
+
+def build_optimizer(case, model):
+    """`name/implementation`, as the case spells it."""
+    name, _, way = case["optimizer"].partition("/")
+    ways = {"foreach": {"foreach": True}, "fused": {"fused": True}, "loop": {"foreach": False}}
+    options = ways.get(way, {})
+    params = [p for p in model.parameters() if p.requires_grad]
+    if name == "adafactor":
+        return transformers.Adafactor(params, lr=1e-3, scale_parameter=False, relative_step=False)
+    if name == "sgd-momentum":
+        return torch.optim.SGD(params, lr=1e-3, momentum=0.9, **options)
+    classes = {"adamw": "AdamW", "adam": "Adam", "sgd": "SGD", "adagrad": "Adagrad",
+               "rmsprop": "RMSprop", "torch-adafactor": "Adafactor"}
+    return getattr(torch.optim, classes[name])(params, lr=1e-3, **options)
+
+
+def autocast(case):
+    """The context of the forward pass."""
+    dtype = AUTOCAST.get(case["precision"])
+    return torch.autocast("cuda", dtype=dtype) if dtype else contextlib.nullcontext()

@@ -1,0 +1,110 @@
+"""A fake CUDA device: what must be in place before and after `import torch`.
+
+Import this module before anything that imports torch. `install()` then applies
+the patches that a model without values needs; every patch says why.
+"""
+
+import ctypes
+import importlib.util
+import os
+import pathlib
+import sys
+import warnings
+
+
+def _load_library():
+    """Load the fake device before torch, which looks for CUDA hooks only once."""
+    if "torch" in sys.modules:
+        raise ImportError("oracle: import device before torch")
+    torch_dir = pathlib.Path(importlib.util.find_spec("torch").submodule_search_locations[0])
+    library = pathlib.Path(os.environ.get("PEAKMEM_FAKE_CUDA", pathlib.Path(sys.prefix) / "fake_cuda.so"))
+    if not library.exists():
+        raise ImportError(f"oracle: {library} is missing, run oracle/setup.sh")
+    for path in (torch_dir / "lib/libc10.so", torch_dir / "lib/libtorch_cpu.so", library):
+        ctypes.CDLL(str(path), mode=ctypes.RTLD_GLOBAL)
+
+
+_load_library()
+
+import torch  # noqa: E402  (the library must come first)
+
+_KEPT = []  # torch.library registrations end with their object
+
+
+def _kernels():
+    """One op stays one op when its CUDA key has a kernel.
+
+    A CPU build has none for these, so autograd would take them apart into their
+    composite formulas, whose temporaries a GPU never makes. Fake tensors use the
+    shape functions: these kernels are looked up and never run.
+    """
+    def never(*args, **kwargs):
+        raise RuntimeError("a kernel of the fake device was run")
+
+    library = torch.library.Library("aten", "IMPL")
+    for name in ("silu_backward", "mish_backward", "_fused_rms_norm"):
+        library.impl(name, never, "CUDA")
+    _KEPT.append(library)
+
+
+def _optimizer_values():
+    """Optimizers read their step counters back (`.item()`): any number will do."""
+    import torch.optim as optim
+    modules = [m for n, m in sys.modules.items() if n.startswith("torch.optim.") and m]
+    for module in modules + [optim]:
+        if hasattr(module, "_get_value"):
+            module._get_value = lambda x: 1.0 if isinstance(x, torch.Tensor) else x
+
+
+def _capabilities():
+    """Autocast and the grouped GEMM of MoE ask what the GPU can do: a Hopper."""
+    import torch.cuda.amp.common as common
+    common.amp_definitely_not_available = lambda: False
+    torch.cuda.is_bf16_supported = lambda *a, **k: True
+    torch.cuda.get_device_capability = lambda *a, **k: (9, 0)
+
+
+def _apply(self, fn, recurse=True):
+    """`Module._apply` that puts new parameters; torch's swaps fake ones, and fails."""
+    if recurse:
+        for child in self.children():
+            child._apply(fn)
+    for key, param in self._parameters.items():
+        if param is not None:
+            with torch.no_grad():
+                new = fn(param)
+            if new is not param:
+                self._parameters[key] = torch.nn.Parameter(new, param.requires_grad)
+    for key, buffer in self._buffers.items():
+        if buffer is not None:
+            self._buffers[key] = fn(buffer)
+    return self
+
+
+def _modules():
+    """Conversion of modules, as PEFT does to its adapters."""
+    torch.nn.Module._apply = _apply
+
+
+def _transformers():
+    """Take the path of a real run: no fake-tensor masks, no value-dependent init."""
+    import transformers
+    from transformers.utils import import_utils
+    import_utils.is_fake_tensor = lambda x: False
+    transformers.logging.set_verbosity_error()
+    warnings.filterwarnings("ignore", category=FutureWarning, module="transformers")
+    # Initial values change no byte, and a truncated normal loops until they fit.
+    transformers.PreTrainedModel.initialize_weights = lambda self, *a, **k: None
+
+
+def install():
+    """Apply every patch once."""
+    if _KEPT:
+        return
+    from attention import install as attention
+    _kernels()
+    _optimizer_values()
+    _capabilities()
+    _modules()
+    _transformers()
+    attention()

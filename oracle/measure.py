@@ -1,0 +1,141 @@
+#!/usr/bin/env python3
+"""Measure the memory of PyTorch training steps to the byte, without a GPU.
+
+    measure.py CASES.jsonl|CASE.json|FOLDER... [-o OUT.jsonl] [--trace DIR] [--steps N]
+
+Every case becomes one line of JSON; with --trace also a text file with every
+allocation and release.
+"""
+
+import argparse
+import json
+import pathlib
+import sys
+import time
+
+import device  # first: it loads the fake CUDA device before torch
+
+import torch
+from torch._subclasses.fake_tensor import FakeTensorMode
+
+from cases import autocast, build_batch, build_model, build_optimizer
+from count import Counter
+from report import make_record, write_trace
+
+
+def optimizer_tensors(optimizer):
+    """Every tensor of the optimizer's state."""
+    for state in optimizer.state.values():
+        yield from (local(v) for v in state.values() if isinstance(v, torch.Tensor))
+
+
+def micro_step(case, model, counter, step):
+    """One forward and backward pass."""
+    counter.phase("input", step)
+    batch = build_batch(case, model.config)
+    counter.phase("forward", step)
+    with autocast(case):
+        loss = model(**batch).loss
+        if case.get("accumulate"):
+            loss = loss / case["accumulate"]
+    counter.phase("backward", step)
+    loss.backward()
+    counter.label((local(p.grad) for p in model.parameters() if p.grad is not None), "gradient")
+
+
+def train_step(case, model, optimizer, counter, step):
+    """Accumulate gradients, clip them, step, and drop them."""
+    many = case.get("accumulate")
+    for part in range(many or 1):
+        micro_step(case, model, counter, round(step + part / 100, 2) if many else step)
+    if case.get("clip"):
+        counter.phase("clip", step)
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+    counter.phase("optimizer", step)
+    optimizer.step()
+    counter.label(optimizer_tensors(optimizer), "optimizer_state")
+    optimizer.zero_grad(set_to_none=True)
+
+
+def shard(case, model, counter):
+    """Cut the model to one rank's part; its whole parameters were there first."""
+    import ranks
+    ranks.install(counter)
+    counter.label(model.parameters(), "whole_parameter")
+    model = ranks.shard(model, case)
+    counter.label(map(local, model.parameters()), "parameter")
+    return model
+
+
+def local(tensor):
+    """This rank's part of a tensor."""
+    return getattr(tensor, "_local_tensor", tensor)
+
+
+def run(case, counter, steps):
+    """The whole training run; returns the numbers of parameters."""
+    model = build_model(case)
+    counter.label(model.parameters(), "parameter")
+    counter.label(model.buffers(), "buffer")
+    if case.get("ranks"):
+        model = shard(case, model, counter)
+    optimizer = build_optimizer(case, model)
+    counter.label(optimizer_tensors(optimizer), "optimizer_state")
+    counter.phase("model", 1)
+    for step in range(1, steps + 1):
+        train_step(case, model, optimizer, counter, step)
+    counter.phase("end", steps)
+    sizes = [(p.numel(), p.requires_grad) for p in model.parameters()]
+    return sum(n for n, _ in sizes), sum(n for n, grad in sizes if grad)
+
+
+def measure(case, steps=2):
+    """Run a case; returns its record and its log."""
+    device.install()
+    counter = Counter()
+    with FakeTensorMode(allow_non_fake_inputs=False), counter:
+        parameters, trainable = run(case, counter, steps)
+    return make_record(case, counter, parameters, trainable), counter.log
+
+
+def read_cases(paths):
+    """Yield (name, case) from files and folders; a record counts as its case."""
+    for path in map(pathlib.Path, paths):
+        files = sorted(path.glob("*.json*")) if path.is_dir() else [path]
+        for file in files:
+            text = file.read_text()
+            lines = [text] if file.suffix == ".json" else text.splitlines()
+            for number, line in enumerate(line for line in lines if line.strip()):
+                case = json.loads(line)
+                case = case.get("case", case)
+                yield file.stem if len(lines) == 1 else f"{file.stem}_{number:03d}", case
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    parser.add_argument("cases", nargs="+", help="CASES.jsonl, CASE.json or a folder of them")
+    parser.add_argument("-o", "--output", help="append records to this file (default: print them)")
+    parser.add_argument("--trace", help="folder for one text file per case")
+    parser.add_argument("--steps", type=int, default=2, help="training steps (default 2)")
+    args = parser.parse_args()
+    out = open(args.output, "a") if args.output else sys.stdout
+    failed = 0
+    for name, case in read_cases(args.cases):
+        begin = time.time()
+        try:
+            record, log = measure(case, args.steps)
+        except Exception as error:  # one bad case must not lose the others
+            failed += 1
+            print(f"{name}: {type(error).__name__}: {error}", file=sys.stderr)
+            continue
+        print(json.dumps(record, separators=(",", ":")), file=out, flush=True)
+        if args.trace:
+            folder = pathlib.Path(args.trace)
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / f"{name}.txt").write_text(write_trace(case, log))
+        print(f"{name}: {time.time() - begin:.1f} s", file=sys.stderr)
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
