@@ -1,0 +1,60 @@
+// What an estimate costs in process, and that it does not grow with depth.
+#include <benchmark/benchmark.h>
+
+#include "estimate/estimate.h"
+#include "io/inquiry.h"
+#include "io/json.h"
+#include "io/shipped.h"
+
+namespace peakmem {
+namespace {
+
+/// The job of a shipped model with that many layers: bf16, sequence 2048, batch 4.
+Job job_of(const char* name, int64_t layers, Checkpointing checkpointing) {
+  Job job = make_inquiry(&*shipped_config(name), {{"precision", "bf16"}, {"batch", "4"}}, Command::kEstimate)->job;
+  job.description.layers = layers;
+  job.description.runs = {{layers, false}};
+  job.recipe.checkpointing = checkpointing;
+  return job;
+}
+
+/// Tracing a structure on numbers and finding its peaks: an estimate from nothing.
+void BM_TraceAndEvaluate(benchmark::State& state, const char* name, Checkpointing checkpointing) {
+  const Job job = job_of(name, state.range(0), checkpointing);
+  for (auto _ : state) benchmark::DoNotOptimize(peak_levels(job, nullptr));
+}
+BENCHMARK_CAPTURE(BM_TraceAndEvaluate, gpt2, "gpt2", Checkpointing::kNone)->Arg(12)->Arg(96)->Arg(10000);
+BENCHMARK_CAPTURE(BM_TraceAndEvaluate, llama, "llama-3.1-70b", Checkpointing::kNone)->Arg(4)->Arg(80)->Arg(10000);
+BENCHMARK_CAPTURE(BM_TraceAndEvaluate, llama_checkpointed, "llama-3.1-70b", Checkpointing::kFull)->Arg(80);
+
+/// A traced structure at other sizes: what a search pays for each estimate.
+void BM_EvaluateTraced(benchmark::State& state, const char* name, Checkpointing checkpointing) {
+  const TracedJob traced(job_of(name, state.range(0), checkpointing));
+  int64_t batch = 2;
+  for (auto _ : state) benchmark::DoNotOptimize(traced.at("B", batch = batch % 64 + 2, nullptr));
+}
+BENCHMARK_CAPTURE(BM_EvaluateTraced, gpt2, "gpt2", Checkpointing::kNone)->Arg(12);
+BENCHMARK_CAPTURE(BM_EvaluateTraced, llama, "llama-3.1-70b", Checkpointing::kNone)->Arg(80)->Arg(10000);
+BENCHMARK_CAPTURE(BM_EvaluateTraced, llama_checkpointed, "llama-3.1-70b", Checkpointing::kFull)->Arg(80);
+
+/// The whole report: traced with symbols, with every row's formula.
+void BM_Report(benchmark::State& state) {
+  const Job job = job_of("llama-3.1-70b", 80, Checkpointing::kNone);
+  for (auto _ : state) benchmark::DoNotOptimize(estimate(job, nullptr));
+}
+BENCHMARK(BM_Report);
+
+void BM_ParseShippedConfigs(benchmark::State& state) {
+  int64_t bytes = 0;
+  for (auto _ : state) {
+    for (const ShippedFile& file : shipped_models()) {
+      benchmark::DoNotOptimize(parse_json(file.text));
+      bytes += static_cast<int64_t>(file.text.size());
+    }
+  }
+  state.SetBytesProcessed(bytes);
+}
+BENCHMARK(BM_ParseShippedConfigs);
+
+}  // namespace
+}  // namespace peakmem

@@ -1,0 +1,104 @@
+#include "help.h"
+
+namespace peakmem::cli {
+namespace {
+
+constexpr size_t kColumn = 30;
+
+std::string padded(std::string text) {
+  text.resize(std::max(text.size() + 2, kColumn), ' ');
+  return text;
+}
+
+std::string choices_of(const OptionRow& row) {
+  std::string names;
+  if (row.kind == OptionKind::kChoice && row.name != "gpu")
+    for (const std::string_view name : row.choices()) names += (names.empty() ? "" : "|") + std::string(name);
+  return names;
+}
+
+std::string option_lines(const OptionRow& row) {
+  const std::string names = choices_of(row);
+  std::string text = padded("  --" + std::string(row.name) + (row.value.empty() ? "" : " " + std::string(row.value)));
+  text += std::string(row.help);
+  if (!row.otherwise.empty()) text += " [" + std::string(row.otherwise) + "]";
+  text += "\n";
+  if (!names.empty()) text += std::string(kColumn, ' ') + names + "\n";
+  return text;
+}
+
+std::string options_text(Command command) {
+  std::string text;
+  std::string_view group;
+  for (const OptionRow& row : option_rows()) {
+    if (!takes(command, row)) continue;
+    if (row.group != group) text += "\n" + std::string(row.group) + ":\n";
+    group = row.group;
+    text += option_lines(row);
+  }
+  return text + padded("  --help") + "this help\n" + padded("  --version") + "the version\n";
+}
+
+constexpr std::string_view kModel = R"(
+MODEL is one of:
+  gpt2-xl, llama-3.1-8b, ...  a config that comes with peakmem (peakmem models lists them)
+  path/to/config.json         a Hugging Face config, or the folder it is in
+  -                           a config on standard input
+  none                        with --layers, --heads and --hidden instead
+)";
+
+constexpr std::string_view kEstimateExamples = R"(
+Examples:
+  peakmem gpt2                                          what does training GPT-2 take, and where does it go?
+  peakmem llama-3.1-8b --precision bf16 --batch 1 --seq 4096 --gpu h100-80gb
+                                                        does it fit? (exit code 0: yes, 1: no)
+  peakmem config.json --precision bf16-mixed --checkpointing full --optimizer adamw --clip-grad
+  peakmem --layers 24 --heads 16 --hidden 1024 --seq 2048 --batch 4
+  peakmem gpt2-xl --json                                the same for programs
+  peakmem solve gpt2-xl --for batch --gpu a100-80gb     the largest batch that fits
+  peakmem formula gpt2 --simplify 5%                    the formula
+)";
+
+constexpr std::string_view kFormulaExamples = R"(
+Examples:
+  peakmem formula gpt2                                              the peak, by term and exact
+  peakmem formula gpt2 --simplify 5%                                without the terms that matter least
+  peakmem formula --layers l --heads h --hidden d --seq t           in letters of your own
+  peakmem formula llama-3.1-8b --latex --letters T=s,B=b,C=h
+  peakmem formula gpt2 --textbook                                   against the formulas in circulation
+)";
+
+constexpr std::string_view kSolveExamples = R"(
+Examples:
+  peakmem solve gpt2-xl --for batch --gpu a100-80gb
+  peakmem solve llama-3.1-8b --for seq --gpu h100-80gb --batch 1 --precision bf16 --checkpointing full
+)";
+
+std::string commands_text() {
+  std::string text = "\nCommands:\n";
+  for (const CommandRow& row : command_rows()) {
+    std::string line = "  " + std::string(row.synopsis);
+    line.resize(std::max<size_t>(line.size() + 2, 62), ' ');
+    text += line + std::string(row.help) + "\n";
+  }
+  return text;
+}
+
+}  // namespace
+
+std::string help_text(const CommandRow& row) {
+  std::string text = std::string(row.synopsis) + "\n  " + std::string(row.help) + "\n";
+  if (row.command == Command::kEstimate)
+    text = "peakmem: predicts the memory of training a Transformer\n" + commands_text();
+  if (row.command == Command::kEstimate || row.command == Command::kFormula || row.command == Command::kSolve)
+    text += kModel;
+  if (row.command == Command::kEstimate) text += kEstimateExamples;
+  if (row.command == Command::kFormula) text += kFormulaExamples;
+  if (row.command == Command::kSolve) text += kSolveExamples;
+  text += options_text(row.command);
+  if (row.command == Command::kEstimate)
+    text += "\nExit codes: 0 answered (and it fits, if asked), 1 does not fit, 2 bad usage or bad input.\n";
+  return text;
+}
+
+}  // namespace peakmem::cli

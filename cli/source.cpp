@@ -1,0 +1,75 @@
+#include "source.h"
+
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <filesystem>
+#include <memory>
+
+#include "io/json.h"
+#include "io/shipped.h"
+
+namespace peakmem::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// Closes what was opened; standard input stays open.
+struct Close {
+  void operator()(std::FILE* file) const {
+    if (file != stdin) std::fclose(file);
+  }
+};
+using File = std::unique_ptr<std::FILE, Close>;
+
+Error unreadable(const std::string& path) { return {path, std::string("cannot be read: ") + std::strerror(errno), {}}; }
+
+bool is_shipped(std::string_view name) {
+  for (const ShippedFile& file : shipped_models())
+    if (file.name == name) return true;
+  return false;
+}
+
+/// The folder a config.json stands in is the better name for it.
+std::string name_of(const fs::path& path) {
+  const fs::path folder = path.parent_path().filename();
+  return path.filename() == "config.json" && !folder.empty() ? folder.string() : path.filename().string();
+}
+
+Result<NamedConfig> config_at(const std::string& path, std::string_view name) {
+  const Result<std::string> text = read_text(path);
+  if (!text) return text.error();
+  Result<NamedConfig> config = parse_config(*text, path == "-" ? "standard input" : path);
+  if (config) config->name = name;
+  return config;
+}
+
+}  // namespace
+
+Result<std::string> read_text(const std::string& path) {
+  const File file(path == "-" ? stdin : std::fopen(path.c_str(), "rb"));
+  if (file == nullptr) return unreadable(path);
+  std::string text;
+  std::string block(size_t{1} << 16, '\0');
+  for (size_t got = 1; got > 0 && text.size() <= kJsonMaxBytes;) {
+    got = std::fread(block.data(), 1, block.size(), file.get());
+    text.append(block, 0, got);
+  }
+  if (std::ferror(file.get()) != 0) return unreadable(path);
+  if (text.size() > kJsonMaxBytes) return Error{path, "is larger than 16 MiB, as no config is", {}};
+  return text;
+}
+
+Result<NamedConfig> find_model(const std::string& model) {
+  if (model == "-") return config_at("-", "standard input");
+  if (is_shipped(model)) return shipped_config(model);
+  std::error_code none;
+  const fs::path path(model);
+  if (!fs::is_directory(path, none))
+    return fs::exists(path, none) ? config_at(model, name_of(path)) : shipped_config(model);
+  const fs::path inside = path / "config.json";
+  if (!fs::exists(inside, none)) return Error{model, "is a folder without a config.json", {}};
+  return config_at(inside.string(), name_of(fs::absolute(inside, none).lexically_normal()));
+}
+
+}  // namespace peakmem::cli

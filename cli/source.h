@@ -1,0 +1,16 @@
+// Where a model's config comes from: shipped with the program, a file, a folder, standard input.
+#pragma once
+
+#include <string>
+
+#include "io/inquiry.h"
+
+namespace peakmem::cli {
+
+/// The whole text of a file of at most 16 MiB (of standard input where `path` is `-`).
+Result<std::string> read_text(const std::string& path);
+
+/// The config that MODEL names.
+Result<NamedConfig> find_model(const std::string& model);
+
+}  // namespace peakmem::cli

@@ -1,0 +1,11 @@
+// The terminal that answers are read on.
+#pragma once
+
+#include "report/page.h"
+
+namespace peakmem::cli {
+
+/// Its width, within what reads well, and whether it takes colours: not where output goes elsewhere, nor with NO_COLOR.
+Style terminal_style();
+
+}  // namespace peakmem::cli
