@@ -1,0 +1,55 @@
+#!/bin/sh
+# Everything that must hold, from an empty machine: scripts/test.sh
+#
+# The last line is "N passed, N failed": the sum of what ctest and node counted, and one for each step that counts
+# nothing itself. Logs are in build-logs/. FUZZ_SECONDS is how long each fuzz target runs (20).
+set -eu
+cd "$(dirname "$0")/.."
+mkdir -p build-logs
+passed=0
+failed=0
+
+# "PASSED FAILED" as the runner in a log counted them, or nothing.
+counts() {
+  awk '
+    /^[0-9]+% tests passed, [0-9]+ tests? failed out of [0-9]+/ { pass += $NF - $4; fail += $4; seen = 1 }  # ctest
+    /^# pass [0-9]+$/ { pass += $3; seen = 1 }                                                              # node
+    /^# fail [0-9]+$/ { fail += $3; seen = 1 }
+    END { if (seen) print pass + 0, fail + 0 }' "$1"
+}
+
+# step NAME COMMAND...: runs it and adds up. A step that fails without a failed test is one failure itself.
+step() {
+  name=$1
+  shift
+  log=build-logs/$name.log
+  began=$(date +%s)
+  good=1
+  "$@" >"$log" 2>&1 || good=0
+  set -- $(counts "$log")
+  [ $# = 2 ] || set -- $good 0
+  [ $good = 1 ] || [ "$2" -gt 0 ] || set -- "$1" 1
+  passed=$((passed + $1))
+  failed=$((failed + $2))
+  [ $good = 1 ] || cat "$log"
+  printf '%-8s %4d passed %4d failed %5d s\n' "$name" "$1" "$2" $(($(date +%s) - began))
+}
+
+built() {
+  [ -f "build-$1/build.ninja" ] || cmake --preset "$1"
+  cmake --build --preset "$1" -- -k 0  # all that is wrong, not only the first
+}
+tested() { built "$1" && ctest --preset "$1"; }
+wasm() { scripts/build_wasm.sh && node --test --test-reporter=tap wasm/smoke.mjs; }
+fuzzed() { scripts/fuzz.sh "${FUZZ_SECONDS:-20}" build-check; }
+
+scripts/setup.sh --tests
+step format scripts/format.sh --check
+step start scripts/start.sh
+step dev tested dev      # g++, warnings are errors
+step check tested check  # clang with clang-tidy, AddressSanitizer, UndefinedBehaviorSanitizer
+step fuzz fuzzed
+step wasm wasm
+
+echo "$passed passed, $failed failed"
+[ "$failed" = 0 ]
