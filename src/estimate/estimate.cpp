@@ -112,7 +112,8 @@ Result<Report> estimate(const Job& job, const Gpu* gpu) {
   const Levels levels = levels_of(program, *timeline, gpu);
   const Peak peak = highest(program, *timeline, 2, &PhaseLevels::tensors);
   const Peak blocks = highest(program, *timeline, 2, &PhaseLevels::blocks);
-  report.parameters = report.trainable = evaluate(parameter_count(program), report.symbol_values);
+  report.parameters = evaluate(parameter_count(program), report.symbol_values);
+  report.trainable = evaluate(parameter_count(program, true), report.symbol_values);
   report.tensor_bytes = levels.tensors;
   report.allocated_bytes = levels.allocated;
   report.phase = phase_name(program, peak);

@@ -14,6 +14,12 @@ namespace {
 
 std::string quoted(std::string_view text) { return "\"" + std::string(text.substr(0, 60)) + "\""; }
 
+std::string joined(const std::vector<std::string>& names) {
+  std::string text;
+  for (const std::string& name : names) text += (text.empty() ? "" : ", ") + name;
+  return text;
+}
+
 /// Shipped models whose name goes on after `name`: `bert-large` for `bert-large-uncased`.
 std::vector<std::string_view> longer_names(std::string_view name) {
   std::vector<std::string_view> longer;
@@ -44,6 +50,7 @@ class Reader {
     if (auto wrong = read_model(model.config)) return wrong;
     read_recipe();
     if (auto wrong = read_optimizer()) return wrong;
+    if (auto wrong = read_lora()) return wrong;
     if (const std::string* gpu = asked_.text("gpu")) inquiry_.gpu = find_gpu(*gpu);
     return check();
   }
@@ -127,6 +134,43 @@ class Reader {
         "--optimizer-impl",
         std::string(optimizer.name) + " has no " + std::string(name_in(kOptimizerImpls, impl)) + " implementation",
         "known for it: " + known};
+  }
+
+  std::optional<Error> read_lora() {
+    if (!asked_.has("lora-rank")) {
+      for (const char* name : {"lora-targets", "lora-dropout", "lora-dtype"})
+        if (asked_.has(name))
+          return Error{"--" + std::string(name), "says how, but there is no adapter", "add --lora-rank 16"};
+      return std::nullopt;
+    }
+    Lora& lora = inquiry_.job.recipe.lora;
+    lora.rank = asked_.size("lora-rank").value_or(16);
+    if (!asked_.size("lora-rank")) assume("lora-rank: 16");  // a letter, in a formula
+    lora.full_precision = choice("lora-dtype") == "fp32";
+    if (const std::string* dropout = asked_.text("lora-dropout")) {
+      const Result<double> share = parse_share(*dropout, "--lora-dropout");
+      if (!share) return share.error();
+      lora.dropout = *share;
+    }
+    return read_lora_targets(lora);
+  }
+
+  std::optional<Error> read_lora_targets(Lora& lora) {
+    const std::string* text = asked_.text("lora-targets");
+    const std::vector<std::string> known = linear_modules(inquiry_.job);
+    const std::string there_are = "this model has " + joined(known) + "; or all-linear";
+    if (text == nullptr) return Error{"--lora-targets", "is missing", there_are};
+    assume("everything but the adapters is frozen, heads too");
+    if (*text == "all-linear") return std::nullopt;
+    for (std::string_view rest = *text; !rest.empty();) {
+      const size_t comma = std::min(rest.find(','), rest.size());
+      lora.targets.emplace_back(rest.substr(0, comma));
+      rest.remove_prefix(std::min(comma + 1, rest.size()));
+      if (std::find(known.begin(), known.end(), lora.targets.back()) == known.end())
+        return Error{"--lora-targets", quoted(lora.targets.back()) + " is no linear layer that can be adapted",
+                     there_are};
+    }
+    return lora.targets.empty() ? std::optional(Error{"--lora-targets", "names no module", there_are}) : std::nullopt;
   }
 
   std::optional<Error> check() {

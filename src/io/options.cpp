@@ -28,6 +28,7 @@ Names precisions() { return names_of(kPrecisions); }
 Names attentions() { return names_of(kAttentions); }
 Names checkpointings() { return names_of(kCheckpointings); }
 Names impls() { return names_of(kOptimizerImpls); }
+Names lora_dtypes() { return {"fp32", "model"}; }
 Names tasks() { return names_of(task_rows()); }
 Names optimizer_names() { return names_of(optimizers()); }
 Names gpu_names() { return names_of(gpus()); }
@@ -63,6 +64,10 @@ constexpr std::array kOptions = std::to_array<OptionRow>({
     {"clip-grad", kFlag, "", nullptr, "", "Run", "clip the gradients' norm before the update", kRun},
     {"task", kChoice, "T", tasks, "", "Run", "what is trained (from `architectures`, else the family's usual task)",
      kRun},
+    {"lora-rank", kSize, "N", nullptr, "", "LoRA", "train adapters of this rank beside frozen weights", kRun, "R"},
+    {"lora-targets", kText, "a,b", nullptr, "", "LoRA", "the modules to adapt, or all-linear", kRun},
+    {"lora-dropout", kText, "P", nullptr, "0", "LoRA", "dropout before the adapters", kRun},
+    {"lora-dtype", kChoice, "T", lora_dtypes, "fp32", "LoRA", "dtype of the adapters: fp32, or the model's", kRun},
     {"gpu", kChoice, "NAME", gpu_names, "", "Run", "say whether it fits on this GPU (peakmem gpus)", kRun},
     {"layers", kSize, "N", nullptr, "", "Model without a config", "layers", kRun, "L"},
     {"heads", kSize, "N", nullptr, "", "Model without a config", "attention heads", kRun, "N"},

@@ -64,9 +64,20 @@ std::optional<Error> read_precision(const std::string& name, Recipe& recipe) {
   return not_modelled("precision", name);
 }
 
+Lora read_lora(const Value& what) {
+  Lora lora;
+  lora.rank = number(what, "r", 0);
+  const Value* full_precision = what.find("fp32");
+  lora.full_precision = full_precision == nullptr || full_precision->boolean;
+  if (const Value* dropout = what.find("dropout")) lora.dropout = dropout->real;
+  if (const Value* targets = what.find("targets"))
+    for (const Value& target : targets->items) lora.targets.push_back(target.string);
+  return lora;
+}
+
 std::optional<Error> read_recipe(const Value& what, Recipe& recipe) {
-  for (const char* field : {"lora", "ranks"})
-    if (what.find(field) != nullptr && !what.find(field)->is_null()) return not_modelled(field, field);
+  if (what.find("ranks") != nullptr && !what.find("ranks")->is_null()) return not_modelled("ranks", "ranks");
+  if (const Value* lora = what.find("lora")) recipe.lora = read_lora(*lora);
   recipe.batch = number(what, "batch", 1);
   recipe.seq = number(what, "seq", 1);
   recipe.accumulate = number(what, "accumulate", 1);
@@ -117,6 +128,7 @@ Result<Record> read_record(const Value& line) {
   if (!description) return description.error();
   record.job.description = std::move(*description);
   record.parameters = number(line, "parameters", 0);
+  record.trainable = number(line, "trainable", 0);
   record.peak_bytes = bytes_of(line, "peak");
   record.first_step_bytes = bytes_of(line, "peak_step1");
   if (record.peak_bytes <= 0) return Error{"peak", "is missing: this is no record", "see oracle/README.md"};

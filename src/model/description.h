@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "model/adapter.h"
 #include "size/expr.h"
 #include "trace/checkpoint.h"
 #include "trace/tape.h"
@@ -65,6 +66,7 @@ struct Dims {
   Expr batch, seq, layers, hidden, heads, kv_heads, head_dim, ffn, vocab, positions, token_types, labels;
   Expr padded_head_dim;  // head_dim and seq rounded up to multiples of 8 as attention kernels need them
   Expr padded_seq;
+  Expr lora_rank = 0;
   std::vector<Expr> runs;  // layers of each of the description's runs
 };
 
@@ -73,6 +75,7 @@ struct Structure {
   Attention attention = Attention::kSdpa;
   Checkpointing checkpointing = Checkpointing::kNone;
   DType weights = DType::kFloat32;
+  const Lora* lora = nullptr;    // null: all weights are trained
   bool grouped = false;          // fewer kv heads than heads
   bool wide_heads = false;       // too wide for the flash kernel
   bool unaligned_heads = false;  // no multiple of 16 bytes in the dtype attention runs in

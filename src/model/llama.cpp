@@ -166,7 +166,7 @@ struct Decoder {
 
   Tensor operator()(const Tensor& input_ids) const {
     const Scope scope(b.tape, "model");
-    const Tensor inputs_embeds = embed_tokens(input_ids);
+    const Tensor inputs_embeds = embed_tokens.inputs_embeds(b, input_ids);
     const Tensor positions = position_ids(b);
     const auto [full, windowed] = masks(inputs_embeds.dtype());
     Tensor hidden_states = inputs_embeds;

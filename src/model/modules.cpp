@@ -8,6 +8,7 @@ Linear::Linear(const Builder& b, const char* name, Expr in, Expr out, bool bias)
   const Scope scope(b.tape, name);
   weight_ = b.parameter({out, in}, "weight");
   if (bias) bias_ = b.parameter({out}, "bias");
+  lora_ = LoraPair(b, name, in, out);
 }
 
 Linear::Linear(const char* name, Tensor weight, Tensor bias)
@@ -15,18 +16,23 @@ Linear::Linear(const char* name, Tensor weight, Tensor bias)
 
 Tensor Linear::operator()(Tensor input) const {
   const Scope scope(weight_.tape(), name_);
-  return linear(std::move(input), weight_, bias_);
+  if (!lora_) return linear(std::move(input), weight_, bias_);
+  const Tensor x = std::move(input);
+  return lora_(linear(x, weight_, bias_), x);
 }
 
 Conv1D::Conv1D(const Builder& b, const char* name, Expr in, Expr out) : name_(name) {
   const Scope scope(b.tape, name);
   weight_ = b.parameter({in, out}, "weight");
   bias_ = b.parameter({out}, "bias");
+  lora_ = LoraPair(b, name, in, out);
 }
 
 Tensor Conv1D::operator()(Tensor input) const {
   const Scope scope(weight_.tape(), name_);
-  return conv1d(std::move(input), weight_, bias_);
+  if (!lora_) return conv1d(std::move(input), weight_, bias_);
+  const Tensor x = std::move(input);
+  return lora_(conv1d(x, weight_, bias_), x);
 }
 
 Embedding::Embedding(const Builder& b, const char* name, Expr rows, Expr width) : name_(name) {
@@ -37,6 +43,12 @@ Embedding::Embedding(const Builder& b, const char* name, Expr rows, Expr width) 
 Tensor Embedding::operator()(const Tensor& indices) const {
   const Scope scope(weight_.tape(), name_);
   return embedding(indices, weight_);
+}
+
+Tensor Embedding::inputs_embeds(const Builder& b, const Tensor& indices) const {
+  Tensor output = (*this)(indices);
+  if (b.structure.lora != nullptr && b.structure.checkpointing != Checkpointing::kNone) b.tape.require_grad(output);
+  return output;
 }
 
 LayerNorm::LayerNorm(const Builder& b, const char* name, Expr width) : name_(name) {

@@ -19,7 +19,7 @@ struct Builder {
   const Structure& structure;
 
   Tensor parameter(const Shape& shape, const char* name) const {
-    return tape.parameter(shape, structure.weights, name);
+    return tape.parameter(shape, structure.weights, name, structure.lora == nullptr);
   }
 };
 
@@ -42,6 +42,7 @@ class Linear {
   const char* name_;
   Tensor weight_;
   Tensor bias_;
+  LoraPair lora_;
 };
 
 /// transformers' Conv1D: a linear layer with its weight the other way round.
@@ -54,6 +55,7 @@ class Conv1D {
   const char* name_;
   Tensor weight_;
   Tensor bias_;
+  LoraPair lora_;
 };
 
 /// torch.nn.Embedding.
@@ -62,6 +64,9 @@ class Embedding {
   Embedding(const Builder& b, const char* name, Expr rows, Expr width);
   Tensor operator()(const Tensor& indices) const;
   const Tensor& weight() const { return weight_; }
+  /// The model's input embeddings: with frozen weights under checkpointing their output is made to want a gradient
+  /// (enable_input_require_grads), or the layers would have nothing to recompute for.
+  Tensor inputs_embeds(const Builder& b, const Tensor& indices) const;
 
  private:
   const char* name_;

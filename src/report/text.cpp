@@ -26,7 +26,9 @@ void write_title(Page& page, const Report& report, const Inquiry& inquiry) {
   std::string_view task;
   for (const TaskRow& row : task_rows())
     if (row.task == inquiry.job.description.task) task = row.name;
-  page.line(page.strong(report.model) + " · " + grouped(report.parameters) + " parameters · " + std::string(task));
+  page.line(page.strong(report.model) + " · " + grouped(report.parameters) + " parameters · " +
+            (report.trainable == report.parameters ? "" : grouped(report.trainable) + " trained · ") +
+            std::string(task));
   page.line(recipe_line(inquiry.job));
 }
 
@@ -153,6 +155,7 @@ std::string recipe_line(const Job& job) {
     text += " · checkpointing " + std::string(name_in(kCheckpointings, r.checkpointing));
   if (r.accumulate > 1) text += " · accumulate " + grouped(r.accumulate);
   if (r.clip) text += " · clip-grad";
+  if (r.lora.rank > 0) text += " · lora of rank " + grouped(r.lora.rank);
   return text;
 }
 

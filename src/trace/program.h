@@ -32,6 +32,7 @@ struct Storage {
   int32_t references = 0;          // while tracing
   Category category = Category::kTemporaries;
   DType dtype = DType::kFloat32;
+  bool trained = false;  // a weight that gathers gradients
 };
 
 /// One allocation (birth) or release of a storage.

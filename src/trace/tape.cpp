@@ -105,11 +105,13 @@ Tensor Tape::look(const Tensor& base, const Shape& shape, bool is_view) {
   return Tensor(meta);
 }
 
-Tensor Tape::parameter(const Shape& shape, DType dtype, const char* name) {
+Tensor Tape::parameter(const Shape& shape, DType dtype, const char* name, bool trained) {
   Scope named(*this, name);
   const Category outer = std::exchange(category, Category::kWeights);
   Tensor value = make(shape, dtype, "parameter");
   category = outer;
+  if (!trained) return value;
+  program.storages[static_cast<size_t>(value->storage)].trained = true;
   value->cast = static_cast<int32_t>(parameters.size());
   parameters.push_back({value, new_accumulator(value), scope, turn});
   return value;
@@ -129,6 +131,17 @@ Tensor Tape::detached_leaf(const Tensor& tensor) {
   Tensor leaf = look(tensor, tensor.shape(), false);
   new_accumulator(leaf);
   return leaf;
+}
+
+void Tape::require_grad(const Tensor& tensor) {
+  if (tensor->requires_grad) return;
+  new_accumulator(tensor);
+  leaves_.push_back(tensor);
+}
+
+void Tape::drop_leaves() {
+  for (const Tensor& leaf : leaves_) leaf->node->gradient.reset();
+  leaves_.clear();
 }
 
 Tensor Tape::buffer(const Shape& shape, DType dtype, const char* name) {

@@ -170,10 +170,16 @@ class Tape {
   Tensor make(const Shape& shape, DType dtype, const char* made_by);
   /// A tensor that looks at another's storage.
   Tensor look(const Tensor& base, const Shape& shape, bool is_view);
-  Tensor parameter(const Shape& shape, DType dtype, const char* name);
+  /// A weight; a frozen one wants no gradient and is no entry of `parameters`.
+  Tensor parameter(const Shape& shape, DType dtype, const char* name, bool trained = true);
   Tensor buffer(const Shape& shape, DType dtype, const char* name);
   /// A leaf that looks at another tensor's storage and gathers a gradient of its own (x.detach().requires_grad_()).
   Tensor detached_leaf(const Tensor& tensor);
+  /// x.requires_grad_() of a tensor without a graph: it gathers a gradient and lives with it until drop_leaves(),
+  /// since the graph that ends in it holds it.
+  void require_grad(const Tensor& tensor);
+  /// The graph is gone, and with it the leaves that are no parameters.
+  void drop_leaves();
 
   /// A node for an op whose inputs these are; null when none of them wants a gradient.
   Node* record(const Op& op, std::initializer_list<const Tensor*> inputs);
@@ -233,8 +239,9 @@ class Tape {
   Arena<Meta> metas_;  // outlives all that holds tensors
   Arena<Node> node_store_;
   std::deque<Frame> frames_;
-  std::vector<Node*> going_;  // scratch of let_go
-  std::vector<Node*> nodes_;  // by index; null once it is gone
+  std::vector<Tensor> leaves_;  // that are no parameters
+  std::vector<Node*> going_;    // scratch of let_go
+  std::vector<Node*> nodes_;    // by index; null once it is gone
   int32_t repeats_ = 0;
   int32_t runs_ = 0;
   bool closing_ = false;

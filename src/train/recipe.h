@@ -26,6 +26,7 @@ struct Recipe {
   const Optimizer* optimizer = nullptr;
   OptimizerImpl impl = OptimizerImpl::kForeach;
   bool clip = false;
+  Lora lora;
 };
 
 constexpr DType weights_dtype(Precision precision) {

@@ -1,5 +1,7 @@
 #include "train/step.h"
 
+#include <algorithm>
+
 #include "trace/engine.h"
 #include "train/optimizer_step.h"
 
@@ -21,6 +23,7 @@ Structure structure_of(const Job& job, bool unrolled) {
   s.window_cuts = r.seq >= d.window;
   s.single_token = r.seq == 1;
   s.unrolled = unrolled;
+  s.lora = r.lora.rank > 0 ? &r.lora : nullptr;
   return s;
 }
 
@@ -104,6 +107,7 @@ Dims number_dims(const Job& job) {
   dims.positions = d.positions;
   dims.token_types = d.token_types;
   dims.labels = d.labels;
+  dims.lora_rank = r.lora.rank;
   dims.padded_head_dim = round_up_8(d.head_dim);
   dims.padded_seq = round_up_8(r.seq);
   for (const LayerRun& run : d.runs) dims.runs.emplace_back(run.layers);
@@ -123,6 +127,7 @@ Dims symbol_dims(const Job& job, Pool& pool, std::vector<int64_t>& values) {
   dims.head_dim = d.head_dim_is_quotient ? exact_div(dims.hidden, dims.heads) : symbol("D", d.head_dim);
   dims.ffn = d.ffn_is_four_hidden ? 4 * dims.hidden : symbol("F", d.ffn);
   dims.vocab = symbol("V", d.vocab);
+  if (r.lora.rank > 0) dims.lora_rank = symbol("R", r.lora.rank);
   if (d.learned_positions) dims.positions = symbol("P", d.positions);
   dims.padded_head_dim = d.head_dim % 8 == 0 ? dims.head_dim : round_up(dims.head_dim, 8);
   dims.padded_seq = r.seq % 8 == 0 ? dims.seq : round_up(dims.seq, 8);
@@ -133,14 +138,31 @@ Dims symbol_dims(const Job& job, Pool& pool, std::vector<int64_t>& values) {
   return dims;
 }
 
-Expr parameter_count(const Program& program) {
+Expr parameter_count(const Program& program, bool only_trained) {
   Expr elements = 0;
   for (const Storage& storage : program.storages) {
-    if (storage.category != Category::kWeights) continue;
+    if (storage.category != Category::kWeights || (only_trained && !storage.trained)) continue;
     elements +=
         program.turns[static_cast<size_t>(storage.turn)].count * exact_div(storage.bytes, size_of(storage.dtype));
   }
   return elements;
+}
+
+std::vector<std::string> linear_modules(const Job& job) {
+  Job adapted = job;
+  adapted.recipe.lora = {.rank = 1, .targets = {}};
+  const Structure structure = structure_of(adapted, false);
+  const Dims dims = number_dims(adapted);
+  Tape tape;
+  tape.begin_phase(0, -1, "model");
+  const auto model = find_family(job.description.family)->build({tape, adapted.description, dims, structure});
+  std::vector<std::string> names;
+  for (const ScopeName& scope : tape.program.scopes) {
+    if (std::string_view(scope.name) != "lora_A") continue;
+    std::string name(Lora::last_name(tape.program.scopes[static_cast<size_t>(scope.parent)].name));
+    if (std::find(names.begin(), names.end(), name) == names.end()) names.push_back(std::move(name));
+  }
+  return names;
 }
 
 Program trace_step(const Job& job, const Dims& dims, bool unrolled) {
@@ -153,8 +175,10 @@ Program trace_step(const Job& job, const Dims& dims, bool unrolled) {
   OptimizerRun optimizer(tape, *recipe.optimizer, recipe.impl);
   // From the second micro-batch on gradients are there and every one is the same.
   const int64_t traced = unrolled || recipe.accumulate < 2 ? recipe.accumulate : 2;
-  for (int64_t micro = 0; micro < traced; ++micro)
+  for (int64_t micro = 0; micro < traced; ++micro) {
     trace_micro_batch(tape, builder, *model, recipe, static_cast<int32_t>(micro));
+    tape.drop_leaves();
+  }
   // Both updates are traced while the gradients are there: the first makes the state, the second is the steady one.
   trace_update(tape, optimizer, recipe, 1);
   const size_t after_first = tape.program.phases.size();

@@ -43,13 +43,17 @@ TEST_P(Records, AreMetToTheByte) {
     EXPECT_EQ(report->tensor_bytes, record->peak_bytes) << "line " << line;
     EXPECT_EQ(report->first_step_bytes, record->first_step_bytes) << "line " << line;
     EXPECT_EQ(report->parameters, record->parameters) << "line " << line;
+    if (record->trainable > 0) {
+      EXPECT_EQ(report->trainable, record->trainable) << "line " << line;
+    }
     expect_phases(*record, *report, line);
   }
   EXPECT_GT(covered, 0);
 }
 
 INSTANTIATE_TEST_SUITE_P(Oracle, Records,
-                         ::testing::Values("one_gpu.jsonl", "one_gpu_more.jsonl", "one_gpu_random.jsonl"));
+                         ::testing::Values("one_gpu.jsonl", "one_gpu_more.jsonl", "one_gpu_random.jsonl",
+                                           "lora.jsonl"));
 
 }  // namespace
 }  // namespace peakmem

@@ -82,6 +82,7 @@ inline Recipe random_recipe(Dice& dice) {
   recipe.attention = static_cast<Attention>(dice.from(0, 1));
   recipe.checkpointing = static_cast<Checkpointing>(dice.from(0, 2));
   recipe.clip = dice.coin();
+  if (dice.coin()) recipe.lora = {dice.from(1, 20), {}, dice.coin() ? 0.1 : 0.0, dice.coin()};
   do {
     recipe.optimizer = &optimizers()[static_cast<size_t>(dice.from(0, static_cast<int64_t>(optimizers().size()) - 1))];
     recipe.impl = static_cast<OptimizerImpl>(dice.from(0, 2));

@@ -1,0 +1,52 @@
+#include "model/adapter.h"
+
+#include <algorithm>
+#include <array>
+
+#include "model/modules.h"
+
+namespace peakmem {
+namespace {
+
+Tensor projection(const Builder& b, const char* name, DType dtype, Expr in, Expr out) {
+  const Scope scope(b.tape, name);
+  return b.tape.parameter({out, in}, dtype, "weight");
+}
+
+Tensor apply(const char* name, Tensor input, const Tensor& weight) {
+  const Scope scope(weight.tape(), name);
+  return linear(std::move(input), weight, Tensor());
+}
+
+}  // namespace
+
+std::string_view Lora::last_name(std::string_view module) { return module.substr(module.rfind('.') + 1); }
+
+bool Lora::adapts(std::string_view module) const {
+  // PEFT leaves output layers alone where all linear layers are asked for.
+  static constexpr std::array<std::string_view, 4> kHeads = {"lm_head", "decoder", "score", "classifier"};
+  if (rank == 0) return false;
+  module = last_name(module);
+  if (targets.empty()) return std::find(kHeads.begin(), kHeads.end(), module) == kHeads.end();
+  return std::find(targets.begin(), targets.end(), module) != targets.end();
+}
+
+LoraPair::LoraPair(const Builder& b, const char* module, Expr in, Expr out) {
+  const Lora* lora = b.structure.lora;
+  if (lora == nullptr || !lora->adapts(module)) return;
+  const DType dtype = lora->full_precision ? DType::kFloat32 : b.structure.weights;
+  a_ = projection(b, "lora_A", dtype, in, b.dims.lora_rank);
+  b_ = projection(b, "lora_B", dtype, b.dims.lora_rank, out);
+  dropout_ = lora->dropout;
+}
+
+Tensor LoraPair::operator()(Tensor result, const Tensor& input) const {
+  const DType result_dtype = result.dtype();
+  const Tensor x = to(input, a_.dtype());
+  Tensor update = apply("lora_B", apply("lora_A", peakmem::dropout(x, dropout_), a_), b_);
+  update = mul_scalar(std::move(update));
+  result = add(result, std::move(update));
+  return to(std::move(result), result_dtype);
+}
+
+}  // namespace peakmem

@@ -1,0 +1,45 @@
+// LoRA: a frozen model with a trained low-rank pair beside some of its linear layers
+// (PEFT 0.21.2, tuners/lora/layer.py).
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "trace/tape.h"
+
+namespace peakmem {
+
+struct Builder;
+
+/// What LoRA adds; nothing where the rank is 0.
+struct Lora {
+  int64_t rank = 0;
+  std::vector<std::string> targets;  // names of modules; none: every linear layer but the head ("all-linear")
+  double dropout = 0;
+  bool full_precision =
+      true;  // adapters in fp32 over half weights (autocast_adapter_dtype), else in the weights' dtype
+
+  /// Whether the module of that name gets a pair; PEFT compares the last part of a dotted name.
+  bool adapts(std::string_view module) const;
+  static std::string_view last_name(std::string_view module);
+};
+
+/// The pair A [r, in] and B [out, r] of one linear layer; empty where that layer is no target.
+class LoraPair {
+ public:
+  LoraPair() = default;
+  LoraPair(const Builder& b, const char* module, Expr in, Expr out);
+
+  explicit operator bool() const { return static_cast<bool>(a_); }
+  /// lora.Linear.forward after its base layer: result + B(A(dropout(x))) * scaling, in the result's dtype.
+  Tensor operator()(Tensor result, const Tensor& input) const;
+
+ private:
+  Tensor a_;
+  Tensor b_;
+  double dropout_ = 0;
+};
+
+}  // namespace peakmem
