@@ -51,6 +51,7 @@ class Reader {
     read_recipe();
     if (auto wrong = read_optimizer()) return wrong;
     if (auto wrong = read_lora()) return wrong;
+    if (auto wrong = read_quantization()) return wrong;
     if (const std::string* gpu = asked_.text("gpu")) inquiry_.gpu = find_gpu(*gpu);
     return check();
   }
@@ -171,6 +172,26 @@ class Reader {
                      there_are};
     }
     return lora.targets.empty() ? std::optional(Error{"--lora-targets", "names no module", there_are}) : std::nullopt;
+  }
+
+  std::optional<Error> read_quantization() {
+    Recipe& recipe = inquiry_.job.recipe;
+    if (const std::string* format = asked_.text("quantize")) recipe.quantize = value_in(kQuantizes, *format);
+    recipe.double_quant = asked_.flag("double-quant");
+    if (recipe.quantize == Quantize::kNone)
+      return recipe.double_quant
+                 ? std::optional(Error{"--double-quant", "says how, but nothing is quantized", "add --quantize nf4"})
+                 : std::nullopt;
+    if (recipe.lora.rank == 0)
+      return Error{"--quantize", "stores weights that are frozen, and here all are trained",
+                   "add --lora-rank 16 --lora-targets all-linear"};
+    if (asked_.has("lora-dtype") && !recipe.lora.full_precision)
+      return Error{"--lora-dtype", "is fp32 beside quantized weights, whose dtype adapters cannot have", "drop it"};
+    if (!quantizes_linear_layers(inquiry_.job))
+      return Error{"--quantize", "is not modelled for " + inquiry_.job.description.family, "its layers are Conv1D"};
+    assume("embeddings, norms and heads: fp32, as prepare_model_for_kbit_training leaves them");
+    assume("4-bit weights in the forward pass: dequantized where a micro-batch has more than 1536 tokens");
+    return std::nullopt;
   }
 
   std::optional<Error> check() {

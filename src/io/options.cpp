@@ -29,6 +29,7 @@ Names attentions() { return names_of(kAttentions); }
 Names checkpointings() { return names_of(kCheckpointings); }
 Names impls() { return names_of(kOptimizerImpls); }
 Names lora_dtypes() { return {"fp32", "model"}; }
+Names quantizes() { return names_of(kQuantizes); }
 Names tasks() { return names_of(task_rows()); }
 Names optimizer_names() { return names_of(optimizers()); }
 Names gpu_names() { return names_of(gpus()); }
@@ -68,6 +69,8 @@ constexpr std::array kOptions = std::to_array<OptionRow>({
     {"lora-targets", kText, "a,b", nullptr, "", "LoRA", "the modules to adapt, or all-linear", kRun},
     {"lora-dropout", kText, "P", nullptr, "0", "LoRA", "dropout before the adapters", kRun},
     {"lora-dtype", kChoice, "T", lora_dtypes, "fp32", "LoRA", "dtype of the adapters: fp32, or the model's", kRun},
+    {"quantize", kChoice, "Q", quantizes, "none", "LoRA", "store the frozen linear layers in 4 bits (QLoRA)", kRun},
+    {"double-quant", kFlag, "", nullptr, "", "LoRA", "quantize the blocks' constants too", kRun},
     {"gpu", kChoice, "NAME", gpu_names, "", "Run", "say whether it fits on this GPU (peakmem gpus)", kRun},
     {"layers", kSize, "N", nullptr, "", "Model without a config", "layers", kRun, "L"},
     {"heads", kSize, "N", nullptr, "", "Model without a config", "attention heads", kRun, "N"},

@@ -78,6 +78,8 @@ Lora read_lora(const Value& what) {
 std::optional<Error> read_recipe(const Value& what, Recipe& recipe) {
   if (what.find("ranks") != nullptr && !what.find("ranks")->is_null()) return not_modelled("ranks", "ranks");
   if (const Value* lora = what.find("lora")) recipe.lora = read_lora(*lora);
+  if (text(what, "quantize") == "nf4") recipe.quantize = Quantize::kNf4;
+  recipe.double_quant = flag(what, "double_quant");
   recipe.batch = number(what, "batch", 1);
   recipe.seq = number(what, "seq", 1);
   recipe.accumulate = number(what, "accumulate", 1);
@@ -127,7 +129,7 @@ Result<Record> read_record(const Value& line) {
   Result<Description> description = read_model(*what);
   if (!description) return description.error();
   record.job.description = std::move(*description);
-  record.parameters = number(line, "parameters", 0);
+  if (record.job.recipe.quantize == Quantize::kNone) record.parameters = number(line, "parameters", 0);
   record.trainable = number(line, "trainable", 0);
   record.peak_bytes = bytes_of(line, "peak");
   record.first_step_bytes = bytes_of(line, "peak_step1");

@@ -22,12 +22,15 @@ Tensor apply(const char* name, Tensor input, const Tensor& weight) {
 
 std::string_view Lora::last_name(std::string_view module) { return module.substr(module.rfind('.') + 1); }
 
-bool Lora::adapts(std::string_view module) const {
-  // PEFT leaves output layers alone where all linear layers are asked for.
+bool is_head(std::string_view module) {
   static constexpr std::array<std::string_view, 4> kHeads = {"lm_head", "decoder", "score", "classifier"};
+  return std::find(kHeads.begin(), kHeads.end(), module) != kHeads.end();
+}
+
+bool Lora::adapts(std::string_view module) const {
   if (rank == 0) return false;
   module = last_name(module);
-  if (targets.empty()) return std::find(kHeads.begin(), kHeads.end(), module) == kHeads.end();
+  if (targets.empty()) return !is_head(module);
   return std::find(targets.begin(), targets.end(), module) != targets.end();
 }
 
@@ -38,15 +41,24 @@ LoraPair::LoraPair(const Builder& b, const char* module, Expr in, Expr out) {
   a_ = projection(b, "lora_A", dtype, in, b.dims.lora_rank);
   b_ = projection(b, "lora_B", dtype, b.dims.lora_rank, out);
   dropout_ = lora->dropout;
+  beside_4bit_ = b.structure.quantize != Quantize::kNone;
+}
+
+Tensor LoraPair::update(const Tensor& x) const {
+  return mul_scalar(apply("lora_B", apply("lora_A", peakmem::dropout(x, dropout_), a_), b_));
 }
 
 Tensor LoraPair::operator()(Tensor result, const Tensor& input) const {
   const DType result_dtype = result.dtype();
+  if (!beside_4bit_) {
+    const Tensor x = to(input, a_.dtype());
+    result = add(result, update(x));
+    return to(std::move(result), result_dtype);
+  }
+  result = clone(result, contiguous(result.shape()));  // "we need to defensively clone here"
+  if (result.tape().autocast.enabled) return add(result, update(input));
   const Tensor x = to(input, a_.dtype());
-  Tensor update = apply("lora_B", apply("lora_A", peakmem::dropout(x, dropout_), a_), b_);
-  update = mul_scalar(std::move(update));
-  result = add(result, std::move(update));
-  return to(std::move(result), result_dtype);
+  return add(result, to(update(x), result_dtype));
 }
 
 }  // namespace peakmem

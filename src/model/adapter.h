@@ -13,6 +13,10 @@ namespace peakmem {
 
 struct Builder;
 
+/// Whether a module of that name is an output layer, which PEFT and bitsandbytes leave alone where all linear layers
+/// are asked for.
+bool is_head(std::string_view module);
+
 /// What LoRA adds; nothing where the rank is 0.
 struct Lora {
   int64_t rank = 0;
@@ -33,13 +37,16 @@ class LoraPair {
   LoraPair(const Builder& b, const char* module, Expr in, Expr out);
 
   explicit operator bool() const { return static_cast<bool>(a_); }
-  /// lora.Linear.forward after its base layer: result + B(A(dropout(x))) * scaling, in the result's dtype.
+  /// What lora.Linear.forward, or lora.Linear4bit.forward, does after its base layer: result + B(A(dropout(x))) *
+  /// scaling, in the result's dtype.
   Tensor operator()(Tensor result, const Tensor& input) const;
 
  private:
+  Tensor update(const Tensor& x) const;
   Tensor a_;
   Tensor b_;
   double dropout_ = 0;
+  bool beside_4bit_ = false;
 };
 
 }  // namespace peakmem

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "model/adapter.h"
+#include "model/quantized.h"
 #include "size/expr.h"
 #include "trace/checkpoint.h"
 #include "trace/tape.h"
@@ -75,13 +76,17 @@ struct Structure {
   Attention attention = Attention::kSdpa;
   Checkpointing checkpointing = Checkpointing::kNone;
   DType weights = DType::kFloat32;
-  const Lora* lora = nullptr;    // null: all weights are trained
-  bool grouped = false;          // fewer kv heads than heads
-  bool wide_heads = false;       // too wide for the flash kernel
-  bool unaligned_heads = false;  // no multiple of 16 bytes in the dtype attention runs in
-  bool window_cuts = false;      // the sequence is longer than the window
-  bool single_token = false;     // sequences of length 1
-  bool unrolled = false;         // trace every layer for itself
+  Quantize quantize = Quantize::kNone;
+  bool double_quant = false;
+  bool dequantizes_forward = false;  // too many rows for the kernel that multiplies 4-bit weights
+  DType compute = DType::kFloat32;   // of products with 4-bit weights
+  const Lora* lora = nullptr;        // null: all weights are trained
+  bool grouped = false;              // fewer kv heads than heads
+  bool wide_heads = false;           // too wide for the flash kernel
+  bool unaligned_heads = false;      // no multiple of 16 bytes in the dtype attention runs in
+  bool window_cuts = false;          // the sequence is longer than the window
+  bool single_token = false;         // sequences of length 1
+  bool unrolled = false;             // trace every layer for itself
 };
 
 }  // namespace peakmem

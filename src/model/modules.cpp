@@ -6,19 +6,26 @@ namespace peakmem {
 
 Linear::Linear(const Builder& b, const char* name, Expr in, Expr out, bool bias) : name_(name) {
   const Scope scope(b.tape, name);
-  weight_ = b.parameter({out, in}, "weight");
-  if (bias) bias_ = b.parameter({out}, "bias");
+  quantized_ = QuantizedWeight(b, name, in, out);
+  if (!quantized_) weight_ = b.parameter({out, in}, "weight");
+  if (bias)
+    bias_ = b.tape.parameter({out}, quantized_ ? b.structure.compute : b.structure.weights, "bias",
+                             b.structure.lora == nullptr);
   lora_ = LoraPair(b, name, in, out);
 }
 
 Linear::Linear(const char* name, Tensor weight, Tensor bias)
     : name_(name), weight_(std::move(weight)), bias_(std::move(bias)) {}
 
+Tensor Linear::base(Tensor input) const {
+  return quantized_ ? quantized_(std::move(input)) : linear(std::move(input), weight_, bias_);
+}
+
 Tensor Linear::operator()(Tensor input) const {
-  const Scope scope(weight_.tape(), name_);
-  if (!lora_) return linear(std::move(input), weight_, bias_);
+  const Scope scope(input.tape(), name_);
+  if (!lora_) return base(std::move(input));
   const Tensor x = std::move(input);
-  return lora_(linear(x, weight_, bias_), x);
+  return lora_(base(x), x);
 }
 
 Conv1D::Conv1D(const Builder& b, const char* name, Expr in, Expr out) : name_(name) {

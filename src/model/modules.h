@@ -39,9 +39,11 @@ class Linear {
   Tensor operator()(Tensor input) const;
 
  private:
+  Tensor base(Tensor input) const;
   const char* name_;
   Tensor weight_;
   Tensor bias_;
+  QuantizedWeight quantized_;
   LoraPair lora_;
 };
 

@@ -58,7 +58,7 @@ void hold(const Value& line, std::vector<Accuracy>& groups) {
   }
   add(group, report->tensor_bytes, record->peak_bytes);
   add(group, report->first_step_bytes, record->first_step_bytes);
-  if (report->parameters != record->parameters) ++group.parameters_differ;
+  if (record->parameters > 0 && report->parameters != record->parameters) ++group.parameters_differ;
 }
 
 size_t not_covered(const Accuracy& group) {

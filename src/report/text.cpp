@@ -156,6 +156,8 @@ std::string recipe_line(const Job& job) {
   if (r.accumulate > 1) text += " · accumulate " + grouped(r.accumulate);
   if (r.clip) text += " · clip-grad";
   if (r.lora.rank > 0) text += " · lora of rank " + grouped(r.lora.rank);
+  if (r.quantize != Quantize::kNone)
+    text += " · " + std::string(name_in(kQuantizes, r.quantize)) + (r.double_quant ? ", double quantized" : "");
   return text;
 }
 

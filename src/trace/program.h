@@ -32,6 +32,7 @@ struct Storage {
   int32_t references = 0;          // while tracing
   Category category = Category::kTemporaries;
   DType dtype = DType::kFloat32;
+  uint8_t packing = 1;   // elements in each that is stored
   bool trained = false;  // a weight that gathers gradients
 };
 

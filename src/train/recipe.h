@@ -27,12 +27,20 @@ struct Recipe {
   OptimizerImpl impl = OptimizerImpl::kForeach;
   bool clip = false;
   Lora lora;
+  Quantize quantize = Quantize::kNone;
+  bool double_quant = false;
 };
 
 constexpr DType weights_dtype(Precision precision) {
   return precision == Precision::kBf16   ? DType::kBFloat16
          : precision == Precision::kFp16 ? DType::kFloat16
                                          : DType::kFloat32;
+}
+/// The dtype matrix products run in.
+constexpr DType compute_dtype(Precision precision) {
+  return precision == Precision::kBf16Mixed   ? DType::kBFloat16
+         : precision == Precision::kFp16Mixed ? DType::kFloat16
+                                              : weights_dtype(precision);
 }
 constexpr bool is_mixed(Precision precision) {
   return precision == Precision::kBf16Mixed || precision == Precision::kFp16Mixed;

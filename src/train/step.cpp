@@ -10,6 +10,9 @@ namespace {
 
 int64_t round_up_8(int64_t n) { return (n + 7) / 8 * 8; }
 
+/// Past this, bitsandbytes 0.50 dequantizes and multiplies on every card (_gemm_4bit_custom_max_m of its CUDA backend).
+constexpr int64_t kRowsOf4BitKernel = 1536;
+
 Structure structure_of(const Job& job, bool unrolled) {
   const Description& d = job.description;
   const Recipe& r = job.recipe;
@@ -23,6 +26,11 @@ Structure structure_of(const Job& job, bool unrolled) {
   s.window_cuts = r.seq >= d.window;
   s.single_token = r.seq == 1;
   s.unrolled = unrolled;
+  s.quantize = r.quantize;
+  s.double_quant = r.double_quant;
+  s.dequantizes_forward = r.batch * r.seq > kRowsOf4BitKernel;
+  s.compute = compute_dtype(r.precision);
+  if (r.quantize != Quantize::kNone) s.weights = DType::kFloat32;  // prepare_model_for_kbit_training
   s.lora = r.lora.rank > 0 ? &r.lora : nullptr;
   return s;
 }
@@ -73,6 +81,16 @@ void trace_update(Tape& tape, OptimizerRun& optimizer, const Recipe& recipe, int
   }
   tape.begin_phase(step, -1, "optimizer");
   optimizer.step();
+}
+
+/// The model as it is built, nothing run.
+Program built(const Job& job) {
+  const Structure structure = structure_of(job, false);
+  const Dims dims = number_dims(job);
+  Tape tape;
+  tape.begin_phase(0, -1, "model");
+  const auto model = find_family(job.description.family)->build({tape, job.description, dims, structure});
+  return tape.finish();
 }
 
 void zero_grad(Tape& tape) {
@@ -142,8 +160,8 @@ Expr parameter_count(const Program& program, bool only_trained) {
   Expr elements = 0;
   for (const Storage& storage : program.storages) {
     if (storage.category != Category::kWeights || (only_trained && !storage.trained)) continue;
-    elements +=
-        program.turns[static_cast<size_t>(storage.turn)].count * exact_div(storage.bytes, size_of(storage.dtype));
+    elements += program.turns[static_cast<size_t>(storage.turn)].count * Expr(storage.packing) *
+                exact_div(storage.bytes, size_of(storage.dtype));
   }
   return elements;
 }
@@ -151,18 +169,20 @@ Expr parameter_count(const Program& program, bool only_trained) {
 std::vector<std::string> linear_modules(const Job& job) {
   Job adapted = job;
   adapted.recipe.lora = {.rank = 1, .targets = {}};
-  const Structure structure = structure_of(adapted, false);
-  const Dims dims = number_dims(adapted);
-  Tape tape;
-  tape.begin_phase(0, -1, "model");
-  const auto model = find_family(job.description.family)->build({tape, adapted.description, dims, structure});
+  const Program program = built(adapted);
   std::vector<std::string> names;
-  for (const ScopeName& scope : tape.program.scopes) {
+  for (const ScopeName& scope : program.scopes) {
     if (std::string_view(scope.name) != "lora_A") continue;
-    std::string name(Lora::last_name(tape.program.scopes[static_cast<size_t>(scope.parent)].name));
+    std::string name(Lora::last_name(program.scopes[static_cast<size_t>(scope.parent)].name));
     if (std::find(names.begin(), names.end(), name) == names.end()) names.push_back(std::move(name));
   }
   return names;
+}
+
+bool quantizes_linear_layers(const Job& job) {
+  const Program program = built(job);
+  return std::any_of(program.storages.begin(), program.storages.end(),
+                     [](const Storage& storage) { return storage.packing > 1; });
 }
 
 Program trace_step(const Job& job, const Dims& dims, bool unrolled) {
@@ -172,6 +192,7 @@ Program trace_step(const Job& job, const Dims& dims, bool unrolled) {
   const Builder builder = {tape, job.description, dims, structure};
   tape.begin_phase(0, -1, "model");
   const std::unique_ptr<Model> model = find_family(job.description.family)->build(builder);
+  const Tensor codes = shared_codes(builder);
   OptimizerRun optimizer(tape, *recipe.optimizer, recipe.impl);
   // From the second micro-batch on gradients are there and every one is the same.
   const int64_t traced = unrolled || recipe.accumulate < 2 ? recipe.accumulate : 2;

@@ -35,5 +35,7 @@ Expr parameter_count(const Program& program, bool only_trained = false);
 
 /// Names of the modules that LoRA could adapt in this model, each once, in order.
 std::vector<std::string> linear_modules(const Job& job);
+/// Whether the recipe's quantization finds layers in this model.
+bool quantizes_linear_layers(const Job& job);
 
 }  // namespace peakmem

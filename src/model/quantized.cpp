@@ -1,0 +1,82 @@
+#include "model/quantized.h"
+
+#include "model/modules.h"
+
+namespace peakmem {
+namespace {
+
+constexpr int64_t kBlock = 64;
+constexpr int64_t kNestedBlock = 256;
+constexpr int64_t kCodes = 16;
+constexpr int64_t kByteCodes = 256;
+
+void from_function(Gradients& g) { g.node.function(g); }
+const Op kMatMul4Bit = {"MatMul4Bit", from_function};
+
+}  // namespace
+
+QuantizedWeight::QuantizedWeight(const Builder& b, std::string_view module, Expr in, Expr out)
+    : nested_(b.structure.double_quant),
+      dequantizes_forward_(b.structure.dequantizes_forward),
+      compute_(b.structure.compute),
+      weight_({out, in}) {
+  if (b.structure.quantize == Quantize::kNone || is_head(module)) return;
+  const Expr elements = out * in;
+  const Expr blocks = ceil_div(elements, kBlock);
+  packed_ = b.tape.parameter({ceil_div(elements, 2), 1}, DType::kUInt8, "weight", false);
+  b.tape.program.storages[static_cast<size_t>(packed_->storage)].packing = 2;
+  block_constants_ = b.tape.buffer({blocks}, nested_ ? DType::kUInt8 : DType::kFloat32, "absmax");
+  tables_.push_back(b.tape.buffer({kCodes}, DType::kFloat32, "code"));
+  if (!nested_) return;
+  tables_.push_back(b.tape.buffer({ceil_div(blocks, kNestedBlock)}, DType::kFloat32, "nested_absmax"));
+  tables_.push_back(b.tape.buffer({}, DType::kFloat32, "offset"));
+  tables_.push_back(b.tape.buffer({kByteCodes}, DType::kFloat32, "nested_code"));  // copied for each weight
+}
+
+Tensor shared_codes(const Builder& b) {
+  return b.structure.double_quant ? b.tape.buffer({kByteCodes}, DType::kFloat32, "dynamic_map") : Tensor();
+}
+
+/// The blocks' constants in fp32.
+Tensor QuantizedWeight::constants() const {
+  if (!nested_) return block_constants_;
+  return packed_.tape().make(block_constants_.shape(), DType::kFloat32, "dequantize_blockwise");
+}
+
+Tensor QuantizedWeight::dequantized(const Tensor& constants) const {
+  return constants.tape().make(weight_, compute_, "dequantize_4bit");
+}
+
+/// _dequant_linear_fallback of backends/cuda/ops.py; otherwise one kernel does it without a weight in memory.
+Tensor QuantizedWeight::multiplied(const Tensor& input) const {
+  Tensor unshifted, shifted, weight;
+  if (dequantizes_forward_) {
+    unshifted = constants();
+    if (nested_) shifted = constants();
+    weight = dequantized(unshifted);
+  }
+  return input.tape().make(contiguous(narrowed(input.shape(), -1, weight_[0])), compute_, "gemm_4bit");
+}
+
+Tensor QuantizedWeight::product(const Tensor& input) const {
+  Tape& tape = input.tape();
+  Node* node = tape.record(kMatMul4Bit, {&input});
+  const Tensor result = multiplied(input);
+  if (node == nullptr) return result;
+  node->function = [weight = *this](Gradients& g) {
+    Tensor constants = weight.constants();
+    const Tensor dequantized = weight.dequantized(constants);
+    constants.reset();
+    g.out[0] = linear(g.in[0], transpose(dequantized, 0, 1), Tensor());
+  };
+  Tape::attach(node, result);
+  return result;
+}
+
+Tensor QuantizedWeight::operator()(Tensor input) const {
+  const DType dtype = input.dtype();
+  const Tensor x = to(std::move(input), compute_);
+  return to(product(x), dtype);
+}
+
+}  // namespace peakmem
