@@ -101,9 +101,16 @@ class Reader {
     recipe.seq = size("seq", std::min<int64_t>(1024, inquiry_.job.description.positions), "");
     recipe.accumulate = asked_.size("accumulate").value_or(1);
     recipe.precision = value_in(kPrecisions, choice("precision"));
-    recipe.attention = value_in(kAttentions, choice("attention"));
+    recipe.attention = read_attention();
     recipe.checkpointing = value_in(kCheckpointings, choice("checkpointing"));
     recipe.clip = asked_.flag("clip-grad");
+  }
+
+  Attention read_attention() {
+    if (!inquiry_.job.description.eager_only || asked_.has("attention"))
+      return value_in(kAttentions, choice("attention"));
+    assume("attention: eager, the family has no sdpa in transformers");
+    return Attention::kEager;
   }
 
   std::optional<Error> read_optimizer() {
@@ -129,7 +136,22 @@ class Reader {
         "known for it: " + known};
   }
 
+  /// What transformers itself refuses, and what could not be measured.
+  std::optional<Error> check_family() {
+    const Description& d = inquiry_.job.description;
+    const Recipe& recipe = inquiry_.job.recipe;
+    if (d.eager_only && recipe.attention != Attention::kEager)
+      return Error{"--attention", d.family + " has no sdpa attention in transformers", "pass --attention eager"};
+    if (d.experts == 0) return std::nullopt;
+    if (recipe.precision != Precision::kBf16)
+      return Error{"--precision", "a mixture of experts is modelled in bf16 only: the grouped GEMM takes nothing else",
+                   "pass --precision bf16"};
+    assume("experts: the grouped GEMM that transformers picks; its memory does not depend on how tokens are spread");
+    return std::nullopt;
+  }
+
   std::optional<Error> check() {
+    if (auto wrong = check_family()) return wrong;
     const Description& d = inquiry_.job.description;
     const Recipe& recipe = inquiry_.job.recipe;
     if (recipe.seq > d.positions) {
