@@ -5,6 +5,8 @@ import contextlib
 import torch
 import transformers
 
+from experts import run_in_a_loop
+
 AUTO = {
     "causal-lm": "AutoModelForCausalLM",
     "masked-lm": "AutoModelForMaskedLM",
@@ -30,6 +32,8 @@ def build_model(case):
     dtype = WEIGHTS.get(case["precision"], torch.float32)
     with torch.device("cuda"):
         model = auto.from_config(config, dtype=dtype, attn_implementation=case["attention"])
+    if case.get("experts") == "loop":
+        run_in_a_loop(model)
     if case.get("lora"):
         model = add_lora(model, case["lora"])
     if case.get("checkpointing"):

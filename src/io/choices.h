@@ -27,6 +27,7 @@ inline constexpr std::array<Choice<Checkpointing>, 3> kCheckpointings = {
     {{Checkpointing::kNone, "none"},
      {Checkpointing::kFull, "full"},
      {Checkpointing::kFullReentrant, "full-reentrant"}}};
+inline constexpr std::array<Choice<Experts>, 2> kExperts = {{{Experts::kGrouped, "grouped"}, {Experts::kLoop, "loop"}}};
 inline constexpr std::array<Choice<OptimizerImpl>, 3> kOptimizerImpls = {
     {{OptimizerImpl::kLoop, "loop"}, {OptimizerImpl::kForeach, "foreach"}, {OptimizerImpl::kFused, "fused"}}};
 

@@ -102,6 +102,7 @@ class Reader {
     recipe.accumulate = asked_.size("accumulate").value_or(1);
     recipe.precision = value_in(kPrecisions, choice("precision"));
     recipe.attention = read_attention();
+    if (inquiry_.job.description.experts > 0) recipe.experts = value_in(kExperts, choice("experts"));
     recipe.checkpointing = value_in(kCheckpointings, choice("checkpointing"));
     recipe.clip = asked_.flag("clip-grad");
   }
@@ -142,11 +143,15 @@ class Reader {
     const Recipe& recipe = inquiry_.job.recipe;
     if (d.eager_only && recipe.attention != Attention::kEager)
       return Error{"--attention", d.family + " has no sdpa attention in transformers", "pass --attention eager"};
-    if (d.experts == 0) return std::nullopt;
-    if (recipe.precision != Precision::kBf16)
-      return Error{"--precision", "a mixture of experts is modelled in bf16 only: the grouped GEMM takes nothing else",
-                   "pass --precision bf16"};
-    assume("experts: the grouped GEMM that transformers picks; its memory does not depend on how tokens are spread");
+    if (d.experts == 0)
+      return asked_.has("experts") ? std::optional(Error{"--experts", d.family + " has no experts", "drop it"})
+                                   : std::nullopt;
+    if (recipe.experts == Experts::kGrouped && recipe.precision != Precision::kBf16)
+      return Error{"--precision", "cannot be other than bf16: the grouped GEMM of experts takes nothing else",
+                   "pass --precision bf16 or --experts loop"};
+    assume(recipe.experts == Experts::kGrouped
+               ? "routing: any, the grouped GEMM's memory does not depend on how tokens are spread"
+               : "routing: balanced, every expert gets as many tokens");
     return std::nullopt;
   }
 

@@ -17,6 +17,9 @@ enum class Task : uint8_t { kCausalLm, kMaskedLm, kSequenceClassification };
 /// Which attention code of transformers runs.
 enum class Attention : uint8_t { kEager, kSdpa };
 
+/// How the experts of a mixture run: all in one grouped GEMM, or one after another (transformers' "eager").
+enum class Experts : uint8_t { kGrouped, kLoop };
+
 /// Activation functions by what they do on the tape, not by name.
 enum class Activation : uint8_t { kRelu, kGelu, kGeluNew, kSilu, kTanh, kSigmoid, kQuickGelu };
 
@@ -85,6 +88,8 @@ struct Dims {
 struct Structure {
   Attention attention = Attention::kSdpa;
   Checkpointing checkpointing = Checkpointing::kNone;
+  Experts experts = Experts::kGrouped;
+  int64_t expert_turns = 0;  // of the loop over the experts
   DType weights = DType::kFloat32;
   bool grouped = false;          // fewer kv heads than heads
   bool wide_heads = false;       // too wide for the flash kernel

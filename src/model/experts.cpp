@@ -19,7 +19,9 @@ Tensor SparseMoe::operator()(const Tensor& input) const {
   const Scope scope(b_.tape, "mlp");
   const Tensor rows = merge_dims(input, 0, 2);
   const Routing routing = route(rows);
-  const Tensor mixed = experts(rows, routing.indices, routing.weights);
+  const bool one_by_one = b_.structure.experts == Experts::kLoop;
+  const Tensor mixed =
+      one_by_one ? loop(rows, routing.indices, routing.weights) : grouped(rows, routing.indices, routing.weights);
   return split_dim(mixed, 0, b_.dims.batch, b_.dims.seq);
 }
 
@@ -31,7 +33,7 @@ SparseMoe::Routing SparseMoe::route(const Tensor& hidden_states) const {
   return {logits, divide_by_sum(std::move(values)), indices};
 }
 
-Tensor SparseMoe::experts(const Tensor& hidden_states, const Tensor& top_k_index, const Tensor& top_k_weights) const {
+Tensor SparseMoe::grouped(const Tensor& hidden_states, const Tensor& top_k_index, const Tensor& top_k_weights) const {
   const Scope scope(b_.tape, "experts");
   Tape& tape = b_.tape;
   const Tensor sample_weights = merge_dims(top_k_weights, 0, 2);
@@ -53,6 +55,40 @@ Tensor SparseMoe::experts(const Tensor& hidden_states, const Tensor& top_k_index
   weighted_out = take_rows(weighted_out, inv_perm);
   const Tensor mixed = sum_dim(split_dim(weighted_out, 0, hidden_states.size(0), b_.dims.experts_per_token), 1);
   return to(mixed, hidden_states.dtype());
+}
+
+std::array<Tensor, 2> SparseMoe::tokens_of_an_expert() const {
+  const Dims& d = b_.dims;
+  const Expr share = ceil_div(d.batch * d.seq * d.experts_per_token, b_.structure.expert_turns);
+  const Tensor pairs = b_.tape.make({share, 2}, DType::kInt64, "nonzero");
+  return {b_.tape.look(pairs, {share}, true), b_.tape.look(pairs, {share}, true)};
+}
+
+Tensor SparseMoe::loop(const Tensor& hidden_states, const Tensor& top_k_index, const Tensor& top_k_weights) const {
+  const Scope scope(b_.tape, "experts");
+  Tape& tape = b_.tape;
+  const Expr experts = b_.dims.experts;
+  Tensor final_hidden_states = tape.make(hidden_states.shape(), hidden_states.dtype(), "zeros_like");
+  const Tensor expert_mask =
+      tape.make({top_k_index.size(0), top_k_index.size(1), experts + 1}, DType::kInt64, "one_hot");
+  Tensor tokens = tape.make({experts + 1}, DType::kInt64, "sum");
+  Tensor hit = tape.make({experts + 1}, DType::kBool, "gt");
+  tokens.reset();
+  const Tensor expert_hit = tape.make({experts, 1}, DType::kInt64, "nonzero");
+  hit.reset();
+  std::array<Tensor, 2> where, gate_up;  // names of the loop's body live on into its next turn
+  Tensor current_state, current_hidden_states;
+  for (int64_t i = 0; i < b_.structure.expert_turns; ++i) {
+    where = tokens_of_an_expert();
+    const auto& [top_k_pos, token_idx] = where;
+    current_state = take_rows(hidden_states, token_idx);
+    gate_up = split_in_two(linear(current_state, select_row(gate_up_proj_), Tensor()), 1);
+    current_hidden_states = mul(activate(b_.description.activation, gate_up[0]), gate_up[1]);
+    current_hidden_states = linear(current_hidden_states, select_row(down_proj_), Tensor());
+    current_hidden_states = mul(current_hidden_states, index_rows(unsqueeze(top_k_weights, 2), token_idx, top_k_pos));
+    final_hidden_states = index_add(final_hidden_states, token_idx, to(current_hidden_states, hidden_states.dtype()));
+  }
+  return final_hidden_states;
 }
 
 Tensor SparseMoe::apply_gate(const Tensor& gate_up) const {

@@ -46,6 +46,13 @@ void grouped_mm_backward(Gradients& g) {
 }
 const Op kGroupedMm = {"_grouped_mm", grouped_mm_backward};
 
+// Inputs: self 0, source 1.
+void index_add_backward(Gradients& g) {
+  g.out[0] = g.in[0];
+  if (g.needs(1)) g.out[1] = g.in[0].tape().make(contiguous(input_shape(g, 1)), g.in[0].dtype(), "index_select");
+}
+const Op kIndexAdd = {"index_add", index_add_backward};
+
 }  // namespace
 
 Tensor sum_dim(Tensor self, int dim) {
@@ -83,6 +90,18 @@ Tensor divide_by_sum(Tensor self) {
     tape.save(node, original);
     tape.save(node, sum);
   }
+  Tensor result = tape.look(x, x.shape(), false);
+  Tape::attach(node, result);
+  return result;
+}
+
+Tensor index_add(Tensor self, const Tensor& rows, Tensor source) {
+  const Tensor x = std::move(self);
+  const Tensor added = std::move(source);
+  Tape& tape = x.tape();
+  Node* node = tape.record(kIndexAdd, {&x, &added});
+  tape.save(node, rows);
+  tape.save(node, added);
   Tensor result = tape.look(x, x.shape(), false);
   Tape::attach(node, result);
   return result;

@@ -130,13 +130,18 @@ Tensor select_first(Tensor input) {
   return view(kSelect, x, merged(narrowed(x.shape(), 1, 1), 0, 2), 1, 0);
 }
 
+Tensor select_row(Tensor input) {
+  const Tensor x = std::move(input);
+  return view(kSelect, x, merged(narrowed(x.shape(), 0, 1), 0, 2), 0, 0);
+}
+
 Tensor index_rows(Tensor input, const Tensor& rows, const Tensor& columns) {
   const Tensor x = std::move(input);
   Tape& tape = x.tape();
   Node* node = tape.record(kIndex, {&x});
   tape.save(node, rows);
   tape.save(node, columns);
-  Tensor result = tape.make({x.size(0), x.size(2)}, x.dtype(), kIndex.name);
+  Tensor result = tape.make({rows.size(0), x.size(2)}, x.dtype(), kIndex.name);
   Tape::attach(node, result);
   return result;
 }
