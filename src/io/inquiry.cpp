@@ -100,11 +100,18 @@ class Reader {
     recipe.batch = size("batch", 8, "as TrainingArguments of transformers");
     recipe.seq = size("seq", std::min<int64_t>(1024, inquiry_.job.description.positions), "");
     recipe.accumulate = asked_.size("accumulate").value_or(1);
-    recipe.precision = value_in(kPrecisions, choice("precision"));
+    recipe.precision = read_precision();
     recipe.attention = read_attention();
     if (inquiry_.job.description.experts > 0) recipe.experts = value_in(kExperts, choice("experts"));
     recipe.checkpointing = value_in(kCheckpointings, choice("checkpointing"));
     recipe.clip = asked_.flag("clip-grad");
+  }
+
+  Precision read_precision() {
+    if (inquiry_.job.description.experts == 0 || asked_.has("precision"))
+      return value_in(kPrecisions, choice("precision"));
+    assume("precision: bf16, the only one the grouped GEMM of experts takes");
+    return Precision::kBf16;
   }
 
   Attention read_attention() {
