@@ -108,7 +108,9 @@ class Reader {
   }
 
   Precision read_precision() {
-    if (inquiry_.job.description.experts == 0 || asked_.has("precision"))
+    const std::string* experts = asked_.text("experts");
+    const bool loop = experts != nullptr && *experts == "loop";
+    if (inquiry_.job.description.experts == 0 || loop || asked_.has("precision"))
       return value_in(kPrecisions, choice("precision"));
     assume("precision: bf16, the only one the grouped GEMM of experts takes");
     return Precision::kBf16;
