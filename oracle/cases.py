@@ -5,6 +5,8 @@ import contextlib
 import torch
 import transformers
 
+from experts import run_in_a_loop
+
 AUTO = {
     "causal-lm": "AutoModelForCausalLM",
     "masked-lm": "AutoModelForMaskedLM",
@@ -33,6 +35,8 @@ def build_model(case):
         model = auto.from_config(config, dtype=dtype, attn_implementation=case["attention"])
     if case.get("quantize"):
         quantize(model, case)
+    if case.get("experts") == "loop":
+        run_in_a_loop(model)
     if case.get("lora"):
         model = add_lora(model, case["lora"])
     if case.get("checkpointing"):

@@ -134,6 +134,7 @@ std::vector<Knob> knobs(const Job& job, const Gpu* gpu, int64_t allocated_bytes)
   for (const Change& change : kChanges) {
     Job changed = job;
     if (!change.apply(changed.recipe)) continue;
+    if (job.description.eager_only && changed.recipe.attention != job.recipe.attention) continue;
     const Result<Levels> levels = peak_levels(changed, gpu);
     if (levels && levels->allocated < allocated_bytes)
       found.push_back({change.option, allocated_bytes - levels->allocated});

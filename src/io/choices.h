@@ -28,6 +28,7 @@ inline constexpr std::array<Choice<Checkpointing>, 3> kCheckpointings = {
      {Checkpointing::kFull, "full"},
      {Checkpointing::kFullReentrant, "full-reentrant"}}};
 inline constexpr std::array<Choice<Quantize>, 2> kQuantizes = {{{Quantize::kNone, "none"}, {Quantize::kNf4, "nf4"}}};
+inline constexpr std::array<Choice<Experts>, 2> kExperts = {{{Experts::kGrouped, "grouped"}, {Experts::kLoop, "loop"}}};
 inline constexpr std::array<Choice<OptimizerImpl>, 3> kOptimizerImpls = {
     {{OptimizerImpl::kLoop, "loop"}, {OptimizerImpl::kForeach, "foreach"}, {OptimizerImpl::kFused, "fused"}}};
 

@@ -108,10 +108,27 @@ class Reader {
     recipe.batch = size("batch", 8, "as TrainingArguments of transformers");
     recipe.seq = size("seq", std::min<int64_t>(1024, inquiry_.job.description.positions), "");
     recipe.accumulate = asked_.size("accumulate").value_or(1);
-    recipe.precision = value_in(kPrecisions, choice("precision"));
-    recipe.attention = value_in(kAttentions, choice("attention"));
+    recipe.precision = read_precision();
+    recipe.attention = read_attention();
+    if (inquiry_.job.description.experts > 0) recipe.experts = value_in(kExperts, choice("experts"));
     recipe.checkpointing = value_in(kCheckpointings, choice("checkpointing"));
     recipe.clip = asked_.flag("clip-grad");
+  }
+
+  Precision read_precision() {
+    const std::string* experts = asked_.text("experts");
+    const bool loop = experts != nullptr && *experts == "loop";
+    if (inquiry_.job.description.experts == 0 || loop || asked_.has("precision"))
+      return value_in(kPrecisions, choice("precision"));
+    assume("precision: bf16, the only one the grouped GEMM of experts takes");
+    return Precision::kBf16;
+  }
+
+  Attention read_attention() {
+    if (!inquiry_.job.description.eager_only || asked_.has("attention"))
+      return value_in(kAttentions, choice("attention"));
+    assume("attention: eager, the family has no sdpa in transformers");
+    return Attention::kEager;
   }
 
   std::optional<Error> read_optimizer() {
@@ -194,7 +211,26 @@ class Reader {
     return std::nullopt;
   }
 
+  /// What transformers itself refuses, and what could not be measured.
+  std::optional<Error> check_family() {
+    const Description& d = inquiry_.job.description;
+    const Recipe& recipe = inquiry_.job.recipe;
+    if (d.eager_only && recipe.attention != Attention::kEager)
+      return Error{"--attention", d.family + " has no sdpa attention in transformers", "pass --attention eager"};
+    if (d.experts == 0)
+      return asked_.has("experts") ? std::optional(Error{"--experts", d.family + " has no experts", "drop it"})
+                                   : std::nullopt;
+    if (recipe.experts == Experts::kGrouped && recipe.precision != Precision::kBf16)
+      return Error{"--precision", "cannot be other than bf16: the grouped GEMM of experts takes nothing else",
+                   "pass --precision bf16 or --experts loop"};
+    assume(recipe.experts == Experts::kGrouped
+               ? "routing: any, the grouped GEMM's memory does not depend on how tokens are spread"
+               : "routing: balanced, every expert gets as many tokens");
+    return std::nullopt;
+  }
+
   std::optional<Error> check() {
+    if (auto wrong = check_family()) return wrong;
     const Description& d = inquiry_.job.description;
     const Recipe& recipe = inquiry_.job.recipe;
     if (recipe.seq > d.positions) {

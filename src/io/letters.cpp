@@ -11,7 +11,7 @@ namespace {
 
 /// Every symbol a trace may use.
 std::vector<std::string_view> symbols() {
-  std::vector<std::string_view> names = {"P"};  // positions of a learned table: no option of its own
+  std::vector<std::string_view> names = {"P", "E"};  // a learned table's positions, experts: no options of their own
   for (const OptionRow& row : option_rows())
     if (!row.symbol.empty()) names.push_back(row.symbol);
   return names;

@@ -27,6 +27,7 @@ Names names_of(const Rows& rows) {
 Names precisions() { return names_of(kPrecisions); }
 Names attentions() { return names_of(kAttentions); }
 Names checkpointings() { return names_of(kCheckpointings); }
+Names experts() { return names_of(kExperts); }
 Names impls() { return names_of(kOptimizerImpls); }
 Names lora_dtypes() { return {"fp32", "model"}; }
 Names quantizes() { return names_of(kQuantizes); }
@@ -60,6 +61,8 @@ constexpr std::array kOptions = std::to_array<OptionRow>({
     {"optimizer-impl", kChoice, "I", impls, "", "Run", "torch.optim's implementation (what PyTorch picks on CUDA)",
      kRun},
     {"attention", kChoice, "A", attentions, "sdpa", "Run", "sdpa takes flash, efficient or math as PyTorch does", kRun},
+    {"experts", kChoice, "E", experts, "grouped", "Run",
+     "a mixture's experts: one grouped GEMM (as transformers picks), or a loop", kRun},
     {"checkpointing", kChoice, "C", checkpointings, "none", "Run", "recompute every layer in the backward pass", kRun},
     {"accumulate", kSize, "N", nullptr, "1", "Run", "micro-batches in a step", kRun},
     {"clip-grad", kFlag, "", nullptr, "", "Run", "clip the gradients' norm before the update", kRun},

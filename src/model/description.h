@@ -19,13 +19,19 @@ enum class Task : uint8_t { kCausalLm, kMaskedLm, kSequenceClassification };
 /// Which attention code of transformers runs.
 enum class Attention : uint8_t { kEager, kSdpa };
 
+/// How the experts of a mixture run: all in one grouped GEMM, or one after another (transformers' "eager").
+enum class Experts : uint8_t { kGrouped, kLoop };
+
 /// Activation functions by what they do on the tape, not by name.
 enum class Activation : uint8_t { kRelu, kGelu, kGeluNew, kSilu, kTanh, kSigmoid, kQuickGelu };
 
-/// A stretch of layers that are alike: full attention, or a window of it.
+/// A stretch of layers that are alike: full attention, or a window of it; or of pairs that are alike.
 struct LayerRun {
   int64_t layers = 0;
   bool windowed = false;
+  bool alternates = false;  // every second layer is of the other kind: what repeats is a pair
+
+  int64_t turns() const { return alternates ? layers / 2 : layers; }
 };
 
 /// A model as its config describes it. Sizes are positive; `runs` adds up to `layers`.
@@ -41,7 +47,9 @@ struct Description {
   int64_t positions = 0;  // of a learned table, or the length the rotary embedding was trained for
   int64_t token_types = 0;
   int64_t labels = 2;
-  int64_t window = 0;  // of windowed layers
+  int64_t window = 0;   // of windowed layers
+  int64_t experts = 0;  // of every MLP; 0 where it is dense
+  int64_t experts_per_token = 0;
   std::vector<LayerRun> runs;
   Task task = Task::kCausalLm;
   Activation activation = Activation::kSilu;
@@ -58,6 +66,13 @@ struct Description {
   bool has_padding_token = false;
   bool learned_positions = false;    // a sequence cannot be longer than `positions`
   bool maps_masks = false;           // the full mask is made even where every layer is windowed (Qwen)
+  bool maps_windowed_masks = false;  // and the windowed one even where every layer is full (Gemma 2)
+  bool norm_adds_one = false;        // norms multiply by 1 + weight, in fp32
+  bool norms_outputs = false;        // attention and MLP have a norm behind them as well as before
+  bool scales_embedding = false;
+  bool caps_attention = false;  // tanh over the attention scores, which only eager attention has
+  bool caps_logits = false;
+  bool eager_only = false;           // transformers has no sdpa attention for it
   bool head_dim_is_quotient = true;  // head_dim = hidden / heads, not a choice of its own
   bool ffn_is_four_hidden = false;
 };
@@ -65,16 +80,19 @@ struct Description {
 /// The sizes a trace uses, as numbers or as symbols; structure (which ops run) is in Structure.
 struct Dims {
   Expr batch, seq, layers, hidden, heads, kv_heads, head_dim, ffn, vocab, positions, token_types, labels;
+  Expr experts, experts_per_token;
   Expr padded_head_dim;  // head_dim and seq rounded up to multiples of 8 as attention kernels need them
   Expr padded_seq;
   Expr lora_rank = 0;
-  std::vector<Expr> runs;  // layers of each of the description's runs
+  std::vector<Expr> runs;  // turns of each of the description's runs
 };
 
 /// What decides which ops run.
 struct Structure {
   Attention attention = Attention::kSdpa;
   Checkpointing checkpointing = Checkpointing::kNone;
+  Experts experts = Experts::kGrouped;
+  int64_t expert_turns = 0;  // of the loop over the experts
   DType weights = DType::kFloat32;
   Quantize quantize = Quantize::kNone;
   bool double_quant = false;

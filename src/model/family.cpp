@@ -7,7 +7,8 @@
 namespace peakmem {
 namespace {
 
-constexpr std::array<const Family*, 6> kFamilies = {&kGpt2, &kBert, &kLlama, &kMistral, &kQwen2, &kQwen3};
+constexpr std::array<const Family*, 9> kFamilies = {&kGpt2,  &kBert,  &kLlama, &kMistral, &kMixtral,
+                                                    &kQwen2, &kQwen3, &kGemma, &kGemma2};
 
 constexpr std::array<TaskRow, 3> kTasks = {
     {{Task::kCausalLm, "causal-lm", "ForCausalLM"},

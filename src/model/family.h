@@ -51,6 +51,8 @@ Activation read_activation(Fields& fields, std::string_view field, std::string_v
 Description read_rotary_decoder(Fields& fields, int64_t vocab, int64_t hidden, int64_t ffn, int64_t positions);
 std::unique_ptr<Model> build_rotary_decoder(const Builder& b);
 std::span<const Task> rotary_decoder_tasks();
+/// layer_types: full or windowed, layer by layer; layers of one kind in a row become a run.
+void read_layer_types(Fields& fields, Description& description, const std::vector<std::string>& types);
 /// use_sliding_window, sliding_window, max_window_layers, layer_types of the Qwen families.
 void read_qwen_windows(Fields& fields, Description& description);
 
@@ -58,6 +60,9 @@ extern const Family kGpt2;
 extern const Family kBert;
 extern const Family kLlama;
 extern const Family kMistral;
+extern const Family kMixtral;
+extern const Family kGemma;
+extern const Family kGemma2;
 extern const Family kQwen2;
 extern const Family kQwen3;
 

@@ -1,5 +1,8 @@
-// LLaMA, and the families that differ from it by a switch: Mistral, Qwen2 and Qwen3
+// LLaMA, and the families that differ from it by a switch: Mistral, Mixtral, Qwen2 and 3, Gemma 1 and 2
 // (transformers 5.23, models/llama/modeling_llama.py and its namesakes).
+#include <variant>
+
+#include "model/experts.h"
 #include "model/family.h"
 #include "model/masks.h"
 
@@ -94,38 +97,57 @@ struct Mlp {
   }
 };
 
-/// LlamaDecoderLayer.
+using FeedForward = std::variant<Mlp, SparseMoe>;
+
+FeedForward feed_forward(const Builder& b) {
+  if (b.description.experts > 0) return named<SparseMoe>(b, "mlp");
+  return named<Mlp>(b, "mlp");
+}
+
+/// LlamaDecoderLayer, and Gemma2DecoderLayer with a norm behind attention and MLP as well.
 struct DecoderLayer {
   SelfAttention self_attn;
-  Mlp mlp;
+  FeedForward mlp;
   RmsNorm input_layernorm;
   RmsNorm post_attention_layernorm;
+  std::vector<RmsNorm> feedforward_norms;  // pre_feedforward_layernorm and post_feedforward_layernorm, or none
 
   explicit DecoderLayer(const Builder& b)
       : self_attn(named<SelfAttention>(b, "self_attn")),
-        mlp(named<Mlp>(b, "mlp")),
+        mlp(feed_forward(b)),
         input_layernorm(b, "input_layernorm", b.dims.hidden),
-        post_attention_layernorm(b, "post_attention_layernorm", b.dims.hidden) {}
+        post_attention_layernorm(b, "post_attention_layernorm", b.dims.hidden) {
+    if (!b.description.norms_outputs) return;
+    feedforward_norms.emplace_back(b, "pre_feedforward_layernorm", b.dims.hidden);
+    feedforward_norms.emplace_back(b, "post_feedforward_layernorm", b.dims.hidden);
+  }
 
   Tensor operator()(const Tensor& input, const Rotation& rotation, const Tensor& mask) const {
     Tensor residual = input;
     Tensor hidden_states = input_layernorm(input);
     AttentionOutput attention = self_attn(hidden_states, rotation, mask);
     hidden_states = std::move(attention.output);
+    const bool norms_outputs = !feedforward_norms.empty();
+    if (norms_outputs) hidden_states = post_attention_layernorm(hidden_states);
     hidden_states = add(residual, hidden_states);
     residual = hidden_states;
-    hidden_states = post_attention_layernorm(hidden_states);
-    hidden_states = mlp(hidden_states);
+    hidden_states = (norms_outputs ? feedforward_norms[0] : post_attention_layernorm)(hidden_states);
+    hidden_states = std::visit([&](const auto& block) { return block(hidden_states); }, mlp);
+    if (norms_outputs) hidden_states = feedforward_norms[1](hidden_states);
     hidden_states = add(residual, hidden_states);
     return hidden_states;
   }
 };
 
+/// What repeats: a layer, or a pair of a windowed one and a full one.
+using Turn = std::vector<DecoderLayer>;
+
 /// LlamaModel.
 struct Decoder {
   const Builder& b;
   Embedding embed_tokens;
-  std::vector<Layers<DecoderLayer>> layers;  // one for each run of layers that are alike
+  Tensor embed_scale;                // of Gemma; empty elsewhere
+  std::vector<Layers<Turn>> layers;  // one for each run of turns that are alike
   RmsNorm norm;
   Tensor inv_freq;
   Tensor original_inv_freq;
@@ -133,6 +155,7 @@ struct Decoder {
   explicit Decoder(const Builder& builder)
       : b(builder),
         embed_tokens(b, "embed_tokens", b.dims.vocab, b.dims.hidden),
+        embed_scale(make_scale(b)),
         layers(make_layers(b)),
         norm(b, "norm", b.dims.hidden) {
     const Scope scope(b.tape, "rotary_emb");
@@ -141,12 +164,29 @@ struct Decoder {
     original_inv_freq = b.tape.buffer(half, DType::kFloat32, "original_inv_freq");
   }
 
-  static std::vector<Layers<DecoderLayer>> make_layers(const Builder& b) {
-    std::vector<Layers<DecoderLayer>> made;
-    for (size_t i = 0; i < b.description.runs.size(); ++i)
-      made.emplace_back(b, b.description.runs[i].layers, b.dims.runs[i],
-                        [&b] { return named<DecoderLayer>(b, "layers.*"); });
+  static Tensor make_scale(const Builder& b) {
+    const Scope scope(b.tape, "embed_tokens");
+    return b.description.scales_embedding ? b.tape.buffer({}, b.structure.weights, "embed_scale") : Tensor();
+  }
+
+  static Turn make_turn(const Builder& b, const LayerRun& run) {
+    Turn turn;
+    for (int i = 0; i < (run.alternates ? 2 : 1); ++i) turn.push_back(named<DecoderLayer>(b, "layers.*"));
+    return turn;
+  }
+
+  static std::vector<Layers<Turn>> make_layers(const Builder& b) {
+    std::vector<Layers<Turn>> made;
+    for (size_t i = 0; i < b.description.runs.size(); ++i) {
+      const LayerRun& run = b.description.runs[i];
+      made.emplace_back(b, run.turns(), b.dims.runs[i], [&] { return make_turn(b, run); });
+    }
     return made;
+  }
+
+  Tensor embed(const Tensor& input_ids) const {
+    if (!embed_scale) return embed_tokens.inputs_embeds(b, input_ids);
+    return mul(embed_tokens.inputs_embeds(b, input_ids), embed_scale);
   }
 
   Rotation rotary_emb(const Tensor& x, const Tensor& position_ids) const {
@@ -166,28 +206,33 @@ struct Decoder {
 
   Tensor operator()(const Tensor& input_ids) const {
     const Scope scope(b.tape, "model");
-    const Tensor inputs_embeds = embed_tokens.inputs_embeds(b, input_ids);
+    const Tensor inputs_embeds = embed(input_ids);
     const Tensor positions = position_ids(b);
     const auto [full, windowed] = masks(inputs_embeds.dtype());
     Tensor hidden_states = inputs_embeds;
     const Rotation rotation = rotary_emb(hidden_states, positions);
     for (size_t i = 0; i < layers.size(); ++i) {
-      const Tensor& mask = b.description.runs[i].windowed ? windowed : full;
-      layers[i].run([&](const DecoderLayer& layer) {
-        const Scope named_layer(b.tape, "layers.*");
-        hidden_states = checkpoint(
-            b.structure.checkpointing,
-            [&layer, rotation, mask](const Tensor& input, const Tensor&) { return layer(input, rotation, mask); },
-            hidden_states);
+      layers[i].run([&](const Turn& turn) {
+        bool in_window = b.description.runs[i].windowed;
+        for (const DecoderLayer& layer : turn) {
+          const Scope named_layer(b.tape, "layers.*");
+          const Tensor& mask = in_window ? windowed : full;
+          hidden_states = checkpoint(
+              b.structure.checkpointing,
+              [&layer, rotation, mask](const Tensor& input, const Tensor&) { return layer(input, rotation, mask); },
+              hidden_states);
+          in_window = !in_window;
+        }
       });
     }
     hidden_states = norm(hidden_states);
     return hidden_states;
   }
 
-  // A model makes a mask for each kind of layer it has; the mapping of Qwen makes the full one in any case.
+  // A model makes a mask for each kind of layer it has; the mapping of Qwen makes the full one in any case, that of
+  // Gemma 2 both.
   std::array<Tensor, 2> masks(DType dtype) const {
-    bool has_windowed = false;
+    bool has_windowed = b.description.maps_windowed_masks;
     bool has_full = b.description.maps_masks;
     for (const LayerRun& run : b.description.runs) (run.windowed ? has_windowed : has_full) = true;
     Tensor full = has_full ? causal_mask(b, false, dtype) : Tensor();
@@ -202,7 +247,12 @@ class CausalLm : public Model {
 
   Tensor loss(const Batch& batch) override {
     const Tensor hidden_states = model_(batch.input_ids);
-    const Tensor logits = lm_head_(hidden_states);
+    Tensor logits = lm_head_(hidden_states);
+    if (b_.description.caps_logits) {
+      logits = div_scalar(logits);
+      logits = tanh(logits);
+      logits = mul_scalar(logits);
+    }
     return causal_lm_loss(b_, logits, batch.labels);
   }
 

@@ -22,6 +22,8 @@ void append(Description& d, bool windowed) {
   ++d.runs.back().layers;
 }
 
+}  // namespace
+
 void read_layer_types(Fields& fields, Description& d, const std::vector<std::string>& types) {
   if (static_cast<int64_t>(types.size()) != d.layers)
     return fields.fail("layer_types",
@@ -33,8 +35,6 @@ void read_layer_types(Fields& fields, Description& d, const std::vector<std::str
     append(d, type == "sliding_attention");
   }
 }
-
-}  // namespace
 
 void read_qwen_windows(Fields& fields, Description& d) {
   d.maps_masks = true;

@@ -178,6 +178,7 @@ std::vector<SymbolLine> symbol_lines(const FormulaReport& report, const Inquiry&
   const bool same =
       positions != inquiry.letters.end() && tokens != inquiry.letters.end() && positions->second == tokens->second;
   if (!same) add("P", "positions");
+  add("E", "experts");
   return lines;
 }
 

@@ -25,10 +25,16 @@ Tensor merge_dims(Tensor input, int first, int count);
 Tensor slice(Tensor input, int dim, Expr length);
 /// x.split(x.size(dim) / 3, dim)
 std::array<Tensor, 3> split_in_three(Tensor input, int dim);
+/// x.chunk(2, dim)
+std::array<Tensor, 2> split_in_two(Tensor input, int dim);
 /// x[:, 0] of [B, T, C].
 Tensor select_first(Tensor input);
-/// x[rows, columns] of [B, T, n] with one index each per row: [B, n].
+/// x[0] along the first dimension, or any other single index.
+Tensor select_row(Tensor input);
+/// x[rows, columns] of [B, T, n]: [rows, n].
 Tensor index_rows(Tensor input, const Tensor& rows, const Tensor& columns);
+/// x[rows] along the first dimension.
+Tensor take_rows(Tensor input, const Tensor& rows);
 Tensor contiguous(Tensor input);
 Tensor clone(const Tensor& input, const Shape& layout);
 Tensor detach(const Tensor& input);
@@ -93,6 +99,19 @@ Tensor scaled_dot_product_attention(Tensor query, Tensor key, Tensor value, Tens
 Tensor cross_entropy(Tensor logits, const Tensor& labels);
 /// torch.nn.functional.mse_loss(input, target), mean.
 Tensor mse_loss(Tensor input, const Tensor& target);
+
+// --- routing.cpp: what a mixture of experts is made of ---------------------------------------------------------------
+/// x.sum(dim)
+Tensor sum_dim(Tensor self, int dim);
+/// torch.topk over the last dimension: values and indices.
+std::array<Tensor, 2> topk(Tensor self, Expr k);
+/// x /= x.sum(dim=-1, keepdim=True)
+Tensor divide_by_sum(Tensor self);
+/// self.index_add_(0, rows, source)
+Tensor index_add(Tensor self, const Tensor& rows, Tensor source);
+/// torch.nn.functional.grouped_mm(input [rows, in], weight [groups, out, in].transpose(-2, -1), offs=ends of the
+/// groups)
+Tensor grouped_linear(Tensor input, const Tensor& weight, const Tensor& ends);
 
 // --- for rules and ops
 // -------------------------------------------------------------------------------------------------

@@ -112,9 +112,27 @@ std::array<Tensor, 3> split_in_three(Tensor input, int dim) {
   return parts;
 }
 
+std::array<Tensor, 2> split_in_two(Tensor input, int dim) {
+  const Tensor x = std::move(input);
+  Tape& tape = x.tape();
+  Node* node = tape.record(kSplit, {&x});
+  const Shape part = narrowed(x.shape(), dim, exact_div(x.size(dim), 2));
+  std::array<Tensor, 2> parts;
+  for (uint8_t i = 0; i < 2; ++i) {
+    parts[i] = tape.look(x, part, true);
+    Tape::attach(node, parts[i], i);
+  }
+  return parts;
+}
+
 Tensor select_first(Tensor input) {
   const Tensor x = std::move(input);
   return view(kSelect, x, merged(narrowed(x.shape(), 1, 1), 0, 2), 1, 0);
+}
+
+Tensor select_row(Tensor input) {
+  const Tensor x = std::move(input);
+  return view(kSelect, x, merged(narrowed(x.shape(), 0, 1), 0, 2), 0, 0);
 }
 
 Tensor index_rows(Tensor input, const Tensor& rows, const Tensor& columns) {
@@ -123,7 +141,19 @@ Tensor index_rows(Tensor input, const Tensor& rows, const Tensor& columns) {
   Node* node = tape.record(kIndex, {&x});
   tape.save(node, rows);
   tape.save(node, columns);
-  Tensor result = tape.make({x.size(0), x.size(2)}, x.dtype(), kIndex.name);
+  Tensor result = tape.make({rows.size(0), x.size(2)}, x.dtype(), kIndex.name);
+  Tape::attach(node, result);
+  return result;
+}
+
+Tensor take_rows(Tensor input, const Tensor& rows) {
+  const Tensor x = std::move(input);
+  Tape& tape = x.tape();
+  Node* node = tape.record(kIndex, {&x});
+  tape.save(node, rows);
+  Shape taken = x.shape();
+  taken.size[0] = rows.size(0);
+  Tensor result = tape.make(contiguous(taken), x.dtype(), kIndex.name);
   Tape::attach(node, result);
   return result;
 }

@@ -23,6 +23,7 @@ struct Recipe {
   Precision precision = Precision::kFp32;
   Attention attention = Attention::kSdpa;
   Checkpointing checkpointing = Checkpointing::kNone;
+  Experts experts = Experts::kGrouped;
   const Optimizer* optimizer = nullptr;
   OptimizerImpl impl = OptimizerImpl::kForeach;
   bool clip = false;

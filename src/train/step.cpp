@@ -19,6 +19,8 @@ Structure structure_of(const Job& job, bool unrolled) {
   Structure s;
   s.attention = r.attention;
   s.checkpointing = r.checkpointing;
+  s.experts = r.experts;
+  s.expert_turns = r.experts == Experts::kLoop ? d.experts : 0;
   s.weights = weights_dtype(r.precision);
   s.grouped = d.kv_heads != d.heads;
   s.wide_heads = d.head_dim > 256;
@@ -128,7 +130,9 @@ Dims number_dims(const Job& job) {
   dims.lora_rank = r.lora.rank;
   dims.padded_head_dim = round_up_8(d.head_dim);
   dims.padded_seq = round_up_8(r.seq);
-  for (const LayerRun& run : d.runs) dims.runs.emplace_back(run.layers);
+  dims.experts = d.experts;
+  dims.experts_per_token = d.experts_per_token;
+  for (const LayerRun& run : d.runs) dims.runs.emplace_back(run.turns());
   return dims;
 }
 
@@ -149,9 +153,10 @@ Dims symbol_dims(const Job& job, Pool& pool, std::vector<int64_t>& values) {
   if (d.learned_positions) dims.positions = symbol("P", d.positions);
   dims.padded_head_dim = d.head_dim % 8 == 0 ? dims.head_dim : round_up(dims.head_dim, 8);
   dims.padded_seq = r.seq % 8 == 0 ? dims.seq : round_up(dims.seq, 8);
-  if (d.runs.size() == 1 && d.layers > 3) {  // with fewer there is no turn in between to stand for the rest
+  if (d.experts > 0 && r.experts == Experts::kGrouped) dims.experts = symbol("E", d.experts);
+  if (d.runs.size() == 1 && d.runs[0].turns() > 3) {  // with fewer there is no turn in between to stand for the rest
     dims.layers = symbol("L", d.layers);
-    dims.runs = {dims.layers};
+    dims.runs = {d.runs[0].alternates ? exact_div(dims.layers, 2) : dims.layers};
   }
   return dims;
 }

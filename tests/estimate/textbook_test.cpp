@@ -78,10 +78,13 @@ TEST(Textbook, KorthikantiCountsABertLayer) {
 
 TEST(Textbook, EveryRowSaysWhatItIs) {
   for (uint32_t seed = 0; seed < 60; ++seed) {
-    for (const Textbook& row : textbook(random_job(seed))) {
+    const Job job = random_job(seed);
+    for (const Textbook& row : textbook(job)) {
       EXPECT_FALSE(row.name.empty() || row.formula.empty() || row.latex.empty() || row.source.empty());
       EXPECT_FALSE(row.assumptions.empty() || row.reference_of.empty() || row.unit.empty()) << row.name;
       EXPECT_GT(row.bytes, 0) << row.name;
+      if (job.description.layers == 1)
+        continue;  // its input is the embedding's: a checkpoint keeps nothing of the layer
       EXPECT_GT(row.reference, 0) << row.name << " seed " << seed;
     }
   }

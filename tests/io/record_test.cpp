@@ -55,7 +55,7 @@ TEST_P(Records, AreMetToTheByte) {
 
 INSTANTIATE_TEST_SUITE_P(Oracle, Records,
                          ::testing::Values("one_gpu.jsonl", "one_gpu_more.jsonl", "one_gpu_random.jsonl", "lora.jsonl",
-                                           "qlora.jsonl"));
+                                           "qlora.jsonl", "gemma_mixtral.jsonl"));
 
 }  // namespace
 }  // namespace peakmem

@@ -64,8 +64,14 @@ inline Value random_config(Dice& dice) {
   put("intermediate_size", whole(dice.from(1, 300)));
   if (family == "bert") return config;
   put("num_key_value_heads", whole(kv));
+  if (family == "gemma2" || (family == "mixtral" && dice.coin())) put("sliding_window", whole(dice.from(1, 200)));
+  if (family == "mixtral") {
+    const int64_t experts = dice.from(1, 8);
+    put("num_local_experts", whole(experts));
+    put("num_experts_per_tok", whole(dice.from(1, experts)));
+  }
   if (family == "mistral") put("sliding_window", whole(dice.from(1, 200)));
-  if (family != "mistral" && family != "llama" && dice.coin()) {
+  if (family.starts_with("qwen") && dice.coin()) {
     put("use_sliding_window", truth(true));
     put("sliding_window", whole(dice.from(1, 200)));
     put("max_window_layers", whole(dice.from(0, 9)));

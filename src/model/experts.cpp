@@ -1,0 +1,99 @@
+#include "model/experts.h"
+
+#include <utility>
+
+namespace peakmem {
+
+SparseMoe::SparseMoe(const Builder& builder) : b_(builder) {
+  const Dims& d = b_.dims;
+  {
+    const Scope scope(b_.tape, "gate");
+    router_ = b_.parameter({d.experts, d.hidden}, "weight");
+  }
+  const Scope scope(b_.tape, "experts");
+  gate_up_proj_ = b_.parameter({d.experts, 2 * d.ffn, d.hidden}, "gate_up_proj");
+  down_proj_ = b_.parameter({d.experts, d.hidden, d.ffn}, "down_proj");
+}
+
+Tensor SparseMoe::operator()(const Tensor& input) const {
+  const Scope scope(b_.tape, "mlp");
+  const Tensor rows = merge_dims(input, 0, 2);
+  const Routing routing = route(rows);
+  const bool one_by_one = b_.structure.experts == Experts::kLoop;
+  const Tensor mixed =
+      one_by_one ? loop(rows, routing.indices, routing.weights) : grouped(rows, routing.indices, routing.weights);
+  return split_dim(mixed, 0, b_.dims.batch, b_.dims.seq);
+}
+
+SparseMoe::Routing SparseMoe::route(const Tensor& hidden_states) const {
+  const Scope scope(b_.tape, "gate");
+  const Tensor logits = linear(hidden_states, router_, Tensor());
+  const Tensor probabilities = softmax(to(logits, DType::kFloat32));
+  auto [values, indices] = topk(probabilities, b_.dims.experts_per_token);
+  return {logits, divide_by_sum(std::move(values)), indices};
+}
+
+Tensor SparseMoe::grouped(const Tensor& hidden_states, const Tensor& top_k_index, const Tensor& top_k_weights) const {
+  const Scope scope(b_.tape, "experts");
+  Tape& tape = b_.tape;
+  const Tensor sample_weights = merge_dims(top_k_weights, 0, 2);
+  const Tensor expert_ids = merge_dims(top_k_index, 0, 2);
+  const Shape pairs = expert_ids.shape();  // of a token and an expert
+  const Tensor sorted_ids = tape.make(pairs, DType::kInt64, "sort");
+  const Tensor perm = tape.make(pairs, DType::kInt64, "sort");
+  const Tensor selected = take_rows(hidden_states, tape.make(pairs, DType::kInt64, "floor_divide"));
+  const Tensor selected_weights = take_rows(sample_weights, perm);
+  const Tensor histc_input = tape.make(pairs, DType::kInt32, "_to_copy");
+  const Tensor tokens_per_expert = tape.make({b_.dims.experts}, DType::kInt32, "histc");
+  const Tensor offsets = tape.make({b_.dims.experts}, DType::kInt32, "cumsum");
+  Tensor proj_out = grouped_linear(selected, gate_up_proj_, offsets);
+  proj_out = apply_gate(proj_out);
+  proj_out = grouped_linear(proj_out, down_proj_, offsets);
+  Tensor weighted_out = mul(proj_out, unsqueeze(selected_weights, 1));
+  const Tensor inv_perm = tape.make(pairs, DType::kInt64, "empty_like");
+  tape.make(pairs, DType::kInt64, "arange");
+  weighted_out = take_rows(weighted_out, inv_perm);
+  const Tensor mixed = sum_dim(split_dim(weighted_out, 0, hidden_states.size(0), b_.dims.experts_per_token), 1);
+  return to(mixed, hidden_states.dtype());
+}
+
+std::array<Tensor, 2> SparseMoe::tokens_of_an_expert() const {
+  const Dims& d = b_.dims;
+  const Expr share = ceil_div(d.batch * d.seq * d.experts_per_token, b_.structure.expert_turns);
+  const Tensor pairs = b_.tape.make({share, 2}, DType::kInt64, "nonzero");
+  return {b_.tape.look(pairs, {share}, true), b_.tape.look(pairs, {share}, true)};
+}
+
+Tensor SparseMoe::loop(const Tensor& hidden_states, const Tensor& top_k_index, const Tensor& top_k_weights) const {
+  const Scope scope(b_.tape, "experts");
+  Tape& tape = b_.tape;
+  const Expr experts = b_.dims.experts;
+  Tensor final_hidden_states = tape.make(hidden_states.shape(), hidden_states.dtype(), "zeros_like");
+  const Tensor expert_mask =
+      tape.make({top_k_index.size(0), top_k_index.size(1), experts + 1}, DType::kInt64, "one_hot");
+  Tensor tokens = tape.make({experts + 1}, DType::kInt64, "sum");
+  Tensor hit = tape.make({experts + 1}, DType::kBool, "gt");
+  tokens.reset();
+  const Tensor expert_hit = tape.make({experts, 1}, DType::kInt64, "nonzero");
+  hit.reset();
+  std::array<Tensor, 2> where, gate_up;  // names of the loop's body live on into its next turn
+  Tensor current_state, current_hidden_states;
+  for (int64_t i = 0; i < b_.structure.expert_turns; ++i) {
+    where = tokens_of_an_expert();
+    const auto& [top_k_pos, token_idx] = where;
+    current_state = take_rows(hidden_states, token_idx);
+    gate_up = split_in_two(linear(current_state, select_row(gate_up_proj_), Tensor()), 1);
+    current_hidden_states = mul(activate(b_.description.activation, gate_up[0]), gate_up[1]);
+    current_hidden_states = linear(current_hidden_states, select_row(down_proj_), Tensor());
+    current_hidden_states = mul(current_hidden_states, index_rows(unsqueeze(top_k_weights, 2), token_idx, top_k_pos));
+    final_hidden_states = index_add(final_hidden_states, token_idx, to(current_hidden_states, hidden_states.dtype()));
+  }
+  return final_hidden_states;
+}
+
+Tensor SparseMoe::apply_gate(const Tensor& gate_up) const {
+  const auto [gate, up] = split_in_two(gate_up, 1);
+  return mul(activate(b_.description.activation, gate), up);
+}
+
+}  // namespace peakmem

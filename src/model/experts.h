@@ -1,0 +1,40 @@
+// A mixture of experts in the place of an MLP (transformers 5.23, models/mixtral/modeling_mixtral.py and
+// integrations/moe.py).
+#pragma once
+
+#include <array>
+
+#include "model/modules.h"
+
+namespace peakmem {
+
+/// MixtralSparseMoeBlock: a router and its experts, whose weights are two parameters of three dimensions.
+class SparseMoe {
+ public:
+  explicit SparseMoe(const Builder& builder);
+  Tensor operator()(const Tensor& input) const;
+
+ private:
+  /// MixtralTopKRouter's router_logits, router_scores and router_indices.
+  struct Routing {
+    Tensor logits;
+    Tensor weights;
+    Tensor indices;
+  };
+  Routing route(const Tensor& hidden_states) const;
+  /// grouped_mm_experts_forward: its memory does not depend on how tokens are spread.
+  Tensor grouped(const Tensor& hidden_states, const Tensor& top_k_index, const Tensor& top_k_weights) const;
+  /// MixtralExperts.forward, where every expert gets as many tokens. An expert's slice of a weight has a gradient as
+  /// large as the whole.
+  Tensor loop(const Tensor& hidden_states, const Tensor& top_k_index, const Tensor& top_k_weights) const;
+  /// torch.where's two indices of an expert's tokens, which share their memory.
+  std::array<Tensor, 2> tokens_of_an_expert() const;
+  Tensor apply_gate(const Tensor& gate_up) const;
+
+  const Builder& b_;
+  Tensor router_;
+  Tensor gate_up_proj_;
+  Tensor down_proj_;
+};
+
+}  // namespace peakmem

@@ -1,0 +1,33 @@
+// Mixtral: Mistral with a mixture of experts in every MLP (transformers 5.23, models/mixtral/modeling_mixtral.py).
+#include "model/family.h"
+
+namespace peakmem {
+namespace {
+
+Description read(Fields& fields) {
+  Description d = read_rotary_decoder(fields, 32000, 4096, 14336, 131072);
+  d.kv_heads = fields.has("num_key_value_heads") || fields.find("num_key_value_heads") == nullptr
+                   ? fields.size("num_key_value_heads", 8)
+                   : d.heads;
+  d.experts = fields.size("num_local_experts", 8, "num_experts");
+  d.experts_per_token = fields.size("num_experts_per_tok", 2);
+  if (d.experts_per_token > d.experts)
+    fields.fail("num_experts_per_tok",
+                "is " + std::to_string(d.experts_per_token) + " of " + std::to_string(d.experts) + " experts");
+  const bool windowed = fields.has("sliding_window");
+  if (windowed) d.window = fields.size("sliding_window", 4096);
+  d.runs = {{d.layers, windowed}};
+  fields.refuse_flag("output_router_logits", false, "keeps every layer's router logits for the auxiliary loss");
+  if (fields.has("router_jitter_noise") && fields.find("router_jitter_noise")->real != 0)
+    fields.fail("router_jitter_noise", "is not modelled", "set it to 0");
+  fields.ignore({"router_aux_loss_coef", "router_jitter_noise", "attention_bias", "mlp_bias"});
+  return d;
+}
+
+}  // namespace
+
+const Family kMixtral = {
+    "mixtral", "Mixtral",           "transformers 5.23, models/mixtral", Task::kCausalLm, rotary_decoder_tasks(),
+    read,      build_rotary_decoder};
+
+}  // namespace peakmem

@@ -1,0 +1,122 @@
+// What a mixture of experts is made of: choosing experts, and products by groups of rows.
+#include "trace/ops.h"
+
+namespace peakmem {
+namespace {
+
+/// A shape without one of its dimensions, laid out row-major.
+Shape without(const Shape& shape, int dim) {
+  Shape rest;
+  for (int i = 0; i < shape.rank; ++i)
+    if (i != dim) rest.size[static_cast<size_t>(rest.rank++)] = shape[i];
+  return contiguous(rest);
+}
+
+const Shape& input_shape(const Gradients& g, size_t i) { return g.node.next[i].node->shape; }
+
+void sum_dim_backward(Gradients& g) { g.out[0] = expand(unsqueeze(g.in[0], g.node.dims[0]), input_shape(g, 0)); }
+const Op kSumDim = {"sum", sum_dim_backward};
+
+void sum_last_backward(Gradients& g) { g.out[0] = expand(g.in[0], input_shape(g, 0)); }
+const Op kSumLast = {"sum", sum_last_backward};
+
+// Zeros of the input's sizes, filled in place.
+void topk_backward(Gradients& g) {
+  g.out[0] = g.in[0].tape().make(contiguous(input_shape(g, 0)), g.in[0].dtype(), "new_zeros");
+}
+const Op kTopk = {"topk", topk_backward};
+
+// Inputs: self 0, other 1. -grad * ((self / other) / other), and grad / other.
+void div_backward(Gradients& g) {
+  {
+    const Tensor quotient = div_scalar(g.saved(0));
+    const Tensor again = div_scalar(quotient);
+    const Tensor negative = neg(g.in[0]);
+    g.out[1] = mul(negative, again);
+  }
+  g.out[0] = div_scalar(g.in[0]);
+}
+const Op kDiv = {"div", div_backward};
+
+// Inputs: input 0, weight 1. Alphabetical, as the generated code goes: the gradient of `mat2` comes first.
+void grouped_mm_backward(Gradients& g) {
+  Tape& tape = g.in[0].tape();
+  if (g.needs(1)) g.out[1] = tape.make(contiguous(input_shape(g, 1)), g.in[0].dtype(), "_grouped_mm");
+  if (g.needs(0)) g.out[0] = tape.make(contiguous(input_shape(g, 0)), g.in[0].dtype(), "_grouped_mm");
+}
+const Op kGroupedMm = {"_grouped_mm", grouped_mm_backward};
+
+// Inputs: self 0, source 1.
+void index_add_backward(Gradients& g) {
+  g.out[0] = g.in[0];
+  if (g.needs(1)) g.out[1] = g.in[0].tape().make(contiguous(input_shape(g, 1)), g.in[0].dtype(), "index_select");
+}
+const Op kIndexAdd = {"index_add", index_add_backward};
+
+}  // namespace
+
+Tensor sum_dim(Tensor self, int dim) {
+  const Tensor x = std::move(self);
+  Tape& tape = x.tape();
+  Node* node = tape.record(kSumDim, {&x});
+  if (node != nullptr) node->dims = {dim, 0};
+  Tensor result = tape.make(without(x.shape(), dim), x.dtype(), kSumDim.name);
+  Tape::attach(node, result);
+  return result;
+}
+
+std::array<Tensor, 2> topk(Tensor self, Expr k) {
+  const Tensor x = std::move(self);
+  Tape& tape = x.tape();
+  Node* node = tape.record(kTopk, {&x});
+  const Shape chosen = contiguous(narrowed(x.shape(), -1, k));
+  Tensor values = tape.make(chosen, x.dtype(), kTopk.name);
+  Tape::attach(node, values);
+  Tensor indices = tape.make(chosen, DType::kInt64, kTopk.name);
+  tape.save(node, indices);
+  return {std::move(values), std::move(indices)};
+}
+
+// In place: what the division needs of the values before it is a copy.
+Tensor divide_by_sum(Tensor self) {
+  const Tensor x = std::move(self);
+  Tape& tape = x.tape();
+  Node* sum_node = tape.record(kSumLast, {&x});
+  const Tensor sum = tape.make(reduced_last(x.shape()), x.dtype(), kSumLast.name);
+  Tape::attach(sum_node, sum);
+  Node* node = tape.record(kDiv, {&x, &sum});
+  if (node != nullptr) {
+    const Tensor original = tape.make(contiguous(x.shape()), x.dtype(), "clone");
+    tape.save(node, original);
+    tape.save(node, sum);
+  }
+  Tensor result = tape.look(x, x.shape(), false);
+  Tape::attach(node, result);
+  return result;
+}
+
+Tensor index_add(Tensor self, const Tensor& rows, Tensor source) {
+  const Tensor x = std::move(self);
+  const Tensor added = std::move(source);
+  Tape& tape = x.tape();
+  Node* node = tape.record(kIndexAdd, {&x, &added});
+  tape.save(node, rows);
+  tape.save(node, added);
+  Tensor result = tape.look(x, x.shape(), false);
+  Tape::attach(node, result);
+  return result;
+}
+
+Tensor grouped_linear(Tensor input, const Tensor& weight, const Tensor& ends) {
+  const Tensor x = to(std::move(input), weight.dtype());
+  Tape& tape = x.tape();
+  Node* node = tape.record(kGroupedMm, {&x, &weight});
+  tape.save(node, x);
+  tape.save(node, weight);
+  tape.save(node, ends);
+  Tensor result = tape.make({x.size(0), weight.size(1)}, x.dtype(), kGroupedMm.name);
+  Tape::attach(node, result);
+  return result;
+}
+
+}  // namespace peakmem
