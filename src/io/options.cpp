@@ -28,6 +28,7 @@ Names precisions() { return names_of(kPrecisions); }
 Names attentions() { return names_of(kAttentions); }
 Names checkpointings() { return names_of(kCheckpointings); }
 Names impls() { return names_of(kOptimizerImpls); }
+Names dtypes() { return names_of(kTrainingDTypes); }
 Names tasks() { return names_of(task_rows()); }
 Names optimizer_names() { return names_of(optimizers()); }
 Names gpu_names() { return names_of(gpus()); }
@@ -62,6 +63,13 @@ constexpr std::array kOptions = std::to_array<OptionRow>({
     {"accumulate", kSize, "N", nullptr, "1", "Run", "micro-batches in a step", kRun},
     {"clip-grad", kFlag, "", nullptr, "", "Run", "clip the gradients' norm before the update", kRun},
     {"task", kChoice, "T", tasks, "", "Run", "what is trained (from `architectures`, else the family's usual task)",
+     kRun},
+    {"fsdp", kSize, "N", nullptr, "", "Ranks", "FSDP2: shard every layer and the rest over N ranks", kRun},
+    {"hsdp", kText, "RxS", nullptr, "", "Ranks", "the same in R copies of S ranks each", kRun},
+    {"fsdp-param-dtype", kChoice, "D", dtypes, "", "Ranks", "dtype to compute in (that of the shards)", kRun},
+    {"fsdp-reduce-dtype", kChoice, "D", dtypes, "", "Ranks", "dtype to reduce gradients in (that of the gradients)",
+     kRun},
+    {"no-reshard-after-forward", kFlag, "", nullptr, "", "Ranks", "keep whole parameters up to the backward pass",
      kRun},
     {"gpu", kChoice, "NAME", gpu_names, "", "Run", "say whether it fits on this GPU (peakmem gpus)", kRun},
     {"layers", kSize, "N", nullptr, "", "Model without a config", "layers", kRun, "L"},

@@ -76,6 +76,7 @@ struct Program {
   std::vector<Turn> turns = {Turn{}};
   std::vector<ScopeName> scopes = {{-1, ""}};
   std::vector<Phase> phases;
+  Expr parameters = 0;  // elements of all of the model's, however many of them this rank holds
 
   /// "model.layers.*.mlp" of a scope; empty for the root.
   std::string path(int32_t scope) const;

@@ -15,6 +15,18 @@ enum class Precision : uint8_t { kFp32, kBf16, kFp16, kBf16Mixed, kFp16Mixed };
 /// Which of torch.optim's implementations runs.
 enum class OptimizerImpl : uint8_t { kLoop, kForeach, kFused };
 
+/// How FSDP2 spreads a model over ranks: torch.distributed.fsdp.fully_shard on every layer and on the model.
+struct Sharding {
+  int64_t shards = 1;    // ranks that share one copy of the model; 1: nothing is sharded
+  int64_t replicas = 1;  // copies of the model
+  bool hybrid = false;   // HSDP: the mesh has a dimension of replicas, were it 1 long
+  bool casts_parameters = false;
+  bool casts_gradients = false;
+  DType param_dtype = DType::kFloat32;   // MixedPrecisionPolicy.param_dtype, if parameters are cast
+  DType reduce_dtype = DType::kFloat32;  // MixedPrecisionPolicy.reduce_dtype, if gradients are cast
+  bool reshard_after_forward = true;
+};
+
 /// A training recipe. Sizes are at least 1.
 struct Recipe {
   int64_t batch = 8;
@@ -26,6 +38,7 @@ struct Recipe {
   const Optimizer* optimizer = nullptr;
   OptimizerImpl impl = OptimizerImpl::kForeach;
   bool clip = false;
+  Sharding sharding;
 };
 
 constexpr DType weights_dtype(Precision precision) {
@@ -35,6 +48,10 @@ constexpr DType weights_dtype(Precision precision) {
 }
 constexpr bool is_mixed(Precision precision) {
   return precision == Precision::kBf16Mixed || precision == Precision::kFp16Mixed;
+}
+/// The dtype modules see their parameters in.
+constexpr DType compute_dtype(const Recipe& recipe) {
+  return recipe.sharding.casts_parameters ? recipe.sharding.param_dtype : weights_dtype(recipe.precision);
 }
 
 }  // namespace peakmem

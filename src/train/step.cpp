@@ -1,6 +1,9 @@
 #include "train/step.h"
 
+#include <optional>
+
 #include "trace/engine.h"
+#include "train/fully_shard.h"
 #include "train/optimizer_step.h"
 
 namespace peakmem {
@@ -14,10 +17,10 @@ Structure structure_of(const Job& job, bool unrolled) {
   Structure s;
   s.attention = r.attention;
   s.checkpointing = r.checkpointing;
-  s.weights = weights_dtype(r.precision);
+  s.weights = compute_dtype(r);
   s.grouped = d.kv_heads != d.heads;
   s.wide_heads = d.head_dim > 256;
-  s.unaligned_heads = d.head_dim % (r.precision == Precision::kFp32 ? 4 : 8) != 0;
+  s.unaligned_heads = d.head_dim % (is_mixed(r.precision) || size_of(s.weights) == 2 ? 8 : 4) != 0;
   s.window_cuts = r.seq >= d.window;
   s.single_token = r.seq == 1;
   s.unrolled = unrolled;
@@ -40,11 +43,16 @@ class Symbols {
   std::vector<int64_t>& values_;
 };
 
+Tensor whole_model(Tape& tape, Model& model, const Batch& batch) {
+  const Unit unit(tape, 0);
+  return model.loss(batch);
+}
+
 /// loss = model(**batch).loss under autocast where the recipe asks for it; divided where gradients accumulate.
 Tensor forward(Tape& tape, Model& model, const Batch& batch, const Recipe& recipe) {
   tape.autocast.enabled = is_mixed(recipe.precision);
   tape.autocast.dtype = recipe.precision == Precision::kFp16Mixed ? DType::kFloat16 : DType::kBFloat16;
-  Tensor loss = model.loss(batch);
+  Tensor loss = whole_model(tape, model, batch);
   tape.autocast.enabled = false;
   if (recipe.accumulate > 1) loss = div_scalar(loss);
   tape.autocast.cache.clear();
@@ -133,15 +141,7 @@ Dims symbol_dims(const Job& job, Pool& pool, std::vector<int64_t>& values) {
   return dims;
 }
 
-Expr parameter_count(const Program& program) {
-  Expr elements = 0;
-  for (const Storage& storage : program.storages) {
-    if (storage.category != Category::kWeights) continue;
-    elements +=
-        program.turns[static_cast<size_t>(storage.turn)].count * exact_div(storage.bytes, size_of(storage.dtype));
-  }
-  return elements;
-}
+Expr parameter_count(const Program& program) { return program.parameters; }
 
 Program trace_step(const Job& job, const Dims& dims, bool unrolled) {
   const Recipe& recipe = job.recipe;
@@ -149,7 +149,10 @@ Program trace_step(const Job& job, const Dims& dims, bool unrolled) {
   Tape tape;
   const Builder builder = {tape, job.description, dims, structure};
   tape.begin_phase(0, -1, "model");
+  tape.meta_parameters = recipe.sharding.shards > 1;
   const std::unique_ptr<Model> model = find_family(job.description.family)->build(builder);
+  std::optional<FullyShard> sharded;
+  if (recipe.sharding.shards > 1) sharded.emplace(tape, recipe.sharding, weights_dtype(recipe.precision));
   OptimizerRun optimizer(tape, *recipe.optimizer, recipe.impl);
   // From the second micro-batch on gradients are there and every one is the same.
   const int64_t traced = unrolled || recipe.accumulate < 2 ? recipe.accumulate : 2;
