@@ -57,14 +57,17 @@ constexpr Change kChanges[] = {
      [](Recipe& r) { return r.checkpointing == Checkpointing::kNone && set(r.checkpointing, Checkpointing::kFull); }},
     {"--attention sdpa", [](Recipe& r) { return set(r.attention, Attention::kSdpa); }},
     {"--precision bf16-mixed",
-     [](Recipe& r) { return r.precision == Precision::kFp32 && set(r.precision, Precision::kBf16Mixed); }},
+     [](Recipe& r) {
+       return r.precision == Precision::kFp32 && !r.sharding.casts_parameters &&
+              set(r.precision, Precision::kBf16Mixed);
+     }},
     {"--precision bf16",
      [](Recipe& r) { return r.precision != Precision::kFp16 && set(r.precision, Precision::kBf16); }},
     {"--optimizer-impl fused",
      [](Recipe& r) { return r.optimizer->fused.available && set(r.impl, OptimizerImpl::kFused); }},
     {"--optimizer adafactor",
      [](Recipe& r) {
-       if (!set(r.optimizer, find_optimizer("adafactor"))) return false;
+       if (r.sharding.shards > 1 || !set(r.optimizer, find_optimizer("adafactor"))) return false;
        r.impl = r.optimizer->usual;
        return true;
      }},

@@ -10,9 +10,10 @@ struct PrecisionName {
   std::string_view name;
   Precision precision;
 };
-constexpr std::array<PrecisionName, 5> kPrecisions = {{{"fp32", Precision::kFp32},
+constexpr std::array<PrecisionName, 6> kPrecisions = {{{"fp32", Precision::kFp32},
                                                        {"bf16", Precision::kBf16},
                                                        {"fp16", Precision::kFp16},
+                                                       {"bf16-fsdp", Precision::kFp32},
                                                        {"bf16-autocast", Precision::kBf16Mixed},
                                                        {"fp16-autocast", Precision::kFp16Mixed}}};
 
@@ -64,9 +65,30 @@ std::optional<Error> read_precision(const std::string& name, Recipe& recipe) {
   return not_modelled("precision", name);
 }
 
+DType read_dtype(const std::string& name) {
+  return name == "bf16" ? DType::kBFloat16 : name == "fp16" ? DType::kFloat16 : DType::kFloat32;
+}
+
+/// "ranks": {"fsdp": 8} or {"replicate": 2, "fsdp": 4}; the precision bf16-fsdp is fp32 shards computed with in bf16.
+std::optional<Error> read_sharding(const Value& what, Recipe& recipe) {
+  const Value* ranks = what.find("ranks");
+  Sharding& sharding = recipe.sharding;
+  if (ranks == nullptr || ranks->is_null()) return std::nullopt;
+  for (const auto& [name, size] : ranks->members)
+    if (name != "fsdp" && name != "replicate") return not_modelled("ranks", name);
+  sharding.shards = number(*ranks, "fsdp", 1);
+  sharding.replicas = number(*ranks, "replicate", 1);
+  sharding.hybrid = ranks->find("replicate") != nullptr;
+  const Value* reshard = what.find("reshard_after_forward");
+  sharding.reshard_after_forward = reshard == nullptr || reshard->boolean;
+  sharding.casts_parameters = sharding.casts_gradients = text(what, "precision") == "bf16-fsdp";
+  sharding.param_dtype = DType::kBFloat16;
+  sharding.reduce_dtype = read_dtype(text(what, "reduce"));
+  return std::nullopt;
+}
+
 std::optional<Error> read_recipe(const Value& what, Recipe& recipe) {
-  for (const char* field : {"lora", "ranks"})
-    if (what.find(field) != nullptr && !what.find(field)->is_null()) return not_modelled(field, field);
+  if (what.find("lora") != nullptr && !what.find("lora")->is_null()) return not_modelled("lora", "lora");
   recipe.batch = number(what, "batch", 1);
   recipe.seq = number(what, "seq", 1);
   recipe.accumulate = number(what, "accumulate", 1);
@@ -74,6 +96,7 @@ std::optional<Error> read_recipe(const Value& what, Recipe& recipe) {
   recipe.attention = text(what, "attention") == "eager" ? Attention::kEager : Attention::kSdpa;
   if (flag(what, "checkpointing"))
     recipe.checkpointing = flag(what, "reentrant") ? Checkpointing::kFullReentrant : Checkpointing::kFull;
+  if (auto error = read_sharding(what, recipe)) return error;
   if (auto error = read_precision(text(what, "precision"), recipe)) return error;
   return read_optimizer(text(what, "optimizer"), recipe);
 }

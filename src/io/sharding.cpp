@@ -81,7 +81,11 @@ std::optional<Error> read_sharding(const Asked& asked, Inquiry& inquiry) {
   }
   read_dtypes(asked, sharding);
   if (auto wrong = check(recipe)) return wrong;
+  if (asked.flag("textbook"))
+    return Error{"--textbook", "formulas in circulation are those of one GPU",
+                 "drop --" + std::string(sharding.hybrid ? "hsdp" : "fsdp")};
   inquiry.assumptions.emplace_back("fully_shard: every layer, then the model; bytes are those of rank 0");
+  inquiry.warnings.emplace_back("NCCL's own buffers are not counted (tenths of a GiB for each group of ranks)");
   return std::nullopt;
 }
 
