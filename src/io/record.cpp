@@ -75,7 +75,8 @@ std::optional<Error> read_sharding(const Value& what, Recipe& recipe) {
   Sharding& sharding = recipe.sharding;
   if (ranks == nullptr || ranks->is_null()) return std::nullopt;
   for (const auto& [name, size] : ranks->members)
-    if (name != "fsdp" && name != "replicate") return not_modelled("ranks", name);
+    if (name != "fsdp" && name != "replicate" && name != "ddp") return not_modelled("ranks", name);
+  recipe.ddp.ranks = number(*ranks, "ddp", 1);
   sharding.shards = number(*ranks, "fsdp", 1);
   sharding.replicas = number(*ranks, "replicate", 1);
   sharding.hybrid = ranks->find("replicate") != nullptr;

@@ -13,6 +13,7 @@ constexpr std::array<std::string_view, 3> kPolicies = {"fsdp-param-dtype", "fsdp
                                                        "no-reshard-after-forward"};
 /// Optimizers whose step on shards was measured to be what it is on whole parameters.
 constexpr std::array<std::string_view, 6> kElementwise = {"adamw", "adam", "sgd", "sgd-momentum", "adagrad", "rmsprop"};
+constexpr const char* kNccl = "NCCL's own buffers are not counted (tenths of a GiB for each group of ranks)";
 constexpr int64_t kMostRanks = 1 << 20;
 
 std::string dashed(std::string_view name) { return "--" + std::string(name); }
@@ -68,11 +69,25 @@ std::optional<Error> check(const Recipe& recipe) {
   return std::nullopt;
 }
 
+std::optional<Error> read_ddp(const Asked& asked, Inquiry& inquiry) {
+  DataParallelism& ddp = inquiry.job.recipe.ddp;
+  ddp.ranks = asked.size("ddp").value_or(1);
+  ddp.gradient_as_bucket_view = asked.flag("ddp-bucket-view");
+  if (ddp.ranks == 1 && asked.has("ddp-bucket-view"))
+    return Error{"--ddp-bucket-view", "needs more ranks than one", "pass --ddp 8"};
+  if (ddp.ranks > 1 && (asked.has("fsdp") || asked.has("hsdp")))
+    return Error{"--ddp", "contradicts --fsdp and --hsdp", "--hsdp RxS has copies of a sharded model"};
+  if (ddp.ranks > kMostRanks) return Error{"--ddp", "is more than " + std::to_string(kMostRanks) + " ranks", {}};
+  if (ddp.ranks > 1) inquiry.warnings.emplace_back(kNccl);
+  return std::nullopt;
+}
+
 }  // namespace
 
 std::optional<Error> read_sharding(const Asked& asked, Inquiry& inquiry) {
   Recipe& recipe = inquiry.job.recipe;
   Sharding& sharding = recipe.sharding;
+  if (auto wrong = read_ddp(asked, inquiry)) return wrong;
   if (auto wrong = read_ranks(asked, sharding)) return wrong;
   if (sharding.shards == 1) {
     for (const std::string_view policy : kPolicies)
@@ -85,7 +100,7 @@ std::optional<Error> read_sharding(const Asked& asked, Inquiry& inquiry) {
     return Error{"--textbook", "formulas in circulation are those of one GPU",
                  "drop --" + std::string(sharding.hybrid ? "hsdp" : "fsdp")};
   inquiry.assumptions.emplace_back("fully_shard: every layer, then the model; bytes are those of rank 0");
-  inquiry.warnings.emplace_back("NCCL's own buffers are not counted (tenths of a GiB for each group of ranks)");
+  inquiry.warnings.emplace_back(kNccl);
   return std::nullopt;
 }
 

@@ -163,6 +163,8 @@ std::string recipe_line(const Job& job) {
     text += " · checkpointing " + std::string(name_in(kCheckpointings, r.checkpointing));
   if (r.accumulate > 1) text += " · accumulate " + grouped(r.accumulate);
   if (r.clip) text += " · clip-grad";
+  if (r.ddp.ranks > 1)
+    text += " · ddp " + grouped(r.ddp.ranks) + (r.ddp.gradient_as_bucket_view ? ", bucket views" : "");
   if (r.sharding.shards > 1) text += " · " + sharding_text(r.sharding);
   return text;
 }

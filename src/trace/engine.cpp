@@ -52,6 +52,7 @@ void accumulate(Tape& tape, Node& leaf) {
   Storage& storage = tape.program.storages[static_cast<size_t>(leaf.gradient->storage)];
   storage.category = Category::kGradients;
   storage.scope = leaf.scope;
+  if (tape.hooks != nullptr) tape.hooks->accumulated(leaf);
 }
 
 /// Gradients of broadcast inputs are summed, those of another dtype cast (validate_outputs in engine.cpp, torch 2.13).

@@ -166,10 +166,12 @@ class Hooks {
   Hooks(const Hooks&) = delete;
   Hooks& operator=(const Hooks&) = delete;
   virtual ~Hooks() = default;
-  virtual void before_forward(int32_t unit) = 0;
-  virtual void after_forward(int32_t unit) = 0;
-  virtual void before_backward(int32_t unit) = 0;
-  virtual void after_backward(int32_t unit) = 0;
+  virtual void before_forward(int32_t /*unit*/) {}
+  virtual void after_forward(int32_t /*unit*/) {}
+  virtual void before_backward(int32_t /*unit*/) {}
+  virtual void after_backward(int32_t /*unit*/) {}
+  /// A leaf has its gradient (a post hook of AccumulateGrad).
+  virtual void accumulated(Node& /*leaf*/) {}
 };
 
 /// The recorder.

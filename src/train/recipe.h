@@ -27,6 +27,12 @@ struct Sharding {
   bool reshard_after_forward = true;
 };
 
+/// torch.nn.parallel.DistributedDataParallel.
+struct DataParallelism {
+  int64_t ranks = 1;                     // 1: no wrapper
+  bool gradient_as_bucket_view = false;  // gradients look into the buckets that are reduced
+};
+
 /// A training recipe. Sizes are at least 1.
 struct Recipe {
   int64_t batch = 8;
@@ -39,6 +45,7 @@ struct Recipe {
   OptimizerImpl impl = OptimizerImpl::kForeach;
   bool clip = false;
   Sharding sharding;
+  DataParallelism ddp;
 };
 
 constexpr DType weights_dtype(Precision precision) {

@@ -3,6 +3,7 @@
 #include <optional>
 
 #include "trace/engine.h"
+#include "train/data_parallel.h"
 #include "train/fully_shard.h"
 #include "train/optimizer_step.h"
 
@@ -153,6 +154,8 @@ Program trace_step(const Job& job, const Dims& dims, bool unrolled) {
   const std::unique_ptr<Model> model = find_family(job.description.family)->build(builder);
   std::optional<FullyShard> sharded;
   if (recipe.sharding.shards > 1) sharded.emplace(tape, recipe.sharding, weights_dtype(recipe.precision));
+  std::optional<DataParallel> parallel;
+  if (recipe.ddp.ranks > 1) parallel.emplace(tape, recipe.ddp);
   OptimizerRun optimizer(tape, *recipe.optimizer, recipe.impl);
   // From the second micro-batch on gradients are there and every one is the same.
   const int64_t traced = unrolled || recipe.accumulate < 2 ? recipe.accumulate : 2;
