@@ -57,14 +57,17 @@ constexpr Change kChanges[] = {
      [](Recipe& r) { return r.checkpointing == Checkpointing::kNone && set(r.checkpointing, Checkpointing::kFull); }},
     {"--attention sdpa", [](Recipe& r) { return set(r.attention, Attention::kSdpa); }},
     {"--precision bf16-mixed",
-     [](Recipe& r) { return r.precision == Precision::kFp32 && set(r.precision, Precision::kBf16Mixed); }},
+     [](Recipe& r) {
+       return r.precision == Precision::kFp32 && !r.sharding.casts_parameters &&
+              set(r.precision, Precision::kBf16Mixed);
+     }},
     {"--precision bf16",
      [](Recipe& r) { return r.precision != Precision::kFp16 && set(r.precision, Precision::kBf16); }},
     {"--optimizer-impl fused",
      [](Recipe& r) { return r.optimizer->fused.available && set(r.impl, OptimizerImpl::kFused); }},
     {"--optimizer adafactor",
      [](Recipe& r) {
-       if (!set(r.optimizer, find_optimizer("adafactor"))) return false;
+       if (r.sharding.shards > 1 || !set(r.optimizer, find_optimizer("adafactor"))) return false;
        r.impl = r.optimizer->usual;
        return true;
      }},
@@ -112,8 +115,8 @@ Result<Report> estimate(const Job& job, const Gpu* gpu) {
   const Levels levels = levels_of(program, *timeline, gpu);
   const Peak peak = highest(program, *timeline, 2, &PhaseLevels::tensors);
   const Peak blocks = highest(program, *timeline, 2, &PhaseLevels::blocks);
-  report.parameters = evaluate(parameter_count(program), report.symbol_values);
-  report.trainable = evaluate(parameter_count(program, true), report.symbol_values);
+  report.parameters = evaluate(program.parameters, report.symbol_values);
+  report.trainable = evaluate(program.trained_parameters, report.symbol_values);
   report.tensor_bytes = levels.tensors;
   report.allocated_bytes = levels.allocated;
   report.phase = phase_name(program, peak);

@@ -42,8 +42,13 @@ std::string why(const Job& job, const Storage& storage) {
       return made + ", " + text;
     case Category::kOptimizer:
       return std::string(storage.made_by) + ", " + text + " (" + std::string(job.recipe.optimizer->source) + ")";
-    case Category::kWeights:
     case Category::kGradients:
+      if (std::string_view(storage.made_by) == "ddp_bucket")
+        text = "a bucket of DistributedDataParallel's reducer (reducer.cpp, torch 2.13)";
+      if (std::string_view(storage.made_by) == "reduce_scatter_output")
+        text = "this rank's part, from its reduce-scatter to zero_grad(set_to_none=True)";
+      return text + ", in " + std::string(name_of(storage.dtype));
+    case Category::kWeights:
       return text + ", in " + std::string(name_of(storage.dtype));
     case Category::kInputs:
     case Category::kBuffers:

@@ -45,7 +45,7 @@ std::optional<Traced> trace_of(const Job& job) {
   traced.kept_by_layers = kept_bytes(program, true);
   traced.kept = kept_bytes(program, false);
   traced.peak = static_cast<double>(highest(program, *timeline, 2, &PhaseLevels::tensors).bytes);
-  traced.parameters = real_value(parameter_count(program), {});
+  traced.parameters = real_value(program.parameters, {});
   return traced;
 }
 

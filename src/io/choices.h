@@ -31,6 +31,8 @@ inline constexpr std::array<Choice<Quantize>, 2> kQuantizes = {{{Quantize::kNone
 inline constexpr std::array<Choice<Experts>, 2> kExperts = {{{Experts::kGrouped, "grouped"}, {Experts::kLoop, "loop"}}};
 inline constexpr std::array<Choice<OptimizerImpl>, 3> kOptimizerImpls = {
     {{OptimizerImpl::kLoop, "loop"}, {OptimizerImpl::kForeach, "foreach"}, {OptimizerImpl::kFused, "fused"}}};
+inline constexpr std::array<Choice<DType>, 3> kTrainingDTypes = {
+    {{DType::kFloat32, "fp32"}, {DType::kBFloat16, "bf16"}, {DType::kFloat16, "fp16"}}};
 
 template <class T, size_t N>
 constexpr std::string_view name_in(const std::array<Choice<T>, N>& choices, T value) {

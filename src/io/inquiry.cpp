@@ -6,6 +6,7 @@
 #include "io/choices.h"
 #include "io/json.h"
 #include "io/letters.h"
+#include "io/sharding.h"
 #include "io/shipped.h"
 #include "size/nearest.h"
 
@@ -52,6 +53,7 @@ class Reader {
     if (auto wrong = read_optimizer()) return wrong;
     if (auto wrong = read_lora()) return wrong;
     if (auto wrong = read_quantization()) return wrong;
+    if (auto wrong = read_sharding(asked_, inquiry_)) return wrong;
     if (const std::string* gpu = asked_.text("gpu")) inquiry_.gpu = find_gpu(*gpu);
     return check();
   }

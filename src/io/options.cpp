@@ -31,6 +31,7 @@ Names experts() { return names_of(kExperts); }
 Names impls() { return names_of(kOptimizerImpls); }
 Names lora_dtypes() { return {"fp32", "model"}; }
 Names quantizes() { return names_of(kQuantizes); }
+Names dtypes() { return names_of(kTrainingDTypes); }
 Names tasks() { return names_of(task_rows()); }
 Names optimizer_names() { return names_of(optimizers()); }
 Names gpu_names() { return names_of(gpus()); }
@@ -74,6 +75,16 @@ constexpr std::array kOptions = std::to_array<OptionRow>({
     {"lora-dtype", kChoice, "T", lora_dtypes, "fp32", "LoRA", "dtype of the adapters: fp32, or the model's", kRun},
     {"quantize", kChoice, "Q", quantizes, "none", "LoRA", "store the frozen linear layers in 4 bits (QLoRA)", kRun},
     {"double-quant", kFlag, "", nullptr, "", "LoRA", "quantize the blocks' constants too", kRun},
+    {"ddp", kSize, "N", nullptr, "", "Ranks", "DistributedDataParallel: the whole model on each of N ranks", kRun},
+    {"ddp-bucket-view", kFlag, "", nullptr, "", "Ranks", "gradients look into DDP's buckets (gradient_as_bucket_view)",
+     kRun},
+    {"fsdp", kSize, "N", nullptr, "", "Ranks", "FSDP2: shard every layer and the rest over N ranks", kRun},
+    {"hsdp", kText, "RxS", nullptr, "", "Ranks", "the same in R copies of S ranks each", kRun},
+    {"fsdp-param-dtype", kChoice, "D", dtypes, "", "Ranks", "dtype to compute in (that of the shards)", kRun},
+    {"fsdp-reduce-dtype", kChoice, "D", dtypes, "", "Ranks", "dtype to reduce gradients in (that of the gradients)",
+     kRun},
+    {"no-reshard-after-forward", kFlag, "", nullptr, "", "Ranks", "keep whole parameters up to the backward pass",
+     kRun},
     {"gpu", kChoice, "NAME", gpu_names, "", "Run", "say whether it fits on this GPU (peakmem gpus)", kRun},
     {"layers", kSize, "N", nullptr, "", "Model without a config", "layers", kRun, "L"},
     {"heads", kSize, "N", nullptr, "", "Model without a config", "attention heads", kRun, "N"},

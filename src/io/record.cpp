@@ -10,9 +10,10 @@ struct PrecisionName {
   std::string_view name;
   Precision precision;
 };
-constexpr std::array<PrecisionName, 5> kPrecisions = {{{"fp32", Precision::kFp32},
+constexpr std::array<PrecisionName, 6> kPrecisions = {{{"fp32", Precision::kFp32},
                                                        {"bf16", Precision::kBf16},
                                                        {"fp16", Precision::kFp16},
+                                                       {"bf16-fsdp", Precision::kFp32},
                                                        {"bf16-autocast", Precision::kBf16Mixed},
                                                        {"fp16-autocast", Precision::kFp16Mixed}}};
 
@@ -75,8 +76,30 @@ Lora read_lora(const Value& what) {
   return lora;
 }
 
+DType read_dtype(const std::string& name) {
+  return name == "bf16" ? DType::kBFloat16 : name == "fp16" ? DType::kFloat16 : DType::kFloat32;
+}
+
+/// "ranks": {"fsdp": 8} or {"replicate": 2, "fsdp": 4}; the precision bf16-fsdp is fp32 shards computed with in bf16.
+std::optional<Error> read_sharding(const Value& what, Recipe& recipe) {
+  const Value* ranks = what.find("ranks");
+  Sharding& sharding = recipe.sharding;
+  if (ranks == nullptr || ranks->is_null()) return std::nullopt;
+  for (const auto& [name, size] : ranks->members)
+    if (name != "fsdp" && name != "replicate" && name != "ddp") return not_modelled("ranks", name);
+  recipe.ddp.ranks = number(*ranks, "ddp", 1);
+  sharding.shards = number(*ranks, "fsdp", 1);
+  sharding.replicas = number(*ranks, "replicate", 1);
+  sharding.hybrid = ranks->find("replicate") != nullptr;
+  const Value* reshard = what.find("reshard_after_forward");
+  sharding.reshard_after_forward = reshard == nullptr || reshard->boolean;
+  sharding.casts_parameters = sharding.casts_gradients = text(what, "precision") == "bf16-fsdp";
+  sharding.param_dtype = DType::kBFloat16;
+  sharding.reduce_dtype = read_dtype(text(what, "reduce"));
+  return std::nullopt;
+}
+
 std::optional<Error> read_recipe(const Value& what, Recipe& recipe) {
-  if (what.find("ranks") != nullptr && !what.find("ranks")->is_null()) return not_modelled("ranks", "ranks");
   if (const Value* lora = what.find("lora")) recipe.lora = read_lora(*lora);
   if (text(what, "quantize") == "nf4") recipe.quantize = Quantize::kNf4;
   recipe.double_quant = flag(what, "double_quant");
@@ -88,6 +111,7 @@ std::optional<Error> read_recipe(const Value& what, Recipe& recipe) {
   recipe.experts = text(what, "experts") == "loop" ? Experts::kLoop : Experts::kGrouped;
   if (flag(what, "checkpointing"))
     recipe.checkpointing = flag(what, "reentrant") ? Checkpointing::kFullReentrant : Checkpointing::kFull;
+  if (auto error = read_sharding(what, recipe)) return error;
   if (auto error = read_precision(text(what, "precision"), recipe)) return error;
   return read_optimizer(text(what, "optimizer"), recipe);
 }

@@ -123,9 +123,8 @@ class Layers {
   template <class Call>
   void run(Call call) const {
     for (size_t i = 0; i < layers_.size(); ++i) {
-      tape_.turn = turns_[i];
+      const Unit unit(tape_, turns_[i]);
       call(layers_[i]);
-      tape_.turn = 0;
     }
   }
 

@@ -143,6 +143,16 @@ void solution_line(Page& page, const std::string& name, int64_t bytes, int64_t c
             " on the device, " + in_binary_units(rest < 0 ? -rest : rest) + (rest < 0 ? " too much" : " to spare"));
 }
 
+/// "hsdp 2x8 in bf16, reduced in fp32"
+std::string sharding_text(const Sharding& sharding) {
+  std::string text = sharding.hybrid ? "hsdp " + std::to_string(sharding.replicas) + "x" : "fsdp ";
+  text += std::to_string(sharding.shards);
+  if (sharding.casts_parameters) text += " in " + std::string(name_in(kTrainingDTypes, sharding.param_dtype));
+  if (sharding.casts_gradients) text += ", reduced in " + std::string(name_in(kTrainingDTypes, sharding.reduce_dtype));
+  if (!sharding.reshard_after_forward) text += ", no reshard after forward";
+  return text;
+}
+
 }  // namespace
 
 std::string recipe_line(const Job& job) {
@@ -158,6 +168,9 @@ std::string recipe_line(const Job& job) {
   if (r.lora.rank > 0) text += " · lora of rank " + grouped(r.lora.rank);
   if (r.quantize != Quantize::kNone)
     text += " · " + std::string(name_in(kQuantizes, r.quantize)) + (r.double_quant ? ", double quantized" : "");
+  if (r.ddp.ranks > 1)
+    text += " · ddp " + grouped(r.ddp.ranks) + (r.ddp.gradient_as_bucket_view ? ", bucket views" : "");
+  if (r.sharding.shards > 1) text += " · " + sharding_text(r.sharding);
   return text;
 }
 

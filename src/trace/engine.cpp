@@ -52,6 +52,7 @@ void accumulate(Tape& tape, Node& leaf) {
   Storage& storage = tape.program.storages[static_cast<size_t>(leaf.gradient->storage)];
   storage.category = Category::kGradients;
   storage.scope = leaf.scope;
+  if (tape.hooks != nullptr) tape.hooks->accumulated(leaf);
 }
 
 /// Gradients of broadcast inputs are summed, those of another dtype cast (validate_outputs in engine.cpp, torch 2.13).
@@ -89,6 +90,48 @@ void route(Tape& tape, Node* node, std::array<Tensor, 4>& out) {
   }
 }
 
+/// Tells the hooks where the backward pass goes from one unit to the next; a pass within a pass is no matter of theirs.
+class Crossing {
+ public:
+  Crossing(Tape& tape, bool outermost) : tape_(tape), hooks_(outermost ? tape.hooks : nullptr) {
+    tape_.turn = 0;
+    if (hooks_ != nullptr) hooks_->before_backward(0);
+  }
+  ~Crossing() {
+    if (hooks_ == nullptr) return;
+    enter(0);
+    hooks_->after_backward(0);
+  }
+  Crossing(const Crossing&) = delete;
+  Crossing& operator=(const Crossing&) = delete;
+
+  void enter(int32_t unit) {
+    if (hooks_ == nullptr || unit == unit_) return;
+    if (unit_ != 0) hooks_->after_backward(unit_);
+    tape_.turn = unit_ = unit;
+    if (unit_ != 0) hooks_->before_backward(unit_);
+  }
+
+ private:
+  Tape& tape_;
+  Hooks* hooks_;
+  int32_t unit_ = 0;
+};
+
+/// Runs what is reached, the newest first.
+void walk(Tape& tape, int32_t newest, int32_t floor, int32_t run) {
+  Crossing crossing(tape, floor == 0);
+  for (int32_t i = newest; i >= floor; --i) {
+    Node* node = tape.node(i);
+    if (node == nullptr || node->reached_in != run) continue;
+    crossing.enter(node->turn);
+    std::array<Tensor, 4> out;
+    run_node(tape, node, out);
+    tape.drop_saved(node);
+    route(tape, node, out);
+  }
+}
+
 }  // namespace
 
 void run_backward(Tape& tape, const Tensor& root, Tensor gradient, int32_t floor) {
@@ -102,14 +145,7 @@ void run_backward(Tape& tape, const Tensor& root, Tensor gradient, int32_t floor
   first->reached_in = run;
   first->incoming[root->output] = gradient;  // the caller holds it too, to the end
   mark_reached(tape, first->index, floor, run);
-  for (int32_t i = first->index; i >= floor; --i) {
-    Node* node = tape.node(i);
-    if (node == nullptr || node->reached_in != run) continue;
-    std::array<Tensor, 4> out;
-    run_node(tape, node, out);
-    tape.drop_saved(node);
-    route(tape, node, out);
-  }
+  walk(tape, first->index, floor, run);
   tape.category = outer_category;
   tape.scope = outer_scope;
   tape.turn = outer_turn;

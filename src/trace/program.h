@@ -32,8 +32,6 @@ struct Storage {
   int32_t references = 0;          // while tracing
   Category category = Category::kTemporaries;
   DType dtype = DType::kFloat32;
-  uint8_t packing = 1;   // elements in each that is stored
-  bool trained = false;  // a weight that gathers gradients
 };
 
 /// One allocation (birth) or release of a storage.
@@ -78,6 +76,8 @@ struct Program {
   std::vector<Turn> turns = {Turn{}};
   std::vector<ScopeName> scopes = {{-1, ""}};
   std::vector<Phase> phases;
+  Expr trained_parameters = 0;  // elements of those that gather gradients
+  Expr parameters = 0;          // elements of all of the model's, however many of them this rank holds
 
   /// "model.layers.*.mlp" of a scope; empty for the root.
   std::string path(int32_t scope) const;

@@ -85,6 +85,12 @@ Node* Tape::new_node() {
 
 Tensor Tape::make(const Shape& shape, DType dtype, const char* made_by) {
   if (ghost) return Tensor(new_meta(shape, dtype, -1));
+  Tensor made = make_empty(shape, dtype, made_by);
+  fill(made);
+  return made;
+}
+
+Tensor Tape::make_empty(const Shape& shape, DType dtype, const char* made_by) {
   const auto place = static_cast<int32_t>(program.storages.size());
   Storage& storage = program.storages.emplace_back();
   storage.bytes = shape.elements() * Expr(size_of(dtype));
@@ -94,7 +100,6 @@ Tensor Tape::make(const Shape& shape, DType dtype, const char* made_by) {
   storage.references = 1;
   storage.category = category;
   storage.dtype = dtype;
-  note(place, true);
   return Tensor(new_meta(shape, dtype, place));
 }
 
@@ -108,10 +113,12 @@ Tensor Tape::look(const Tensor& base, const Shape& shape, bool is_view) {
 Tensor Tape::parameter(const Shape& shape, DType dtype, const char* name, bool trained) {
   Scope named(*this, name);
   const Category outer = std::exchange(category, Category::kWeights);
-  Tensor value = make(shape, dtype, "parameter");
+  Tensor value = meta_parameters ? make_empty(shape, dtype, "parameter") : make(shape, dtype, "parameter");
   category = outer;
+  const Expr elements = program.turns[static_cast<size_t>(turn)].count * shape.elements();
+  program.parameters += elements;
   if (!trained) return value;
-  program.storages[static_cast<size_t>(value->storage)].trained = true;
+  program.trained_parameters += elements;
   value->cast = static_cast<int32_t>(parameters.size());
   parameters.push_back({value, new_accumulator(value), scope, turn});
   return value;
@@ -127,10 +134,9 @@ Node* Tape::new_accumulator(const Tensor& leaf) {
   return accumulator;
 }
 
-Tensor Tape::detached_leaf(const Tensor& tensor) {
-  Tensor leaf = look(tensor, tensor.shape(), false);
-  new_accumulator(leaf);
-  return leaf;
+Tensor Tape::leaf(Tensor tensor) {
+  new_accumulator(tensor);
+  return tensor;
 }
 
 void Tape::require_grad(const Tensor& tensor) {
@@ -143,6 +149,7 @@ void Tape::drop_leaves() {
   for (const Tensor& leaf : leaves_) leaf->node->gradient.reset();
   leaves_.clear();
 }
+Tensor Tape::detached_leaf(const Tensor& tensor) { return leaf(look(tensor, tensor.shape(), false)); }
 
 Tensor Tape::buffer(const Shape& shape, DType dtype, const char* name) {
   Scope named(*this, name);

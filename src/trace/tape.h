@@ -158,6 +158,22 @@ struct Autocast {
   std::vector<Tensor> cache;  // by Meta::cast
 };
 
+/// What wraps a model and its layers and is told when the forward or backward pass of one begins and ends. A unit is a
+/// turn of the program: a traced layer, or 0, the model with all that is in no layer.
+class Hooks {
+ public:
+  Hooks() = default;
+  Hooks(const Hooks&) = delete;
+  Hooks& operator=(const Hooks&) = delete;
+  virtual ~Hooks() = default;
+  virtual void before_forward(int32_t /*unit*/) {}
+  virtual void after_forward(int32_t /*unit*/) {}
+  virtual void before_backward(int32_t /*unit*/) {}
+  virtual void after_backward(int32_t /*unit*/) {}
+  /// A leaf has its gradient (a post hook of AccumulateGrad).
+  virtual void accumulated(Node& /*leaf*/) {}
+};
+
 /// The recorder.
 class Tape {
  public:
@@ -168,11 +184,18 @@ class Tape {
 
   /// A new tensor with storage of its own.
   Tensor make(const Shape& shape, DType dtype, const char* made_by);
+  /// The same without memory yet (see fill).
+  Tensor make_empty(const Shape& shape, DType dtype, const char* made_by);
   /// A tensor that looks at another's storage.
   Tensor look(const Tensor& base, const Shape& shape, bool is_view);
   /// A weight; a frozen one wants no gradient and is no entry of `parameters`.
   Tensor parameter(const Shape& shape, DType dtype, const char* name, bool trained = true);
   Tensor buffer(const Shape& shape, DType dtype, const char* name);
+  /// Give a tensor's storage memory, or take it away, while its handles go on (UntypedStorage.resize_).
+  void fill(const Tensor& tensor) { note(tensor->storage, true); }
+  void empty(const Tensor& tensor) { note(tensor->storage, false); }
+  /// A tensor as a leaf that gathers a gradient.
+  Tensor leaf(Tensor tensor);
   /// A leaf that looks at another tensor's storage and gathers a gradient of its own (x.detach().requires_grad_()).
   Tensor detached_leaf(const Tensor& tensor);
   /// x.requires_grad_() of a tensor without a graph: it gathers a gradient and lives with it until drop_leaves(),
@@ -196,6 +219,9 @@ class Tape {
   Category category = Category::kActivations;
 
   bool grad_mode = true;
+  /// Parameters are made without memory (torch.device("meta")); who cuts them to shards fills them.
+  bool meta_parameters = false;
+  Hooks* hooks = nullptr;
   Autocast autocast;
   /// Whether ops take place: a checkpoint's second run stops after the last tensor needed.
   bool ghost = false;
@@ -258,6 +284,25 @@ class Scope {
  private:
   Tape& tape_;
   int32_t outer_;
+};
+
+/// The unit whose forward pass is running; ends with the C++ scope.
+class Unit {
+ public:
+  Unit(Tape& tape, int32_t turn) : tape_(tape), turn_(turn) {
+    tape.turn = turn;
+    if (tape.hooks != nullptr) tape.hooks->before_forward(turn);
+  }
+  ~Unit() {
+    if (tape_.hooks != nullptr) tape_.hooks->after_forward(turn_);
+    tape_.turn = 0;
+  }
+  Unit(const Unit&) = delete;
+  Unit& operator=(const Unit&) = delete;
+
+ private:
+  Tape& tape_;
+  int32_t turn_;
 };
 
 /// torch.no_grad; ends with the C++ scope.

@@ -38,6 +38,18 @@ class At {
   int32_t turn_;
 };
 
+/// The norms of whole gradients from those of shards: powers are summed over ranks, then the root is taken
+/// (_NormPartial of torch 2.13, distributed/tensor/_ops/_math_ops.py).
+Tensor sum_over_ranks(const Tensor& norms) {
+  Tape& tape = norms.tape();
+  const auto alike = [&](const char* op) { return tape.make(norms.shape(), norms.dtype(), op); };
+  const Tensor powers = alike("pow");
+  Tensor sent = alike("all_reduce");
+  const Tensor received = alike("wait_tensor");
+  sent.reset();
+  return alike("pow");
+}
+
 }  // namespace
 
 OptimizerRun::OptimizerRun(Tape& tape, const Optimizer& optimizer, OptimizerImpl impl)
@@ -161,7 +173,7 @@ void OptimizerRun::step() {
   tape_.category = outer;
 }
 
-void clip_grad_norm(Tape& tape) {
+void clip_grad_norm(Tape& tape, bool sharded) {
   const Scope scope(tape, "clip_grad_norm_");
   const Category outer = std::exchange(tape.category, Category::kTemporaries);
   std::vector<Tensor> norms;
@@ -175,7 +187,9 @@ void clip_grad_norm(Tape& tape) {
     count += tape.program.turns[static_cast<size_t>(parameter.turn)].count;
   }
   Tensor stacked = tape.make({count}, dtype, "stack");
+  Tensor reduced = sharded ? sum_over_ranks(stacked) : Tensor();
   const Tensor total = tape.make(Shape{}, dtype, "linalg_vector_norm");
+  reduced.reset();
   stacked.reset();
   norms.clear();
   Tensor sum = tape.make(Shape{}, dtype, "add");

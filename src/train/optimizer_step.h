@@ -33,7 +33,7 @@ class OptimizerRun {
   bool first_ = true;
 };
 
-/// torch.nn.utils.clip_grad_norm_, foreach.
-void clip_grad_norm(Tape& tape);
+/// torch.nn.utils.clip_grad_norm_, foreach; `sharded`: the gradients are DTensors.
+void clip_grad_norm(Tape& tape, bool sharded);
 
 }  // namespace peakmem

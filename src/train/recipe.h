@@ -15,6 +15,24 @@ enum class Precision : uint8_t { kFp32, kBf16, kFp16, kBf16Mixed, kFp16Mixed };
 /// Which of torch.optim's implementations runs.
 enum class OptimizerImpl : uint8_t { kLoop, kForeach, kFused };
 
+/// How FSDP2 spreads a model over ranks: torch.distributed.fsdp.fully_shard on every layer and on the model.
+struct Sharding {
+  int64_t shards = 1;    // ranks that share one copy of the model; 1: nothing is sharded
+  int64_t replicas = 1;  // copies of the model
+  bool hybrid = false;   // HSDP: the mesh has a dimension of replicas, were it 1 long
+  bool casts_parameters = false;
+  bool casts_gradients = false;
+  DType param_dtype = DType::kFloat32;   // MixedPrecisionPolicy.param_dtype, if parameters are cast
+  DType reduce_dtype = DType::kFloat32;  // MixedPrecisionPolicy.reduce_dtype, if gradients are cast
+  bool reshard_after_forward = true;
+};
+
+/// torch.nn.parallel.DistributedDataParallel.
+struct DataParallelism {
+  int64_t ranks = 1;                     // 1: no wrapper
+  bool gradient_as_bucket_view = false;  // gradients look into the buckets that are reduced
+};
+
 /// A training recipe. Sizes are at least 1.
 struct Recipe {
   int64_t batch = 8;
@@ -30,6 +48,8 @@ struct Recipe {
   Lora lora;
   Quantize quantize = Quantize::kNone;
   bool double_quant = false;
+  Sharding sharding;
+  DataParallelism ddp;
 };
 
 constexpr DType weights_dtype(Precision precision) {
@@ -38,13 +58,17 @@ constexpr DType weights_dtype(Precision precision) {
                                          : DType::kFloat32;
 }
 /// The dtype matrix products run in.
-constexpr DType compute_dtype(Precision precision) {
+constexpr DType product_dtype(Precision precision) {
   return precision == Precision::kBf16Mixed   ? DType::kBFloat16
          : precision == Precision::kFp16Mixed ? DType::kFloat16
                                               : weights_dtype(precision);
 }
 constexpr bool is_mixed(Precision precision) {
   return precision == Precision::kBf16Mixed || precision == Precision::kFp16Mixed;
+}
+/// The dtype modules see their parameters in.
+constexpr DType compute_dtype(const Recipe& recipe) {
+  return recipe.sharding.casts_parameters ? recipe.sharding.param_dtype : weights_dtype(recipe.precision);
 }
 
 }  // namespace peakmem

@@ -1,8 +1,11 @@
 #include "train/step.h"
 
 #include <algorithm>
+#include <optional>
 
 #include "trace/engine.h"
+#include "train/data_parallel.h"
+#include "train/fully_shard.h"
 #include "train/optimizer_step.h"
 
 namespace peakmem {
@@ -21,17 +24,17 @@ Structure structure_of(const Job& job, bool unrolled) {
   s.checkpointing = r.checkpointing;
   s.experts = r.experts;
   s.expert_turns = r.experts == Experts::kLoop ? d.experts : 0;
-  s.weights = weights_dtype(r.precision);
+  s.weights = compute_dtype(r);
   s.grouped = d.kv_heads != d.heads;
   s.wide_heads = d.head_dim > 256;
-  s.unaligned_heads = d.head_dim % (r.precision == Precision::kFp32 ? 4 : 8) != 0;
+  s.unaligned_heads = d.head_dim % (is_mixed(r.precision) || size_of(s.weights) == 2 ? 8 : 4) != 0;
   s.window_cuts = r.seq >= d.window;
   s.single_token = r.seq == 1;
   s.unrolled = unrolled;
   s.quantize = r.quantize;
   s.double_quant = r.double_quant;
   s.dequantizes_forward = r.batch * r.seq > kRowsOf4BitKernel;
-  s.compute = compute_dtype(r.precision);
+  s.compute = product_dtype(r.precision);
   if (r.quantize != Quantize::kNone) s.weights = DType::kFloat32;  // prepare_model_for_kbit_training
   s.lora = r.lora.rank > 0 ? &r.lora : nullptr;
   return s;
@@ -53,11 +56,16 @@ class Symbols {
   std::vector<int64_t>& values_;
 };
 
+Tensor whole_model(Tape& tape, Model& model, const Batch& batch) {
+  const Unit unit(tape, 0);
+  return model.loss(batch);
+}
+
 /// loss = model(**batch).loss under autocast where the recipe asks for it; divided where gradients accumulate.
 Tensor forward(Tape& tape, Model& model, const Batch& batch, const Recipe& recipe) {
   tape.autocast.enabled = is_mixed(recipe.precision);
   tape.autocast.dtype = recipe.precision == Precision::kFp16Mixed ? DType::kFloat16 : DType::kBFloat16;
-  Tensor loss = model.loss(batch);
+  Tensor loss = whole_model(tape, model, batch);
   tape.autocast.enabled = false;
   if (recipe.accumulate > 1) loss = div_scalar(loss);
   tape.autocast.cache.clear();
@@ -79,7 +87,7 @@ void trace_micro_batch(Tape& tape, const Builder& builder, Model& model, const R
 void trace_update(Tape& tape, OptimizerRun& optimizer, const Recipe& recipe, int32_t step) {
   if (recipe.clip) {
     tape.begin_phase(step, -1, "clip");
-    clip_grad_norm(tape);
+    clip_grad_norm(tape, recipe.sharding.shards > 1);
   }
   tape.begin_phase(step, -1, "optimizer");
   optimizer.step();
@@ -161,16 +169,6 @@ Dims symbol_dims(const Job& job, Pool& pool, std::vector<int64_t>& values) {
   return dims;
 }
 
-Expr parameter_count(const Program& program, bool only_trained) {
-  Expr elements = 0;
-  for (const Storage& storage : program.storages) {
-    if (storage.category != Category::kWeights || (only_trained && !storage.trained)) continue;
-    elements += program.turns[static_cast<size_t>(storage.turn)].count * Expr(storage.packing) *
-                exact_div(storage.bytes, size_of(storage.dtype));
-  }
-  return elements;
-}
-
 std::vector<std::string> linear_modules(const Job& job) {
   Job adapted = job;
   adapted.recipe.lora = {.rank = 1, .targets = {}};
@@ -187,7 +185,9 @@ std::vector<std::string> linear_modules(const Job& job) {
 bool quantizes_linear_layers(const Job& job) {
   const Program program = built(job);
   return std::any_of(program.storages.begin(), program.storages.end(),
-                     [](const Storage& storage) { return storage.packing > 1; });
+                     [](const Storage& storage) {
+    return storage.category == Category::kWeights && storage.dtype == DType::kUInt8;
+  });
 }
 
 Program trace_step(const Job& job, const Dims& dims, bool unrolled) {
@@ -196,8 +196,13 @@ Program trace_step(const Job& job, const Dims& dims, bool unrolled) {
   Tape tape;
   const Builder builder = {tape, job.description, dims, structure};
   tape.begin_phase(0, -1, "model");
+  tape.meta_parameters = recipe.sharding.shards > 1;
   const std::unique_ptr<Model> model = find_family(job.description.family)->build(builder);
   const Tensor codes = shared_codes(builder);
+  std::optional<FullyShard> sharded;
+  if (recipe.sharding.shards > 1) sharded.emplace(tape, recipe.sharding, weights_dtype(recipe.precision));
+  std::optional<DataParallel> parallel;
+  if (recipe.ddp.ranks > 1) parallel.emplace(tape, recipe.ddp);
   OptimizerRun optimizer(tape, *recipe.optimizer, recipe.impl);
   // From the second micro-batch on gradients are there and every one is the same.
   const int64_t traced = unrolled || recipe.accumulate < 2 ? recipe.accumulate : 2;

@@ -30,9 +30,6 @@ Dims symbol_dims(const Job& job, Pool& pool, std::vector<int64_t>& values);
 /// `unrolled` traces every layer (and every micro-batch) for itself, to check what repeats stand for.
 Program trace_step(const Job& job, const Dims& dims, bool unrolled = false);
 
-/// Elements of all parameters, or of those that are trained.
-Expr parameter_count(const Program& program, bool only_trained = false);
-
 /// Names of the modules that LoRA could adapt in this model, each once, in order.
 std::vector<std::string> linear_modules(const Job& job);
 /// Whether the recipe's quantization finds layers in this model.

@@ -110,7 +110,7 @@ TEST(Formula, SumsAreWhatTheyAreCalled) {
   Job job = gpt2();
   const Result<FormulaReport> report = formulas(job);
   ASSERT_TRUE(report);
-  const int64_t parameters = evaluate(parameter_count(report->traced->program()), report->traced->symbol_values());
+  const int64_t parameters = evaluate(report->traced->program().parameters, report->traced->symbol_values());
   EXPECT_EQ(parameters, 124439808);  // of openai-community/gpt2
   // The optimizer keeps two moments, and a step counter on the host for each of the 148 tensors.
   EXPECT_NEAR(static_cast<double>(report->states.value), 16.0 * static_cast<double>(parameters), 4096);

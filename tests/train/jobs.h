@@ -110,4 +110,21 @@ inline Job random_job(uint32_t seed) {
   return {*description, random_recipe(dice)};
 }
 
+/// The same spread over ranks.
+inline Job random_sharded_job(uint32_t seed) {
+  Job job = random_job(seed);
+  Dice dice(seed + 1000);
+  Recipe& recipe = job.recipe;
+  Sharding& sharding = recipe.sharding;
+  sharding.shards = dice.from(2, 9);
+  sharding.hybrid = dice.coin();
+  sharding.casts_parameters = !is_mixed(recipe.precision) && dice.coin();
+  sharding.param_dtype = dice.coin() ? DType::kBFloat16 : DType::kFloat16;
+  sharding.casts_gradients = dice.coin();
+  sharding.reduce_dtype = dice.coin() ? DType::kBFloat16 : DType::kFloat32;
+  sharding.reshard_after_forward = dice.coin();
+  if (recipe.checkpointing == Checkpointing::kFullReentrant) recipe.checkpointing = Checkpointing::kFull;
+  return job;
+}
+
 }  // namespace peakmem::testing

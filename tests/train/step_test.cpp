@@ -7,6 +7,7 @@ namespace peakmem {
 namespace {
 
 using testing::random_job;
+using testing::random_sharded_job;
 
 Timeline numbers(const Job& job, bool unrolled) {
   const Result<Timeline> timeline = evaluate(trace_step(job, number_dims(job), unrolled), {});
@@ -44,9 +45,16 @@ TEST(Step, FoldedLayersGiveWhatEveryLayerTracedGives) {
   }
 }
 
-TEST(Step, FormulasEvaluateToTheNumbers) {
+TEST(Step, FoldedLayersGiveTheSameOverRanks) {
   for (uint32_t seed = 0; seed < 300; ++seed) {
-    const Job job = random_job(seed);
+    const Job job = random_sharded_job(seed);
+    expect_same(job, numbers(job, false), numbers(job, true), seed);
+  }
+}
+
+TEST(Step, FormulasEvaluateToTheNumbers) {
+  for (uint32_t seed = 0; seed < 600; ++seed) {
+    const Job job = seed < 300 ? random_job(seed) : random_sharded_job(seed);
     Pool pool;
     std::vector<int64_t> values;
     const Dims dims = symbol_dims(job, pool, values);
@@ -64,8 +72,8 @@ TEST(Step, FormulasEvaluateToTheNumbers) {
 }
 
 TEST(Step, TheStepEndsWhereItBegan) {
-  for (uint32_t seed = 0; seed < 100; ++seed) {
-    const Job job = random_job(seed);
+  for (uint32_t seed = 0; seed < 200; ++seed) {
+    const Job job = seed < 100 ? random_job(seed) : random_sharded_job(seed);
     const Program program = trace_step(job, number_dims(job));
     const Timeline timeline = numbers(job, false);
     int64_t first = 0;

@@ -1,0 +1,107 @@
+#include "io/sharding.h"
+
+#include <algorithm>
+#include <array>
+
+#include "io/choices.h"
+#include "train/optimizers.h"
+
+namespace peakmem {
+namespace {
+
+constexpr std::array<std::string_view, 3> kPolicies = {"fsdp-param-dtype", "fsdp-reduce-dtype",
+                                                       "no-reshard-after-forward"};
+/// Optimizers whose step on shards was measured to be what it is on whole parameters.
+constexpr std::array<std::string_view, 6> kElementwise = {"adamw", "adam", "sgd", "sgd-momentum", "adagrad", "rmsprop"};
+constexpr const char* kNccl = "NCCL's own buffers are not counted (tenths of a GiB for each group of ranks)";
+constexpr int64_t kMostRanks = 1 << 20;
+
+std::string dashed(std::string_view name) { return "--" + std::string(name); }
+
+/// "RxS" as replicas and shards.
+std::optional<Error> read_mesh(const std::string& text, Sharding& sharding) {
+  const size_t times = text.find('x');
+  if (times == std::string::npos)
+    return Error{"--hsdp", "must be replicas x shards, is \"" + text.substr(0, 60) + "\"", "such as 2x4"};
+  const Result<int64_t> replicas = parse_size(text.substr(0, times), "--hsdp");
+  if (!replicas) return replicas.error();
+  const Result<int64_t> shards = parse_size(text.substr(times + 1), "--hsdp");
+  if (!shards) return shards.error();
+  sharding.replicas = *replicas;
+  sharding.shards = *shards;
+  sharding.hybrid = true;
+  return std::nullopt;
+}
+
+std::optional<Error> read_ranks(const Asked& asked, Sharding& sharding) {
+  sharding.shards = asked.size("fsdp").value_or(1);
+  const std::string* mesh = asked.text("hsdp");
+  if (mesh != nullptr && asked.has("fsdp")) return Error{"--hsdp", "contradicts --fsdp", "drop one of them"};
+  if (mesh != nullptr)
+    if (auto wrong = read_mesh(*mesh, sharding)) return wrong;
+  const std::string_view option = sharding.hybrid ? "hsdp" : "fsdp";
+  if (sharding.hybrid && sharding.shards == 1)
+    return Error{"--hsdp", "shards nothing over 1 rank", "such as 2x4: 2 copies, each over 4 ranks"};
+  if (std::max(sharding.shards, sharding.replicas) > kMostRanks)
+    return Error{dashed(option), "is more than " + std::to_string(kMostRanks) + " ranks", {}};
+  return std::nullopt;
+}
+
+void read_dtypes(const Asked& asked, Sharding& sharding) {
+  const std::string* parameters = asked.text("fsdp-param-dtype");
+  const std::string* gradients = asked.text("fsdp-reduce-dtype");
+  sharding.casts_parameters = parameters != nullptr;
+  sharding.casts_gradients = gradients != nullptr;
+  if (parameters != nullptr) sharding.param_dtype = value_in(kTrainingDTypes, *parameters);
+  if (gradients != nullptr) sharding.reduce_dtype = value_in(kTrainingDTypes, *gradients);
+  sharding.reshard_after_forward = !asked.flag("no-reshard-after-forward");
+}
+
+std::optional<Error> check(const Recipe& recipe) {
+  if (recipe.sharding.casts_parameters && is_mixed(recipe.precision))
+    return Error{"--fsdp-param-dtype", "contradicts autocast, which casts by itself", "pass --precision fp32"};
+  if (recipe.checkpointing == Checkpointing::kFullReentrant)
+    return Error{"--checkpointing", "full-reentrant is not modelled with sharded parameters", "pass full"};
+  const auto& known = kElementwise;
+  if (std::find(known.begin(), known.end(), recipe.optimizer->name) == known.end())
+    return Error{"--optimizer", std::string(recipe.optimizer->name) + " is not modelled with sharded parameters",
+                 "known for it: adamw, adam, sgd, sgd-momentum, adagrad, rmsprop"};
+  return std::nullopt;
+}
+
+std::optional<Error> read_ddp(const Asked& asked, Inquiry& inquiry) {
+  DataParallelism& ddp = inquiry.job.recipe.ddp;
+  ddp.ranks = asked.size("ddp").value_or(1);
+  ddp.gradient_as_bucket_view = asked.flag("ddp-bucket-view");
+  if (ddp.ranks == 1 && asked.has("ddp-bucket-view"))
+    return Error{"--ddp-bucket-view", "needs more ranks than one", "pass --ddp 8"};
+  if (ddp.ranks > 1 && (asked.has("fsdp") || asked.has("hsdp")))
+    return Error{"--ddp", "contradicts --fsdp and --hsdp", "--hsdp RxS has copies of a sharded model"};
+  if (ddp.ranks > kMostRanks) return Error{"--ddp", "is more than " + std::to_string(kMostRanks) + " ranks", {}};
+  if (ddp.ranks > 1) inquiry.warnings.emplace_back(kNccl);
+  return std::nullopt;
+}
+
+}  // namespace
+
+std::optional<Error> read_sharding(const Asked& asked, Inquiry& inquiry) {
+  Recipe& recipe = inquiry.job.recipe;
+  Sharding& sharding = recipe.sharding;
+  if (auto wrong = read_ddp(asked, inquiry)) return wrong;
+  if (auto wrong = read_ranks(asked, sharding)) return wrong;
+  if (sharding.shards == 1) {
+    for (const std::string_view policy : kPolicies)
+      if (asked.has(policy)) return Error{dashed(policy), "needs more ranks than one", "pass --fsdp 8"};
+    return std::nullopt;
+  }
+  read_dtypes(asked, sharding);
+  if (auto wrong = check(recipe)) return wrong;
+  if (asked.flag("textbook"))
+    return Error{"--textbook", "formulas in circulation are those of one GPU",
+                 "drop --" + std::string(sharding.hybrid ? "hsdp" : "fsdp")};
+  inquiry.assumptions.emplace_back("fully_shard: every layer, then the model; bytes are those of rank 0");
+  inquiry.warnings.emplace_back(kNccl);
+  return std::nullopt;
+}
+
+}  // namespace peakmem

@@ -1,0 +1,62 @@
+// FSDP2: what torch.distributed.fsdp.fully_shard does to one rank's memory
+// (torch 2.13, distributed/fsdp/_fully_shard: _fsdp_param_group.py, _fsdp_collectives.py).
+//
+//     forward   gather ──► copy out ──► layer ──► free      the gathered buffer lives to the next unit's copy-out
+//     backward  copy out ──► gather the unit before ──► layer's backward ──► free ──► reduce-scatter
+//
+// A parameter is cut along its first dimension, padded to as many rows on every rank; this is rank 0, whose shard is
+// as large as any.
+#pragma once
+
+#include <vector>
+
+#include "train/recipe.h"
+
+namespace peakmem {
+
+/// fully_shard on each layer and on the model; the tape's parameters become this rank's shards.
+class FullyShard : public Hooks {
+ public:
+  /// `dtype` is that of the shards. The model's parameters were made without memory, in the dtype modules see.
+  FullyShard(Tape& tape, const Sharding& sharding, DType dtype);
+  ~FullyShard() override { tape_.hooks = nullptr; }
+  FullyShard(const FullyShard&) = delete;
+  FullyShard& operator=(const FullyShard&) = delete;
+
+  void before_forward(int32_t unit) override;
+  void after_forward(int32_t unit) override;
+  void before_backward(int32_t unit) override;
+  void after_backward(int32_t unit) override;
+
+ private:
+  /// The parameters of a layer, or of all that is in none.
+  struct Group {
+    std::vector<Parameter> whole;
+    std::vector<size_t> shards;  // where in the tape's parameters
+    Expr elements = 0;           // of all shards
+    int32_t scope = 0;
+    bool is_whole = false;
+    Tensor gathered;  // an all-gather's result that is not copied out yet
+    Tensor reduced;   // HSDP: what is all-reduced
+  };
+
+  Group& group_of(int32_t unit);
+  Tensor cut(const Parameter& whole) const;
+  void gather(Group& group);
+  Tensor copy_out(Group& group);
+  void reshard(Group& group);
+  void reduce(Group& group);
+  void hand_out(const Tensor& reduced, const Group& group, size_t i);
+  Tensor make(const Group& group, Expr elements, DType dtype, const char* made_by) const;
+  Expr shards() const { return sharding_.shards; }
+
+  Tape& tape_;
+  Sharding sharding_;
+  DType dtype_;
+  std::vector<Group> groups_;   // by unit
+  std::vector<int32_t> order_;  // units as their forward passes ended
+  Tensor copied_out_;           // the last forward all-gather's result, kept so that the next may overlap its copy-out
+  Tensor scattered_;            // the last reduce-scatter's input, kept to the next one
+};
+
+}  // namespace peakmem
