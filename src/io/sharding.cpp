@@ -60,6 +60,8 @@ void read_dtypes(const Asked& asked, Sharding& sharding) {
 std::optional<Error> check(const Recipe& recipe) {
   if (recipe.sharding.casts_parameters && is_mixed(recipe.precision))
     return Error{"--fsdp-param-dtype", "contradicts autocast, which casts by itself", "pass --precision fp32"};
+  if (recipe.lora.rank > 0)
+    return Error{"--lora-rank", "is not modelled with sharded parameters", "drop one of them, or use --ddp"};
   if (recipe.checkpointing == Checkpointing::kFullReentrant)
     return Error{"--checkpointing", "full-reentrant is not modelled with sharded parameters", "pass full"};
   const auto& known = kElementwise;
