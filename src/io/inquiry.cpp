@@ -42,6 +42,7 @@ class Reader {
   std::optional<Error> read(const NamedConfig& model) {
     inquiry_.name = model.name;
     if (auto wrong = read_model(model.config)) return wrong;
+    if (auto wrong = check_lengths()) return wrong;
     read_recipe();
     if (auto wrong = read_optimizer()) return wrong;
     if (const std::string* gpu = asked_.text("gpu")) inquiry_.gpu = find_gpu(*gpu);
@@ -98,7 +99,9 @@ class Reader {
   void read_recipe() {
     Recipe& recipe = inquiry_.job.recipe;
     recipe.batch = size("batch", 8, "as TrainingArguments of transformers");
-    recipe.seq = size("seq", std::min<int64_t>(1024, inquiry_.job.description.positions), "");
+    recipe.seq = inquiry_.job.description.image > 0
+                     ? inquiry_.job.description.positions
+                     : size("seq", std::min<int64_t>(1024, inquiry_.job.description.positions), "");
     recipe.accumulate = asked_.size("accumulate").value_or(1);
     recipe.precision = value_in(kPrecisions, choice("precision"));
     recipe.attention = value_in(kAttentions, choice("attention"));
@@ -127,6 +130,20 @@ class Reader {
         "--optimizer-impl",
         std::string(optimizer.name) + " has no " + std::string(name_in(kOptimizerImpls, impl)) + " implementation",
         "known for it: " + known};
+  }
+
+  /// Lengths that mean nothing to this model are refused rather than dropped.
+  std::optional<Error> check_lengths() const {
+    const Description& d = inquiry_.job.description;
+    if (d.image == 0) return std::nullopt;
+    const std::string length = std::to_string(d.positions) + " patches and tokens, by image_size and patch_size";
+    const std::string* unknown = asked_.text("for");
+    if (unknown != nullptr && *unknown == "seq")
+      return Error{"--for", "seq is fixed: a sequence of this model is " + length, "pass --for batch"};
+    if (asked_.has("seq"))
+      return Error{"--seq", "means nothing here: a sequence of this model is " + length,
+                   "drop it, or change the config's image_size"};
+    return std::nullopt;
   }
 
   std::optional<Error> check() {

@@ -116,6 +116,7 @@ Result<Record> read_record(const Value& line) {
   Result<Description> description = read_model(*what);
   if (!description) return description.error();
   record.job.description = std::move(*description);
+  if (record.job.description.image > 0) record.job.recipe.seq = record.job.description.positions;
   record.parameters = number(line, "parameters", 0);
   record.peak_bytes = bytes_of(line, "peak");
   record.first_step_bytes = bytes_of(line, "peak_step1");

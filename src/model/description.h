@@ -12,7 +12,7 @@
 namespace peakmem {
 
 /// What the model is trained for: which head and which loss.
-enum class Task : uint8_t { kCausalLm, kMaskedLm, kSequenceClassification };
+enum class Task : uint8_t { kCausalLm, kMaskedLm, kSequenceClassification, kImageClassification };
 
 /// Which attention code of transformers runs.
 enum class Attention : uint8_t { kEager, kSdpa };
@@ -40,6 +40,9 @@ struct Description {
   int64_t token_types = 0;
   int64_t labels = 2;
   int64_t window = 0;  // of windowed layers
+  int64_t image = 0;   // pixels along a side of a square image, 0 for a model of text; its patches are the sequence
+  int64_t patch = 0;
+  int64_t channels = 0;
   std::vector<LayerRun> runs;
   Task task = Task::kCausalLm;
   Activation activation = Activation::kSilu;

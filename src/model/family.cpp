@@ -7,12 +7,13 @@
 namespace peakmem {
 namespace {
 
-constexpr std::array<const Family*, 6> kFamilies = {&kGpt2, &kBert, &kLlama, &kMistral, &kQwen2, &kQwen3};
+constexpr std::array<const Family*, 7> kFamilies = {&kGpt2, &kBert, &kLlama, &kMistral, &kQwen2, &kQwen3, &kVit};
 
-constexpr std::array<TaskRow, 3> kTasks = {
+constexpr std::array<TaskRow, 4> kTasks = {
     {{Task::kCausalLm, "causal-lm", "ForCausalLM"},
      {Task::kMaskedLm, "masked-lm", "ForMaskedLM"},
-     {Task::kSequenceClassification, "sequence-classification", "ForSequenceClassification"}}};
+     {Task::kSequenceClassification, "sequence-classification", "ForSequenceClassification"},
+     {Task::kImageClassification, "image-classification", "ForImageClassification"}}};
 
 constexpr std::array<ActivationRow, 11> kActivations = {{{"gelu", Activation::kGelu},
                                                          {"gelu_pytorch_tanh", Activation::kGelu},

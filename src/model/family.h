@@ -60,5 +60,6 @@ extern const Family kLlama;
 extern const Family kMistral;
 extern const Family kQwen2;
 extern const Family kQwen3;
+extern const Family kVit;
 
 }  // namespace peakmem

@@ -6,9 +6,10 @@
 
 namespace peakmem {
 
-/// input_ids and labels, as the data loader hands them over.
+/// What the data loader hands over: input_ids, or pixel_values [B, channels, height, width] in fp32, and labels.
 struct Batch {
   Tensor input_ids;
+  Tensor pixel_values;
   Tensor labels;
 };
 

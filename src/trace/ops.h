@@ -52,7 +52,7 @@ Tensor silu(Tensor self);
 Tensor gelu(Tensor self);
 /// Mean over the last dimension, kept as size 1.
 Tensor mean_last(Tensor self);
-Tensor cat_last(Tensor a, Tensor b);
+Tensor cat(Tensor a, Tensor b, int dim);
 
 // --- matmul.cpp ------------------------------------------------------------------------------------------------------
 /// torch.nn.functional.linear: weight is [out, in].
@@ -63,6 +63,10 @@ Tensor conv1d(Tensor input, const Tensor& weight, const Tensor& bias);
 Tensor bmm(const Tensor& self, const Tensor& mat2);
 /// torch.matmul of two 4-D tensors.
 Tensor matmul(Tensor self, Tensor other);
+
+// --- convolution.cpp -------------------------------------------------------------------------------------------------
+/// torch.nn.functional.conv2d: input [B, in, height, width], weight [out, in, ...], output [B, out, rows, columns].
+Tensor conv2d(Tensor input, const Tensor& weight, const Tensor& bias, Expr rows, Expr columns);
 
 // --- normalise.cpp ---------------------------------------------------------------------------------------------------
 Tensor layer_norm(Tensor input, const Tensor& weight, const Tensor& bias);

@@ -116,7 +116,7 @@ Dims symbol_dims(const Job& job, Pool& pool, std::vector<int64_t>& values) {
   Symbols symbol(pool, values);
   Dims dims = number_dims(job);
   dims.batch = symbol("B", r.batch);
-  dims.seq = symbol("T", r.seq);
+  if (d.image == 0) dims.seq = symbol("T", r.seq);  // the patches of an image are a number
   dims.hidden = symbol("C", d.hidden);
   dims.heads = symbol("N", d.heads);
   dims.kv_heads = d.kv_heads == d.heads ? dims.heads : symbol("K", d.kv_heads);
