@@ -102,6 +102,8 @@ class Reader {
     recipe.seq = inquiry_.job.description.image > 0
                      ? inquiry_.job.description.positions
                      : size("seq", std::min<int64_t>(1024, inquiry_.job.description.positions), "");
+    if (inquiry_.job.description.task == Task::kSeq2SeqLm)
+      recipe.target_seq = size("target-seq", recipe.seq, "as many as in a sequence");
     recipe.accumulate = asked_.size("accumulate").value_or(1);
     recipe.precision = value_in(kPrecisions, choice("precision"));
     recipe.attention = value_in(kAttentions, choice("attention"));
@@ -135,6 +137,8 @@ class Reader {
   /// Lengths that mean nothing to this model are refused rather than dropped.
   std::optional<Error> check_lengths() const {
     const Description& d = inquiry_.job.description;
+    if (asked_.has("target-seq") && d.task != Task::kSeq2SeqLm)
+      return Error{"--target-seq", "means nothing here: " + d.family + " is no encoder-decoder", "drop it"};
     if (d.image == 0) return std::nullopt;
     const std::string length = std::to_string(d.positions) + " patches and tokens, by image_size and patch_size";
     const std::string* unknown = asked_.text("for");
@@ -149,6 +153,11 @@ class Reader {
   std::optional<Error> check() {
     const Description& d = inquiry_.job.description;
     const Recipe& recipe = inquiry_.job.recipe;
+    if (d.task == Task::kSeq2SeqLm && recipe.precision == Precision::kFp16)
+      return Error{"--precision", "fp16 weights are not modelled for " + d.family + ", which keeps some in fp32",
+                   "pass bf16 or fp16-mixed"};
+    if (d.task == Task::kSeq2SeqLm && recipe.checkpointing == Checkpointing::kFullReentrant)
+      return Error{"--checkpointing", "full-reentrant is not modelled for " + d.family, "pass full"};
     if (recipe.seq > d.positions) {
       const std::string lengths = std::to_string(recipe.seq) + " is past the ";
       if (d.learned_positions)

@@ -61,5 +61,6 @@ extern const Family kMistral;
 extern const Family kQwen2;
 extern const Family kQwen3;
 extern const Family kVit;
+extern const Family kT5;
 
 }  // namespace peakmem

@@ -14,7 +14,9 @@ Batch make_batch(const Builder& b) {
         b.tape.make({b.dims.batch, b.description.channels, side, side}, DType::kFloat32, "pixel_values");
   else
     batch.input_ids = b.tape.make(tokens, DType::kInt64, "input_ids");
-  batch.labels = b.tape.make(classifies ? Shape{b.dims.batch} : tokens, label, "labels");
+  const bool translates = b.description.task == Task::kSeq2SeqLm;
+  const Shape targets = translates ? Shape{b.dims.batch, b.dims.target_seq} : tokens;
+  batch.labels = b.tape.make(classifies ? Shape{b.dims.batch} : targets, label, "labels");
   return batch;
 }
 

@@ -145,7 +145,8 @@ void solution_line(Page& page, const std::string& name, int64_t bytes, int64_t c
 
 std::string recipe_line(const Job& job) {
   const Recipe& r = job.recipe;
-  std::string text = "batch " + grouped(r.batch) + " × seq " + grouped(r.seq) + " · " +
+  std::string text = "batch " + grouped(r.batch) + " × seq " + grouped(r.seq) +
+                     (r.target_seq > 0 ? " × target " + grouped(r.target_seq) : "") + " · " +
                      std::string(name_in(kPrecisions, r.precision)) + " · " +
                      std::string(name_in(kAttentions, r.attention)) + " · " + std::string(r.optimizer->name) + " (" +
                      std::string(name_in(kOptimizerImpls, r.impl)) + ")";

@@ -87,6 +87,14 @@ void cat_backward(Gradients& g) {
 }
 const Op kCat = {"cat", cat_backward};
 
+// where(condition, grad, 0)
+void where_backward(Gradients& g) {
+  const Tensor& gradient = g.in[0];
+  const Tensor zero = gradient.tape().make({}, gradient.dtype(), "scalar_tensor");
+  g.out[0] = gradient.tape().make(broadcast(g.saved(0).shape(), gradient.shape()), gradient.dtype(), "where");
+}
+const Op kWhere = {"where", where_backward};
+
 }  // namespace
 
 DType promote(DType a, DType b) {
@@ -162,6 +170,17 @@ Tensor mean_last(Tensor self) {
   Tape& tape = x.tape();
   Node* node = tape.record(kMean, {&x});
   Tensor result = tape.make(reduced_last(x.shape()), x.dtype(), kMean.name);
+  Tape::attach(node, result);
+  return result;
+}
+
+Tensor where(const Tensor& condition, Tensor input) {
+  const Tensor x = std::move(input);
+  Tape& tape = x.tape();
+  Node* node = tape.record(kWhere, {&x});
+  tape.save(node, condition);
+  const Tensor number = tape.make({}, x.dtype(), "scalar_tensor");
+  Tensor result = tape.make(broadcast(condition.shape(), x.shape()), x.dtype(), kWhere.name);
   Tape::attach(node, result);
   return result;
 }

@@ -53,6 +53,8 @@ Tensor gelu(Tensor self);
 /// Mean over the last dimension, kept as size 1.
 Tensor mean_last(Tensor self);
 Tensor cat(Tensor a, Tensor b, int dim);
+/// torch.where(condition, input, number).
+Tensor where(const Tensor& condition, Tensor input);
 
 // --- matmul.cpp ------------------------------------------------------------------------------------------------------
 /// torch.nn.functional.linear: weight is [out, in].
@@ -83,6 +85,7 @@ Tensor embedding(const Tensor& indices, const Tensor& weight);
 struct KernelSizes {
   Expr head_dim;
   Expr seq;
+  Expr bias_row;  // a multiple of 16 of the mask's row: how its gradient is laid out
   bool wide_heads = false;
   bool unaligned_heads = false;
 };

@@ -19,6 +19,7 @@ enum class OptimizerImpl : uint8_t { kLoop, kForeach, kFused };
 struct Recipe {
   int64_t batch = 8;
   int64_t seq = 1024;
+  int64_t target_seq = 0;  // of an encoder-decoder, else 0
   int64_t accumulate = 1;
   Precision precision = Precision::kFp32;
   Attention attention = Attention::kSdpa;

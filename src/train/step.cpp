@@ -7,6 +7,7 @@ namespace peakmem {
 namespace {
 
 int64_t round_up_8(int64_t n) { return (n + 7) / 8 * 8; }
+int64_t round_up_16(int64_t n) { return (n + 15) / 16 * 16; }
 
 Structure structure_of(const Job& job, bool unrolled) {
   const Description& d = job.description;
@@ -20,6 +21,7 @@ Structure structure_of(const Job& job, bool unrolled) {
   s.unaligned_heads = d.head_dim % (r.precision == Precision::kFp32 ? 4 : 8) != 0;
   s.window_cuts = r.seq >= d.window;
   s.single_token = r.seq == 1;
+  s.single_target = r.target_seq == 1;
   s.unrolled = unrolled;
   return s;
 }
@@ -106,6 +108,11 @@ Dims number_dims(const Job& job) {
   dims.labels = d.labels;
   dims.padded_head_dim = round_up_8(d.head_dim);
   dims.padded_seq = round_up_8(r.seq);
+  dims.bias_row = round_up_16(r.seq);
+  dims.target_seq = r.target_seq;
+  dims.padded_target = round_up_8(r.target_seq);
+  dims.target_bias_row = round_up_16(r.target_seq);
+  dims.decoder_layers = d.decoder_layers;
   for (const LayerRun& run : d.runs) dims.runs.emplace_back(run.layers);
   return dims;
 }
@@ -126,9 +133,16 @@ Dims symbol_dims(const Job& job, Pool& pool, std::vector<int64_t>& values) {
   if (d.learned_positions) dims.positions = symbol("P", d.positions);
   dims.padded_head_dim = d.head_dim % 8 == 0 ? dims.head_dim : round_up(dims.head_dim, 8);
   dims.padded_seq = r.seq % 8 == 0 ? dims.seq : round_up(dims.seq, 8);
+  dims.bias_row = r.seq % 16 == 0 ? dims.seq : round_up(dims.seq, 16);
+  if (d.task == Task::kSeq2SeqLm) {
+    dims.target_seq = symbol("U", r.target_seq);
+    dims.padded_target = r.target_seq % 8 == 0 ? dims.target_seq : round_up(dims.target_seq, 8);
+    dims.target_bias_row = r.target_seq % 16 == 0 ? dims.target_seq : round_up(dims.target_seq, 16);
+  }
   if (d.runs.size() == 1 && d.layers > 3) {  // with fewer there is no turn in between to stand for the rest
     dims.layers = symbol("L", d.layers);
     dims.runs = {dims.layers};
+    if (d.decoder_layers == d.layers) dims.decoder_layers = dims.layers;
   }
   return dims;
 }
