@@ -39,10 +39,10 @@ struct Description {
   int64_t positions = 0;  // of a learned table, or the length the rotary embedding was trained for
   int64_t token_types = 0;
   int64_t labels = 2;
-  int64_t window = 0;  // of windowed layers
+  int64_t window = 0;          // of windowed layers
   int64_t decoder_layers = 0;  // of an encoder-decoder, whose `layers` are the encoder's
   int64_t buckets = 0;         // of relative positions
-  int64_t image = 0;   // pixels along a side of a square image, 0 for a model of text; its patches are the sequence
+  int64_t image = 0;  // pixels along a side of a square image, 0 for a model of text; its patches are the sequence
   int64_t patch = 0;
   int64_t channels = 0;
   std::vector<LayerRun> runs;
@@ -52,7 +52,7 @@ struct Description {
   double hidden_dropout = 0;
   double attention_dropout = 0;
   double classifier_dropout = 0;
-  bool tied = false;  // input embedding and output head share their weight
+  bool tied = false;         // input embedding and output head share their weight
   bool gated = false;        // the MLP has a gate beside its activation
   bool scaled_head = false;  // the head's input is scaled by hidden^-0.5
   bool qkv_bias = false;
@@ -74,7 +74,7 @@ struct Dims {
   Expr padded_seq;
   Expr bias_row;  // seq rounded up to a multiple of 16, as the gradient of an attention's bias is
   Expr target_seq, decoder_layers, padded_target, target_bias_row;  // of an encoder-decoder's decoder
-  std::vector<Expr> runs;  // layers of each of the description's runs
+  std::vector<Expr> runs;                                           // layers of each of the description's runs
 };
 
 /// What decides which ops run.

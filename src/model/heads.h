@@ -13,7 +13,8 @@ struct Batch {
   Tensor labels;
 };
 
-/// Labels of a language model are [B, T], of an encoder-decoder [B, U], of a classifier [B] (float for a regression with one label).
+/// Labels of a language model are [B, T], of an encoder-decoder [B, U], of a classifier [B] (float for a regression
+/// with one label).
 Batch make_batch(const Builder& b);
 
 /// ForCausalLMLoss: logits in fp32, labels shifted by one.

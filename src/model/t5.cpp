@@ -35,7 +35,9 @@ struct Dense {
   Linear wo;
 
   explicit Dense(const Builder& builder)
-      : b(builder), wi(b, b.description.gated ? "wi_0" : "wi", b.dims.hidden, b.dims.ffn, false), wi_1(gate(b)),
+      : b(builder),
+        wi(b, b.description.gated ? "wi_0" : "wi", b.dims.hidden, b.dims.ffn, false),
+        wi_1(gate(b)),
         wo(b, "wo", b.dims.ffn, b.dims.hidden, false) {}
 
   static std::optional<Linear> gate(const Builder& b) {
@@ -138,15 +140,18 @@ struct T5Attention {
   std::optional<Embedding> relative_attention_bias;  // the first layer's, for all
 
   T5Attention(const Builder& builder, const Dims& key_dims, bool is_causal, bool has_relative_attention_bias)
-      : b(builder), keys(key_dims), causal(is_causal), q(projection("q")), k(projection("k")), v(projection("v")),
+      : b(builder),
+        keys(key_dims),
+        causal(is_causal),
+        q(projection("q")),
+        k(projection("k")),
+        v(projection("v")),
         o(b, "o", b.dims.heads * b.dims.head_dim, b.dims.hidden, false) {
     if (has_relative_attention_bias)
       relative_attention_bias.emplace(b, "relative_attention_bias", b.description.buckets, b.dims.heads);
   }
 
-  Linear projection(const char* name) const {
-    return {b, name, b.dims.hidden, b.dims.heads * b.dims.head_dim, false};
-  }
+  Linear projection(const char* name) const { return {b, name, b.dims.hidden, b.dims.heads * b.dims.head_dim, false}; }
 
   Tensor heads(const Linear& projection, const Tensor& states) const {
     return as_heads(projection(states), b.dims.heads, b.dims.head_dim);
@@ -344,7 +349,7 @@ struct Stack {
     BlockState before = {{}, state.position_bias, state.encoder_decoder_position_bias};
     const bool is_first = !before.position_bias;
     const auto call = [&block, before, context, kept, to = std::weak_ptr<BlockState>(after)](const Tensor& input,
-                                                                                            const Tensor&) {
+                                                                                             const Tensor&) {
       *kept = {};
       BlockState result = block(input, before, context);
       if (const auto first_run = to.lock()) *first_run = result;
@@ -403,7 +408,9 @@ class ConditionalGeneration : public Model {
   Tensor shift_right(const Tensor& labels) const {
     Tape& tape = b_.tape;
     Tensor shifted = tape.make(labels.shape(), DType::kInt64, "new_zeros");
-    { const Tensor rest = tape.make({labels.size(0), labels.size(1) - 1}, DType::kInt64, "clone"); }
+    {
+      const Tensor rest = tape.make({labels.size(0), labels.size(1) - 1}, DType::kInt64, "clone");
+    }
     const Tensor ignored = tape.make(labels.shape(), DType::kBool, "eq");
     return shifted;
   }

@@ -84,9 +84,7 @@ struct Mlp {
   Linear fc1, fc2;
 
   explicit Mlp(const Builder& builder)
-      : b(builder),
-        fc1(b, "fc1", b.dims.hidden, b.dims.ffn, true),
-        fc2(b, "fc2", b.dims.ffn, b.dims.hidden, true) {}
+      : b(builder), fc1(b, "fc1", b.dims.hidden, b.dims.ffn, true), fc2(b, "fc2", b.dims.ffn, b.dims.hidden, true) {}
 
   Tensor operator()(const Tensor& input) const {
     const Scope scope(b.tape, "mlp");

@@ -31,7 +31,8 @@ class Evaluator {
 
   const TracedJob& traced(int64_t value) {
     const bool seq = unknown_ == Unknown::kSeq;
-    const Key key = {value == 1, seq && value % 8 != 0, seq && value % 16 != 0, seq && value >= job_.description.window};
+    const Key key = {value == 1, seq && value % 8 != 0, seq && value % 16 != 0,
+                     seq && value >= job_.description.window};
     std::unique_ptr<TracedJob>& slot = structures_[key];
     if (slot) return *slot;
     Job at = job_;
