@@ -49,7 +49,8 @@ TEST_P(Records, AreMetToTheByte) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Oracle, Records,
-                         ::testing::Values("one_gpu.jsonl", "one_gpu_more.jsonl", "one_gpu_random.jsonl"));
+                         ::testing::Values("one_gpu.jsonl", "one_gpu_more.jsonl", "one_gpu_random.jsonl",
+                                           "images_and_targets.jsonl"));
 
 }  // namespace
 }  // namespace peakmem
