@@ -171,7 +171,7 @@ class Formulas {
     if (symbol == "L") return size > 3;
     if (symbol != "T") return size > 1;
     const bool window = (size >= job_.description.window) == (recipe.seq >= job_.description.window);
-    return size > 1 && window && (size % 8 == 0) == (recipe.seq % 8 == 0);
+    return size > 1 && window && (size % 8 == 0) == (recipe.seq % 8 == 0) && (size % 16 == 0) == (recipe.seq % 16 == 0);
   }
 
   void add_samples(std::string_view symbol, std::vector<Sample>& samples) const {

@@ -124,6 +124,10 @@ Result<NamedConfig> bare_config(const Asked& asked, std::vector<std::string>& as
                    "a model without a config needs --layers, --heads and --hidden"};
   const std::string* family = asked.text("family");
   if (family == nullptr) assumptions.emplace_back("family: gpt2");
+  const Task task = find_family(family == nullptr ? "gpt2" : std::string_view(*family))->usual_task;
+  if (task == Task::kImageClassification || task == Task::kSeq2SeqLm)
+    return Error{"--family", *family + " takes more sizes than the options have",
+                 "pass a config.json or a shipped model"};
   BareModel model(asked, *find_family(family == nullptr ? "gpt2" : std::string_view(*family)));
   if (auto wrong = model.fill(assumptions)) return *wrong;
   return NamedConfig{family == nullptr ? "gpt2" : *family, std::move(model).config()};

@@ -49,6 +49,7 @@ class Reader {
   std::optional<Error> read(const NamedConfig& model) {
     inquiry_.name = model.name;
     if (auto wrong = read_model(model.config)) return wrong;
+    if (auto wrong = check_lengths()) return wrong;
     read_recipe();
     if (auto wrong = read_optimizer()) return wrong;
     if (auto wrong = read_lora()) return wrong;
@@ -108,7 +109,11 @@ class Reader {
   void read_recipe() {
     Recipe& recipe = inquiry_.job.recipe;
     recipe.batch = size("batch", 8, "as TrainingArguments of transformers");
-    recipe.seq = size("seq", std::min<int64_t>(1024, inquiry_.job.description.positions), "");
+    recipe.seq = inquiry_.job.description.image > 0
+                     ? inquiry_.job.description.positions
+                     : size("seq", std::min<int64_t>(1024, inquiry_.job.description.positions), "");
+    if (inquiry_.job.description.task == Task::kSeq2SeqLm)
+      recipe.target_seq = size("target-seq", recipe.seq, "as many as in a sequence");
     recipe.accumulate = asked_.size("accumulate").value_or(1);
     recipe.precision = read_precision();
     recipe.attention = read_attention();
@@ -231,10 +236,31 @@ class Reader {
     return std::nullopt;
   }
 
+  /// Lengths that mean nothing to this model are refused rather than dropped.
+  std::optional<Error> check_lengths() const {
+    const Description& d = inquiry_.job.description;
+    if (asked_.has("target-seq") && d.task != Task::kSeq2SeqLm)
+      return Error{"--target-seq", "means nothing here: " + d.family + " is no encoder-decoder", "drop it"};
+    if (d.image == 0) return std::nullopt;
+    const std::string length = std::to_string(d.positions) + " patches and tokens, by image_size and patch_size";
+    const std::string* unknown = asked_.text("for");
+    if (unknown != nullptr && *unknown == "seq")
+      return Error{"--for", "seq is fixed: a sequence of this model is " + length, "pass --for batch"};
+    if (asked_.has("seq"))
+      return Error{"--seq", "means nothing here: a sequence of this model is " + length,
+                   "drop it, or change the config's image_size"};
+    return std::nullopt;
+  }
+
   std::optional<Error> check() {
     if (auto wrong = check_family()) return wrong;
     const Description& d = inquiry_.job.description;
     const Recipe& recipe = inquiry_.job.recipe;
+    if (d.task == Task::kSeq2SeqLm && recipe.precision == Precision::kFp16)
+      return Error{"--precision", "fp16 weights are not modelled for " + d.family + ", which keeps some in fp32",
+                   "pass bf16 or fp16-mixed"};
+    if (d.task == Task::kSeq2SeqLm && recipe.checkpointing == Checkpointing::kFullReentrant)
+      return Error{"--checkpointing", "full-reentrant is not modelled for " + d.family, "pass full"};
     if (recipe.seq > d.positions) {
       const std::string lengths = std::to_string(recipe.seq) + " is past the ";
       if (d.learned_positions)

@@ -56,6 +56,8 @@ constexpr std::array kOptions = std::to_array<OptionRow>({
     {"batch", kSize, "N", nullptr, "8", "Run", "sequences in a micro-batch", kRun, "B"},
     {"seq", kSize, "N", nullptr, "", "Run", "tokens in a sequence (1024, or all positions if those are fewer)", kRun,
      "T"},
+    {"target-seq", kSize, "N", nullptr, "", "Run",
+     "tokens in a target of an encoder-decoder (as many as in a sequence)", kRun, "U"},
     {"precision", kChoice, "P", precisions, "fp32", "Run", "dtype of the weights; -mixed is autocast over fp32 weights",
      kRun},
     {"optimizer", kChoice, "NAME", optimizer_names, "adamw", "Run", "the optimizer (peakmem optimizers)", kRun},

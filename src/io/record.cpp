@@ -154,6 +154,9 @@ Result<Record> read_record(const Value& line) {
   Result<Description> description = read_model(*what);
   if (!description) return description.error();
   record.job.description = std::move(*description);
+  if (record.job.description.task == Task::kSeq2SeqLm)
+    record.job.recipe.target_seq = number(*what, "target_seq", record.job.recipe.seq);
+  if (record.job.description.image > 0) record.job.recipe.seq = record.job.description.positions;
   if (record.job.recipe.quantize == Quantize::kNone) record.parameters = number(line, "parameters", 0);
   record.trainable = number(line, "trainable", 0);
   record.peak_bytes = bytes_of(line, "peak");

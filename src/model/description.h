@@ -14,7 +14,7 @@
 namespace peakmem {
 
 /// What the model is trained for: which head and which loss.
-enum class Task : uint8_t { kCausalLm, kMaskedLm, kSequenceClassification };
+enum class Task : uint8_t { kCausalLm, kMaskedLm, kSequenceClassification, kImageClassification, kSeq2SeqLm };
 
 /// Which attention code of transformers runs.
 enum class Attention : uint8_t { kEager, kSdpa };
@@ -50,6 +50,11 @@ struct Description {
   int64_t window = 0;   // of windowed layers
   int64_t experts = 0;  // of every MLP; 0 where it is dense
   int64_t experts_per_token = 0;
+  int64_t decoder_layers = 0;  // of an encoder-decoder, whose `layers` are the encoder's
+  int64_t buckets = 0;         // of relative positions
+  int64_t image = 0;  // pixels along a side of a square image, 0 for a model of text; its patches are the sequence
+  int64_t patch = 0;
+  int64_t channels = 0;
   std::vector<LayerRun> runs;
   Task task = Task::kCausalLm;
   Activation activation = Activation::kSilu;
@@ -57,7 +62,9 @@ struct Description {
   double hidden_dropout = 0;
   double attention_dropout = 0;
   double classifier_dropout = 0;
-  bool tied = false;  // input embedding and output head share their weight
+  bool tied = false;         // input embedding and output head share their weight
+  bool gated = false;        // the MLP has a gate beside its activation
+  bool scaled_head = false;  // the head's input is scaled by hidden^-0.5
   bool qkv_bias = false;
   bool output_bias = false;
   bool mlp_bias = false;
@@ -83,6 +90,8 @@ struct Dims {
   Expr experts, experts_per_token;
   Expr padded_head_dim;  // head_dim and seq rounded up to multiples of 8 as attention kernels need them
   Expr padded_seq;
+  Expr bias_row;  // seq rounded up to a multiple of 16, as the gradient of an attention's bias is
+  Expr target_seq, decoder_layers, padded_target, target_bias_row;  // of an encoder-decoder's decoder
   Expr lora_rank = 0;
   std::vector<Expr> runs;  // turns of each of the description's runs
 };
@@ -104,6 +113,7 @@ struct Structure {
   bool unaligned_heads = false;      // no multiple of 16 bytes in the dtype attention runs in
   bool window_cuts = false;          // the sequence is longer than the window
   bool single_token = false;         // sequences of length 1
+  bool single_target = false;        // targets of length 1
   bool unrolled = false;             // trace every layer for itself
 };
 

@@ -7,13 +7,15 @@
 namespace peakmem {
 namespace {
 
-constexpr std::array<const Family*, 9> kFamilies = {&kGpt2,  &kBert,  &kLlama, &kMistral, &kMixtral,
-                                                    &kQwen2, &kQwen3, &kGemma, &kGemma2};
+constexpr std::array<const Family*, 11> kFamilies = {&kGpt2,  &kBert,  &kLlama,  &kMistral, &kMixtral, &kQwen2,
+                                                     &kQwen3, &kGemma, &kGemma2, &kVit,     &kT5};
 
-constexpr std::array<TaskRow, 3> kTasks = {
+constexpr std::array<TaskRow, 5> kTasks = {
     {{Task::kCausalLm, "causal-lm", "ForCausalLM"},
      {Task::kMaskedLm, "masked-lm", "ForMaskedLM"},
-     {Task::kSequenceClassification, "sequence-classification", "ForSequenceClassification"}}};
+     {Task::kSequenceClassification, "sequence-classification", "ForSequenceClassification"},
+     {Task::kImageClassification, "image-classification", "ForImageClassification"},
+     {Task::kSeq2SeqLm, "seq2seq-lm", "ForConditionalGeneration"}}};
 
 constexpr std::array<ActivationRow, 11> kActivations = {{{"gelu", Activation::kGelu},
                                                          {"gelu_pytorch_tanh", Activation::kGelu},
@@ -28,7 +30,7 @@ constexpr std::array<ActivationRow, 11> kActivations = {{{"gelu", Activation::kG
                                                          {"quick_gelu", Activation::kQuickGelu}}};
 
 /// What every config may say without changing the memory of a training step.
-void read_common(Fields& fields) {
+void read_common(Fields& fields, const Family& family) {
   fields.ignore({"model_type",
                  "architectures",
                  "_name_or_path",
@@ -62,7 +64,8 @@ void read_common(Fields& fields) {
     if (fields.has(name)) fields.fail(name, "is not modelled", "remove it to estimate the model without it");
   fields.refuse_flag("output_hidden_states", false, "keeps every layer's output alive");
   fields.refuse_flag("output_attentions", false, "keeps every layer's attention weights alive");
-  fields.refuse_flag("is_encoder_decoder", false, "makes an encoder-decoder of it");
+  fields.refuse_flag("is_encoder_decoder", family.usual_task == Task::kSeq2SeqLm,
+                     "decides whether it is an encoder-decoder");
   fields.refuse_flag("is_causal", true, "turns the causal mask off");
 }
 
@@ -151,7 +154,7 @@ Result<Description> read_description(const Value& config, const Task* task, std:
   Fields fields(config);
   const Family* family = family_of(fields);
   if (family == nullptr) return *fields.error();
-  read_common(fields);
+  read_common(fields, *family);
   Description description = family->read(fields);
   description.family = family->name;
   description.labels = read_labels(fields);

@@ -65,5 +65,7 @@ extern const Family kGemma;
 extern const Family kGemma2;
 extern const Family kQwen2;
 extern const Family kQwen3;
+extern const Family kVit;
+extern const Family kT5;
 
 }  // namespace peakmem

@@ -4,11 +4,20 @@ namespace peakmem {
 
 Batch make_batch(const Builder& b) {
   const Shape tokens = {b.dims.batch, b.dims.seq};
-  const bool classifies = b.description.task == Task::kSequenceClassification;
+  const bool classifies =
+      b.description.task == Task::kSequenceClassification || b.description.task == Task::kImageClassification;
   const DType label = classifies && b.description.labels == 1 ? DType::kFloat32 : DType::kInt64;
-  Tensor input_ids = b.tape.make(tokens, DType::kInt64, "input_ids");
-  Tensor labels = b.tape.make(classifies ? Shape{b.dims.batch} : tokens, label, "labels");
-  return {input_ids, labels};
+  const Expr side = b.description.image;
+  Batch batch;
+  if (b.description.image > 0)
+    batch.pixel_values =
+        b.tape.make({b.dims.batch, b.description.channels, side, side}, DType::kFloat32, "pixel_values");
+  else
+    batch.input_ids = b.tape.make(tokens, DType::kInt64, "input_ids");
+  const bool translates = b.description.task == Task::kSeq2SeqLm;
+  const Shape targets = translates ? Shape{b.dims.batch, b.dims.target_seq} : tokens;
+  batch.labels = b.tape.make(classifies ? Shape{b.dims.batch} : targets, label, "labels");
+  return batch;
 }
 
 Tensor causal_lm_loss(const Builder& b, const Tensor& logits, const Tensor& labels) {

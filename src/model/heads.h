@@ -6,13 +6,15 @@
 
 namespace peakmem {
 
-/// input_ids and labels, as the data loader hands them over.
+/// What the data loader hands over: input_ids, or pixel_values [B, channels, height, width] in fp32, and labels.
 struct Batch {
   Tensor input_ids;
+  Tensor pixel_values;
   Tensor labels;
 };
 
-/// Labels of a language model are [B, T], of a classifier [B] (float for a regression with one label).
+/// Labels of a language model are [B, T], of an encoder-decoder [B, U], of a classifier [B] (float for a regression
+/// with one label).
 Batch make_batch(const Builder& b);
 
 /// ForCausalLMLoss: logits in fp32, labels shifted by one.

@@ -20,7 +20,7 @@ Tensor rotate_half(const Tensor& x) {
   const Expr half = exact_div(x.size(-1), 2);
   const Tensor x1 = slice(x, -1, half);
   const Tensor x2 = slice(x, -1, half);
-  return cat_last(neg(x2), x1);
+  return cat(neg(x2), x1, -1);
 }
 
 Tensor rotate(const Tensor& x, const Tensor& cos, const Tensor& sin) {

@@ -50,10 +50,10 @@ Tensor position_ids(const Builder& b) {
   return unsqueeze(positions_from(b), 0);
 }
 
-Tensor causal_mask(const Builder& b, bool windowed, DType dtype) {
+Tensor causal_mask(const Builder& b, bool windowed, DType dtype, bool has_positions) {
   const NoGrad no_grad(b.tape);
   const Scope scope(b.tape, "causal_mask");
-  check_for_packed_sequences(b);
+  if (has_positions) check_for_packed_sequences(b);
   const bool sdpa = b.structure.attention == Attention::kSdpa;
   if (sdpa && !(windowed && b.structure.window_cuts)) return {};
   Tensor visible = visible_keys(b, windowed);

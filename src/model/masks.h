@@ -10,6 +10,6 @@ Tensor position_ids(const Builder& b);
 
 /// create_causal_mask or, with `windowed`, create_sliding_window_causal_mask without a padding mask: empty where the
 /// kernel can do without (sdpa, sequence inside the window), boolean [B, 1, T, T] for sdpa, additive for eager.
-Tensor causal_mask(const Builder& b, bool windowed, DType dtype);
+Tensor causal_mask(const Builder& b, bool windowed, DType dtype, bool has_positions = true);
 
 }  // namespace peakmem

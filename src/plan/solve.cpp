@@ -27,11 +27,12 @@ class Evaluator {
   }
 
  private:
-  using Key = std::tuple<bool, bool, bool>;
+  using Key = std::tuple<bool, bool, bool, bool>;
 
   const TracedJob& traced(int64_t value) {
     const bool seq = unknown_ == Unknown::kSeq;
-    const Key key = {value == 1, seq && value % 8 != 0, seq && value >= job_.description.window};
+    const Key key = {value == 1, seq && value % 8 != 0, seq && value % 16 != 0,
+                     seq && value >= job_.description.window};
     std::unique_ptr<TracedJob>& slot = structures_[key];
     if (slot) return *slot;
     Job at = job_;

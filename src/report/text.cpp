@@ -157,7 +157,8 @@ std::string sharding_text(const Sharding& sharding) {
 
 std::string recipe_line(const Job& job) {
   const Recipe& r = job.recipe;
-  std::string text = "batch " + grouped(r.batch) + " × seq " + grouped(r.seq) + " · " +
+  std::string text = "batch " + grouped(r.batch) + " × seq " + grouped(r.seq) +
+                     (r.target_seq > 0 ? " × target " + grouped(r.target_seq) : "") + " · " +
                      std::string(name_in(kPrecisions, r.precision)) + " · " +
                      std::string(name_in(kAttentions, r.attention)) + " · " + std::string(r.optimizer->name) + " (" +
                      std::string(name_in(kOptimizerImpls, r.impl)) + ")";

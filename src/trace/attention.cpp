@@ -15,7 +15,15 @@ void fused_backward(Gradients& g, const char* name) {
   for (size_t i = 0; i < 3; ++i) g.out[i] = like_transposed(g.saved(i), name);
 }
 void flash_backward(Gradients& g) { fused_backward(g, "_scaled_dot_product_flash_attention_backward"); }
-void efficient_backward(Gradients& g) { fused_backward(g, "_scaled_dot_product_efficient_attention_backward"); }
+// A mask that wants a gradient is input 3; its gradient's rows are padded to a multiple of 16.
+void efficient_backward(Gradients& g) {
+  constexpr const char* kName = "_scaled_dot_product_efficient_attention_backward";
+  fused_backward(g, kName);
+  if (g.node.inputs < 4 || !g.needs(3)) return;
+  const Shape& mask = g.node.next[3].node->shape;
+  const Tensor made = g.in[0].tape().make(contiguous(narrowed(mask, -1, g.node.bias_row)), g.in[0].dtype(), kName);
+  g.out[3] = slice(made, -1, mask[-1]);
+}
 const Op kFlash = {"_scaled_dot_product_flash_attention", flash_backward};
 const Op kEfficient = {"_scaled_dot_product_efficient_attention", efficient_backward};
 
@@ -28,8 +36,8 @@ struct Fused {
   std::array<Tensor, 3> extras;  // alive until the op returns
   size_t count = 0;
 
-  Fused(const Op& kernel, const Tensor& query, const Tensor& key, const Tensor& value)
-      : tape(query.tape()), node(tape.record(kernel, {&query, &key, &value})), op(kernel) {
+  Fused(const Op& kernel, const Tensor& query, const Tensor& key, const Tensor& value, const Tensor& mask = Tensor())
+      : tape(query.tape()), node(tape.record(kernel, {&query, &key, &value, &mask})), op(kernel) {
     for (const Tensor* operand : {&query, &key, &value}) tape.save(node, *operand);
     output = like_transposed(query, op.name);
     Tape::attach(node, output);
@@ -73,9 +81,11 @@ Tensor flash(Tensor query, Tensor key, Tensor value, Expr padded_width) {
 
 // The additive mask is kept, its rows padded to a multiple of 8 and looked at as one for all heads; log-sum-exp is
 // padded to 32 rows (kernel_forward.h).
-Tensor efficient(const Tensor& query, const Tensor& key, const Tensor& value, Tensor mask, Expr padded_seq) {
-  if (mask && !identical(mask.size(-1), padded_seq)) mask = slice(padded(mask, padded_seq), -1, mask.size(-1));
-  Fused kernel(kEfficient, query, key, value);
+Tensor efficient(const Tensor& query, const Tensor& key, const Tensor& value, Tensor mask, const KernelSizes& sizes) {
+  if (mask && !identical(mask.size(-1), sizes.seq)) mask = slice(padded(mask, sizes.seq), -1, mask.size(-1));
+  if (mask) mask = expand(mask, {query.size(0), query.size(1), query.size(2), key.size(2)});
+  Fused kernel(kEfficient, query, key, value, mask);
+  if (kernel.node != nullptr) kernel.node->bias_row = sizes.bias_row;
   if (mask) kernel.tape.save(kernel.node, mask);
   const Expr rows = kernel.node != nullptr ? round_up(query.size(2), 32) : Expr(0);  // for a backward pass only
   kernel.keep({query.size(0), query.size(1), rows}, DType::kFloat32);
@@ -132,6 +142,7 @@ bool is_half(DType dtype) { return dtype == DType::kFloat16 || dtype == DType::k
 Tensor scaled_dot_product_attention(Tensor query, Tensor key, Tensor value, Tensor mask, double p, bool is_causal,
                                     const KernelSizes& sizes) {
   // Arguments are cast from right to left.
+  if (mask && is_floating(mask.dtype())) mask = to_low_precision(std::move(mask));
   value = to_low_precision(std::move(value));
   key = to_low_precision(std::move(key));
   query = to_low_precision(std::move(query));
@@ -144,7 +155,7 @@ Tensor scaled_dot_product_attention(Tensor query, Tensor key, Tensor value, Tens
   const Tensor m = std::move(mask);
   const bool fits_efficient = identical(q.size(1), k.size(1)) && !sizes.unaligned_heads;
   Tensor output = is_half(q.dtype()) && !m && !sizes.wide_heads ? flash(q, k, v, sizes.head_dim)
-                  : fits_efficient                              ? efficient(q, k, v, m, sizes.seq)
+                  : fits_efficient                              ? efficient(q, k, v, m, sizes)
                                                                 : math(q, k, v, m, p, is_causal);
   tape.autocast.enabled = autocast;
   return output;

@@ -81,10 +81,19 @@ void mean_backward(Gradients& g) { g.out[0] = div_scalar(expand(g.in[0], g.node.
 const Op kMean = {"mean", mean_backward};
 
 void cat_backward(Gradients& g) {
+  const int dim = g.node.dims[0];
   for (size_t i = 0; i < 2; ++i)
-    if (g.needs(i)) g.out[i] = slice(g.in[0], -1, g.node.next[i].node->shape[-1]);
+    if (g.needs(i)) g.out[i] = slice(g.in[0], dim, g.node.next[i].node->shape[dim]);
 }
 const Op kCat = {"cat", cat_backward};
+
+// where(condition, grad, 0)
+void where_backward(Gradients& g) {
+  const Tensor& gradient = g.in[0];
+  const Tensor zero = gradient.tape().make({}, gradient.dtype(), "scalar_tensor");
+  g.out[0] = gradient.tape().make(broadcast(g.saved(0).shape(), gradient.shape()), gradient.dtype(), "where");
+}
+const Op kWhere = {"where", where_backward};
 
 }  // namespace
 
@@ -165,12 +174,24 @@ Tensor mean_last(Tensor self) {
   return result;
 }
 
-Tensor cat_last(Tensor a, Tensor b) {
+Tensor where(const Tensor& condition, Tensor input) {
+  const Tensor x = std::move(input);
+  Tape& tape = x.tape();
+  Node* node = tape.record(kWhere, {&x});
+  tape.save(node, condition);
+  const Tensor number = tape.make({}, x.dtype(), "scalar_tensor");
+  Tensor result = tape.make(broadcast(condition.shape(), x.shape()), x.dtype(), kWhere.name);
+  Tape::attach(node, result);
+  return result;
+}
+
+Tensor cat(Tensor a, Tensor b, int dim) {
   const Tensor x = std::move(a);
   const Tensor y = std::move(b);
   Tape& tape = x.tape();
   Node* node = tape.record(kCat, {&x, &y});
-  const Shape whole = contiguous(narrowed(x.shape(), -1, x.size(-1) + y.size(-1)));
+  const Shape whole = contiguous(narrowed(x.shape(), dim, x.size(dim) + y.size(dim)));
+  if (node != nullptr) node->dims = {dim, 0};
   Tensor result = tape.make(whole, promote(x.dtype(), y.dtype()), kCat.name);
   Tape::attach(node, result);
   return result;

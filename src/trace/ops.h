@@ -58,7 +58,9 @@ Tensor silu(Tensor self);
 Tensor gelu(Tensor self);
 /// Mean over the last dimension, kept as size 1.
 Tensor mean_last(Tensor self);
-Tensor cat_last(Tensor a, Tensor b);
+Tensor cat(Tensor a, Tensor b, int dim);
+/// torch.where(condition, input, number).
+Tensor where(const Tensor& condition, Tensor input);
 
 // --- matmul.cpp ------------------------------------------------------------------------------------------------------
 /// torch.nn.functional.linear: weight is [out, in].
@@ -69,6 +71,10 @@ Tensor conv1d(Tensor input, const Tensor& weight, const Tensor& bias);
 Tensor bmm(const Tensor& self, const Tensor& mat2);
 /// torch.matmul of two 4-D tensors.
 Tensor matmul(Tensor self, Tensor other);
+
+// --- convolution.cpp -------------------------------------------------------------------------------------------------
+/// torch.nn.functional.conv2d: input [B, in, height, width], weight [out, in, ...], output [B, out, rows, columns].
+Tensor conv2d(Tensor input, const Tensor& weight, const Tensor& bias, Expr rows, Expr columns);
 
 // --- normalise.cpp ---------------------------------------------------------------------------------------------------
 Tensor layer_norm(Tensor input, const Tensor& weight, const Tensor& bias);
@@ -85,6 +91,7 @@ Tensor embedding(const Tensor& indices, const Tensor& weight);
 struct KernelSizes {
   Expr head_dim;
   Expr seq;
+  Expr bias_row;  // a multiple of 16 of the mask's row: how its gradient is laid out
   bool wide_heads = false;
   bool unaligned_heads = false;
 };

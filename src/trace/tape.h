@@ -120,6 +120,7 @@ struct Node {
   Shape shape;  // of its outputs
   DType dtype = DType::kFloat32;
   std::array<int, 2> dims = {0, 0};          // a view's dimensions
+  Expr bias_row;                             // of an attention whose mask wants a gradient: KernelSizes::bias_row
   std::function<void(Gradients&)> function;  // of a custom autograd function
 
   // Accumulators of leaves (AccumulateGrad) have these.

@@ -37,6 +37,7 @@ struct DataParallelism {
 struct Recipe {
   int64_t batch = 8;
   int64_t seq = 1024;
+  int64_t target_seq = 0;  // of an encoder-decoder, else 0
   int64_t accumulate = 1;
   Precision precision = Precision::kFp32;
   Attention attention = Attention::kSdpa;

@@ -12,6 +12,7 @@ namespace peakmem {
 namespace {
 
 int64_t round_up_8(int64_t n) { return (n + 7) / 8 * 8; }
+int64_t round_up_16(int64_t n) { return (n + 15) / 16 * 16; }
 
 /// Past this, bitsandbytes 0.50 dequantizes and multiplies on every card (_gemm_4bit_custom_max_m of its CUDA backend).
 constexpr int64_t kRowsOf4BitKernel = 1536;
@@ -30,6 +31,7 @@ Structure structure_of(const Job& job, bool unrolled) {
   s.unaligned_heads = d.head_dim % (is_mixed(r.precision) || size_of(s.weights) == 2 ? 8 : 4) != 0;
   s.window_cuts = r.seq >= d.window;
   s.single_token = r.seq == 1;
+  s.single_target = r.target_seq == 1;
   s.unrolled = unrolled;
   s.quantize = r.quantize;
   s.double_quant = r.double_quant;
@@ -140,6 +142,11 @@ Dims number_dims(const Job& job) {
   dims.padded_seq = round_up_8(r.seq);
   dims.experts = d.experts;
   dims.experts_per_token = d.experts_per_token;
+  dims.bias_row = round_up_16(r.seq);
+  dims.target_seq = r.target_seq;
+  dims.padded_target = round_up_8(r.target_seq);
+  dims.target_bias_row = round_up_16(r.target_seq);
+  dims.decoder_layers = d.decoder_layers;
   for (const LayerRun& run : d.runs) dims.runs.emplace_back(run.turns());
   return dims;
 }
@@ -150,7 +157,7 @@ Dims symbol_dims(const Job& job, Pool& pool, std::vector<int64_t>& values) {
   Symbols symbol(pool, values);
   Dims dims = number_dims(job);
   dims.batch = symbol("B", r.batch);
-  dims.seq = symbol("T", r.seq);
+  if (d.image == 0) dims.seq = symbol("T", r.seq);  // the patches of an image are a number
   dims.hidden = symbol("C", d.hidden);
   dims.heads = symbol("N", d.heads);
   dims.kv_heads = d.kv_heads == d.heads ? dims.heads : symbol("K", d.kv_heads);
@@ -162,9 +169,16 @@ Dims symbol_dims(const Job& job, Pool& pool, std::vector<int64_t>& values) {
   dims.padded_head_dim = d.head_dim % 8 == 0 ? dims.head_dim : round_up(dims.head_dim, 8);
   dims.padded_seq = r.seq % 8 == 0 ? dims.seq : round_up(dims.seq, 8);
   if (d.experts > 0 && r.experts == Experts::kGrouped) dims.experts = symbol("E", d.experts);
+  dims.bias_row = r.seq % 16 == 0 ? dims.seq : round_up(dims.seq, 16);
+  if (d.task == Task::kSeq2SeqLm) {
+    dims.target_seq = symbol("U", r.target_seq);
+    dims.padded_target = r.target_seq % 8 == 0 ? dims.target_seq : round_up(dims.target_seq, 8);
+    dims.target_bias_row = r.target_seq % 16 == 0 ? dims.target_seq : round_up(dims.target_seq, 16);
+  }
   if (d.runs.size() == 1 && d.runs[0].turns() > 3) {  // with fewer there is no turn in between to stand for the rest
     dims.layers = symbol("L", d.layers);
     dims.runs = {d.runs[0].alternates ? exact_div(dims.layers, 2) : dims.layers};
+    if (d.decoder_layers == d.layers) dims.decoder_layers = dims.layers;
   }
   return dims;
 }

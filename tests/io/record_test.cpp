@@ -55,7 +55,8 @@ TEST_P(Records, AreMetToTheByte) {
 
 INSTANTIATE_TEST_SUITE_P(Oracle, Records,
                          ::testing::Values("one_gpu.jsonl", "one_gpu_more.jsonl", "one_gpu_random.jsonl", "lora.jsonl",
-                                           "qlora.jsonl", "gemma_mixtral.jsonl", "fsdp2.jsonl", "fsdp2_more.jsonl"));
+                                           "qlora.jsonl", "gemma_mixtral.jsonl", "fsdp2.jsonl", "fsdp2_more.jsonl",
+                                           "images_and_targets.jsonl"));
 
 }  // namespace
 }  // namespace peakmem

@@ -1,0 +1,472 @@
+// T5, T5 v1.1 and Flan-T5 (transformers 5.23, models/t5/modeling_t5.py).
+#include <array>
+#include <optional>
+
+#include "model/family.h"
+#include "model/masks.h"
+
+namespace peakmem {
+namespace {
+
+/// T5LayerNorm: the variance in fp32, by hand; the input is scaled as it comes.
+struct T5LayerNorm {
+  const Builder& b;
+  Tensor weight;
+
+  T5LayerNorm(const Builder& builder, const char* name) : b(builder) {
+    const Scope scope(b.tape, name);
+    weight = b.parameter({b.dims.hidden}, "weight");
+  }
+
+  Tensor operator()(const Tensor& input) const {
+    const Scope scope(b.tape, "layer_norm");
+    const Tensor variance = mean_last(pow_scalar(to(input, DType::kFloat32)));
+    Tensor hidden_states = mul(input, rsqrt(add_scalar(variance)));
+    if (weight.dtype() != DType::kFloat32) hidden_states = to(hidden_states, weight.dtype());
+    return mul(weight, hidden_states);
+  }
+};
+
+/// T5DenseActDense, or T5DenseGatedActDense where `gated`.
+struct Dense {
+  const Builder& b;
+  Linear wi;
+  std::optional<Linear> wi_1;
+  Linear wo;
+
+  explicit Dense(const Builder& builder)
+      : b(builder),
+        wi(b, b.description.gated ? "wi_0" : "wi", b.dims.hidden, b.dims.ffn, false),
+        wi_1(gate(b)),
+        wo(b, "wo", b.dims.ffn, b.dims.hidden, false) {}
+
+  static std::optional<Linear> gate(const Builder& b) {
+    return b.description.gated ? std::optional<Linear>(std::in_place, b, "wi_1", b.dims.hidden, b.dims.ffn, false)
+                               : std::nullopt;
+  }
+
+  Tensor operator()(const Tensor& input) const {
+    const Scope scope(b.tape, "DenseReluDense");
+    Tensor hidden_states, hidden_gelu, hidden_linear;
+    if (wi_1) {
+      hidden_gelu = activate(b.description.activation, wi(input));
+      hidden_linear = (*wi_1)(input);
+      hidden_states = mul(hidden_gelu, hidden_linear);
+    } else {
+      hidden_states = wi(input);
+      hidden_states = activate(b.description.activation, hidden_states);
+    }
+    hidden_states = dropout(hidden_states, b.description.hidden_dropout);
+    hidden_states = to(hidden_states, b.structure.weights);  // to the weight's dtype, under autocast too
+    hidden_states = wo(hidden_states);
+    return hidden_states;
+  }
+};
+
+/// T5LayerFF.
+struct FeedForward {
+  const Builder& b;
+  Dense dense;
+  T5LayerNorm layer_norm;
+
+  explicit FeedForward(const Builder& builder)
+      : b(builder), dense(named<Dense>(b, "DenseReluDense")), layer_norm(b, "layer_norm") {}
+
+  Tensor operator()(const Tensor& hidden_states) const {
+    const Scope scope(b.tape, "ff");
+    Tensor forwarded_states = layer_norm(hidden_states);
+    forwarded_states = dense(forwarded_states);
+    return add(hidden_states, dropout(forwarded_states, b.description.hidden_dropout));
+  }
+};
+
+/// Log-sized buckets of the distances that lie past the exact ones: min(exact + log(...), buckets - 1).
+Tensor far_buckets(Tape& tape, const Shape& square) {
+  Tensor ratio = tape.make(square, DType::kFloat32, "_to_copy");
+  for (const char* name : {"div", "log", "div", "mul"}) ratio = tape.make(square, DType::kFloat32, name);
+  Tensor whole = tape.make(square, DType::kInt64, "_to_copy");
+  ratio.reset();
+  whole = tape.make(square, DType::kInt64, "add");
+  const Tensor last = tape.make(square, DType::kInt64, "full_like");
+  return tape.make(square, DType::kInt64, "minimum");
+}
+
+/// _relative_position_bucket in both directions: half of the buckets for keys that follow.
+Tensor buckets_both_ways(Tape& tape, const Shape& square) {
+  Tensor follows = tape.make(square, DType::kBool, "gt");
+  Tensor buckets = tape.make(square, DType::kInt64, "_to_copy");
+  follows.reset();
+  for (const char* name : {"mul", "add"}) buckets = tape.make(square, DType::kInt64, name);
+  const Tensor distance = tape.make(square, DType::kInt64, "abs");
+  const Tensor is_small = tape.make(square, DType::kBool, "lt");
+  const Tensor far = far_buckets(tape, square);
+  const Tensor chosen = tape.make(square, DType::kInt64, "where");  // added in place
+  return buckets;
+}
+
+/// _relative_position_bucket of a decoder: keys that follow share the bucket of distance 0.
+Tensor buckets_backwards(Tape& tape, const Shape& square) {
+  Tensor zeros = tape.make(square, DType::kInt64, "zeros_like");
+  Tensor behind = tape.make(square, DType::kInt64, "minimum");
+  zeros.reset();
+  const Tensor distance = tape.make(square, DType::kInt64, "neg");
+  behind.reset();
+  const Tensor is_small = tape.make(square, DType::kBool, "lt");
+  const Tensor far = far_buckets(tape, square);
+  const Tensor chosen = tape.make(square, DType::kInt64, "where");
+  return tape.make(square, DType::kInt64, "add");
+}
+
+/// What an attention is told besides its hidden states.
+struct AttentionContext {
+  Tensor mask;              // float, of eager attention; empty in sdpa
+  Tensor position_bias;     // empty in the first layer
+  Tensor key_value_states;  // the encoder's output in cross attention, else empty
+};
+
+/// An attention's output, the bias it used, and the weights that the caller's frame still names.
+struct BiasedOutput {
+  Tensor output;
+  Tensor position_bias;
+  Tensor weights;
+};
+
+/// T5Attention.
+struct T5Attention {
+  const Builder& b;
+  const Dims& keys;  // of the stack that keys and values come from
+  bool causal;
+  Linear q, k, v, o;
+  std::optional<Embedding> relative_attention_bias;  // the first layer's, for all
+
+  T5Attention(const Builder& builder, const Dims& key_dims, bool is_causal, bool has_relative_attention_bias)
+      : b(builder),
+        keys(key_dims),
+        causal(is_causal),
+        q(projection("q")),
+        k(projection("k")),
+        v(projection("v")),
+        o(b, "o", b.dims.heads * b.dims.head_dim, b.dims.hidden, false) {
+    if (has_relative_attention_bias)
+      relative_attention_bias.emplace(b, "relative_attention_bias", b.description.buckets, b.dims.heads);
+  }
+
+  Linear projection(const char* name) const { return {b, name, b.dims.hidden, b.dims.heads * b.dims.head_dim, false}; }
+
+  Tensor heads(const Linear& projection, const Tensor& states) const {
+    return as_heads(projection(states), b.dims.heads, b.dims.head_dim);
+  }
+
+  BiasedOutput operator()(const Tensor& hidden_states, const AttentionContext& context) const {
+    const bool crosses = static_cast<bool>(context.key_value_states);
+    const Scope scope(b.tape, crosses ? "EncDecAttention" : "SelfAttention");
+    const Tensor query_states = heads(q, hidden_states);
+    const Tensor& current_states = crosses ? context.key_value_states : hidden_states;
+    const Tensor key_states = heads(k, current_states);
+    const Tensor value_states = heads(v, current_states);
+    Tensor position_bias = context.position_bias;
+    if (!position_bias) position_bias = relative_attention_bias ? compute_bias() : no_bias(query_states);
+    BiasedOutput attention = b.structure.attention == Attention::kEager
+                                 ? eager(query_states, key_states, value_states, position_bias, context.mask)
+                                 : sdpa(query_states, key_states, value_states, position_bias);
+    attention.position_bias = std::move(position_bias);
+    attention.output = from_heads(attention.output);
+    attention.output = o(attention.output);
+    return attention;
+  }
+
+  /// [1, heads, T, T], looked at in an embedding of [T, T, heads].
+  Tensor compute_bias() const {
+    const Scope scope(b.tape, "relative_attention_bias");
+    Tape& tape = b.tape;
+    const Shape square = {b.dims.seq, b.dims.seq};
+    Tensor range = tape.make({b.dims.seq}, DType::kInt64, "arange");
+    const Tensor context_position = tape.make({b.dims.seq, 1}, DType::kInt64, "add");
+    range.reset();
+    const Tensor memory_position = tape.make({b.dims.seq}, DType::kInt64, "arange");
+    const Tensor relative_position = tape.make(square, DType::kInt64, "sub");
+    const Tensor bucket = causal ? buckets_backwards(tape, square) : buckets_both_ways(tape, square);
+    const Tensor values = (*relative_attention_bias)(bucket);
+    return unsqueeze(transpose(transpose(values, 0, 2), 1, 2), 0);
+  }
+
+  /// Zeros in the place of a bias; a checkpointed model makes them a leaf that gathers a gradient.
+  Tensor no_bias(const Tensor& query) const {
+    Tensor zeros = b.tape.make({1, b.dims.heads, b.dims.seq, keys.seq}, query.dtype(), "zeros");
+    return b.structure.checkpointing == Checkpointing::kNone ? zeros : leaf(zeros, query);
+  }
+
+  // A leaf and its gradient live as long as the graph, whose AccumulateGrad holds them: here a node that has no
+  // input to pass a gradient to. `anchor` says that there is a graph.
+  static Tensor leaf(const Tensor& tensor, const Tensor& anchor) {
+    static const Op kLeaf = {"AccumulateGrad", [](Gradients& g) { g.node.function(g); }};
+    Tape& tape = tensor.tape();
+    Node* node = tape.record(kLeaf, {&anchor});
+    Tensor result = tape.look(tensor, tensor.shape(), false);
+    if (node == nullptr) return result;
+    node->function = [held = tensor, gradient = Tensor()](Gradients& g) mutable { gradient = g.in[0]; };
+    Tape::attach(node, result);
+    return result;
+  }
+
+  BiasedOutput eager(const Tensor& query, const Tensor& key, const Tensor& value, const Tensor& bias,
+                     const Tensor& mask) const {
+    Tensor weights = mul_scalar(matmul(query, transpose(key, 2, 3)));
+    weights = add(weights, bias);
+    if (mask) weights = add(weights, mask);
+    weights = softmax(weights);
+    weights = dropout(weights, b.description.attention_dropout);
+    Tensor output = matmul(weights, value);
+    output = transpose(output, 1, 2);
+    return {contiguous(output), Tensor(), weights};
+  }
+
+  BiasedOutput sdpa(const Tensor& query, const Tensor& key, const Tensor& value, const Tensor& bias) const {
+    const KernelSizes sizes = {b.dims.padded_head_dim, keys.padded_seq, keys.bias_row, b.structure.wide_heads,
+                               b.structure.unaligned_heads};
+    const Tensor mask = bias_mask(bias);
+    Tensor output =
+        scaled_dot_product_attention(query, key, value, mask, b.description.attention_dropout, false, sizes);
+    return {contiguous(transpose(std::move(output), 1, 2)), Tensor(), Tensor()};
+  }
+
+  /// create_position_bias_mask: the bias, in a decoder with what must not be seen masked out.
+  Tensor bias_mask(const Tensor& bias) const {
+    if (!causal || b.structure.single_token) return contiguous(bias);
+    Tensor queries = b.tape.make({b.dims.seq}, DType::kInt64, "arange");
+    Tensor seen = b.tape.make({b.dims.seq}, DType::kInt64, "arange");
+    const Tensor causal_mask = b.tape.make({1, 1, b.dims.seq, b.dims.seq}, DType::kBool, "ge");
+    queries.reset();
+    seen.reset();
+    const Tensor masked = where(causal_mask, bias);
+    return contiguous(masked);
+  }
+};
+
+/// T5LayerSelfAttention and T5LayerCrossAttention.
+struct AttentionLayer {
+  const Builder& b;
+  T5Attention attention;
+  T5LayerNorm layer_norm;
+
+  AttentionLayer(const Builder& builder, const Dims& keys, const char* name, bool is_causal, bool has_bias)
+      : b(builder), attention(make(b, keys, name, is_causal, has_bias)), layer_norm(b, "layer_norm") {}
+
+  static T5Attention make(const Builder& b, const Dims& keys, const char* name, bool is_causal, bool has_bias) {
+    const Scope scope(b.tape, name);
+    return {b, keys, is_causal, has_bias};
+  }
+
+  BiasedOutput operator()(const Tensor& hidden_states, const AttentionContext& context) const {
+    const Tensor normed_hidden_states = layer_norm(hidden_states);
+    BiasedOutput attended = attention(normed_hidden_states, context);
+    attended.output = add(hidden_states, dropout(attended.output, b.description.hidden_dropout));
+    return attended;
+  }
+};
+
+/// What a block hands to the next one.
+struct BlockState {
+  Tensor hidden_states;
+  Tensor position_bias;
+  Tensor encoder_decoder_position_bias;
+};
+
+/// What all blocks of a stack are told.
+struct StackContext {
+  Tensor mask;
+  Tensor encoder_hidden_states;
+};
+
+/// T5Block.
+struct Block {
+  AttentionLayer self_attention;
+  std::optional<AttentionLayer> cross_attention;
+  FeedForward ff;
+
+  Block(const Builder& b, const Dims* encoder, bool is_first)
+      : self_attention(b, b.dims, "SelfAttention", encoder != nullptr, is_first),
+        cross_attention(encoder == nullptr ? std::nullopt
+                                           : std::optional<AttentionLayer>(std::in_place, b, *encoder,
+                                                                           "EncDecAttention", false, false)),
+        ff(named<FeedForward>(b, "ff")) {}
+
+  BlockState operator()(const Tensor& input, const BlockState& before, const StackContext& context) const {
+    BiasedOutput attended = self_attention(input, {context.mask, before.position_bias, {}});
+    BlockState state = {std::move(attended.output), std::move(attended.position_bias), {}};
+    if (cross_attention) {
+      attended = (*cross_attention)(state.hidden_states,
+                                    {{}, before.encoder_decoder_position_bias, context.encoder_hidden_states});
+      state.hidden_states = std::move(attended.output);
+      state.encoder_decoder_position_bias = std::move(attended.position_bias);
+    }
+    state.hidden_states = ff(state.hidden_states);
+    return state;
+  }
+};
+
+/// T5Stack: the encoder, or the decoder of an encoder with such sizes.
+struct Stack {
+  const Builder& b;
+  bool is_decoder;
+  const Embedding& embed_tokens;
+  Layers<Block> blocks;
+  T5LayerNorm final_layer_norm;
+
+  Stack(const Builder& builder, const Embedding& shared, const Dims* encoder, int64_t count)
+      : b(builder),
+        is_decoder(encoder != nullptr),
+        embed_tokens(shared),
+        blocks(b, count, b.dims.layers,
+               [&, is_first = true]() mutable {
+                 const Scope scope(b.tape, "block.*");
+                 return Block(b, encoder, std::exchange(is_first, false));
+               }),
+        final_layer_norm(b, "final_layer_norm") {}
+
+  Tensor operator()(const Tensor& input_ids, const Tensor& encoder_hidden_states) const {
+    const Scope scope(b.tape, is_decoder ? "decoder" : "encoder");
+    const Tensor inputs_embeds = embed_tokens(input_ids);
+    const StackContext context = {is_decoder ? causal_mask(b, false, inputs_embeds.dtype(), false) : Tensor(),
+                                  encoder_hidden_states};
+    BlockState state;
+    state.hidden_states = dropout(inputs_embeds, b.description.hidden_dropout);
+    blocks.run([&](const Block& block) {
+      const Scope named_block(b.tape, "block.*");
+      run(block, state, context);
+    });
+    state.hidden_states = final_layer_norm(state.hidden_states);
+    state.hidden_states = dropout(state.hidden_states, b.description.hidden_dropout);
+    return state.hidden_states;
+  }
+
+  // A checkpointed block that runs again has nobody to hand its biases to. All blocks behind the first hold the first
+  // one's biases as arguments; the first holds them too and lets them go when it runs again, which is when the second
+  // has let go of them: so they go in the turn they came in, not in one that stands for many.
+  void run(const Block& block, BlockState& state, const StackContext& context) const {
+    const auto after = std::make_shared<BlockState>();
+    const auto kept = std::make_shared<BlockState>();
+    BlockState before = {{}, state.position_bias, state.encoder_decoder_position_bias};
+    const bool is_first = !before.position_bias;
+    const auto call = [&block, before, context, kept, to = std::weak_ptr<BlockState>(after)](const Tensor& input,
+                                                                                             const Tensor&) {
+      *kept = {};
+      BlockState result = block(input, before, context);
+      if (const auto first_run = to.lock()) *first_run = result;
+      return std::move(result.hidden_states);
+    };
+    const Tensor hidden_states = checkpoint(b.structure.checkpointing, call, state.hidden_states);
+    if (is_first) *kept = {{}, after->position_bias, after->encoder_decoder_position_bias};
+    state = std::move(*after);
+  }
+};
+
+/// The decoder's sizes: its sequence is the target.
+Dims decoder_dims(const Dims& dims) {
+  Dims decoder = dims;
+  decoder.seq = dims.target_seq;
+  decoder.padded_seq = dims.padded_target;
+  decoder.bias_row = dims.target_bias_row;
+  decoder.layers = dims.decoder_layers;
+  return decoder;
+}
+
+Structure decoder_structure(Structure structure) {
+  structure.single_token = structure.single_target;
+  return structure;
+}
+
+/// T5ForConditionalGeneration.
+class ConditionalGeneration : public Model {
+ public:
+  explicit ConditionalGeneration(const Builder& b)
+      : b_(b),
+        target_dims_(decoder_dims(b.dims)),
+        target_structure_(decoder_structure(b.structure)),
+        target_{b.tape, b.description, target_dims_, target_structure_},
+        shared_(b_, "shared", b.dims.vocab, b.dims.hidden),
+        encoder_(stack("encoder", b_, nullptr, b.description.layers)),
+        decoder_(stack("decoder", target_, &b.dims, b.description.decoder_layers)),
+        lm_head_("lm_head", shared_.weight(), Tensor()) {}
+
+  Tensor loss(const Batch& batch) override {
+    const Tensor hidden_states = encoder_(batch.input_ids, Tensor());
+    const Tensor decoder_input_ids = shift_right(batch.labels);
+    const Tensor last_hidden_state = decoder_(decoder_input_ids, hidden_states);
+    Tensor sequence_output = last_hidden_state;
+    if (b_.description.scaled_head) sequence_output = mul_scalar(sequence_output);
+    const Tensor lm_logits = lm_head_(sequence_output);
+    return token_loss(lm_logits, batch.labels);
+  }
+
+ private:
+  Stack stack(const char* name, const Builder& b, const Dims* encoder, int64_t count) const {
+    const Scope scope(b.tape, name);
+    return {b, shared_, encoder, count};
+  }
+
+  Tensor shift_right(const Tensor& labels) const {
+    Tape& tape = b_.tape;
+    Tensor shifted = tape.make(labels.shape(), DType::kInt64, "new_zeros");
+    {
+      const Tensor rest = tape.make({labels.size(0), labels.size(1) - 1}, DType::kInt64, "clone");
+    }
+    const Tensor ignored = tape.make(labels.shape(), DType::kBool, "eq");
+    return shifted;
+  }
+
+  Builder b_;
+  Dims target_dims_;
+  Structure target_structure_;
+  Builder target_;
+  Embedding shared_;
+  Stack encoder_;
+  Stack decoder_;
+  Linear lm_head_;
+};
+
+/// "relu", "gated-gelu", "gated-silu": gated-gelu means the tanh approximation by hand.
+void read_feed_forward(Fields& fields, Description& d) {
+  const std::string named = fields.text("feed_forward_proj", "relu");
+  constexpr std::string_view kGated = "gated-";
+  d.gated = named.starts_with(kGated);
+  const std::string name = named == "gated-gelu" ? "gelu_new" : named.substr(d.gated ? kGated.size() : 0);
+  for (const ActivationRow& row : activation_rows()) {
+    if (row.name != name) continue;
+    d.activation = row.activation;
+    return;
+  }
+  fields.fail("feed_forward_proj", "\"" + named.substr(0, 60) + "\" is not known", "such as relu or gated-gelu");
+}
+
+Description read(Fields& fields) {
+  Description d;
+  d.vocab = fields.size("vocab_size", 32128);
+  d.hidden = fields.size("d_model", 512);
+  d.head_dim = fields.size("d_kv", 64);
+  d.ffn = fields.size("d_ff", 2048);
+  d.layers = fields.size("num_layers", 6);
+  d.decoder_layers = fields.optional_size("num_decoder_layers").value_or(d.layers);
+  d.heads = d.kv_heads = fields.size("num_heads", 8);
+  d.buckets = fields.size("relative_attention_num_buckets", 32);
+  d.positions = fields.size("n_positions", 512);  // what the model was trained for: relative positions have no end
+  d.head_dim_is_quotient = d.head_dim * d.heads == d.hidden;
+  d.hidden_dropout = d.attention_dropout = fields.probability("dropout_rate", 0.1);
+  read_feed_forward(fields, d);
+  d.tied = true;  // transformers 5 always ties; a config that says no leaves out the scale
+  d.scaled_head = fields.flag("tie_word_embeddings", true);
+  fields.refuse_flag("is_decoder", false, "makes a decoder of it");
+  fields.ignore({"relative_attention_max_distance", "initializer_factor", "classifier_dropout", "dense_act_fn",
+                 "is_gated_act", "decoder_start_token_id", "output_past"});
+  return d;
+}
+
+constexpr std::array kTasks = {Task::kSeq2SeqLm};
+
+std::unique_ptr<Model> build(const Builder& b) { return std::make_unique<ConditionalGeneration>(b); }
+
+}  // namespace
+
+const Family kT5 = {"t5", "T5, v1.1 and Flan", "transformers 5.23, models/t5", Task::kSeq2SeqLm, kTasks, read, build};
+
+}  // namespace peakmem
