@@ -45,7 +45,7 @@ Result<Inquiry> inquiry_of(const Arguments& arguments) {
 }
 
 Result<Report> report_of(const Inquiry& inquiry) {
-  Result<Report> report = estimate(inquiry.job, inquiry.gpu);
+  Result<Report> report = estimate(inquiry.job, inquiry.gpu, inquiry.allocator);
   if (!report) return report;
   report->model = inquiry.name;
   report->assumptions.insert(report->assumptions.begin(), inquiry.assumptions.begin(), inquiry.assumptions.end());

@@ -45,6 +45,7 @@ class Reader {
     read_recipe();
     if (auto wrong = read_optimizer()) return wrong;
     if (const std::string* gpu = asked_.text("gpu")) inquiry_.gpu = find_gpu(*gpu);
+    if (auto wrong = read_allocator()) return wrong;
     return check();
   }
 
@@ -104,6 +105,15 @@ class Reader {
     recipe.attention = value_in(kAttentions, choice("attention"));
     recipe.checkpointing = value_in(kCheckpointings, choice("checkpointing"));
     recipe.clip = asked_.flag("clip-grad");
+  }
+
+  std::optional<Error> read_allocator() {
+    const std::string* text = asked_.text("alloc-conf");
+    if (text == nullptr) return std::nullopt;
+    const Result<AllocatorOptions> options = parse_alloc_conf(*text, "--alloc-conf");
+    if (!options) return options.error();
+    inquiry_.allocator = *options;
+    return std::nullopt;
   }
 
   std::optional<Error> read_optimizer() {
