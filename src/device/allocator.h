@@ -8,6 +8,7 @@
 #include <compare>
 #include <cstdint>
 #include <limits>
+#include <memory_resource>
 #include <set>
 #include <string_view>
 #include <vector>
@@ -84,7 +85,7 @@ class CachingAllocator {
     int32_t block;
     auto operator<=>(const Free&) const = default;
   };
-  using Pool = std::set<Free>;
+  using Pool = std::pmr::set<Free>;
 
   Block& at(int32_t block) { return blocks_[static_cast<size_t>(block)]; }
   Pool& pool(bool small) { return pools_[small ? 0 : 1]; }
@@ -103,8 +104,9 @@ class CachingAllocator {
   AllocatorOptions options_;
   int64_t capacity_;
   std::vector<Block> blocks_;
-  std::vector<int32_t> spare_;  // places in blocks_ that are free again
-  Pool pools_[2];
+  std::vector<int32_t> spare_;                     // places in blocks_ that are free again
+  std::pmr::unsynchronized_pool_resource memory_;  // of the pools, whose nodes come and go with every block
+  Pool pools_[2] = {Pool(&memory_), Pool(&memory_)};
   int32_t tails_[2] = {kNone, kNone};  // last block of the expandable segment of the small and of the large pool
   int64_t next_address_ = 0;
   int32_t segments_ = 0;

@@ -66,7 +66,7 @@ constexpr std::array kOptions = std::to_array<OptionRow>({
      kRun},
     {"gpu", kChoice, "NAME", gpu_names, "", "Run", "say whether it fits on this GPU (peakmem gpus)", kRun},
     {"alloc-conf", kText, "K:V,...", nullptr, "", "Run", "PYTORCH_ALLOC_CONF, such as expandable_segments:True",
-     bits(Command::kEstimate)},
+     bits(Command::kEstimate) | kTimeline},
     {"layers", kSize, "N", nullptr, "", "Model without a config", "layers", kRun, "L"},
     {"heads", kSize, "N", nullptr, "", "Model without a config", "attention heads", kRun, "N"},
     {"hidden", kSize, "N", nullptr, "", "Model without a config", "width of the embedding", kRun, "C"},
