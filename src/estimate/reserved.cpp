@@ -8,6 +8,7 @@ namespace peakmem {
 namespace {
 
 constexpr int64_t kMaxReplayedMicroBatches = 3;
+constexpr int64_t kLargestScaled = int64_t{1} << 60;  // shares of more leave 63 bits
 
 Job bounded(Job job) {
   job.recipe.accumulate = std::min(job.recipe.accumulate, kMaxReplayedMicroBatches);
@@ -36,7 +37,7 @@ Replayed replay_job(const Job& job, const Gpu* gpu, const AllocatorOptions& opti
 
 Range reserved_range(int64_t allocated_bytes, const Replayed& replayed) {
   Range range = reserved_range(allocated_bytes);
-  if (replayed.out_of_memory) return range;
+  if (replayed.out_of_memory || allocated_bytes > kLargestScaled) return range;
   range.likely = in_segments(allocated_bytes + beside_blocks(allocated_bytes, replayed));
   range.high = std::max(range.high, range.likely);
   range.why = "the steps' allocations replayed through the caching allocator's rules, " +
