@@ -53,8 +53,8 @@ int32_t CachingAllocator::allocate(int64_t bytes) {
   }
   if (should_split(at(block), size)) split(block, size);
   at(block).in_use = true;
-  at(block).rounded = size;
-  now_.rounded += size;
+  at(block).rounded = round_up_to(bytes, kMinBlock);
+  now_.rounded += at(block).rounded;
   now_.allocated += at(block).size;
   raise_peak();
   return block;

@@ -36,7 +36,7 @@ class CachingAllocator {
  public:
   /// What the allocator's statistics say.
   struct Stats {
-    int64_t rounded = 0;    // what is in use, each request rounded up to 512 (or as the options say)
+    int64_t rounded = 0;    // what is in use, each request rounded up to 512 whatever the options
     int64_t allocated = 0;  // the blocks in use: also what was too small to be split off
     int64_t reserved = 0;   // the segments
   };

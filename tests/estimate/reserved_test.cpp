@@ -33,6 +33,14 @@ TEST(Reserved, IsNeverBelowWhatIsAllocated) {
   }
 }
 
+TEST(Reserved, TheRangeIsTheReplayWhereAllLayersAreReplayed) {
+  for (const char* text : {"expandable_segments:True", "roundup_power2_divisions:2", "max_split_size_mb:32"}) {
+    const Job job = random_job(4);
+    const Replayed replayed = replay_job(job, nullptr, *parse_alloc_conf(text, "--alloc-conf"));
+    EXPECT_EQ(reserved_range(peak_levels(job, nullptr)->allocated, replayed).likely, replayed.peak.reserved) << text;
+  }
+}
+
 TEST(Reserved, DeepModelsGrowInProportion) {
   Job job = random_job(1);
   job.description.layers = 100'000;
