@@ -2,6 +2,7 @@
 #include <benchmark/benchmark.h>
 
 #include "estimate/estimate.h"
+#include "estimate/reserved.h"
 #include "io/inquiry.h"
 #include "io/json.h"
 #include "io/shipped.h"
@@ -36,6 +37,13 @@ void BM_EvaluateTraced(benchmark::State& state, const char* name, Checkpointing 
 BENCHMARK_CAPTURE(BM_EvaluateTraced, gpt2, "gpt2", Checkpointing::kNone)->Arg(12);
 BENCHMARK_CAPTURE(BM_EvaluateTraced, llama, "llama-3.1-70b", Checkpointing::kNone)->Arg(80)->Arg(10000);
 BENCHMARK_CAPTURE(BM_EvaluateTraced, llama_checkpointed, "llama-3.1-70b", Checkpointing::kFull)->Arg(80);
+
+/// What the caching allocator reserves: layers unrolled, steps replayed.
+void BM_Replay(benchmark::State& state) {
+  const Job job = job_of("llama-3.1-70b", state.range(0), Checkpointing::kNone);
+  for (auto _ : state) benchmark::DoNotOptimize(replay_job(job, nullptr, {}));
+}
+BENCHMARK(BM_Replay)->Arg(4)->Arg(48)->Arg(126);
 
 /// The whole report: traced with symbols, with every row's formula.
 void BM_Report(benchmark::State& state) {

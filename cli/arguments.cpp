@@ -15,6 +15,8 @@ constexpr std::array kCommands = std::to_array<CommandRow>({
     {"formula", Command::kFormula, run_formula, "peakmem formula MODEL [options]", "the same trace as a formula"},
     {"solve", Command::kSolve, run_solve, "peakmem solve MODEL --for batch|seq --gpu NAME [options]",
      "the largest that fits, exactly"},
+    {"timeline", Command::kTimeline, run_timeline, "peakmem timeline MODEL [options]",
+     "memory over the step, as a picture"},
     {"models", Command::kTable, run_table, "peakmem models", "the models that come with it, each with its source"},
     {"gpus", Command::kTable, run_table, "peakmem gpus", "the GPUs that are known"},
     {"optimizers", Command::kTable, run_table, "peakmem optimizers", "the optimizers that are known"},

@@ -3,12 +3,14 @@
 #include <algorithm>
 
 #include "estimate/estimate.h"
+#include "estimate/timeline.h"
 #include "io/choices.h"
 #include "io/report_json.h"
 #include "plan/solve.h"
 #include "report/formula_text.h"
 #include "report/tables.h"
 #include "report/text.h"
+#include "report/timeline_text.h"
 #include "size/nearest.h"
 #include "source.h"
 #include "terminal.h"
@@ -45,7 +47,7 @@ Result<Inquiry> inquiry_of(const Arguments& arguments) {
 }
 
 Result<Report> report_of(const Inquiry& inquiry) {
-  Result<Report> report = estimate(inquiry.job, inquiry.gpu);
+  Result<Report> report = estimate(inquiry.job, inquiry.gpu, inquiry.allocator);
   if (!report) return report;
   report->model = inquiry.name;
   report->assumptions.insert(report->assumptions.begin(), inquiry.assumptions.begin(), inquiry.assumptions.end());
@@ -133,6 +135,23 @@ Result<Answer> run_solve(const Arguments& arguments) {
   const Exit exit = solution->value > 0 ? Exit::kAnswered : Exit::kDoesNotFit;
   if (wants_json(arguments)) return json_answer(solution_json(*solution, *inquiry), exit);
   return Answer{solution_answer(*solution, *inquiry), exit};
+}
+
+Result<Answer> run_timeline(const Arguments& arguments) {
+  const Result<Inquiry> inquiry = inquiry_of(arguments);
+  if (!inquiry) return inquiry.error();
+  const Result<MemoryTimeline> timeline = memory_timeline(inquiry->job, inquiry->gpu, inquiry->allocator);
+  if (!timeline) return timeline.error();
+  const Asked asked(arguments.options);
+  std::optional<Error> wrong;
+  if (const std::string* path = asked.text("svg"); path != nullptr && !wrong)
+    wrong = write_file("--svg", *path, timeline_svg(*timeline, *inquiry));
+  if (const std::string* path = asked.text("csv"); path != nullptr && !wrong)
+    wrong = write_file("--csv", *path, timeline_csv(*timeline));
+  if (const std::string* path = asked.text("perfetto"); path != nullptr && !wrong)
+    wrong = write_file("--perfetto", *path, timeline_perfetto(*timeline, *inquiry) + "\n");
+  if (wrong) return *wrong;
+  return Answer{timeline_text(*timeline, *inquiry, terminal_style())};
 }
 
 Result<Answer> run_table(const Arguments& arguments) {

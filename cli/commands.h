@@ -17,6 +17,8 @@ struct Answer {
 Result<Answer> run_estimate(const Arguments& arguments);
 Result<Answer> run_formula(const Arguments& arguments);
 Result<Answer> run_solve(const Arguments& arguments);
+/// Also writes the files that are asked for.
+Result<Answer> run_timeline(const Arguments& arguments);
 /// models, gpus, optimizers, families.
 Result<Answer> run_table(const Arguments& arguments);
 Result<Answer> run_accuracy(const Arguments& arguments);

@@ -74,6 +74,12 @@ Examples:
   peakmem solve llama-3.1-8b --for seq --gpu h100-80gb --batch 1 --precision bf16 --checkpointing full
 )";
 
+constexpr std::string_view kTimelineExamples = R"(
+Examples:
+  peakmem timeline gpt2
+  peakmem timeline llama-3.1-8b --precision bf16 --batch 1 --seq 4096 --svg step.svg --perfetto step.json
+)";
+
 std::string commands_text() {
   std::string text = "\nCommands:\n";
   for (const CommandRow& row : command_rows()) {
@@ -90,11 +96,13 @@ std::string help_text(const CommandRow& row) {
   std::string text = std::string(row.synopsis) + "\n  " + std::string(row.help) + "\n";
   if (row.command == Command::kEstimate)
     text = "peakmem: predicts the memory of training a Transformer\n" + commands_text();
-  if (row.command == Command::kEstimate || row.command == Command::kFormula || row.command == Command::kSolve)
+  if (row.command == Command::kEstimate || row.command == Command::kFormula || row.command == Command::kSolve ||
+      row.command == Command::kTimeline)
     text += kModel;
   if (row.command == Command::kEstimate) text += kEstimateExamples;
   if (row.command == Command::kFormula) text += kFormulaExamples;
   if (row.command == Command::kSolve) text += kSolveExamples;
+  if (row.command == Command::kTimeline) text += kTimelineExamples;
   text += options_text(row.command);
   if (row.command == Command::kEstimate)
     text += "\nExit codes: 0 answered (and it fits, if asked), 1 does not fit, 2 bad usage or bad input.\n";

@@ -60,6 +60,14 @@ Result<std::string> read_text(const std::string& path) {
   return text;
 }
 
+std::optional<Error> write_file(const std::string& field, const std::string& path, const std::string& text) {
+  std::FILE* file = std::fopen(path.c_str(), "wb");
+  const bool written = file != nullptr && std::fwrite(text.data(), 1, text.size(), file) == text.size();
+  const bool closed = file != nullptr && std::fclose(file) == 0;
+  if (written && closed) return std::nullopt;
+  return Error{field, "\"" + path.substr(0, 200) + "\" cannot be written: " + std::strerror(errno), {}};
+}
+
 Result<NamedConfig> find_model(const std::string& model) {
   if (model == "-") return config_at("-", "standard input");
   if (is_shipped(model)) return shipped_config(model);

@@ -5,9 +5,6 @@ namespace {
 
 constexpr int64_t kMiB = int64_t{1} << 20;
 
-/// Segments of the caching allocator are whole multiples of 2 MiB.
-int64_t in_segments(int64_t bytes) { return (bytes + 2 * kMiB - 1) / (2 * kMiB) * (2 * kMiB); }
-
 /// A share of the bytes in hundredths, rounded down; sizes this large have room for the factor.
 int64_t hundredths(int64_t bytes, int64_t share) { return bytes / 100 * share; }
 
@@ -17,6 +14,8 @@ constexpr int64_t kContextLow = 481 * kMiB;
 constexpr int64_t kContextHigh = 942 * kMiB;
 
 }  // namespace
+
+int64_t in_segments(int64_t bytes) { return (bytes + 2 * kMiB - 1) / (2 * kMiB) * (2 * kMiB); }
 
 Range reserved_range(int64_t allocated_bytes) {
   Range range;

@@ -4,6 +4,7 @@
 
 #include "estimate/device.h"
 #include "estimate/ledger.h"
+#include "estimate/reserved.h"
 #include "size/terms.h"
 
 namespace peakmem {
@@ -103,7 +104,7 @@ Result<Levels> TracedJob::at(const char* symbol, int64_t value, const Gpu* gpu) 
   return levels_of(program_, *timeline, gpu);
 }
 
-Result<Report> estimate(const Job& job, const Gpu* gpu) {
+Result<Report> estimate(const Job& job, const Gpu* gpu, const AllocatorOptions& allocator) {
   auto pool = std::make_shared<Pool>();
   Report report;
   const Dims dims = symbol_dims(job, *pool, report.symbol_values);
@@ -123,7 +124,7 @@ Result<Report> estimate(const Job& job, const Gpu* gpu) {
   report.first_step_bytes = levels.first_step;
   report.first_step_phase = phase_name(program, highest(program, *timeline, 1, &PhaseLevels::tensors));
   report.phases = phase_reports(program, *timeline);
-  report.reserved = reserved_range(levels.allocated);
+  report.reserved = reserved_range(levels.allocated, replay_job(job, gpu, allocator));
   report.device = device_range(report.reserved, gpu);
   // Counts multiply sizes here, so the pool has formulas that were not evaluated yet.
   report.ledger = ledger(job, program, blocks.at, *pool, report.symbol_values, workspaces(gpu));

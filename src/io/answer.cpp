@@ -65,7 +65,7 @@ Result<std::string> estimate_json(const Value& request) {
   }
   const Result<Inquiry> inquiry = make_inquiry(config ? &*config : nullptr, *options, Command::kEstimate);
   if (!inquiry) return inquiry.error();
-  Result<Report> report = estimate(inquiry->job, inquiry->gpu);
+  Result<Report> report = estimate(inquiry->job, inquiry->gpu, inquiry->allocator);
   if (!report) return report.error();
   report->model = inquiry->name;
   report->assumptions = inquiry->assumptions;

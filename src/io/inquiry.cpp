@@ -56,6 +56,7 @@ class Reader {
     if (auto wrong = read_quantization()) return wrong;
     if (auto wrong = read_sharding(asked_, inquiry_)) return wrong;
     if (const std::string* gpu = asked_.text("gpu")) inquiry_.gpu = find_gpu(*gpu);
+    if (auto wrong = read_allocator()) return wrong;
     return check();
   }
 
@@ -136,6 +137,15 @@ class Reader {
       return value_in(kAttentions, choice("attention"));
     assume("attention: eager, the family has no sdpa in transformers");
     return Attention::kEager;
+  }
+
+  std::optional<Error> read_allocator() {
+    const std::string* text = asked_.text("alloc-conf");
+    if (text == nullptr) return std::nullopt;
+    const Result<AllocatorOptions> options = parse_alloc_conf(*text, "--alloc-conf");
+    if (!options) return options.error();
+    inquiry_.allocator = *options;
+    return std::nullopt;
   }
 
   std::optional<Error> read_optimizer() {

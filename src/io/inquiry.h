@@ -5,6 +5,7 @@
 #include <string_view>
 #include <vector>
 
+#include "device/allocator.h"
 #include "device/gpu.h"
 #include "io/options.h"
 #include "model/value.h"
@@ -24,6 +25,7 @@ struct Inquiry {
   std::string name;
   Job job;
   const Gpu* gpu = nullptr;
+  AllocatorOptions allocator;
   Letters letters;  // of the formulas
   std::vector<std::string> assumptions;
   std::vector<std::string> warnings;

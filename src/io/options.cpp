@@ -45,7 +45,8 @@ Names family_names() {
 constexpr uint8_t bits(Command command) { return static_cast<uint8_t>(command); }
 constexpr uint8_t kFormula = bits(Command::kFormula);
 constexpr uint8_t kSolve = bits(Command::kSolve);
-constexpr uint8_t kRun = bits(Command::kEstimate) | kFormula | kSolve;
+constexpr uint8_t kTimeline = bits(Command::kTimeline);
+constexpr uint8_t kRun = bits(Command::kEstimate) | kFormula | kSolve | kTimeline;
 constexpr uint8_t kAll = kRun | bits(Command::kTable) | bits(Command::kAccuracy);
 constexpr OptionKind kSize = OptionKind::kSize;
 constexpr OptionKind kChoice = OptionKind::kChoice;
@@ -88,6 +89,8 @@ constexpr std::array kOptions = std::to_array<OptionRow>({
     {"no-reshard-after-forward", kFlag, "", nullptr, "", "Ranks", "keep whole parameters up to the backward pass",
      kRun},
     {"gpu", kChoice, "NAME", gpu_names, "", "Run", "say whether it fits on this GPU (peakmem gpus)", kRun},
+    {"alloc-conf", kText, "K:V,...", nullptr, "", "Run", "PYTORCH_ALLOC_CONF, such as expandable_segments:True",
+     bits(Command::kEstimate) | kTimeline},
     {"layers", kSize, "N", nullptr, "", "Model without a config", "layers", kRun, "L"},
     {"heads", kSize, "N", nullptr, "", "Model without a config", "attention heads", kRun, "N"},
     {"hidden", kSize, "N", nullptr, "", "Model without a config", "width of the embedding", kRun, "C"},
@@ -104,7 +107,10 @@ constexpr std::array kOptions = std::to_array<OptionRow>({
     {"latex", kFlag, "", nullptr, "", "Formula", "formulas in LaTeX", kFormula},
     {"textbook", kFlag, "", nullptr, "", "Formula", "the formulas in circulation, on the same sizes", kFormula},
     {"for", kChoice, "WHAT", unknowns, "", "Solve", "what to find the largest of", kSolve},
-    {"json", kFlag, "", nullptr, "", "Output", "the answer as JSON (schema peakmem/1)", kAll},
+    {"svg", kText, "FILE", nullptr, "", "Timeline", "the picture as SVG", kTimeline},
+    {"csv", kText, "FILE", nullptr, "", "Timeline", "its points as CSV", kTimeline},
+    {"perfetto", kText, "FILE", nullptr, "", "Timeline", "its points as a Chrome trace (ui.perfetto.dev)", kTimeline},
+    {"json", kFlag, "", nullptr, "", "Output", "the answer as JSON (schema peakmem/1)", kAll & ~kTimeline},
 });
 
 std::string shown(std::string_view text) { return "\"" + std::string(text.substr(0, 60)) + "\""; }

@@ -13,7 +13,7 @@
 namespace peakmem {
 
 /// What can be asked for; the bits say which commands take an option.
-enum class Command : uint8_t { kEstimate = 1, kFormula = 2, kSolve = 4, kTable = 8, kAccuracy = 16 };
+enum class Command : uint8_t { kEstimate = 1, kFormula = 2, kSolve = 4, kTable = 8, kAccuracy = 16, kTimeline = 32 };
 
 /// What an option's value is.
 enum class OptionKind : uint8_t { kSize, kChoice, kFlag, kText };

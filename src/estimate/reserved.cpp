@@ -1,0 +1,50 @@
+#include "estimate/reserved.h"
+
+#include <algorithm>
+
+#include "estimate/device.h"
+
+namespace peakmem {
+namespace {
+
+constexpr int64_t kMaxReplayedMicroBatches = 3;
+constexpr int64_t kLargestScaled = int64_t{1} << 60;  // shares of more leave 63 bits
+
+Job bounded(Job job) {
+  job.recipe.accumulate = std::min(job.recipe.accumulate, kMaxReplayedMicroBatches);
+  Description& d = job.description;
+  int64_t left = kMaxReplayedLayers;
+  for (LayerRun& run : d.runs) left -= run.layers = std::min(run.layers, left);
+  std::erase_if(d.runs, [](const LayerRun& run) { return run.layers == 0; });
+  d.layers = kMaxReplayedLayers - left;
+  return job;
+}
+
+/// What the allocator reserves beside its blocks, for the whole job.
+int64_t beside_blocks(int64_t allocated_bytes, const Replayed& replayed) {
+  const int64_t beside = replayed.peak.reserved - replayed.steady.rounded;
+  if (replayed.steady.rounded >= allocated_bytes || replayed.steady.rounded == 0) return beside;
+  const double times = static_cast<double>(allocated_bytes) / static_cast<double>(replayed.steady.rounded);
+  return static_cast<int64_t>(static_cast<double>(beside) * times);
+}
+
+}  // namespace
+
+Replayed replay_job(const Job& job, const Gpu* gpu, const AllocatorOptions& options) {
+  const Job replayed = bounded(job);
+  return replay(trace_step(replayed, number_dims(replayed), true), options, cublas_workspace_bytes(gpu));
+}
+
+Range reserved_range(int64_t allocated_bytes, const Replayed& replayed) {
+  Range range = reserved_range(allocated_bytes);
+  if (replayed.out_of_memory || allocated_bytes > kLargestScaled) return range;
+  range.likely = in_segments(allocated_bytes + beside_blocks(allocated_bytes, replayed));
+  range.high = std::max(range.high, range.likely);
+  range.why = "the steps' allocations replayed through the caching allocator's rules, " +
+              std::to_string(replayed.steps) +
+              " steps; at least what is allocated, and up to 1.20 of it, the median "
+              "of published Megatron runs, where shapes vary or libraries take workspaces that are not traced";
+  return range;
+}
+
+}  // namespace peakmem
