@@ -145,8 +145,11 @@ Tensor sdpa(Tensor query, Tensor key, Tensor value, const AttentionInput& input)
     value = repeat_kv(value, input.groups);
   }
   const bool causal = input.causal && !input.mask && !model.structure.single_token;
-  const KernelSizes sizes = {model.dims.padded_head_dim, model.dims.padded_seq, model.structure.wide_heads,
-                             model.structure.unaligned_heads};
+  const KernelSizes sizes = {.head_dim = model.dims.padded_head_dim,
+                             .seq = model.dims.padded_seq,
+                             .bias_row = model.dims.bias_row,
+                             .wide_heads = model.structure.wide_heads,
+                             .unaligned_heads = model.structure.unaligned_heads};
   Tensor output =
       scaled_dot_product_attention(query, key, value, input.mask, model.description.attention_dropout, causal, sizes);
   return contiguous(transpose(std::move(output), 1, 2));

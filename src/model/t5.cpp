@@ -222,8 +222,11 @@ struct T5Attention {
   }
 
   BiasedOutput sdpa(const Tensor& query, const Tensor& key, const Tensor& value, const Tensor& bias) const {
-    const KernelSizes sizes = {b.dims.padded_head_dim, keys.padded_seq, keys.bias_row, b.structure.wide_heads,
-                               b.structure.unaligned_heads};
+    const KernelSizes sizes = {.head_dim = b.dims.padded_head_dim,
+                               .seq = keys.padded_seq,
+                               .bias_row = keys.bias_row,
+                               .wide_heads = b.structure.wide_heads,
+                               .unaligned_heads = b.structure.unaligned_heads};
     const Tensor mask = bias_mask(bias);
     Tensor output =
         scaled_dot_product_attention(query, key, value, mask, b.description.attention_dropout, false, sizes);
