@@ -30,7 +30,7 @@ struct Embeddings {
     const Tensor positions = slice(position_ids, 1, b.dims.seq);
     const Tensor gathered = b.tape.make({1, b.dims.seq}, DType::kInt64, "gather");
     const Tensor types = expand(gathered, {b.dims.batch, b.dims.seq});
-    const Tensor inputs_embeds = word_embeddings.inputs_embeds(b, input_ids);
+    const Tensor inputs_embeds = peakmem::inputs_embeds(b, word_embeddings(input_ids));
     const Tensor type_embeds = token_type_embeddings(types);
     Tensor embeddings = add(inputs_embeds, type_embeds);
     const Tensor position_embeds = position_embeddings(positions);

@@ -123,7 +123,7 @@ struct Transformer {
 
   Tensor operator()(const Tensor& input_ids) const {
     const Scope scope(b.tape, "transformer");
-    const Tensor inputs_embeds = wte.inputs_embeds(b, input_ids);
+    const Tensor inputs_embeds = peakmem::inputs_embeds(b, wte(input_ids));
     const Tensor positions = position_ids(b);
     const Tensor position_embeds = wpe(positions);
     Tensor hidden_states = add(inputs_embeds, position_embeds);

@@ -185,8 +185,9 @@ struct Decoder {
   }
 
   Tensor embed(const Tensor& input_ids) const {
-    if (!embed_scale) return embed_tokens.inputs_embeds(b, input_ids);
-    return mul(embed_tokens.inputs_embeds(b, input_ids), embed_scale);
+    Tensor output = embed_tokens(input_ids);
+    if (embed_scale) output = mul(std::move(output), embed_scale);
+    return inputs_embeds(b, std::move(output));
   }
 
   Rotation rotary_emb(const Tensor& x, const Tensor& position_ids) const {

@@ -52,8 +52,7 @@ Tensor Embedding::operator()(const Tensor& indices) const {
   return embedding(indices, weight_);
 }
 
-Tensor Embedding::inputs_embeds(const Builder& b, const Tensor& indices) const {
-  Tensor output = (*this)(indices);
+Tensor inputs_embeds(const Builder& b, Tensor output) {
   if (b.structure.lora != nullptr && b.structure.checkpointing != Checkpointing::kNone) b.tape.require_grad(output);
   return output;
 }

@@ -66,14 +66,15 @@ class Embedding {
   Embedding(const Builder& b, const char* name, Expr rows, Expr width);
   Tensor operator()(const Tensor& indices) const;
   const Tensor& weight() const { return weight_; }
-  /// The model's input embeddings: with frozen weights under checkpointing their output is made to want a gradient
-  /// (enable_input_require_grads), or the layers would have nothing to recompute for.
-  Tensor inputs_embeds(const Builder& b, const Tensor& indices) const;
 
  private:
   const char* name_;
   Tensor weight_;
 };
+
+/// What the input embedding gave: with frozen weights under checkpointing it is made to want a gradient
+/// (enable_input_require_grads), or the layers would have nothing to recompute for.
+Tensor inputs_embeds(const Builder& b, Tensor output);
 
 /// torch.nn.LayerNorm.
 class LayerNorm {

@@ -25,8 +25,7 @@ QuantizedWeight::QuantizedWeight(const Builder& b, std::string_view module, Expr
   const Expr blocks = ceil_div(elements, kBlock);
   packed_ = b.tape.parameter({ceil_div(elements, 2), 1}, DType::kUInt8, "weight", false);
   Program& program = b.tape.program;  // counted as weights, not as the bytes they are packed in
-  program.parameters +=
-      program.turns[static_cast<size_t>(b.tape.turn)].count * (elements - packed_.shape().elements());
+  program.parameters += program.turns[static_cast<size_t>(b.tape.turn)].count * (elements - packed_.shape().elements());
   block_constants_ = b.tape.buffer({blocks}, nested_ ? DType::kUInt8 : DType::kFloat32, "absmax");
   tables_.push_back(b.tape.buffer({kCodes}, DType::kFloat32, "code"));
   if (!nested_) return;

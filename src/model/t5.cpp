@@ -329,7 +329,7 @@ struct Stack {
 
   Tensor operator()(const Tensor& input_ids, const Tensor& encoder_hidden_states) const {
     const Scope scope(b.tape, is_decoder ? "decoder" : "encoder");
-    const Tensor inputs_embeds = embed_tokens(input_ids);
+    const Tensor inputs_embeds = peakmem::inputs_embeds(b, embed_tokens(input_ids));
     const StackContext context = {is_decoder ? causal_mask(b, false, inputs_embeds.dtype(), false) : Tensor(),
                                   encoder_hidden_states};
     BlockState state;

@@ -101,7 +101,7 @@ Tensor index_add(Tensor self, const Tensor& rows, Tensor source) {
   Tape& tape = x.tape();
   Node* node = tape.record(kIndexAdd, {&x, &added});
   tape.save(node, rows);
-  tape.save(node, added);
+  if (added->requires_grad) tape.save(node, added);
   Tensor result = tape.look(x, x.shape(), false);
   Tape::attach(node, result);
   return result;
@@ -111,8 +111,8 @@ Tensor grouped_linear(Tensor input, const Tensor& weight, const Tensor& ends) {
   const Tensor x = to(std::move(input), weight.dtype());
   Tape& tape = x.tape();
   Node* node = tape.record(kGroupedMm, {&x, &weight});
-  tape.save(node, x);
-  tape.save(node, weight);
+  if (weight->requires_grad) tape.save(node, x);
+  if (x->requires_grad) tape.save(node, weight);
   tape.save(node, ends);
   Tensor result = tape.make({x.size(0), weight.size(1)}, x.dtype(), kGroupedMm.name);
   Tape::attach(node, result);
