@@ -41,7 +41,7 @@ struct Embeddings {
 
   Tensor operator()(const Tensor& pixel_values) const {
     const Scope scope(b.tape, "embeddings");
-    Tensor embeddings = patch_embeddings(pixel_values);
+    Tensor embeddings = inputs_embeds(b, patch_embeddings(pixel_values));
     const Tensor cls_tokens = expand(cls_token, {b.dims.batch, 1, b.dims.hidden});
     embeddings = cat(cls_tokens, embeddings, 1);
     embeddings = add(embeddings, position_embeddings);

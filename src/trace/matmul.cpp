@@ -95,7 +95,8 @@ Tensor bmm(const Tensor& self, const Tensor& mat2) {
 }
 
 Tensor linear(Tensor input, const Tensor& weight, const Tensor& bias) {
-  Tensor x = std::move(input);
+  const Tensor held = std::move(input);  // what autocast casts lives on until the op returns
+  Tensor x = held;
   const Tensor b = bias ? to_low_precision(bias) : bias;
   Tensor w = weight;
   cast_operands(x, w);
@@ -120,8 +121,9 @@ Tensor conv1d(Tensor input, const Tensor& weight, const Tensor& bias) {
 }
 
 Tensor matmul(Tensor self, Tensor other) {
-  Tensor a = std::move(self);
-  Tensor b = std::move(other);
+  const std::array<Tensor, 2> held = {std::move(self), std::move(other)};
+  Tensor a = held[0];
+  Tensor b = held[1];
   cast_operands(a, b);
   const Shape shape = a.shape();
   const Tensor left = merge_dims(expand(a, a.shape()), 0, 2);
