@@ -42,7 +42,7 @@ TEST(Formula, GivesThePeakAndThePhasesExactly) {
   for (uint32_t seed = 0; seed < 300; ++seed) {
     const Job job = random_job(seed);
     const Result<FormulaReport> report = formulas(job);
-    ASSERT_TRUE(report) << "seed " << seed;
+    ASSERT_TRUE(report) << "seed " << seed << ": " << report.error().field << " " << report.error().problem;
     const Program program = trace_step(job, number_dims(job));
     const Result<Timeline> timeline = evaluate(program, {});
     ASSERT_TRUE(timeline);

@@ -17,6 +17,8 @@ class Records : public ::testing::TestWithParam<const char*> {};
 void expect_phases(const Record& record, const Report& report, int line) {
   for (const RecordedPhase& phase : record.phases) {
     if (phase.step == 0 || phase.phase == "end" || phase.phase == "model") continue;
+    // Linear4bit casts its bias for good in the first forward pass; here it is in the compute dtype from the start.
+    if (record.job.recipe.quantize != Quantize::kNone && phase.step == 1 && phase.phase == "input") continue;
     for (const PhaseReport& ours : report.phases) {
       if (ours.step != phase.step || ours.phase != phase.phase || (ours.micro >= 0 && ours.micro != phase.micro))
         continue;

@@ -98,6 +98,15 @@ inline Recipe random_recipe(Dice& dice) {
   return recipe;
 }
 
+/// What a face would have made of the recipe: lengths and dtypes that this model can have.
+inline void suit(Recipe& recipe, const Description& description, Dice& dice) {
+  if (description.image > 0) recipe.seq = description.positions;
+  if (description.task != Task::kSeq2SeqLm) return;
+  recipe.target_seq = dice.from(1, 200);
+  if (recipe.precision == Precision::kFp16) recipe.precision = Precision::kBf16;
+  if (recipe.checkpointing == Checkpointing::kFullReentrant) recipe.checkpointing = Checkpointing::kFull;
+}
+
 /// A random job of any family, task and recipe.
 inline Job random_job(uint32_t seed) {
   Dice dice(seed);
@@ -107,7 +116,9 @@ inline Job random_job(uint32_t seed) {
   std::vector<std::string> unknown;
   const Result<Description> description = read_description(config, &task, unknown);
   EXPECT_TRUE(description) << description.error().field << ": " << description.error().problem;
-  return {*description, random_recipe(dice)};
+  Job job = {*description, random_recipe(dice)};
+  suit(job.recipe, job.description, dice);
+  return job;
 }
 
 /// The same spread over ranks.
