@@ -57,7 +57,10 @@ void read_dtypes(const Asked& asked, Sharding& sharding) {
   sharding.reshard_after_forward = !asked.flag("no-reshard-after-forward");
 }
 
-std::optional<Error> check(const Recipe& recipe) {
+std::optional<Error> check(const Job& job) {
+  const Recipe& recipe = job.recipe;
+  if (job.description.task == Task::kSeq2SeqLm)
+    return Error{"--fsdp", "is not modelled for an encoder-decoder", "use --ddp, or a model with one stack of layers"};
   if (recipe.sharding.casts_parameters && is_mixed(recipe.precision))
     return Error{"--fsdp-param-dtype", "contradicts autocast, which casts by itself", "pass --precision fp32"};
   if (recipe.lora.rank > 0)
@@ -97,7 +100,7 @@ std::optional<Error> read_sharding(const Asked& asked, Inquiry& inquiry) {
     return std::nullopt;
   }
   read_dtypes(asked, sharding);
-  if (auto wrong = check(recipe)) return wrong;
+  if (auto wrong = check(inquiry.job)) return wrong;
   if (asked.flag("textbook"))
     return Error{"--textbook", "formulas in circulation are those of one GPU",
                  "drop --" + std::string(sharding.hybrid ? "hsdp" : "fsdp")};
