@@ -67,6 +67,11 @@ constexpr DType product_dtype(Precision precision) {
 constexpr bool is_mixed(Precision precision) {
   return precision == Precision::kBf16Mixed || precision == Precision::kFp16Mixed;
 }
+/// Whether the forward pass makes 4-bit weights whole: past 1536 rows bitsandbytes 0.50 does on every card
+/// (_gemm_4bit_custom_max_m of its CUDA backend), up to there a kernel does without.
+constexpr bool dequantizes_forward(const Recipe& recipe) {
+  return recipe.quantize != Quantize::kNone && recipe.batch > 1536 / recipe.seq;
+}
 /// The dtype modules see their parameters in.
 constexpr DType compute_dtype(const Recipe& recipe) {
   return recipe.sharding.casts_parameters ? recipe.sharding.param_dtype : weights_dtype(recipe.precision);

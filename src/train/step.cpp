@@ -14,9 +14,6 @@ namespace {
 int64_t round_up_8(int64_t n) { return (n + 7) / 8 * 8; }
 int64_t round_up_16(int64_t n) { return (n + 15) / 16 * 16; }
 
-/// Past this, bitsandbytes 0.50 dequantizes and multiplies on every card (_gemm_4bit_custom_max_m of its CUDA backend).
-constexpr int64_t kRowsOf4BitKernel = 1536;
-
 Structure structure_of(const Job& job, bool unrolled) {
   const Description& d = job.description;
   const Recipe& r = job.recipe;
@@ -35,7 +32,7 @@ Structure structure_of(const Job& job, bool unrolled) {
   s.unrolled = unrolled;
   s.quantize = r.quantize;
   s.double_quant = r.double_quant;
-  s.dequantizes_forward = r.batch * r.seq > kRowsOf4BitKernel;
+  s.dequantizes_forward = dequantizes_forward(r);
   s.compute = product_dtype(r.precision);
   if (r.quantize != Quantize::kNone) s.weights = DType::kFloat32;  // prepare_model_for_kbit_training
   s.lora = r.lora.rank > 0 ? &r.lora : nullptr;
