@@ -79,7 +79,7 @@ constexpr std::array kOptions = std::to_array<OptionRow>({
     {"quantize", kChoice, "Q", quantizes, "none", "LoRA", "store the frozen linear layers in 4 bits (QLoRA)", kRun},
     {"double-quant", kFlag, "", nullptr, "", "LoRA", "quantize the blocks' constants too", kRun},
     {"ddp", kSize, "N", nullptr, "", "Ranks", "DistributedDataParallel: the whole model on each of N ranks", kRun},
-    {"ddp-bucket-view", kFlag, "", nullptr, "", "Ranks", "gradients look into DDP's buckets (gradient_as_bucket_view)",
+    {"bucket-view", kFlag, "", nullptr, "", "Ranks", "gradients look into DDP's buckets (gradient_as_bucket_view)",
      kRun},
     {"fsdp", kSize, "N", nullptr, "", "Ranks", "FSDP2: shard every layer and the rest over N ranks", kRun},
     {"hsdp", kText, "RxS", nullptr, "", "Ranks", "the same in R copies of S ranks each", kRun},

@@ -77,9 +77,9 @@ std::optional<Error> check(const Job& job) {
 std::optional<Error> read_ddp(const Asked& asked, Inquiry& inquiry) {
   DataParallelism& ddp = inquiry.job.recipe.ddp;
   ddp.ranks = asked.size("ddp").value_or(1);
-  ddp.gradient_as_bucket_view = asked.flag("ddp-bucket-view");
-  if (ddp.ranks == 1 && asked.has("ddp-bucket-view"))
-    return Error{"--ddp-bucket-view", "needs more ranks than one", "pass --ddp 8"};
+  ddp.gradient_as_bucket_view = asked.flag("bucket-view");
+  if (ddp.ranks == 1 && asked.has("bucket-view"))
+    return Error{"--bucket-view", "needs more ranks than one", "pass --ddp 8"};
   if (ddp.ranks > 1 && (asked.has("fsdp") || asked.has("hsdp")))
     return Error{"--ddp", "contradicts --fsdp and --hsdp", "--hsdp RxS has copies of a sharded model"};
   if (ddp.ranks > kMostRanks) return Error{"--ddp", "is more than " + std::to_string(kMostRanks) + " ranks", {}};
