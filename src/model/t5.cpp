@@ -199,9 +199,9 @@ struct T5Attention {
   // A leaf and its gradient live as long as the graph, whose AccumulateGrad holds them: here a node that has no
   // input to pass a gradient to. `anchor` says that there is a graph.
   static Tensor leaf(const Tensor& tensor, const Tensor& anchor) {
-    static const Op kLeaf = {"AccumulateGrad", [](Gradients& g) { g.node.function(g); }};
+    static const Op accumulate = {"AccumulateGrad", [](Gradients& g) { g.node.function(g); }};
     Tape& tape = tensor.tape();
-    Node* node = tape.record(kLeaf, {&anchor});
+    Node* node = tape.record(accumulate, {&anchor});
     Tensor result = tape.look(tensor, tensor.shape(), false);
     if (node == nullptr) return result;
     node->function = [held = tensor, gradient = Tensor()](Gradients& g) mutable { gradient = g.in[0]; };

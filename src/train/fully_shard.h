@@ -41,7 +41,7 @@ class FullyShard : public Hooks {
   };
 
   Group& group_of(int32_t unit);
-  Tensor cut(const Parameter& whole) const;
+  Tensor cut(const Parameter& parameter) const;
   void gather(Group& group);
   Tensor copy_out(Group& group);
   void reshard(Group& group);

@@ -171,7 +171,8 @@ TEST(Allocator, HoldsUnderAnySequence) {
           allocator.free(live.back());
           live.pop_back();
         } else {
-          live.push_back(allocator.allocate(int64_t{1} << (random() % 27) | random() % 100'000));
+          live.push_back(
+              allocator.allocate(static_cast<int64_t>((uint64_t{1} << (random() % 27)) | (random() % 100'000))));
         }
         if (i % 20 == 0) check(allocator);
       }
