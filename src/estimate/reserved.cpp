@@ -10,13 +10,19 @@ namespace {
 constexpr int64_t kMaxReplayedMicroBatches = 3;
 constexpr int64_t kLargestScaled = int64_t{1} << 60;  // shares of more leave 63 bits
 
+/// The first layers of a stack, as many as are replayed; how many they are.
+int64_t bound(std::vector<LayerRun>& runs) {
+  int64_t left = kMaxReplayedLayers;
+  for (LayerRun& run : runs) left -= run.layers = std::min(run.layers, left);
+  std::erase_if(runs, [](const LayerRun& run) { return run.layers == 0; });
+  return kMaxReplayedLayers - left;
+}
+
 Job bounded(Job job) {
   job.recipe.accumulate = std::min(job.recipe.accumulate, kMaxReplayedMicroBatches);
   Description& d = job.description;
-  int64_t left = kMaxReplayedLayers;
-  for (LayerRun& run : d.runs) left -= run.layers = std::min(run.layers, left);
-  std::erase_if(d.runs, [](const LayerRun& run) { return run.layers == 0; });
-  d.layers = kMaxReplayedLayers - left;
+  d.layers = bound(d.runs);
+  d.decoder_layers = bound(d.decoder_runs);
   return job;
 }
 

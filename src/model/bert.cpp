@@ -167,7 +167,7 @@ struct Encoder {
   Encoder(const Builder& builder, bool pools)
       : b(builder),
         embeddings(named<Embeddings>(b, "embeddings")),
-        layers(b, b.description.layers, b.dims.layers, [this] { return named<Layer>(b, "encoder.layer.*"); }) {
+        layers(b, b.description.runs, b.dims.runs, [this](bool) { return named<Layer>(b, "encoder.layer.*"); }) {
     if (pools) pooler.emplace(named<Pooler>(b, "pooler"));
   }
 

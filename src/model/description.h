@@ -31,10 +31,12 @@ struct LayerRun {
   bool windowed = false;
   bool alternates = false;  // every second layer is of the other kind: what repeats is a pair
 
-  int64_t turns() const { return alternates ? layers / 2 : layers; }
+  int64_t layers_a_turn() const { return alternates ? 2 : 1; }
+  int64_t turns() const { return layers / layers_a_turn(); }
 };
 
-/// A model as its config describes it. Sizes are positive; `runs` adds up to `layers`.
+/// A model as its config describes it. Sizes are positive; `runs` adds up to `layers`, `decoder_runs` to
+/// `decoder_layers`.
 struct Description {
   std::string family;
   int64_t layers = 0;
@@ -56,6 +58,7 @@ struct Description {
   int64_t patch = 0;
   int64_t channels = 0;
   std::vector<LayerRun> runs;
+  std::vector<LayerRun> decoder_runs;
   Task task = Task::kCausalLm;
   Activation activation = Activation::kSilu;
   double embedding_dropout = 0;
@@ -86,14 +89,15 @@ struct Description {
 
 /// The sizes a trace uses, as numbers or as symbols; structure (which ops run) is in Structure.
 struct Dims {
-  Expr batch, seq, layers, hidden, heads, kv_heads, head_dim, ffn, vocab, positions, token_types, labels;
+  Expr batch, seq, hidden, heads, kv_heads, head_dim, ffn, vocab, positions, token_types, labels;
   Expr experts, experts_per_token;
   Expr padded_head_dim;  // head_dim and seq rounded up to multiples of 8 as attention kernels need them
   Expr padded_seq;
   Expr bias_row;  // seq rounded up to a multiple of 16, as the gradient of an attention's bias is
-  Expr target_seq, decoder_layers, padded_target, target_bias_row;  // of an encoder-decoder's decoder
+  Expr target_seq, padded_target, target_bias_row;  // of an encoder-decoder's decoder
   Expr lora_rank = 0;
   std::vector<Expr> runs;  // turns of each of the description's runs
+  std::vector<Expr> decoder_runs;
 };
 
 /// What decides which ops run.

@@ -118,7 +118,7 @@ struct Transformer {
       : b(builder),
         wte(b, "wte", b.dims.vocab, b.dims.hidden),
         wpe(b, "wpe", b.dims.positions, b.dims.hidden),
-        h(b, b.description.layers, b.dims.layers, [this] { return named<Block>(b, "h.*"); }),
+        h(b, b.description.runs, b.dims.runs, [this](bool) { return named<Block>(b, "h.*"); }),
         ln_f(b, "ln_f", b.dims.hidden) {}
 
   Tensor operator()(const Tensor& input_ids) const {

@@ -111,12 +111,14 @@ struct DecoderLayer {
   RmsNorm input_layernorm;
   RmsNorm post_attention_layernorm;
   std::vector<RmsNorm> feedforward_norms;  // pre_feedforward_layernorm and post_feedforward_layernorm, or none
+  bool windowed;
 
-  explicit DecoderLayer(const Builder& b)
+  DecoderLayer(const Builder& b, bool is_windowed)
       : self_attn(named<SelfAttention>(b, "self_attn")),
         mlp(feed_forward(b)),
         input_layernorm(b, "input_layernorm", b.dims.hidden),
-        post_attention_layernorm(b, "post_attention_layernorm", b.dims.hidden) {
+        post_attention_layernorm(b, "post_attention_layernorm", b.dims.hidden),
+        windowed(is_windowed) {
     if (!b.description.norms_outputs) return;
     feedforward_norms.emplace_back(b, "pre_feedforward_layernorm", b.dims.hidden);
     feedforward_norms.emplace_back(b, "post_feedforward_layernorm", b.dims.hidden);
@@ -139,15 +141,12 @@ struct DecoderLayer {
   }
 };
 
-/// What repeats: a layer, or a pair of a windowed one and a full one.
-using Turn = std::vector<DecoderLayer>;
-
 /// LlamaModel.
 struct Decoder {
   const Builder& b;
   Embedding embed_tokens;
-  Tensor embed_scale;                // of Gemma; empty elsewhere
-  std::vector<Layers<Turn>> layers;  // one for each run of turns that are alike
+  Tensor embed_scale;  // of Gemma; empty elsewhere
+  Layers<DecoderLayer> layers;
   RmsNorm norm;
   Tensor inv_freq;
   Tensor original_inv_freq;
@@ -156,7 +155,8 @@ struct Decoder {
       : b(builder),
         embed_tokens(b, "embed_tokens", b.dims.vocab, b.dims.hidden),
         embed_scale(make_scale(b)),
-        layers(make_layers(b)),
+        layers(b, b.description.runs, b.dims.runs,
+               [this](bool windowed) { return named<DecoderLayer>(b, "layers.*", windowed); }),
         norm(b, "norm", b.dims.hidden) {
     const Scope scope(b.tape, "rotary_emb");
     const Shape half = {exact_div(b.dims.head_dim, 2)};
@@ -167,21 +167,6 @@ struct Decoder {
   static Tensor make_scale(const Builder& b) {
     const Scope scope(b.tape, "embed_tokens");
     return b.description.scales_embedding ? b.tape.buffer({}, b.structure.weights, "embed_scale") : Tensor();
-  }
-
-  static Turn make_turn(const Builder& b, const LayerRun& run) {
-    Turn turn;
-    for (int i = 0; i < (run.alternates ? 2 : 1); ++i) turn.push_back(named<DecoderLayer>(b, "layers.*"));
-    return turn;
-  }
-
-  static std::vector<Layers<Turn>> make_layers(const Builder& b) {
-    std::vector<Layers<Turn>> made;
-    for (size_t i = 0; i < b.description.runs.size(); ++i) {
-      const LayerRun& run = b.description.runs[i];
-      made.emplace_back(b, run.turns(), b.dims.runs[i], [&] { return make_turn(b, run); });
-    }
-    return made;
   }
 
   Tensor embed(const Tensor& input_ids) const {
@@ -212,20 +197,14 @@ struct Decoder {
     const auto [full, windowed] = masks(inputs_embeds.dtype());
     Tensor hidden_states = inputs_embeds;
     const Rotation rotation = rotary_emb(hidden_states, positions);
-    for (size_t i = 0; i < layers.size(); ++i) {
-      layers[i].run([&](const Turn& turn) {
-        bool in_window = b.description.runs[i].windowed;
-        for (const DecoderLayer& layer : turn) {
-          const Scope named_layer(b.tape, "layers.*");
-          const Tensor& mask = in_window ? windowed : full;
-          hidden_states = checkpoint(
-              b.structure.checkpointing,
-              [&layer, rotation, mask](const Tensor& input, const Tensor&) { return layer(input, rotation, mask); },
-              hidden_states);
-          in_window = !in_window;
-        }
-      });
-    }
+    layers.run([&](const DecoderLayer& layer) {
+      const Scope named_layer(b.tape, "layers.*");
+      const Tensor& mask = layer.windowed ? windowed : full;
+      hidden_states = checkpoint(
+          b.structure.checkpointing,
+          [&layer, rotation, mask](const Tensor& input, const Tensor&) { return layer(input, rotation, mask); },
+          hidden_states);
+    });
     hidden_states = norm(hidden_states);
     return hidden_states;
   }

@@ -24,10 +24,10 @@ struct Builder {
 };
 
 /// A module whose parameters are recorded under its name.
-template <class Module>
-Module named(const Builder& b, const char* name) {
+template <class Module, class... Choices>
+Module named(const Builder& b, const char* name, Choices... choices) {
   const Scope scope(b.tape, name);
-  return Module(b);
+  return Module(b, choices...);
 }
 
 /// torch.nn.Linear.
@@ -101,38 +101,55 @@ class RmsNorm {
   bool adds_one_;
 };
 
-/// Layers that are alike. At most three are traced: the first, one for all between, the last.
+/// Layers in a row, run by run. Of a run at most three turns are traced: the first, one for all between, the last.
 template <class Layer>
 class Layers {
  public:
-  /// `count` as a number decides how many are traced, `all` (the same, or a formula) how often they count.
+  /// `turns`: how many turns each run has, as numbers or formulas; the runs themselves say how many are traced. `make`
+  /// makes one layer and is told whether it is windowed.
   template <class Make>
-  Layers(const Builder& b, int64_t count, Expr all, Make make) : tape_(b.tape) {
-    Tape& tape = b.tape;
-    const int32_t repeat = tape.new_repeat();
-    const bool folded = count > 3 && !b.structure.unrolled;
-    const int64_t traced = folded ? 3 : count;
-    for (int64_t i = 0; i < traced; ++i) {
-      turns_.push_back(tape.new_turn(repeat, i == 1 && folded ? all - 2 : Expr(1)));
-      tape.turn = turns_.back();
-      layers_.push_back(make());
-      tape.turn = 0;
+  Layers(const Builder& b, const std::vector<LayerRun>& runs, const std::vector<Expr>& turns, Make make)
+      : tape_(b.tape) {
+    int64_t first = 0;
+    for (size_t i = 0; i < runs.size(); ++i) {
+      add(runs[i], turns[i], first, b.structure.unrolled, make);
+      first += runs[i].layers;
     }
+    tape_.turn = 0;
   }
 
   /// Run all in order, from the embedding's output to the last layer's.
   template <class Call>
   void run(Call call) const {
-    for (size_t i = 0; i < layers_.size(); ++i) {
-      const Unit unit(tape_, turns_[i]);
-      call(layers_[i]);
+    for (const Turn& turn : turns_) {
+      const Unit unit(tape_, turn.number);
+      for (const Layer& layer : turn.layers) call(layer);
     }
   }
 
  private:
+  /// What repeats: a layer, or a pair of a windowed one and a full one.
+  struct Turn {
+    int32_t number;
+    std::vector<Layer> layers;
+  };
+
+  template <class Make>
+  void add(const LayerRun& run, Expr turns, int64_t first, bool unrolled, Make& make) {
+    const int32_t repeat = tape_.new_repeat();
+    const bool folded = run.turns() > 3 && !unrolled;
+    const int64_t traced = folded ? 3 : run.turns();
+    tape_.layer = first;
+    for (int64_t i = 0; i < traced; ++i) {
+      Turn& turn = turns_.emplace_back();
+      tape_.turn = turn.number = tape_.new_turn(repeat, i == 1 && folded ? turns - 2 : Expr(1));
+      for (int64_t k = 0; k < run.layers_a_turn(); ++k, ++tape_.layer)
+        turn.layers.push_back(make(run.windowed != (k == 1)));
+    }
+  }
+
   Tape& tape_;
-  std::vector<int32_t> turns_;
-  std::vector<Layer> layers_;
+  std::vector<Turn> turns_;
 };
 
 /// ACT2FN[name](input).

@@ -316,12 +316,12 @@ struct Stack {
   Layers<Block> blocks;
   T5LayerNorm final_layer_norm;
 
-  Stack(const Builder& builder, const Embedding& shared, const Dims* encoder, int64_t count)
+  Stack(const Builder& builder, const Embedding& shared, const Dims* encoder, const std::vector<LayerRun>& runs)
       : b(builder),
         is_decoder(encoder != nullptr),
         embed_tokens(shared),
-        blocks(b, count, b.dims.layers,
-               [&, is_first = true]() mutable {
+        blocks(b, runs, b.dims.runs,
+               [&, is_first = true](bool) mutable {
                  const Scope scope(b.tape, "block.*");
                  return Block(b, encoder, std::exchange(is_first, false));
                }),
@@ -370,7 +370,7 @@ Dims decoder_dims(const Dims& dims) {
   decoder.seq = dims.target_seq;
   decoder.padded_seq = dims.padded_target;
   decoder.bias_row = dims.target_bias_row;
-  decoder.layers = dims.decoder_layers;
+  decoder.runs = dims.decoder_runs;
   return decoder;
 }
 
@@ -388,8 +388,8 @@ class ConditionalGeneration : public Model {
         target_structure_(decoder_structure(b.structure)),
         target_{b.tape, b.description, target_dims_, target_structure_},
         shared_(b_, "shared", b.dims.vocab, b.dims.hidden),
-        encoder_(stack("encoder", b_, nullptr, b.description.layers)),
-        decoder_(stack("decoder", target_, &b.dims, b.description.decoder_layers)),
+        encoder_(stack("encoder", b_, nullptr, b.description.runs)),
+        decoder_(stack("decoder", target_, &b.dims, b.description.decoder_runs)),
         lm_head_("lm_head", shared_.weight(), Tensor()) {}
 
   Tensor loss(const Batch& batch) override {
@@ -403,9 +403,9 @@ class ConditionalGeneration : public Model {
   }
 
  private:
-  Stack stack(const char* name, const Builder& b, const Dims* encoder, int64_t count) const {
+  Stack stack(const char* name, const Builder& b, const Dims* encoder, const std::vector<LayerRun>& runs) const {
     const Scope scope(b.tape, name);
-    return {b, shared_, encoder, count};
+    return {b, shared_, encoder, runs};
   }
 
   Tensor shift_right(const Tensor& labels) const {

@@ -136,7 +136,7 @@ struct Encoder {
   explicit Encoder(const Builder& builder)
       : b(builder),
         embeddings(named<Embeddings>(b, "embeddings")),
-        layers(b, b.description.layers, b.dims.layers, [this] { return named<Layer>(b, "layers.*"); }),
+        layers(b, b.description.runs, b.dims.runs, [this](bool) { return named<Layer>(b, "layers.*"); }),
         layernorm(b, "layernorm", b.dims.hidden) {}
 
   Tensor operator()(const Tensor& images) const {

@@ -232,6 +232,7 @@ class Tape {
   std::vector<Parameter> parameters;
   int32_t scope = 0;
   int32_t turn = 0;
+  int64_t layer = 0;  // the number of the layer that is being made
 
   int32_t enter(const char* name);
   int32_t new_turn(int32_t repeat, Expr count);

@@ -55,6 +55,24 @@ class Symbols {
   std::vector<int64_t>& values_;
 };
 
+/// The longest run of layers, whose length the letter L may leave open: where all layers are of one kind. With up to
+/// three turns there is none in between to stand for the rest.
+const LayerRun* run_of_any_length(const std::vector<LayerRun>& runs) {
+  const auto longest =
+      std::max_element(runs.begin(), runs.end(), [](const auto& a, const auto& b) { return a.layers < b.layers; });
+  if (longest == runs.end() || longest->turns() <= 3) return nullptr;
+  for (const LayerRun& run : runs)
+    if (run.windowed != longest->windowed || run.alternates != longest->alternates) return nullptr;
+  return &*longest;
+}
+
+/// That run has what the letter leaves to it.
+void put_layers(Expr letter, int64_t layers, const LayerRun& run, const std::vector<LayerRun>& runs,
+                std::vector<Expr>& turns) {
+  const Expr own = letter - Expr(layers - run.layers);
+  turns[static_cast<size_t>(&run - runs.data())] = run.alternates ? exact_div(own, 2) : own;
+}
+
 Tensor whole_model(Tape& tape, Model& model, const Batch& batch) {
   const Unit unit(tape, 0);
   return model.loss(batch);
@@ -124,7 +142,6 @@ Dims number_dims(const Job& job) {
   Dims dims;
   dims.batch = r.batch;
   dims.seq = r.seq;
-  dims.layers = d.layers;
   dims.hidden = d.hidden;
   dims.heads = d.heads;
   dims.kv_heads = d.kv_heads;
@@ -143,8 +160,8 @@ Dims number_dims(const Job& job) {
   dims.target_seq = r.target_seq;
   dims.padded_target = round_up_8(r.target_seq);
   dims.target_bias_row = round_up_16(r.target_seq);
-  dims.decoder_layers = d.decoder_layers;
   for (const LayerRun& run : d.runs) dims.runs.emplace_back(run.turns());
+  for (const LayerRun& run : d.decoder_runs) dims.decoder_runs.emplace_back(run.turns());
   return dims;
 }
 
@@ -172,10 +189,12 @@ Dims symbol_dims(const Job& job, Pool& pool, std::vector<int64_t>& values) {
     dims.padded_target = r.target_seq % 8 == 0 ? dims.target_seq : round_up(dims.target_seq, 8);
     dims.target_bias_row = r.target_seq % 16 == 0 ? dims.target_seq : round_up(dims.target_seq, 16);
   }
-  if (d.runs.size() == 1 && d.runs[0].turns() > 3) {  // with fewer there is no turn in between to stand for the rest
-    dims.layers = symbol("L", d.layers);
-    dims.runs = {d.runs[0].alternates ? exact_div(dims.layers, 2) : dims.layers};
-    if (d.decoder_layers == d.layers) dims.decoder_layers = dims.layers;
+  if (const LayerRun* run = run_of_any_length(d.runs)) {
+    const Expr layers = symbol("L", d.layers);
+    put_layers(layers, d.layers, *run, d.runs, dims.runs);
+    if (d.decoder_layers == d.layers)
+      if (const LayerRun* other = run_of_any_length(d.decoder_runs))
+        put_layers(layers, d.layers, *other, d.decoder_runs, dims.decoder_runs);
   }
   return dims;
 }
