@@ -16,6 +16,7 @@ AUTO = {
 }
 COMPUTE = {"bf16": torch.bfloat16, "bf16-autocast": torch.bfloat16, "fp16": torch.float16, "fp16-autocast": torch.float16}
 WEIGHTS = {"bf16": torch.bfloat16, "fp16": torch.float16}
+DTYPE = "torch_dtype" if transformers.__version__.startswith("4") else "dtype"  # what from_config calls it
 AUTOCAST = {"bf16-autocast": torch.bfloat16, "fp16-autocast": torch.float16}
 
 
@@ -32,7 +33,7 @@ def build_model(case):
     auto = getattr(transformers, AUTO[case["task"]])
     dtype = (COMPUTE if case.get("quantize") else WEIGHTS).get(case["precision"], torch.float32)
     with torch.device("cuda"):
-        model = auto.from_config(config, dtype=dtype, attn_implementation=case["attention"])
+        model = auto.from_config(config, attn_implementation=case["attention"], **{DTYPE: dtype})
     if case.get("quantize"):
         quantize(model, case)
     if case.get("experts") == "loop":

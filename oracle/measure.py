@@ -16,11 +16,19 @@ import time
 import device  # first: it loads the fake CUDA device before torch
 
 import torch
+import transformers
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 from cases import autocast, build_batch, build_model, build_optimizer
 from count import Counter
 from report import make_record, write_trace
+
+
+def check_version(case):
+    """A case may say which transformers it is about; its records are no one else's."""
+    wanted, here = case.get("transformers", "5.23"), transformers.__version__
+    if not here.startswith(wanted + "."):
+        raise ValueError(f"the case is about transformers {wanted}, and {here} is installed (oracle/setup.sh --transformers {wanted})")
 
 
 def optimizer_tensors(optimizer):
@@ -91,6 +99,7 @@ def run(case, counter, steps):
 
 def measure(case, steps=2):
     """Run a case; returns its record and its log."""
+    check_version(case)
     device.install()
     counter = Counter()
     with FakeTensorMode(allow_non_fake_inputs=False), counter:

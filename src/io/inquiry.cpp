@@ -8,6 +8,7 @@
 #include "io/letters.h"
 #include "io/sharding.h"
 #include "io/shipped.h"
+#include "io/stack.h"
 #include "size/nearest.h"
 
 namespace peakmem {
@@ -54,6 +55,7 @@ class Reader {
     if (auto wrong = read_optimizer()) return wrong;
     if (auto wrong = read_lora()) return wrong;
     if (auto wrong = read_quantization()) return wrong;
+    if (auto wrong = read_stack(asked_, inquiry_)) return wrong;
     if (auto wrong = read_sharding(asked_, inquiry_)) return wrong;
     if (const std::string* gpu = asked_.text("gpu")) inquiry_.gpu = find_gpu(*gpu);
     if (auto wrong = read_allocator()) return wrong;

@@ -28,6 +28,7 @@ Names precisions() { return names_of(kPrecisions); }
 Names attentions() { return names_of(kAttentions); }
 Names checkpointings() { return names_of(kCheckpointings); }
 Names experts() { return names_of(kExperts); }
+Names transformers_versions() { return names_of(kTransformers); }
 Names impls() { return names_of(kOptimizerImpls); }
 Names lora_dtypes() { return {"fp32", "model"}; }
 Names quantizes() { return names_of(kQuantizes); }
@@ -72,6 +73,8 @@ constexpr std::array kOptions = std::to_array<OptionRow>({
     {"clip-grad", kFlag, "", nullptr, "", "Run", "clip the gradients' norm before the update", kRun},
     {"task", kChoice, "T", tasks, "", "Run", "what is trained (from `architectures`, else the family's usual task)",
      kRun},
+    {"transformers", kChoice, "V", transformers_versions, "5.23", "Run",
+     "the version of transformers whose modelling code runs", kRun},
     {"lora-rank", kSize, "N", nullptr, "", "LoRA", "train adapters of this rank beside frozen weights", kRun, "R"},
     {"lora-targets", kText, "a,b", nullptr, "", "LoRA", "the modules to adapt, or all-linear", kRun},
     {"lora-dropout", kText, "P", nullptr, "0", "LoRA", "dropout before the adapters", kRun},

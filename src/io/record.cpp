@@ -108,6 +108,7 @@ std::optional<Error> read_recipe(const Value& what, Recipe& recipe) {
   recipe.accumulate = number(what, "accumulate", 1);
   recipe.clip = flag(what, "clip");
   recipe.attention = text(what, "attention") == "eager" ? Attention::kEager : Attention::kSdpa;
+  if (text(what, "transformers") == "4.48") recipe.transformers = Transformers::k4_48;
   recipe.experts = text(what, "experts") == "loop" ? Experts::kLoop : Experts::kGrouped;
   if (flag(what, "checkpointing"))
     recipe.checkpointing = flag(what, "reentrant") ? Checkpointing::kFullReentrant : Checkpointing::kFull;

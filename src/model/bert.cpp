@@ -230,10 +230,10 @@ class MaskedLm : public Model {
         bert_(make_encoder(b_, false)),
         cls_(make_prediction_head(b_, bert_.embeddings.word_embeddings.weight())) {}
 
-  Tensor loss(const Batch& batch) override {
+  ModelOutput forward(const Batch& batch) override {
     const Tensor sequence_output = bert_(batch.input_ids);
     const Tensor prediction_scores = cls_(sequence_output);
-    return token_loss(prediction_scores, batch.labels);
+    return {token_loss(prediction_scores, batch.labels), prediction_scores};
   }
 
  private:
@@ -248,11 +248,11 @@ class Classifier : public Model {
   explicit Classifier(const Builder& b)
       : b_(b), bert_(make_encoder(b_, true)), classifier_(b_, "classifier", b.dims.hidden, b.dims.labels, true) {}
 
-  Tensor loss(const Batch& batch) override {
+  ModelOutput forward(const Batch& batch) override {
     Tensor pooled_output = bert_(batch.input_ids);
     pooled_output = dropout(pooled_output, b_.description.classifier_dropout);
     const Tensor logits = classifier_(pooled_output);
-    return label_loss(b_, logits, batch.labels);
+    return {label_loss(b_, logits, batch.labels), logits};
   }
 
  private:

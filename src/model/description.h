@@ -19,6 +19,9 @@ enum class Task : uint8_t { kCausalLm, kMaskedLm, kSequenceClassification, kImag
 /// Which attention code of transformers runs.
 enum class Attention : uint8_t { kEager, kSdpa };
 
+/// Whose modelling code runs: that of transformers 5.23, or of 4.48 (in forward passes alike since 4.46).
+enum class Transformers : uint8_t { k5_23, k4_48 };
+
 /// How the experts of a mixture run: all in one grouped GEMM, or one after another (transformers' "eager").
 enum class Experts : uint8_t { kGrouped, kLoop };
 
@@ -105,6 +108,7 @@ struct Structure {
   Attention attention = Attention::kSdpa;
   Checkpointing checkpointing = Checkpointing::kNone;
   Experts experts = Experts::kGrouped;
+  Transformers transformers = Transformers::k5_23;
   int64_t expert_turns = 0;  // of the loop over the experts
   DType weights = DType::kFloat32;
   Quantize quantize = Quantize::kNone;

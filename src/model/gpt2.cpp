@@ -146,10 +146,10 @@ class LmHead : public Model {
   explicit LmHead(const Builder& b)
       : b_(b), transformer_(named<Transformer>(b_, "transformer")), lm_head_(head(b_, transformer_)) {}
 
-  Tensor loss(const Batch& batch) override {
+  ModelOutput forward(const Batch& batch) override {
     const Tensor hidden_states = transformer_(batch.input_ids);
     const Tensor logits = lm_head_(hidden_states);
-    return causal_lm_loss(b_, logits, batch.labels);
+    return {causal_lm_loss(b_, logits, batch.labels), logits};
   }
 
  private:
@@ -171,10 +171,10 @@ class Classifier : public Model {
         transformer_(named<Transformer>(b_, "transformer")),
         score_(b_, "score", b.dims.hidden, b.dims.labels, false) {}
 
-  Tensor loss(const Batch& batch) override {
+  ModelOutput forward(const Batch& batch) override {
     const Tensor hidden_states = transformer_(batch.input_ids);
     const Tensor logits = score_(hidden_states);
-    return last_token_loss(b_, logits, batch.input_ids, batch.labels);
+    return {last_token_loss(b_, logits, batch.input_ids, batch.labels), logits};
   }
 
  private:

@@ -20,8 +20,22 @@ Batch make_batch(const Builder& b) {
   return batch;
 }
 
+namespace {
+
+/// ForCausalLMLoss up to transformers 4.48: the logits are shifted, which copies them.
+Tensor shifted_logits_loss(const Tensor& logits, const Tensor& labels) {
+  const Tensor full = to(logits, DType::kFloat32);
+  const Expr predicted = labels.size(1) - 1;
+  const Tensor shifted = contiguous(slice(full, 1, predicted));
+  const Tensor targets = contiguous(slice(labels, 1, predicted));
+  return cross_entropy(merge_dims(shifted, 0, 2), merge_dims(targets, 0, 2));
+}
+
+}  // namespace
+
 Tensor causal_lm_loss(const Builder& b, const Tensor& logits, const Tensor& labels) {
   const Scope scope(b.tape, "loss");
+  if (b.structure.transformers == Transformers::k4_48) return shifted_logits_loss(logits, labels);
   const Tensor full = to(logits, DType::kFloat32);
   const Tensor padded = b.tape.make({b.dims.batch, b.dims.seq + 1}, DType::kInt64, "constant_pad_nd");
   const Tensor shifted = contiguous(slice(padded, 1, labels.size(1)));

@@ -161,7 +161,8 @@ struct Decoder {
     const Scope scope(b.tape, "rotary_emb");
     const Shape half = {exact_div(b.dims.head_dim, 2)};
     inv_freq = b.tape.buffer(half, DType::kFloat32, "inv_freq");
-    original_inv_freq = b.tape.buffer(half, DType::kFloat32, "original_inv_freq");
+    if (b.structure.transformers == Transformers::k5_23)
+      original_inv_freq = b.tape.buffer(half, DType::kFloat32, "original_inv_freq");
   }
 
   static Tensor make_scale(const Builder& b) {
@@ -180,12 +181,28 @@ struct Decoder {
     const NoGrad no_grad(b.tape);
     const Dims& d = b.dims;
     Tape& tape = b.tape;
+    if (b.structure.transformers == Transformers::k4_48) return rotary_emb_4_48(x, position_ids);
     Tensor positions = tape.make({1, d.seq, 1}, DType::kFloat32, "_to_copy");
     const Tensor freqs = tape.make({1, d.seq, exact_div(d.head_dim, 2)}, DType::kFloat32, "mul");
     positions.reset();
     const Tensor emb = tape.make({1, d.seq, d.head_dim}, DType::kFloat32, "cat");
     const Tensor cos = mul_scalar(tape.make(emb.shape(), DType::kFloat32, "cos"));
     const Tensor sin = mul_scalar(tape.make(emb.shape(), DType::kFloat32, "sin"));
+    const Tensor cos_cast = to(cos, x.dtype());
+    return {position_ids, cos_cast, to(sin, x.dtype())};
+  }
+
+  /// The frequencies are a matrix product there, and all names live to the end.
+  Rotation rotary_emb_4_48(const Tensor& x, const Tensor& position_ids) const {
+    const Dims& d = b.dims;
+    Tape& tape = b.tape;
+    const Tensor positions = tape.make({1, 1, d.seq}, DType::kFloat32, "_to_copy");
+    const Tensor freqs = tape.make({1, exact_div(d.head_dim, 2), d.seq}, DType::kFloat32, "bmm");
+    const Tensor emb = tape.make({1, d.seq, d.head_dim}, DType::kFloat32, "cat");
+    Tensor cos = tape.make(emb.shape(), DType::kFloat32, "cos");
+    Tensor sin = tape.make(emb.shape(), DType::kFloat32, "sin");
+    cos = mul_scalar(cos);
+    sin = mul_scalar(sin);
     const Tensor cos_cast = to(cos, x.dtype());
     return {position_ids, cos_cast, to(sin, x.dtype())};
   }
@@ -225,7 +242,7 @@ class CausalLm : public Model {
  public:
   explicit CausalLm(const Builder& b) : b_(b), model_(named<Decoder>(b_, "model")), lm_head_(head(b_, model_)) {}
 
-  Tensor loss(const Batch& batch) override {
+  ModelOutput forward(const Batch& batch) override {
     const Tensor hidden_states = model_(batch.input_ids);
     Tensor logits = lm_head_(hidden_states);
     if (b_.description.caps_logits) {
@@ -233,7 +250,7 @@ class CausalLm : public Model {
       logits = tanh(logits);
       logits = mul_scalar(logits);
     }
-    return causal_lm_loss(b_, logits, batch.labels);
+    return {causal_lm_loss(b_, logits, batch.labels), logits};
   }
 
  private:
@@ -253,10 +270,10 @@ class Classifier : public Model {
   explicit Classifier(const Builder& b)
       : b_(b), model_(named<Decoder>(b_, "model")), score_(b_, "score", b.dims.hidden, b.dims.labels, false) {}
 
-  Tensor loss(const Batch& batch) override {
+  ModelOutput forward(const Batch& batch) override {
     const Tensor hidden_states = model_(batch.input_ids);
     const Tensor logits = score_(hidden_states);
-    return last_token_loss(b_, logits, batch.input_ids, batch.labels);
+    return {last_token_loss(b_, logits, batch.input_ids, batch.labels), logits};
   }
 
  private:

@@ -47,10 +47,12 @@ Tensor visible_keys(const Builder& b, bool windowed) {
 
 Tensor position_ids(const Builder& b) {
   const NoGrad no_grad(b.tape);
-  return unsqueeze(positions_from(b), 0);
+  const bool at_once = b.structure.transformers == Transformers::k4_48;
+  return unsqueeze(at_once ? b.tape.make({b.dims.seq}, DType::kInt64, "arange") : positions_from(b), 0);
 }
 
 Tensor causal_mask(const Builder& b, bool windowed, DType dtype, bool has_positions) {
+  if (b.structure.transformers == Transformers::k4_48) return {};  // what needs one there is refused
   const NoGrad no_grad(b.tape);
   const Scope scope(b.tape, "causal_mask");
   if (has_positions) check_for_packed_sequences(b);

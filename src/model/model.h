@@ -8,6 +8,12 @@
 
 namespace peakmem {
 
+/// What a model's forward pass returns (transformers' ModelOutput).
+struct ModelOutput {
+  Tensor loss;
+  Tensor logits;
+};
+
 /// One architecture with one head, its parameters made.
 class Model {
  public:
@@ -16,8 +22,8 @@ class Model {
   Model& operator=(const Model&) = delete;
   virtual ~Model() = default;
 
-  /// model(**batch).loss; everything else the forward pass named is gone when it returns.
-  virtual Tensor loss(const Batch& batch) = 0;
+  /// model(**batch); everything else the forward pass named is gone when it returns.
+  virtual ModelOutput forward(const Batch& batch) = 0;
 };
 
 }  // namespace peakmem

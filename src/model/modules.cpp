@@ -139,9 +139,15 @@ AttentionOutput eager(const Tensor& query, const Tensor& key, const Tensor& valu
 
 Tensor sdpa(Tensor query, Tensor key, Tensor value, const AttentionInput& input) {
   const Builder& model = input.model;
-  if (!is_one(input.groups) && (input.mask || model.structure.wide_heads)) {
+  const bool copies = model.structure.transformers == Transformers::k4_48;  // all three, even where nothing repeats
+  if (!is_one(input.groups) && (copies || input.mask || model.structure.wide_heads)) {
     key = repeat_kv(key, input.groups);
     value = repeat_kv(value, input.groups);
+  }
+  if (copies) {
+    query = contiguous(std::move(query));
+    key = contiguous(std::move(key));
+    value = contiguous(std::move(value));
   }
   const bool causal = input.causal && !input.mask && !model.structure.single_token;
   const KernelSizes sizes = {.head_dim = model.dims.padded_head_dim,

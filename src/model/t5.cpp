@@ -392,14 +392,14 @@ class ConditionalGeneration : public Model {
         decoder_(stack("decoder", target_, &b.dims, b.description.decoder_runs)),
         lm_head_("lm_head", shared_.weight(), Tensor()) {}
 
-  Tensor loss(const Batch& batch) override {
+  ModelOutput forward(const Batch& batch) override {
     const Tensor hidden_states = encoder_(batch.input_ids, Tensor());
     const Tensor decoder_input_ids = shift_right(batch.labels);
     const Tensor last_hidden_state = decoder_(decoder_input_ids, hidden_states);
     Tensor sequence_output = last_hidden_state;
     if (b_.description.scaled_head) sequence_output = mul_scalar(sequence_output);
     const Tensor lm_logits = lm_head_(sequence_output);
-    return token_loss(lm_logits, batch.labels);
+    return {token_loss(lm_logits, batch.labels), lm_logits};
   }
 
  private:

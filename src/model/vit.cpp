@@ -160,11 +160,11 @@ class Classifier : public Model {
   explicit Classifier(const Builder& b)
       : b_(b), vit_(named<Encoder>(b_, "vit")), classifier_(b_, "classifier", b.dims.hidden, b.dims.labels, true) {}
 
-  Tensor loss(const Batch& batch) override {
+  ModelOutput forward(const Batch& batch) override {
     const Tensor sequence_output = vit_(batch.pixel_values);
     const Tensor pooled_output = select_first(sequence_output);
     const Tensor logits = classifier_(pooled_output);
-    return label_loss(b_, logits, batch.labels);
+    return {label_loss(b_, logits, batch.labels), logits};
   }
 
  private:

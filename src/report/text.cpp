@@ -162,6 +162,8 @@ std::string recipe_line(const Job& job) {
                      std::string(name_in(kPrecisions, r.precision)) + " · " +
                      std::string(name_in(kAttentions, r.attention)) + " · " + std::string(r.optimizer->name) + " (" +
                      std::string(name_in(kOptimizerImpls, r.impl)) + ")";
+  if (r.transformers != Transformers::k5_23)
+    text += " · transformers " + std::string(name_in(kTransformers, r.transformers));
   if (r.checkpointing != Checkpointing::kNone)
     text += " · checkpointing " + std::string(name_in(kCheckpointings, r.checkpointing));
   if (r.accumulate > 1) text += " · accumulate " + grouped(r.accumulate);

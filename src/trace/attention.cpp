@@ -3,22 +3,29 @@
 namespace peakmem {
 namespace {
 
+/// How a kernel lays out what it makes: as [B, T, heads, D] in memory, or in the order of what it is like.
+enum class Layout : uint8_t { kTokensFirst, kPreserved };
+
 // Kernels work on [B, T, heads, D] and hand back the transposed view.
-Tensor like_transposed(const Tensor& tensor, const char* name) {
+Tensor like_transposed(const Tensor& tensor, Layout layout, const char* name) {
   Tape& tape = tensor.tape();
-  const Tensor made = tape.make(preserved(transposed(tensor.shape(), 1, 2)), tensor.dtype(), name);
+  const Shape shape = transposed(tensor.shape(), 1, 2);
+  const Tensor made =
+      tape.make(layout == Layout::kPreserved ? preserved(shape) : contiguous(shape), tensor.dtype(), name);
   return tape.look(made, transposed(made.shape(), 1, 2), false);
 }
 
 // Saved by both kernels: query 0, key 1, value 2, output 3, ...
-void fused_backward(Gradients& g, const char* name) {
-  for (size_t i = 0; i < 3; ++i) g.out[i] = like_transposed(g.saved(i), name);
+void fused_backward(Gradients& g, Layout layout, const char* name) {
+  for (size_t i = 0; i < 3; ++i) g.out[i] = like_transposed(g.saved(i), layout, name);
 }
-void flash_backward(Gradients& g) { fused_backward(g, "_scaled_dot_product_flash_attention_backward"); }
+void flash_backward(Gradients& g) {
+  fused_backward(g, Layout::kPreserved, "_scaled_dot_product_flash_attention_backward");
+}
 // A mask that wants a gradient is input 3; its gradient's rows are padded to a multiple of 16.
 void efficient_backward(Gradients& g) {
   constexpr const char* kName = "_scaled_dot_product_efficient_attention_backward";
-  fused_backward(g, kName);
+  fused_backward(g, Layout::kTokensFirst, kName);
   if (g.node.inputs < 4 || !g.needs(3)) return;
   const Shape& mask = g.node.next[3].node->shape;
   const Tensor made = g.in[0].tape().make(contiguous(narrowed(mask, -1, g.node.bias_row)), g.in[0].dtype(), kName);
@@ -36,10 +43,11 @@ struct Fused {
   std::array<Tensor, 3> extras;  // alive until the op returns
   size_t count = 0;
 
-  Fused(const Op& kernel, const Tensor& query, const Tensor& key, const Tensor& value, const Tensor& mask = Tensor())
+  Fused(const Op& kernel, Layout layout, const Tensor& query, const Tensor& key, const Tensor& value,
+        const Tensor& mask = Tensor())
       : tape(query.tape()), node(tape.record(kernel, {&query, &key, &value, &mask})), op(kernel) {
     for (const Tensor* operand : {&query, &key, &value}) tape.save(node, *operand);
-    output = like_transposed(query, op.name);
+    output = like_transposed(query, layout, op.name);
     Tape::attach(node, output);
     tape.save_output(node, output);
   }
@@ -72,7 +80,7 @@ Tensor flash(Tensor query, Tensor key, Tensor value, Expr padded_width) {
     key = padded(std::move(key), padded_width);
     value = padded(std::move(value), padded_width);
   }
-  Fused kernel(kFlash, query, key, value);
+  Fused kernel(kFlash, Layout::kPreserved, query, key, value);
   kernel.keep({query.size(0), query.size(1), query.size(2)}, DType::kFloat32);  // log-sum-exp
   kernel.keep({2}, DType::kUInt64);                                             // random state
   kernel.keep({}, DType::kUInt64);
@@ -84,7 +92,7 @@ Tensor flash(Tensor query, Tensor key, Tensor value, Expr padded_width) {
 Tensor efficient(const Tensor& query, const Tensor& key, const Tensor& value, Tensor mask, const KernelSizes& sizes) {
   if (mask && !identical(mask.size(-1), sizes.seq)) mask = slice(padded(mask, sizes.seq), -1, mask.size(-1));
   if (mask) mask = expand(mask, {query.size(0), query.size(1), query.size(2), key.size(2)});
-  Fused kernel(kEfficient, query, key, value, mask);
+  Fused kernel(kEfficient, Layout::kTokensFirst, query, key, value, mask);
   if (kernel.node != nullptr) kernel.node->bias_row = sizes.bias_row;
   if (mask) kernel.tape.save(kernel.node, mask);
   const Expr rows = kernel.node != nullptr ? round_up(query.size(2), 32) : Expr(0);  // for a backward pass only

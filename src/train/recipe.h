@@ -43,6 +43,7 @@ struct Recipe {
   Attention attention = Attention::kSdpa;
   Checkpointing checkpointing = Checkpointing::kNone;
   Experts experts = Experts::kGrouped;
+  Transformers transformers = Transformers::k5_23;
   const Optimizer* optimizer = nullptr;
   OptimizerImpl impl = OptimizerImpl::kForeach;
   bool clip = false;

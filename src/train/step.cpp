@@ -21,6 +21,7 @@ Structure structure_of(const Job& job, bool unrolled) {
   s.attention = r.attention;
   s.checkpointing = r.checkpointing;
   s.experts = r.experts;
+  s.transformers = r.transformers;
   s.expert_turns = r.experts == Experts::kLoop ? d.experts : 0;
   s.weights = compute_dtype(r);
   s.grouped = d.kv_heads != d.heads;
@@ -73,16 +74,16 @@ void put_layers(Expr letter, int64_t layers, const LayerRun& run, const std::vec
   turns[static_cast<size_t>(&run - runs.data())] = run.alternates ? exact_div(own, 2) : own;
 }
 
-Tensor whole_model(Tape& tape, Model& model, const Batch& batch) {
+ModelOutput whole_model(Tape& tape, Model& model, const Batch& batch) {
   const Unit unit(tape, 0);
-  return model.loss(batch);
+  return model.forward(batch);
 }
 
 /// loss = model(**batch).loss under autocast where the recipe asks for it; divided where gradients accumulate.
 Tensor forward(Tape& tape, Model& model, const Batch& batch, const Recipe& recipe) {
   tape.autocast.enabled = is_mixed(recipe.precision);
   tape.autocast.dtype = recipe.precision == Precision::kFp16Mixed ? DType::kFloat16 : DType::kBFloat16;
-  Tensor loss = whole_model(tape, model, batch);
+  Tensor loss = whole_model(tape, model, batch).loss;
   tape.autocast.enabled = false;
   if (recipe.accumulate > 1) loss = div_scalar(loss);
   tape.autocast.cache.clear();

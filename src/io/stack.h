@@ -1,0 +1,14 @@
+// The options that name the software a run stands on: whose modelling code, whose training loop.
+#pragma once
+
+#include <optional>
+
+#include "io/inquiry.h"
+
+namespace peakmem {
+
+/// Reads --transformers into the recipe, after all its other choices were read; refuses what that version's code was
+/// not held to.
+std::optional<Error> read_stack(const Asked& asked, Inquiry& inquiry);
+
+}  // namespace peakmem
