@@ -1,6 +1,6 @@
 #!/bin/sh
 # Runs every `$ command` of the console blocks in README.md and docs/, and writes what it printed below it.
-# Usage: scripts/refresh_docs.sh [--check [PROGRAM]]     --check changes nothing and fails where a file would change
+# Usage: scripts/refresh_docs.sh [--check] [PROGRAM]    --check changes nothing and fails where a file would change
 set -eu
 cd "$(dirname "$0")/.."
 check=0
