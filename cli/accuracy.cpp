@@ -56,7 +56,7 @@ Result<Answer> run_accuracy(const Arguments& arguments) {
     if (!groups) return Error{file + ", " + groups.error().field, groups.error().problem, groups.error().hint};
     merge(all, *groups);
   }
-  return Answer{accuracy_table(all), Exit::kAnswered};
+  return Answer{accuracy_table(all)};
 }
 
 }  // namespace peakmem::cli

@@ -1,35 +1,12 @@
 #include "arguments.h"
 
 #include <algorithm>
-#include <array>
 
 #include "CLI/CLI.hpp"
-#include "commands.h"
 #include "size/nearest.h"
 
 namespace peakmem::cli {
 namespace {
-
-constexpr std::array kCommands = std::to_array<CommandRow>({
-    {"", Command::kEstimate, run_estimate, "peakmem MODEL [options]", "the estimate: peak, ledger, verdict"},
-    {"formula", Command::kFormula, run_formula, "peakmem formula MODEL [options]", "the same trace as a formula"},
-    {"solve", Command::kSolve, run_solve, "peakmem solve MODEL --for batch|seq --gpu NAME [options]",
-     "the largest that fits, exactly"},
-    {"timeline", Command::kTimeline, run_timeline, "peakmem timeline MODEL [options]",
-     "memory over the step, as a picture"},
-    {"models", Command::kTable, run_table, "peakmem models", "the models that come with it, each with its source"},
-    {"gpus", Command::kTable, run_table, "peakmem gpus", "the GPUs that are known"},
-    {"optimizers", Command::kTable, run_table, "peakmem optimizers", "the optimizers that are known"},
-    {"families", Command::kTable, run_table, "peakmem families", "the architectures that are known"},
-    {"accuracy", Command::kAccuracy, run_accuracy, "peakmem accuracy [FILE...]",
-     "the error on every record of what PyTorch did"},
-});
-
-const CommandRow* find_command(std::string_view name) {
-  for (const CommandRow& row : kCommands)
-    if (row.name == name && !name.empty()) return &row;
-  return nullptr;
-}
 
 /// An option as CLI11 collects it: every value given, so that one given twice is seen.
 struct Slot {
@@ -107,13 +84,16 @@ class Parser {
 
 }  // namespace
 
-std::span<const CommandRow> command_rows() { return kCommands; }
+Result<Arguments> parse_words(const CommandRow& row, std::vector<std::string> words) {
+  return Parser(row).parse(std::move(words));
+}
 
 Result<Arguments> parse_arguments(int count, const char* const* words) {
   std::vector<std::string> rest(words + std::min(count, 1), words + count);
   const CommandRow* command = rest.empty() ? nullptr : find_command(rest[0]);
-  if (command != nullptr) rest.erase(rest.begin());
-  return Parser(command == nullptr ? kCommands[0] : *command).parse(std::move(rest));
+  if (command == nullptr) return parse_words(command_rows()[0], std::move(rest));
+  rest.erase(rest.begin());
+  return parse_words(*command, std::move(rest));
 }
 
 }  // namespace peakmem::cli

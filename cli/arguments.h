@@ -1,26 +1,12 @@
 // The command line as a command, a model and options.
 #pragma once
 
-#include <span>
 #include <string>
 #include <vector>
 
-#include "io/options.h"
+#include "door/question.h"
 
 namespace peakmem::cli {
-
-struct Answer;
-struct Arguments;
-
-/// A command by its name; the estimate has none.
-struct CommandRow {
-  std::string_view name;
-  Command command;
-  Result<Answer> (*run)(const Arguments& arguments);
-  std::string_view synopsis;
-  std::string_view help;
-};
-std::span<const CommandRow> command_rows();
 
 /// What was typed. `help` and `version` say that only that was asked for.
 struct Arguments {
@@ -31,6 +17,9 @@ struct Arguments {
   bool version = false;
 };
 
+/// The first word may name the command; without one it is the estimate.
 Result<Arguments> parse_arguments(int count, const char* const* words);
+/// Words behind the command.
+Result<Arguments> parse_words(const CommandRow& row, std::vector<std::string> words);
 
 }  // namespace peakmem::cli

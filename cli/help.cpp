@@ -12,7 +12,7 @@ std::string padded(std::string text) {
 
 std::string choices_of(const OptionRow& row) {
   std::string names;
-  if (row.kind == OptionKind::kChoice && row.name != "gpu")
+  if (row.kind == OptionKind::kChoice && row.name != "gpu" && row.name != "over")
     for (const std::string_view name : row.choices()) names += (names.empty() ? "" : "|") + std::string(name);
   return names;
 }
@@ -80,6 +80,18 @@ Examples:
   peakmem timeline llama-3.1-8b --precision bf16 --batch 1 --seq 4096 --svg step.svg --perfetto step.json
 )";
 
+constexpr std::string_view kCompareExamples = R"(
+Examples:
+  peakmem compare gpt2-xl --with "--precision bf16 --checkpointing full"
+  peakmem compare llama-3.1-8b --precision bf16 --batch 1 --with "qwen3-8b"
+)";
+
+constexpr std::string_view kSweepExamples = R"(
+Examples:
+  peakmem sweep gpt2 --over batch --values 1,2,4,8,16 --gpu rtx-4090
+  peakmem sweep llama-3.2-1b --over layers --values 8,16,32,48 --precision bf16
+)";
+
 std::string commands_text() {
   std::string text = "\nCommands:\n";
   for (const CommandRow& row : command_rows()) {
@@ -96,13 +108,13 @@ std::string help_text(const CommandRow& row) {
   std::string text = std::string(row.synopsis) + "\n  " + std::string(row.help) + "\n";
   if (row.command == Command::kEstimate)
     text = "peakmem: predicts the memory of training a Transformer\n" + commands_text();
-  if (row.command == Command::kEstimate || row.command == Command::kFormula || row.command == Command::kSolve ||
-      row.command == Command::kTimeline)
-    text += kModel;
+  if (row.command != Command::kTable && row.command != Command::kAccuracy) text += kModel;
   if (row.command == Command::kEstimate) text += kEstimateExamples;
   if (row.command == Command::kFormula) text += kFormulaExamples;
   if (row.command == Command::kSolve) text += kSolveExamples;
   if (row.command == Command::kTimeline) text += kTimelineExamples;
+  if (row.command == Command::kCompare) text += kCompareExamples;
+  if (row.command == Command::kSweep) text += kSweepExamples;
   text += options_text(row.command);
   if (row.command == Command::kEstimate)
     text += "\nExit codes: 0 answered (and it fits, if asked), 1 does not fit, 2 bad usage or bad input.\n";

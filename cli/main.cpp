@@ -28,7 +28,7 @@ Result<Answer> answer(int count, const char* const* words) {
   if (arguments->help) return Answer{help_text(*arguments->row)};
   if (arguments->version) return Answer{"peakmem " PEAKMEM_VERSION "\n"};
   if (count < 2) return Error{"", "MODEL is missing", "such as: peakmem gpt2    (peakmem --help shows more)"};
-  return arguments->row->run(*arguments);
+  return run(*arguments);
 }
 
 }  // namespace
@@ -37,8 +37,8 @@ Result<Answer> answer(int count, const char* const* words) {
 int main(int count, char** words) {
   using namespace peakmem::cli;
   std::signal(SIGPIPE, SIG_IGN);
-  const peakmem::Result<Answer> result = answer(count, words);
+  const peakmem::Result<peakmem::Answer> result = answer(count, words);
   if (!result) return fail(result.error());
   write_all(result->text, stdout);
-  return static_cast<int>(result->exit);
+  return static_cast<int>(result->fits ? Exit::kAnswered : Exit::kDoesNotFit);
 }

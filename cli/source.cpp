@@ -68,7 +68,8 @@ std::optional<Error> write_file(const std::string& field, const std::string& pat
   return Error{field, "\"" + path.substr(0, 200) + "\" cannot be written: " + std::strerror(errno), {}};
 }
 
-Result<NamedConfig> find_model(const std::string& model) {
+Result<NamedConfig> find_model(std::string_view name) {
+  const std::string model(name);
   if (model == "-") return config_at("-", "standard input");
   if (is_shipped(model)) return shipped_config(model);
   std::error_code none;

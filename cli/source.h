@@ -3,6 +3,7 @@
 
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "io/inquiry.h"
 
@@ -15,6 +16,6 @@ Result<std::string> read_text(const std::string& path);
 std::optional<Error> write_file(const std::string& field, const std::string& path, const std::string& text);
 
 /// The config that MODEL names.
-Result<NamedConfig> find_model(const std::string& model);
+Result<NamedConfig> find_model(std::string_view model);
 
 }  // namespace peakmem::cli

@@ -6,7 +6,7 @@
 #include <string>
 #include <string_view>
 
-#include "io/answer.h"
+#include "door/answer.h"
 
 #define PEAKMEM_EXPORT(name) extern "C" __attribute__((export_name(#name)))
 

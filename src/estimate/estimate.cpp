@@ -104,7 +104,7 @@ Result<Levels> TracedJob::at(const char* symbol, int64_t value, const Gpu* gpu) 
   return levels_of(program_, *timeline, gpu);
 }
 
-Result<Report> estimate(const Job& job, const Gpu* gpu, const AllocatorOptions& allocator) {
+Result<Report> estimate(const Job& job, const Gpu* gpu, const std::optional<AllocatorOptions>& allocator) {
   auto pool = std::make_shared<Pool>();
   Report report;
   const Dims dims = symbol_dims(job, *pool, report.symbol_values);
@@ -124,7 +124,8 @@ Result<Report> estimate(const Job& job, const Gpu* gpu, const AllocatorOptions& 
   report.first_step_bytes = levels.first_step;
   report.first_step_phase = phase_name(program, highest(program, *timeline, 1, &PhaseLevels::tensors));
   report.phases = phase_reports(program, *timeline);
-  report.reserved = reserved_range(levels.allocated, replay_job(job, gpu, allocator));
+  report.reserved =
+      allocator ? reserved_range(levels.allocated, replay_job(job, gpu, *allocator)) : reserved_range(levels.allocated);
   report.device = device_range(report.reserved, gpu);
   // Counts multiply sizes here, so the pool has formulas that were not evaluated yet.
   report.ledger = ledger(job, program, blocks.at, *pool, report.symbol_values, workspaces(gpu));

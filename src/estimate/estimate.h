@@ -19,8 +19,9 @@ struct Levels {
 Result<Levels> peak_levels(const Job& job, const Gpu* gpu);
 
 /// The whole report. `gpu` may be null: then there is no verdict, and workspaces are those of an A100. `allocator`:
-/// how the caching allocator is set, for what it reserves.
-Result<Report> estimate(const Job& job, const Gpu* gpu, const AllocatorOptions& allocator = {});
+/// how the caching allocator is set, for what it reserves; without one nothing is replayed, and that is only bounded.
+Result<Report> estimate(const Job& job, const Gpu* gpu,
+                        const std::optional<AllocatorOptions>& allocator = AllocatorOptions{});
 
 /// What the changes most likely to help would save, re-estimated; the best first, those that save nothing left out.
 std::vector<Knob> knobs(const Job& job, const Gpu* gpu, int64_t allocated_bytes);

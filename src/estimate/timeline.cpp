@@ -125,7 +125,8 @@ int64_t start_of_step(const Program& program, const Timeline& levels, int32_t st
 
 }  // namespace
 
-Result<MemoryTimeline> memory_timeline(const Job& job, const Gpu* gpu, const AllocatorOptions& allocator) {
+Result<MemoryTimeline> memory_timeline(const Job& job, const Gpu* gpu,
+                                       const std::optional<AllocatorOptions>& allocator) {
   Result<Report> report = estimate(job, gpu, allocator);
   if (!report) return report.error();
   const Program program = trace_step(job, number_dims(job));

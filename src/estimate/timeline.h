@@ -36,6 +36,8 @@ struct MemoryTimeline {
   Report report;  // of the same job: what lives at the peak
 };
 
-Result<MemoryTimeline> memory_timeline(const Job& job, const Gpu* gpu, const AllocatorOptions& allocator = {});
+/// `allocator` as in estimate().
+Result<MemoryTimeline> memory_timeline(const Job& job, const Gpu* gpu,
+                                       const std::optional<AllocatorOptions>& allocator = AllocatorOptions{});
 
 }  // namespace peakmem

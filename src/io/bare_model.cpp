@@ -12,17 +12,35 @@ namespace {
 /// A size's option, and the field of a config that holds it.
 struct SizeField {
   const char* option;
-  const char* gpt2;  // GPT-2 has names of its own
+  const char* gpt2;  // GPT-2 and T5 have names of their own
+  const char* t5;
   const char* others;
 };
-constexpr std::array<SizeField, 7> kFields = {{{"layers", "n_layer", "num_hidden_layers"},
-                                               {"heads", "n_head", "num_attention_heads"},
-                                               {"hidden", "n_embd", "hidden_size"},
-                                               {"ffn", "n_inner", "intermediate_size"},
-                                               {"vocab", "vocab_size", "vocab_size"},
-                                               {"kv-heads", nullptr, "num_key_value_heads"},
-                                               {"head-dim", nullptr, "head_dim"}}};
+constexpr std::array<SizeField, 7> kFields = {{{"layers", "n_layer", "num_layers", "num_hidden_layers"},
+                                               {"heads", "n_head", "num_heads", "num_attention_heads"},
+                                               {"hidden", "n_embd", "d_model", "hidden_size"},
+                                               {"ffn", "n_inner", "d_ff", "intermediate_size"},
+                                               {"vocab", "vocab_size", "vocab_size", "vocab_size"},
+                                               {"kv-heads", nullptr, nullptr, "num_key_value_heads"},
+                                               {"head-dim", nullptr, "d_kv", "head_dim"}}};
 constexpr std::array<const char*, 3> kRequired = {"layers", "heads", "hidden"};
+
+bool is_rotary(const Family& family) { return family.tasks.data() == rotary_decoder_tasks().data(); }
+
+/// The field of this family's configs, or null where it has no such size.
+const char* field_of(const SizeField& field, const Family& family) {
+  const std::string_view option = field.option;
+  if (family.name == "gpt2") return field.gpt2;
+  if (family.name == "t5") return field.t5;
+  if (option == "vocab" && family.usual_task == Task::kImageClassification) return nullptr;
+  return (option == "kv-heads" || option == "head-dim") && !is_rotary(family) ? nullptr : field.others;
+}
+
+Error no_choice(const SizeField& field, const Family& family) {
+  const bool heads = std::string_view(field.option) != "vocab";
+  return {std::string("--") + field.option,
+          "is no choice of " + std::string(family.title) + (heads ? ", whose heads are all alike" : ""), "drop it"};
+}
 
 Value text_value(std::string_view text) {
   Value value;
@@ -48,28 +66,20 @@ class BareModel {
   }
 
   std::optional<Error> fill(std::vector<std::string>& assumptions) {
-    const bool rotary = family_.tasks.data() == rotary_decoder_tasks().data();
     for (const SizeField& field : kFields) {
-      const char* name = family_.name == "gpt2" ? field.gpt2 : field.others;
-      const bool grouped = std::string_view(field.option) == "kv-heads" || std::string_view(field.option) == "head-dim";
-      if (grouped && !rotary) {
-        if (asked_.has(field.option)) return not_a_choice(field.option);
-        continue;
-      }
-      add(field.option, name, assumptions);
+      const char* name = field_of(field, family_);
+      if (name != nullptr)
+        add(field.option, name, assumptions);
+      else if (asked_.has(field.option))
+        return no_choice(field, family_);
     }
-    if (rotary) add_kv_heads(assumptions);
+    if (is_rotary(family_)) add_kv_heads(assumptions);
     if (family_.name == "gpt2") grow_positions(assumptions);
     return std::nullopt;
   }
   Value config() && { return std::move(config_); }
 
  private:
-  Error not_a_choice(const char* option) const {
-    return {std::string("--") + option, "is no choice of " + std::string(family_.title) + ", whose heads are all alike",
-            "drop it, or pass --family llama"};
-  }
-
   void add(const char* option, const char* field, std::vector<std::string>& assumptions) {
     const std::optional<int64_t> size = asked_.size(option);
     if (size) return put(field, *size);
@@ -110,6 +120,31 @@ class BareModel {
   Value config_;
 };
 
+/// Takes a field out of a config; what it held, as text.
+std::string take(Value& config, std::string_view name) {
+  const Value* held = config.find(name);
+  const std::string text = held == nullptr || held->kind != Value::Kind::kInteger ? "the default of transformers"
+                                                                                  : std::to_string(held->integer);
+  std::erase_if(config.members, [&](const Member& member) { return member.name == name; });
+  return text;
+}
+
+/// Puts a size where the family's configs have it. GPT-2's configs may say it by its common name instead, T5's for
+/// the decoder too.
+void resize(Value& config, const SizeField& field, const char* name, int64_t size,
+            std::vector<std::string>& assumptions) {
+  const std::string alias = config.find(field.others) == nullptr ? "" : take(config, field.others);
+  const std::string held = take(config, name);
+  config.members.push_back({name, size_value(size)});
+  assumptions.push_back(std::string(field.option) + ": " + std::to_string(size) + " in place of " +
+                        (alias.empty() ? held : alias));
+  if (std::string_view(field.option) != "layers") return;
+  take(config, "num_decoder_layers");
+  if (config.find("layer_types") == nullptr) return;
+  take(config, "layer_types");
+  assumptions.emplace_back("layer_types: as transformers makes them for that many layers");
+}
+
 }  // namespace
 
 bool has_bare_sizes(const Asked& asked) {
@@ -131,6 +166,29 @@ Result<NamedConfig> bare_config(const Asked& asked, std::vector<std::string>& as
   BareModel model(asked, *find_family(family == nullptr ? "gpt2" : std::string_view(*family)));
   if (auto wrong = model.fill(assumptions)) return *wrong;
   return NamedConfig{family == nullptr ? "gpt2" : *family, std::move(model).config()};
+}
+
+std::vector<std::string_view> size_options(const Family& family) {
+  std::vector<std::string_view> options;
+  for (const SizeField& field : kFields)
+    if (field_of(field, family) != nullptr) options.emplace_back(field.option);
+  return options;
+}
+
+Result<NamedConfig> resized_config(const NamedConfig& model, const Asked& asked,
+                                   std::vector<std::string>& assumptions) {
+  NamedConfig changed = model;
+  const Value* type = model.config.find("model_type");
+  const Family* family = type == nullptr ? nullptr : find_family(type->string);
+  if (family == nullptr) return changed;  // reading it will say what is wrong
+  for (const SizeField& field : kFields) {
+    const std::optional<int64_t> size = asked.size(field.option);
+    if (!size) continue;
+    const char* name = field_of(field, *family);
+    if (name == nullptr) return no_choice(field, *family);
+    resize(changed.config, field, name, *size, assumptions);
+  }
+  return changed;
 }
 
 }  // namespace peakmem

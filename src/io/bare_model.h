@@ -1,10 +1,12 @@
-// A model described by its sizes instead of a config.
+// A model described by its sizes, instead of a config or in place of some of its fields.
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "io/inquiry.h"
+#include "model/family.h"
 
 namespace peakmem {
 
@@ -14,5 +16,11 @@ bool has_bare_sizes(const Asked& asked);
 /// A config of --family with the sizes that were asked for, and `transformers`' defaults for the others. A size that is
 /// a symbol gets a value that goes with the rest.
 Result<NamedConfig> bare_config(const Asked& asked, std::vector<std::string>& assumptions);
+
+/// The options that size a model of this family.
+std::vector<std::string_view> size_options(const Family& family);
+
+/// The config with the sizes that were asked for in place of its own: as if the file were edited so.
+Result<NamedConfig> resized_config(const NamedConfig& model, const Asked& asked, std::vector<std::string>& assumptions);
 
 }  // namespace peakmem

@@ -143,6 +143,12 @@ class Reader {
 
   std::optional<Error> read_allocator() {
     const std::string* text = asked_.text("alloc-conf");
+    const std::string* reserved = asked_.text("reserved");
+    if (reserved != nullptr && *reserved == "bounds") {
+      inquiry_.allocator.reset();
+      if (text != nullptr)
+        return Error{"--alloc-conf", "says how to replay, but --reserved bounds does not", "drop one"};
+    }
     if (text == nullptr) return std::nullopt;
     const Result<AllocatorOptions> options = parse_alloc_conf(*text, "--alloc-conf");
     if (!options) return options.error();
@@ -293,19 +299,6 @@ class Reader {
   Inquiry& inquiry_;
 };
 
-/// A model and sizes besides it would be two models; only symbols, the letters of a formula, go with both.
-std::optional<Error> check_no_sizes(const OptionValues& values, const NamedConfig& model) {
-  for (const OptionValue& value : values) {
-    const OptionRow& row = *find_option(value.name);
-    const bool sizes_model = row.group == find_option("layers")->group;
-    if (sizes_model && !is_symbol(value.text))
-      return Error{"--" + value.name, "is for a model without a config, and " + quoted(model.name) + " has one",
-                   "drop one of them"};
-    if (value.name == "family") return Error{"--family", "is for a model without a config", "drop it"};
-  }
-  return std::nullopt;
-}
-
 /// A table as long as the sequence is written with the sequence's letter where sizes were left open.
 void name_positions(const Asked& asked, Inquiry& inquiry) {
   const bool open = std::any_of(option_rows().begin(), option_rows().end(), [&](const OptionRow& row) {
@@ -315,6 +308,15 @@ void name_positions(const Asked& asked, Inquiry& inquiry) {
   const auto letter = inquiry.letters.find("T");
   inquiry.letters.insert_or_assign("P", letter == inquiry.letters.end() ? "T" : letter->second);
   inquiry.assumptions.emplace_back("positions: as many as tokens in a sequence");
+}
+
+/// The model with the sizes asked for, or the one that sizes alone describe.
+Result<NamedConfig> sized_config(const NamedConfig* model, const Asked& asked, std::vector<std::string>& assumptions) {
+  if (model == nullptr && !has_bare_sizes(asked))
+    return Error{"MODEL", "is missing", "such as gpt2, config.json, or --layers 12 --heads 12 --hidden 768"};
+  if (model == nullptr) return bare_config(asked, assumptions);
+  if (asked.has("family")) return Error{"--family", "is for a model without a config", "drop it"};
+  return resized_config(*model, asked, assumptions);
 }
 
 }  // namespace
@@ -333,26 +335,22 @@ Result<NamedConfig> parse_config(std::string_view text, std::string_view name) {
     return Error{std::string(name),
                  value.error().problem + (value.error().field.empty() ? "" : " at " + value.error().field),
                  value.error().hint};
-  const Value* inner = value->find("config");
-  const bool wrapped = inner != nullptr && inner->kind == Value::Kind::kObject && value->find("model_type") == nullptr;
-  return NamedConfig{std::string(name), wrapped ? *inner : *value};
+  return named_config(*value, name);
+}
+
+NamedConfig named_config(const Value& value, std::string_view name) {
+  const Value* inner = value.find("config");
+  const bool wrapped = inner != nullptr && inner->kind == Value::Kind::kObject && value.find("model_type") == nullptr;
+  return {std::string(name), wrapped ? *inner : value};
 }
 
 Result<Inquiry> make_inquiry(const NamedConfig* model, const OptionValues& values, Command command) {
   if (auto wrong = check_options(values, command)) return *wrong;
   const Asked asked(values);
   Inquiry inquiry;
-  NamedConfig bare;
-  if (model != nullptr) {
-    if (auto wrong = check_no_sizes(values, *model)) return *wrong;
-  } else {
-    if (!has_bare_sizes(asked))
-      return Error{"MODEL", "is missing", "such as gpt2, config.json, or --layers 12 --heads 12 --hidden 768"};
-    Result<NamedConfig> made = bare_config(asked, inquiry.assumptions);
-    if (!made) return made.error();
-    bare = std::move(*made);
-  }
-  if (auto wrong = Reader(values, inquiry).read(model == nullptr ? bare : *model)) return *wrong;
+  Result<NamedConfig> sized = sized_config(model, asked, inquiry.assumptions);
+  if (!sized) return sized.error();
+  if (auto wrong = Reader(values, inquiry).read(*sized)) return *wrong;
   Result<Letters> letters = read_letters(asked);
   if (!letters) return letters.error();
   inquiry.letters = std::move(*letters);

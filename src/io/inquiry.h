@@ -25,14 +25,16 @@ struct Inquiry {
   std::string name;
   Job job;
   const Gpu* gpu = nullptr;
-  AllocatorOptions allocator;
-  Letters letters;  // of the formulas
+  std::optional<AllocatorOptions> allocator = AllocatorOptions{};  // to replay; none: what it reserves is only bounded
+  Letters letters;                                                 // of the formulas
   std::vector<std::string> assumptions;
   std::vector<std::string> warnings;
 };
 
 /// The shipped model of that name, or the only one whose name begins with it and goes on with `-`.
 Result<NamedConfig> shipped_config(std::string_view name);
+/// A config by that name; a file of data/models holds one beside its source.
+NamedConfig named_config(const Value& value, std::string_view name);
 /// The config in a text: a Hugging Face config, or a file of data/models, which holds one.
 Result<NamedConfig> parse_config(std::string_view text, std::string_view name);
 

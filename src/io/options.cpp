@@ -36,23 +36,36 @@ Names dtypes() { return names_of(kTrainingDTypes); }
 Names tasks() { return names_of(task_rows()); }
 Names optimizer_names() { return names_of(optimizers()); }
 Names gpu_names() { return names_of(gpus()); }
+Names reservings() { return {"replay", "bounds"}; }
 Names unknowns() { return {"batch", "seq"}; }
+Names sizes() {
+  Names names;
+  for (const OptionRow& row : option_rows())
+    if (row.kind == OptionKind::kSize) names.push_back(row.name);
+  return names;
+}
 Names family_names() {
   Names names;
   for (const Family* family : families()) names.push_back(family->name);
   return names;
 }
 
-constexpr uint8_t bits(Command command) { return static_cast<uint8_t>(command); }
-constexpr uint8_t kFormula = bits(Command::kFormula);
-constexpr uint8_t kSolve = bits(Command::kSolve);
-constexpr uint8_t kTimeline = bits(Command::kTimeline);
-constexpr uint8_t kRun = bits(Command::kEstimate) | kFormula | kSolve | kTimeline;
-constexpr uint8_t kAll = kRun | bits(Command::kTable) | bits(Command::kAccuracy);
+constexpr uint16_t bits(Command command) { return static_cast<uint16_t>(command); }
+constexpr uint16_t kFormula = bits(Command::kFormula);
+constexpr uint16_t kSolve = bits(Command::kSolve);
+constexpr uint16_t kTimeline = bits(Command::kTimeline);
+constexpr uint16_t kCompare = bits(Command::kCompare);
+constexpr uint16_t kSweep = bits(Command::kSweep);
+constexpr uint16_t kReport = bits(Command::kEstimate) | kTimeline | kCompare;  // replays the allocator
+constexpr uint16_t kRun = kReport | kFormula | kSolve | kSweep | bits(Command::kConfig);
+constexpr uint16_t kAll = kRun | bits(Command::kTable) | bits(Command::kAccuracy);
 constexpr OptionKind kSize = OptionKind::kSize;
 constexpr OptionKind kChoice = OptionKind::kChoice;
 constexpr OptionKind kFlag = OptionKind::kFlag;
 constexpr OptionKind kText = OptionKind::kText;
+constexpr OptionKind kFile = OptionKind::kFile;
+
+constexpr std::string_view kSizes = "Model without a config, or changed";
 
 constexpr std::array kOptions = std::to_array<OptionRow>({
     {"batch", kSize, "N", nullptr, "8", "Run", "sequences in a micro-batch", kRun, "B"},
@@ -93,27 +106,30 @@ constexpr std::array kOptions = std::to_array<OptionRow>({
      kRun},
     {"gpu", kChoice, "NAME", gpu_names, "", "Run", "say whether it fits on this GPU (peakmem gpus)", kRun},
     {"alloc-conf", kText, "K:V,...", nullptr, "", "Run", "PYTORCH_ALLOC_CONF, such as expandable_segments:True",
-     bits(Command::kEstimate) | kTimeline},
-    {"layers", kSize, "N", nullptr, "", "Model without a config", "layers", kRun, "L"},
-    {"heads", kSize, "N", nullptr, "", "Model without a config", "attention heads", kRun, "N"},
-    {"hidden", kSize, "N", nullptr, "", "Model without a config", "width of the embedding", kRun, "C"},
-    {"kv-heads", kSize, "N", nullptr, "", "Model without a config", "heads of keys and values (as many as heads)", kRun,
-     "K"},
-    {"head-dim", kSize, "N", nullptr, "", "Model without a config", "width of a head (hidden / heads)", kRun, "D"},
-    {"ffn", kSize, "N", nullptr, "", "Model without a config", "width of the MLP (4 x hidden in a GPT)", kRun, "F"},
-    {"vocab", kSize, "N", nullptr, "", "Model without a config", "tokens of the vocabulary", kRun, "V"},
-    {"family", kChoice, "NAME", family_names, "gpt2", "Model without a config", "the architecture (peakmem families)",
-     kRun},
+     kReport},
+    {"reserved", kChoice, "HOW", reservings, "replay", "Run",
+     "what the caching allocator reserves: replayed, or only its bounds (quicker)", kReport},
+    {"layers", kSize, "N", nullptr, "", kSizes, "layers", kRun, "L"},
+    {"heads", kSize, "N", nullptr, "", kSizes, "attention heads", kRun, "N"},
+    {"hidden", kSize, "N", nullptr, "", kSizes, "width of the embedding", kRun, "C"},
+    {"kv-heads", kSize, "N", nullptr, "", kSizes, "heads of keys and values (as many as heads)", kRun, "K"},
+    {"head-dim", kSize, "N", nullptr, "", kSizes, "width of a head (hidden / heads)", kRun, "D"},
+    {"ffn", kSize, "N", nullptr, "", kSizes, "width of the MLP (4 x hidden in a GPT)", kRun, "F"},
+    {"vocab", kSize, "N", nullptr, "", kSizes, "tokens of the vocabulary", kRun, "V"},
+    {"family", kChoice, "NAME", family_names, "gpt2", kSizes, "the architecture (peakmem families)", kRun},
     {"simplify", kText, "5%", nullptr, "", "Formula", "drop the smallest terms, this much of the peak at most",
      kFormula},
     {"letters", kText, "T=s,B=b", nullptr, "", "Formula", "the letters to write", kFormula},
     {"latex", kFlag, "", nullptr, "", "Formula", "formulas in LaTeX", kFormula},
     {"textbook", kFlag, "", nullptr, "", "Formula", "the formulas in circulation, on the same sizes", kFormula},
     {"for", kChoice, "WHAT", unknowns, "", "Solve", "what to find the largest of", kSolve},
-    {"svg", kText, "FILE", nullptr, "", "Timeline", "the picture as SVG", kTimeline},
-    {"csv", kText, "FILE", nullptr, "", "Timeline", "its points as CSV", kTimeline},
-    {"perfetto", kText, "FILE", nullptr, "", "Timeline", "its points as a Chrome trace (ui.perfetto.dev)", kTimeline},
-    {"json", kFlag, "", nullptr, "", "Output", "the answer as JSON (schema peakmem/1)", kAll & ~kTimeline},
+    {"with", kText, "OPTIONS", nullptr, "", "Compare", "what the second set-up has instead, in one argument", kCompare},
+    {"over", kChoice, "SIZE", sizes, "", "Sweep", "the option to vary", kSweep},
+    {"values", kText, "1,2,4", nullptr, "", "Sweep", "its values", kSweep},
+    {"svg", kFile, "FILE", nullptr, "", "Timeline", "the picture as SVG", kTimeline},
+    {"csv", kFile, "FILE", nullptr, "", "Timeline", "its points as CSV", kTimeline},
+    {"perfetto", kFile, "FILE", nullptr, "", "Timeline", "its points as a Chrome trace (ui.perfetto.dev)", kTimeline},
+    {"json", kFlag, "", nullptr, "", "Output", "the answer as JSON (schema peakmem/1)", kAll},
 });
 
 std::string shown(std::string_view text) { return "\"" + std::string(text.substr(0, 60)) + "\""; }
@@ -155,6 +171,7 @@ std::optional<Error> check_value(const OptionRow& row, std::string_view text, Co
     case OptionKind::kFlag:
       return check_flag(row, text);
     case OptionKind::kText:
+    case OptionKind::kFile:
       return std::nullopt;
   }
   return std::nullopt;

@@ -13,10 +13,20 @@
 namespace peakmem {
 
 /// What can be asked for; the bits say which commands take an option.
-enum class Command : uint8_t { kEstimate = 1, kFormula = 2, kSolve = 4, kTable = 8, kAccuracy = 16, kTimeline = 32 };
+enum class Command : uint16_t {
+  kEstimate = 1,
+  kFormula = 2,
+  kSolve = 4,
+  kTable = 8,
+  kAccuracy = 16,
+  kTimeline = 32,
+  kCompare = 64,
+  kSweep = 128,
+  kConfig = 256
+};
 
-/// What an option's value is.
-enum class OptionKind : uint8_t { kSize, kChoice, kFlag, kText };
+/// What an option's value is; a file is written by the command line alone.
+enum class OptionKind : uint8_t { kSize, kChoice, kFlag, kText, kFile };
 
 /// One option. `symbol`: its letter in formulas, for a size that a formula may leave open.
 struct OptionRow {
@@ -27,14 +37,14 @@ struct OptionRow {
   std::string_view otherwise;  // the default as text; empty where it depends on the model
   std::string_view group;
   std::string_view help;
-  uint8_t commands = 0;
+  uint16_t commands = 0;
   std::string_view symbol;
 };
 
 std::span<const OptionRow> option_rows();
 const OptionRow* find_option(std::string_view name);
 constexpr bool takes(Command command, const OptionRow& row) {
-  return (row.commands & static_cast<uint8_t>(command)) != 0;
+  return (row.commands & static_cast<uint16_t>(command)) != 0;
 }
 
 /// An option that was asked for, its value as text ("" or "true" for a flag that is set, "false" for one that is not).

@@ -30,20 +30,6 @@ void write_peak(JsonWriter& out, const Report& report) {
   out.end_object();
 }
 
-void write_sums(JsonWriter& out, const Report& report) {
-  out.key("parameters");
-  out.begin_object();
-  out.member("total", report.parameters);
-  out.member("trainable", report.trainable);
-  out.end_object();
-  write_peak(out, report);
-  out.key("first_step");
-  out.begin_object();
-  out.member("tensor_bytes", report.first_step_bytes);
-  out.member("phase", report.first_step_phase);
-  out.end_object();
-}
-
 void write_phases(JsonWriter& out, const Report& report) {
   out.key("phases");
   out.begin_list();
@@ -77,16 +63,6 @@ void write_ledger(JsonWriter& out, const Report& report) {
   out.end_list();
 }
 
-void write_fits(JsonWriter& out, const Report& report) {
-  out.key("fits");
-  if (!report.fits) return out.null();
-  out.begin_object();
-  out.member("gpu", report.fits->gpu);
-  out.member("capacity_bytes", report.fits->capacity_bytes);
-  out.member("verdict", report.fits->verdict);
-  out.end_object();
-}
-
 void write_knobs(JsonWriter& out, std::span<const Knob> knobs) {
   out.key("knobs");
   out.begin_list();
@@ -99,6 +75,8 @@ void write_knobs(JsonWriter& out, std::span<const Knob> knobs) {
   out.end_list();
 }
 
+}  // namespace
+
 void write_lines(JsonWriter& out, const char* name, const std::vector<std::string>& lines) {
   out.key(name);
   out.begin_list();
@@ -106,7 +84,29 @@ void write_lines(JsonWriter& out, const char* name, const std::vector<std::strin
   out.end_list();
 }
 
-}  // namespace
+void write_sums(JsonWriter& out, const Report& report) {
+  out.key("parameters");
+  out.begin_object();
+  out.member("total", report.parameters);
+  out.member("trainable", report.trainable);
+  out.end_object();
+  write_peak(out, report);
+  out.key("first_step");
+  out.begin_object();
+  out.member("tensor_bytes", report.first_step_bytes);
+  out.member("phase", report.first_step_phase);
+  out.end_object();
+}
+
+void write_fits(JsonWriter& out, const Report& report) {
+  out.key("fits");
+  if (!report.fits) return out.null();
+  out.begin_object();
+  out.member("gpu", report.fits->gpu);
+  out.member("capacity_bytes", report.fits->capacity_bytes);
+  out.member("verdict", report.fits->verdict);
+  out.end_object();
+}
 
 std::string report_json(const Report& report, std::span<const Knob> knobs) {
   JsonWriter out;

@@ -6,12 +6,20 @@
 
 #include "estimate/report.h"
 #include "io/inquiry.h"
+#include "io/json_writer.h"
 #include "plan/solve.h"
 
 namespace peakmem {
 
 /// The name of the schema, and of what an answer of another shape would be called.
 inline constexpr std::string_view kSchema = "peakmem/1";
+
+// Members that several answers have; each belongs into an object that is open.
+/// `parameters`, `peak` and `first_step`.
+void write_sums(JsonWriter& out, const Report& report);
+/// `fits`: the verdict, or null where no GPU was named.
+void write_fits(JsonWriter& out, const Report& report);
+void write_lines(JsonWriter& out, const char* name, const std::vector<std::string>& lines);
 
 /// The report of an estimate.
 std::string report_json(const Report& report, std::span<const Knob> knobs);

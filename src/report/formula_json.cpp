@@ -30,8 +30,8 @@ class FormulaJson {
     write_dimensions();
     write_crossings();
     out_.end_object();
-    write_lines("assumptions", inquiry_.assumptions);
-    write_lines("warnings", inquiry_.warnings);
+    write_lines(out_, "assumptions", inquiry_.assumptions);
+    write_lines(out_, "warnings", inquiry_.warnings);
     out_.end_object();
     return std::move(out_).text();
   }
@@ -121,13 +121,6 @@ class FormulaJson {
       out_.member("value", line.value);
       out_.end_object();
     }
-    out_.end_list();
-  }
-
-  void write_lines(const char* name, const std::vector<std::string>& lines) {
-    out_.key(name);
-    out_.begin_list();
-    for (const std::string& line : lines) out_.value(line);
     out_.end_list();
   }
 

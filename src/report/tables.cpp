@@ -15,7 +15,6 @@
 namespace peakmem {
 namespace {
 
-Cell text_cell(std::string_view text) { return {std::string(text), std::nullopt}; }
 Cell size_cell(int64_t number) { return {std::to_string(number), number}; }
 Cell bytes_cell(int64_t bytes) { return {in_binary_units(bytes), bytes}; }
 
@@ -75,13 +74,24 @@ std::string row_text(const Table& table, const std::vector<Cell>& cells, const s
 }
 
 void write_cell(JsonWriter& out, const Column& column, const Cell& cell) {
-  if (cell.number)
-    out.member(column.name, *cell.number);
-  else
-    out.member(column.name, cell.text);
+  out.key(column.name);
+  if (cell.number) return out.value(*cell.number);
+  if (!cell.list) return out.value(cell.text);
+  out.begin_list();
+  for (const std::string_view entry : *cell.list) out.value(entry);
+  out.end_list();
 }
 
 }  // namespace
+
+Cell text_cell(std::string_view text) { return {std::string(text)}; }
+
+Cell list_cell(const std::vector<std::string_view>& list) {
+  Cell cell;
+  for (const std::string_view entry : list) cell.text += (cell.text.empty() ? "" : ", ") + std::string(entry);
+  cell.list = list;
+  return cell;
+}
 
 Table models_table() {
   Table table = {"models",

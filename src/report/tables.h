@@ -11,11 +11,14 @@
 
 namespace peakmem {
 
-/// A cell as people read it, and its number where it is one.
+/// A cell as people read it, and its number or its list where it is one.
 struct Cell {
   std::string text;
-  std::optional<int64_t> number;
+  std::optional<int64_t> number = std::nullopt;
+  std::optional<std::vector<std::string_view>> list = std::nullopt;
 };
+Cell text_cell(std::string_view text);
+Cell list_cell(const std::vector<std::string_view>& list);
 
 /// A column: its name in JSON and its title in text. Long ones are written below their row.
 struct Column {

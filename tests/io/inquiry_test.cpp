@@ -128,8 +128,32 @@ TEST(Inquiry, ModelsWithoutAConfig) {
   EXPECT_EQ(mistral.job.description.kv_heads, 4);
 }
 
-TEST(Inquiry, SizesBesideAConfigAreRefused) {
-  EXPECT_EQ(refused(kGpt2Text, {{"layers", "2"}}), "--layers");
+TEST(Inquiry, SizesTakeThePlaceOfTheConfigsOwn) {
+  const Inquiry gpt2 = asked(R"({"model_type": "gpt2", "hidden_size": 1024})", {{"layers", "2"}, {"hidden", "768"}});
+  EXPECT_EQ(gpt2.job.description.layers, 2);
+  EXPECT_EQ(gpt2.job.description.hidden, 768);
+  EXPECT_TRUE(assumes(gpt2, "layers: 2 in place of the default"));
+  EXPECT_TRUE(assumes(gpt2, "hidden: 768 in place of 1024"));
+  const Inquiry t5 = asked(R"({"model_type": "t5", "num_decoder_layers": 6})", {{"layers", "3"}, {"head-dim", "32"}});
+  EXPECT_EQ(t5.job.description.layers, 3);
+  EXPECT_EQ(t5.job.description.decoder_layers, 3);
+  EXPECT_EQ(t5.job.description.head_dim, 32);
+  const Inquiry llama = asked(kLlamaText, {{"kv-heads", "8"}, {"vocab", "1000"}});
+  EXPECT_EQ(llama.job.description.kv_heads, 8);
+  EXPECT_EQ(llama.job.description.vocab, 1000);
+}
+
+TEST(Inquiry, ALayersKindsAreMadeAnewForOtherLayers) {
+  constexpr std::string_view kQwen =
+      R"({"model_type": "qwen3", "num_hidden_layers": 1, "layer_types": ["full_attention"]})";
+  EXPECT_TRUE(assumes(asked(kQwen, {{"layers", "40"}}), "layer_types: as transformers makes them"));
+}
+
+TEST(Inquiry, SizesAFamilyDoesNotHaveAreRefused) {
+  EXPECT_EQ(refused(kGpt2Text, {{"kv-heads", "2"}}), "--kv-heads");
+  EXPECT_EQ(refused(kBertText, {{"head-dim", "2"}}), "--head-dim");
+  EXPECT_EQ(refused(R"({"model_type": "vit"})", {{"vocab", "2"}}), "--vocab");
+  EXPECT_EQ(refused(kGpt2Text, {{"heads", "7"}}), "n_head");
   EXPECT_EQ(refused(kGpt2Text, {{"family", "llama"}}), "--family");
   EXPECT_FALSE(make_inquiry(nullptr, {}, Command::kEstimate));
   EXPECT_FALSE(make_inquiry(nullptr, {{"layers", "2"}}, Command::kEstimate));

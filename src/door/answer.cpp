@@ -1,0 +1,179 @@
+#include "door/answer.h"
+
+#include <algorithm>
+#include <optional>
+#include <span>
+#include <utility>
+
+#include "door/question.h"
+#include "io/json.h"
+#include "io/json_writer.h"
+#include "io/report_json.h"
+#include "size/nearest.h"
+
+namespace peakmem {
+namespace {
+
+using Kind = Value::Kind;
+using Names = std::vector<std::string_view>;
+
+std::string error_response(const Error& error) {
+  JsonWriter out(0);
+  out.begin_object();
+  out.key("error");
+  out.begin_object();
+  out.member("field", error.field);
+  out.member("problem", error.problem);
+  out.member("hint", error.hint);
+  out.end_object();
+  out.end_object();
+  return std::move(out).text();
+}
+
+std::string format_response(std::string_view format, const std::string& text) {
+  JsonWriter out;
+  out.begin_object();
+  out.member("schema", kSchema);
+  out.member("format", format);
+  out.member("text", text);
+  out.end_object();
+  return std::move(out).text();
+}
+
+std::optional<Error> check_members(const Value& object, const Names& known) {
+  for (const Member& member : object.members)
+    if (std::find(known.begin(), known.end(), member.name) == known.end())
+      return Error{member.name.substr(0, 60), "is no member here", did_you_mean(member.name, known)};
+  return std::nullopt;
+}
+
+/// A text, a number or a flag as the command line would be given it.
+std::optional<std::string> scalar_text(const Value& value) {
+  if (value.kind == Kind::kString) return value.string;
+  if (value.kind == Kind::kInteger || value.kind == Kind::kReal || value.kind == Kind::kBool) return to_json(value);
+  return std::nullopt;
+}
+
+/// The same of a list, its texts with commas between them.
+std::optional<std::string> value_text(const Value& value) {
+  if (value.kind != Kind::kList) return scalar_text(value);
+  std::string all;
+  for (const Value& item : value.items) {
+    const std::optional<std::string> text = scalar_text(item);
+    if (!text) return std::nullopt;
+    all += (all.empty() ? "" : ",") + *text;
+  }
+  return all;
+}
+
+Result<OptionValues> read_options(const Value* object) {
+  OptionValues options;
+  if (object == nullptr || object->is_null()) return options;
+  if (object->kind != Kind::kObject) return Error{"options", "must be an object", "such as {\"batch\": 4}"};
+  for (const auto& [name, value] : object->members) {
+    if (value.is_null()) continue;
+    const OptionRow* row = find_option(name);
+    if (row != nullptr && row->kind == OptionKind::kFile)
+      return Error{"--" + name, "is a file, which only the command line writes",
+                   "ask for \"format\": \"" + name + "\""};
+    const std::optional<std::string> text = value_text(value);
+    if (!text) return Error{"--" + name.substr(0, 60), "must be a text, a number, true, false or a list of them", {}};
+    options.push_back({name, *text});
+  }
+  return options;
+}
+
+Result<std::string> read_text(const Value& object, const char* name, std::string_view otherwise) {
+  const Value* text = object.find(name);
+  if (text == nullptr || text->is_null()) return std::string(otherwise);
+  if (text->kind != Kind::kString) return Error{name, "must be a text", {}};
+  return text->string;
+}
+
+Result<Subject> read_subject(const Value& request, FindModel find_model) {
+  Result<OptionValues> options = read_options(request.find("options"));
+  if (!options) return options.error();
+  const Result<std::string> name = read_text(request, "name", "config");
+  if (!name) return name.error();
+  Subject subject = {std::nullopt, std::move(*options)};
+  const Value* model = request.find("model");
+  if (model == nullptr || model->is_null()) return subject;
+  if (model->kind != Kind::kString && model->kind != Kind::kObject)
+    return Error{"model", "must be a model's name or a config", "such as \"gpt2\""};
+  Result<NamedConfig> config =
+      model->kind == Kind::kString ? find_model(model->string) : Result<NamedConfig>(named_config(*model, *name));
+  if (!config) return config.error();
+  subject.model = std::move(*config);
+  return subject;
+}
+
+/// Reads the subject, or the two of `compare`.
+std::optional<Error> read_subjects(const Value& request, Command command, FindModel find_model, Question& question) {
+  if (command != Command::kCompare) {
+    if (auto wrong = check_members(request, {"command", "format", "model", "name", "options"})) return wrong;
+    Result<Subject> subject = read_subject(request, find_model);
+    if (!subject) return subject.error();
+    question.subject = std::move(*subject);
+    return std::nullopt;
+  }
+  if (auto wrong = check_members(request, {"command", "format", "a", "b"})) return wrong;
+  for (const char* name : {"a", "b"}) {
+    const Value* each = request.find(name);
+    if (each == nullptr || each->kind != Kind::kObject)
+      return Error{name, "must be an object", "such as {\"model\": \"gpt2\", \"options\": {\"batch\": 4}}"};
+    if (auto wrong = check_members(*each, {"model", "name", "options"})) return wrong;
+    Result<Subject> subject = read_subject(*each, find_model);
+    if (!subject) return subject.error();
+    (name[0] == 'a' ? question.subject : question.other) = std::move(*subject);
+  }
+  return std::nullopt;
+}
+
+Result<const CommandRow*> read_command(const Value& request) {
+  const Result<std::string> name = read_text(request, "command", "estimate");
+  if (!name) return name.error();
+  const CommandRow* row = find_command(*name);
+  if (row != nullptr && row->answer != nullptr) return row;
+  Names known;
+  for (const CommandRow& each : command_rows())
+    if (each.answer != nullptr) known.push_back(each.name);
+  return Error{"command", "\"" + name->substr(0, 60) + "\" is not known", did_you_mean(*name, known)};
+}
+
+/// The form asked for, among those the command has.
+Result<FormRow> read_form(const Value& request, Command command) {
+  const Result<std::string> name = read_text(request, "format", "json");
+  if (!name) return name.error();
+  Names known;
+  for (const FormRow& row : form_rows()) {
+    if (command != Command::kTimeline && row.form != Form::kJson && row.form != Form::kText) continue;
+    if (row.name == *name) return row;
+    known.push_back(row.name);
+  }
+  return Error{"format", "\"" + name->substr(0, 60) + "\" is no form of this answer", did_you_mean(*name, known)};
+}
+
+Result<std::string> respond(const Value& request, FindModel find_model) {
+  if (request.kind != Kind::kObject) return Error{"request", "must be an object", "such as {\"model\": \"gpt2\"}"};
+  const Result<const CommandRow*> row = read_command(request);
+  if (!row) return row.error();
+  const Result<FormRow> form = read_form(request, (*row)->command);
+  if (!form) return form.error();
+  Question question;
+  question.form = form->form;
+  if (auto wrong = read_subjects(request, (*row)->command, find_model, question)) return *wrong;
+  Result<Answer> answer = (*row)->answer(question);
+  if (!answer) return answer.error();
+  return form->form == Form::kJson ? std::move(answer->text) : format_response(form->name, answer->text);
+}
+
+}  // namespace
+
+std::string answer(std::string_view request, FindModel find_model) {
+  const Result<Value> read = parse_json(request);
+  if (!read) return error_response(read.error());
+  Result<std::string> response = respond(*read, find_model);
+  return response ? std::move(*response) : error_response(response.error());
+}
+
+}  // namespace peakmem

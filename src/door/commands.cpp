@@ -1,0 +1,122 @@
+#include <algorithm>
+
+#include "door/inquire.h"
+#include "estimate/estimate.h"
+#include "estimate/timeline.h"
+#include "io/report_json.h"
+#include "plan/solve.h"
+#include "report/formula_text.h"
+#include "report/text.h"
+#include "report/timeline_json.h"
+#include "report/timeline_text.h"
+
+namespace peakmem {
+namespace {
+
+Result<Report> report_at(Inquiry inquiry, Unknown unknown, int64_t value) {
+  Recipe& recipe = inquiry.job.recipe;
+  (unknown == Unknown::kBatch ? recipe.batch : recipe.seq) = value;
+  return report_of(inquiry);
+}
+
+std::string solution_page(const Solution& solution, Inquiry inquiry, const Style& style) {
+  Recipe& recipe = inquiry.job.recipe;
+  (solution.unknown == Unknown::kBatch ? recipe.batch : recipe.seq) = std::max<int64_t>(1, solution.value);
+  const auto none = Result<Report>(Error{});
+  const bool full = solution.next_peak_bytes == 0;  // there is no next one: the position table ends
+  const Result<Report> fits = solution.value > 0 ? report_at(inquiry, solution.unknown, solution.value) : none;
+  const Result<Report> next = full ? none : report_at(inquiry, solution.unknown, solution.value + 1);
+  return solution_text(solution, inquiry, fits ? &*fits : nullptr, next ? &*next : nullptr, style);
+}
+
+/// What stands in the way of solving; `for` and `gpu` must be there.
+std::optional<Error> check_solve(const Asked& asked) {
+  if (!asked.has("for")) return Error{"--for", "is missing", "pass --for batch or --for seq"};
+  if (!asked.has("gpu")) return Error{"--gpu", "is missing", "peakmem gpus lists those that are known"};
+  if (const std::string& unknown = *asked.text("for"); asked.has(unknown))
+    return Error{"--" + unknown, "is what is asked for", "drop it, or solve for the other"};
+  return std::nullopt;
+}
+
+Result<FormulaChoices> choices_of(const Asked& asked) {
+  FormulaChoices choices;
+  if (asked.flag("latex")) choices.notation = Notation::kLatex;
+  const std::string* simplify = asked.text("simplify");
+  if (simplify == nullptr) return choices;
+  const Result<double> share = parse_share(*simplify, "--simplify");
+  if (!share) return share.error();
+  choices.simplify = *share;
+  return choices;
+}
+
+}  // namespace
+
+Result<Answer> answer_estimate(const Question& question) {
+  const Result<Inquiry> inquiry = inquire(question.subject, Command::kEstimate);
+  if (!inquiry) return inquiry.error();
+  const Result<Report> report = report_of(*inquiry);
+  if (!report) return report.error();
+  const std::vector<Knob> changes = knobs(inquiry->job, inquiry->gpu, report->allocated_bytes);
+  const bool fits = !report->fits || report->fits->fits;
+  if (question.form == Form::kJson) return json_answer(report_json(*report, changes), fits);
+  return Answer{report_text(*report, changes, *inquiry, question.style), fits};
+}
+
+Result<Answer> answer_formula(const Question& question) {
+  const Asked asked(question.subject.options);
+  if (asked.flag("textbook")) return answer_textbook(question);
+  const Result<Inquiry> inquiry = inquire(question.subject, Command::kFormula);
+  if (!inquiry) return inquiry.error();
+  const Result<FormulaChoices> choices = choices_of(asked);
+  if (!choices) return choices.error();
+  const Result<FormulaReport> report = formulas(inquiry->job);
+  if (!report) return report.error();
+  if (question.form == Form::kJson) return json_answer(formula_json(*report, *inquiry, *choices));
+  return Answer{formula_text(*report, *inquiry, *choices, question.style)};
+}
+
+Result<Answer> answer_textbook(const Question& question) {
+  const Result<Inquiry> inquiry = inquire(question.subject, Command::kFormula);
+  if (!inquiry) return inquiry.error();
+  const Result<FormulaChoices> choices = choices_of(Asked(question.subject.options));
+  if (!choices) return choices.error();
+  const std::vector<Textbook> rows = textbook(inquiry->job);
+  if (question.form == Form::kJson) return json_answer(textbook_json(rows, *inquiry));
+  return Answer{textbook_text(rows, *inquiry, *choices, question.style)};
+}
+
+Result<Answer> answer_solve(const Question& question) {
+  if (auto wrong = check_options(question.subject.options, Command::kSolve)) return *wrong;
+  const Asked asked(question.subject.options);
+  if (auto wrong = check_solve(asked)) return *wrong;
+  const Result<Inquiry> inquiry = inquire(question.subject, Command::kSolve);
+  if (!inquiry) return inquiry.error();
+  const Result<Solution> solution =
+      solve(inquiry->job, *asked.text("for") == "batch" ? Unknown::kBatch : Unknown::kSeq, *inquiry->gpu);
+  if (!solution) return solution.error();
+  const bool fits = solution->value > 0;
+  if (question.form == Form::kJson) return json_answer(solution_json(*solution, *inquiry), fits);
+  return Answer{solution_page(*solution, *inquiry, question.style), fits};
+}
+
+Result<Answer> answer_timeline(const Question& question) {
+  const Result<Inquiry> inquiry = inquire(question.subject, Command::kTimeline);
+  if (!inquiry) return inquiry.error();
+  const Result<MemoryTimeline> timeline = memory_timeline(inquiry->job, inquiry->gpu, inquiry->allocator);
+  if (!timeline) return timeline.error();
+  switch (question.form) {
+    case Form::kText:
+      return Answer{timeline_text(*timeline, *inquiry, question.style)};
+    case Form::kJson:
+      return json_answer(timeline_json(*timeline, *inquiry));
+    case Form::kSvg:
+      return Answer{timeline_svg(*timeline, *inquiry)};
+    case Form::kCsv:
+      return Answer{timeline_csv(*timeline)};
+    case Form::kPerfetto:
+      return json_answer(timeline_perfetto(*timeline, *inquiry));
+  }
+  return Answer{};
+}
+
+}  // namespace peakmem

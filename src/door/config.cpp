@@ -1,0 +1,97 @@
+#include <string_view>
+#include <vector>
+
+#include "door/inquire.h"
+#include "io/bare_model.h"
+#include "io/report_json.h"
+#include "size/bytes.h"
+
+namespace peakmem {
+namespace {
+
+/// A size that was understood; `option` changes it.
+struct SizeLine {
+  std::string_view name;
+  int64_t value = 0;
+};
+
+std::vector<SizeLine> size_lines(const Job& job) {
+  const Description& d = job.description;
+  const Recipe& r = job.recipe;
+  return {{"layers", d.layers},
+          {"decoder_layers", d.decoder_layers},
+          {"hidden", d.hidden},
+          {"heads", d.heads},
+          {"kv_heads", d.kv_heads},
+          {"head_dim", d.head_dim},
+          {"ffn", d.ffn},
+          {"vocab", d.vocab},
+          {"positions", d.positions},
+          {"window", d.window},
+          {"experts", d.experts},
+          {"experts_per_token", d.experts_per_token},
+          {"labels", d.labels},
+          {"token_types", d.token_types},
+          {"buckets", d.buckets},
+          {"image", d.image},
+          {"patch", d.patch},
+          {"channels", d.channels},
+          {"batch", r.batch},
+          {"seq", r.seq},
+          {"target_seq", r.target_seq}};
+}
+
+std::string_view task_of(const Description& description) {
+  for (const TaskRow& row : task_rows())
+    if (row.task == description.task) return row.name;
+  return {};
+}
+
+std::string config_json(const Inquiry& inquiry) {
+  const Description& d = inquiry.job.description;
+  JsonWriter out;
+  out.begin_object();
+  out.member("schema", kSchema);
+  out.member("model", inquiry.name);
+  out.key("config");
+  out.begin_object();
+  out.member("family", d.family);
+  out.member("task", task_of(d));
+  for (const SizeLine& line : size_lines(inquiry.job)) out.member(line.name, line.value);
+  out.member("learned_positions", d.learned_positions);
+  out.member("tied", d.tied);
+  out.member("gated", d.gated);
+  out.member("embedding_dropout", d.embedding_dropout);
+  out.member("hidden_dropout", d.hidden_dropout);
+  out.member("attention_dropout", d.attention_dropout);
+  out.key("changed_by");
+  out.begin_list();
+  for (const std::string_view option : size_options(*find_family(d.family))) out.value(option);
+  out.end_list();
+  out.end_object();
+  write_lines(out, "assumptions", inquiry.assumptions);
+  write_lines(out, "warnings", inquiry.warnings);
+  out.end_object();
+  return std::move(out).text();
+}
+
+std::string config_text(const Inquiry& inquiry, const Style& style) {
+  Page page(style);
+  page.line(page.strong(inquiry.name) + " · " + inquiry.job.description.family + " · " +
+            std::string(task_of(inquiry.job.description)));
+  for (const SizeLine& line : size_lines(inquiry.job))
+    if (line.value > 0) page.line("  " + left(line.name, 20) + right(grouped(line.value), 12));
+  for (const std::string& warning : inquiry.warnings) page.paragraph("  ", warning);
+  return std::move(page).text();
+}
+
+}  // namespace
+
+Result<Answer> answer_config(const Question& question) {
+  const Result<Inquiry> inquiry = inquire(question.subject, Command::kConfig);
+  if (!inquiry) return inquiry.error();
+  if (question.form == Form::kJson) return json_answer(config_json(*inquiry));
+  return Answer{config_text(*inquiry, question.style)};
+}
+
+}  // namespace peakmem

@@ -1,0 +1,33 @@
+#include "door/inquire.h"
+
+#include <algorithm>
+
+#include "estimate/estimate.h"
+
+namespace peakmem {
+
+Result<Inquiry> inquire(const Subject& subject, Command command) {
+  return make_inquiry(subject.model ? &*subject.model : nullptr, subject.options, command);
+}
+
+Result<Report> report_of(const Inquiry& inquiry) {
+  Result<Report> report = estimate(inquiry.job, inquiry.gpu, inquiry.allocator);
+  if (!report) return report;
+  report->model = inquiry.name;
+  report->assumptions.insert(report->assumptions.begin(), inquiry.assumptions.begin(), inquiry.assumptions.end());
+  report->warnings.insert(report->warnings.begin(), inquiry.warnings.begin(), inquiry.warnings.end());
+  return report;
+}
+
+Answer json_answer(std::string text, bool fits) { return {std::move(text) + "\n", fits}; }
+
+std::optional<std::string> take_option(OptionValues& options, std::string_view name) {
+  const auto found =
+      std::find_if(options.begin(), options.end(), [&](const OptionValue& option) { return option.name == name; });
+  if (found == options.end()) return std::nullopt;
+  std::string text = std::move(found->text);
+  options.erase(found);
+  return text;
+}
+
+}  // namespace peakmem

@@ -1,0 +1,18 @@
+// What several commands do on the way to their answers.
+#pragma once
+
+#include "door/question.h"
+#include "estimate/report.h"
+
+namespace peakmem {
+
+/// The inquiry of a subject, asked with the options of `command`.
+Result<Inquiry> inquire(const Subject& subject, Command command);
+/// The report of an inquiry, under its model's name, with what was taken for granted.
+Result<Report> report_of(const Inquiry& inquiry);
+/// An answer that is the text of a page or a line of JSON, as it is printed.
+Answer json_answer(std::string text, bool fits = true);
+/// An option taken out of a subject's options; empty where it is not among them.
+std::optional<std::string> take_option(OptionValues& options, std::string_view name);
+
+}  // namespace peakmem

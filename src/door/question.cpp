@@ -1,0 +1,51 @@
+#include "door/question.h"
+
+#include <algorithm>
+#include <array>
+
+namespace peakmem {
+namespace {
+
+// Where a name stands for what is asked by itself: `textbook` is `formula --textbook` to the command line.
+constexpr std::array kCommands = std::to_array<CommandRow>({
+    {"estimate", Command::kEstimate, answer_estimate, "peakmem MODEL [options]", "the estimate: peak, ledger, verdict"},
+    {"formula", Command::kFormula, answer_formula, "peakmem formula MODEL [options]", "the same trace as a formula"},
+    {"textbook", Command::kFormula, answer_textbook, "peakmem textbook MODEL [options]",
+     "the formulas in circulation, beside it"},
+    {"solve", Command::kSolve, answer_solve, "peakmem solve MODEL --for batch|seq --gpu NAME [options]",
+     "the largest that fits, exactly"},
+    {"compare", Command::kCompare, answer_compare, "peakmem compare MODEL [options] --with \"[MODEL] [options]\"",
+     "two set-ups, and what differs"},
+    {"sweep", Command::kSweep, answer_sweep, "peakmem sweep MODEL --over SIZE --values 1,2,4 [options]",
+     "memory against one size"},
+    {"timeline", Command::kTimeline, answer_timeline, "peakmem timeline MODEL [options]",
+     "memory over the step, as a picture"},
+    {"config", Command::kConfig, answer_config, "peakmem config MODEL [options]",
+     "what is understood of a model's config"},
+    {"models", Command::kTable, answer_models, "peakmem models", "the models that come with it, each with its source"},
+    {"gpus", Command::kTable, answer_gpus, "peakmem gpus", "the GPUs that are known"},
+    {"optimizers", Command::kTable, answer_optimizers, "peakmem optimizers", "the optimizers that are known"},
+    {"families", Command::kTable, answer_families, "peakmem families", "the architectures that are known"},
+    {"options", Command::kTable, answer_options, "peakmem options", "the options that are known"},
+    {"accuracy", Command::kAccuracy, nullptr, "peakmem accuracy [FILE...]",
+     "the error on every record of what PyTorch did"},
+});
+
+constexpr std::array kForms = std::to_array<FormRow>({{Form::kJson, "json"},
+                                                      {Form::kText, "text"},
+                                                      {Form::kSvg, "svg"},
+                                                      {Form::kCsv, "csv"},
+                                                      {Form::kPerfetto, "perfetto"}});
+
+}  // namespace
+
+std::span<const CommandRow> command_rows() { return kCommands; }
+std::span<const FormRow> form_rows() { return kForms; }
+
+const CommandRow* find_command(std::string_view name) {
+  const auto* found =
+      std::find_if(kCommands.begin(), kCommands.end(), [&](const CommandRow& row) { return row.name == name; });
+  return found == kCommands.end() ? nullptr : found;
+}
+
+}  // namespace peakmem

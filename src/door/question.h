@@ -1,0 +1,73 @@
+// What can be asked, and one function per command that answers it: the command line, Python and the page all call
+// these.
+#pragma once
+
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "io/inquiry.h"
+#include "report/page.h"
+
+namespace peakmem {
+
+/// What an answer is written as; a picture and points are forms of the timeline alone.
+enum class Form : uint8_t { kText, kJson, kSvg, kCsv, kPerfetto };
+
+/// A model (none where options describe it) and how it is trained.
+struct Subject {
+  std::optional<NamedConfig> model;
+  OptionValues options;
+};
+
+/// A question to one command.
+struct Question {
+  Subject subject;
+  Subject other;  // what `compare` holds it against
+  Form form = Form::kJson;
+  Style style = {};  // of text
+};
+
+/// What a command has to say. `fits` is false where a GPU was named and the run does not fit on it.
+struct Answer {
+  std::string text;
+  bool fits = true;
+};
+
+/// A command by its name. `answer` is null where only the command line, which reads files, has one.
+struct CommandRow {
+  std::string_view name;
+  Command command;
+  Result<Answer> (*answer)(const Question& question);
+  std::string_view synopsis;
+  std::string_view help;
+};
+std::span<const CommandRow> command_rows();
+/// The command of that name, or null.
+const CommandRow* find_command(std::string_view name);
+
+/// The forms by name.
+struct FormRow {
+  Form form;
+  std::string_view name;
+};
+std::span<const FormRow> form_rows();
+
+Result<Answer> answer_estimate(const Question& question);
+Result<Answer> answer_formula(const Question& question);
+/// The formulas in circulation: `formula` with --textbook.
+Result<Answer> answer_textbook(const Question& question);
+Result<Answer> answer_solve(const Question& question);
+Result<Answer> answer_timeline(const Question& question);
+Result<Answer> answer_compare(const Question& question);
+Result<Answer> answer_sweep(const Question& question);
+/// What was understood of a config, its defaults filled in.
+Result<Answer> answer_config(const Question& question);
+Result<Answer> answer_options(const Question& question);
+Result<Answer> answer_models(const Question& question);
+Result<Answer> answer_gpus(const Question& question);
+Result<Answer> answer_optimizers(const Question& question);
+Result<Answer> answer_families(const Question& question);
+
+}  // namespace peakmem

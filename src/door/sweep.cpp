@@ -1,0 +1,16 @@
+#include "io/sweep.h"
+
+#include "door/inquire.h"
+#include "report/sweep_text.h"
+
+namespace peakmem {
+
+Result<Answer> answer_sweep(const Question& question) {
+  const Subject& subject = question.subject;
+  const Result<Sweep> swept = sweep(subject.model ? &*subject.model : nullptr, subject.options);
+  if (!swept) return swept.error();
+  if (question.form == Form::kJson) return json_answer(sweep_json(*swept));
+  return Answer{sweep_text(*swept, question.style)};
+}
+
+}  // namespace peakmem

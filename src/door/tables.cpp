@@ -1,0 +1,58 @@
+#include "report/tables.h"
+
+#include <array>
+
+#include "door/inquire.h"
+
+namespace peakmem {
+namespace {
+
+/// What an option's value is, by name.
+std::string_view name_of(OptionKind kind) {
+  constexpr std::array<std::string_view, 5> kNames = {"size", "choice", "flag", "text", "file"};
+  return kNames[static_cast<size_t>(kind)];
+}
+
+Cell commands_cell(const OptionRow& option) {
+  std::vector<std::string_view> names;
+  for (const CommandRow& row : command_rows())
+    if (takes(row.command, option)) names.push_back(row.name);
+  return list_cell(names);
+}
+
+Table options_table() {
+  Table table = {"options",
+                 {{"name", "option"},
+                  {"kind", "kind"},
+                  {"value", "value"},
+                  {"default", "default"},
+                  {"symbol", "symbol"},
+                  {"group", "group"},
+                  {"help", "help", true},
+                  {"choices", "choices", true},
+                  {"commands", "commands", true}},
+                 {}};
+  for (const OptionRow& row : option_rows())
+    table.rows.push_back({text_cell(row.name), text_cell(name_of(row.kind)), text_cell(row.value),
+                          text_cell(row.otherwise), text_cell(row.symbol), text_cell(row.group), text_cell(row.help),
+                          list_cell(row.choices == nullptr ? std::vector<std::string_view>() : row.choices()),
+                          commands_cell(row)});
+  return table;
+}
+
+Result<Answer> table_answer(const Table& table, const Question& question) {
+  if (auto wrong = check_options(question.subject.options, Command::kTable)) return *wrong;
+  if (question.subject.model)
+    return Error{question.subject.model->name, "is too much: this command takes no MODEL", {}};
+  return question.form == Form::kJson ? json_answer(table_json(table)) : Answer{table_text(table, question.style)};
+}
+
+}  // namespace
+
+Result<Answer> answer_options(const Question& question) { return table_answer(options_table(), question); }
+Result<Answer> answer_models(const Question& question) { return table_answer(models_table(), question); }
+Result<Answer> answer_gpus(const Question& question) { return table_answer(gpus_table(), question); }
+Result<Answer> answer_optimizers(const Question& question) { return table_answer(optimizers_table(), question); }
+Result<Answer> answer_families(const Question& question) { return table_answer(families_table(), question); }
+
+}  // namespace peakmem

@@ -1,0 +1,86 @@
+#include "io/report_json.h"
+#include "report/ledger_text.h"
+#include "report/sweep_text.h"
+
+namespace peakmem {
+namespace {
+
+void write_error(JsonWriter& out, const Error& error) {
+  out.key("error");
+  out.begin_object();
+  out.member("field", error.field);
+  out.member("problem", error.problem);
+  out.member("hint", error.hint);
+  out.end_object();
+}
+
+void write_report(JsonWriter& out, const Report& report) {
+  out.member("tensor_bytes", report.tensor_bytes);
+  out.member("allocated_bytes", report.allocated_bytes);
+  out.member("first_step_bytes", report.first_step_bytes);
+  out.member("device_bytes", report.device.likely);
+  out.member("parameters", report.parameters);
+  out.member("phase", report.phase);
+  write_fits(out, report);
+  out.key("categories");
+  out.begin_object();
+  for (const LedgerSum& sum : sum_categories(report)) out.member(sum.name, sum.bytes);
+  out.end_object();
+}
+
+void write_point(JsonWriter& out, const SweepPoint& point) {
+  out.begin_object();
+  out.member("value", point.value);
+  if (point.error) {
+    write_error(out, *point.error);
+  } else {
+    write_report(out, *point.report);
+    out.key("textbook_bytes");
+    out.begin_list();
+    for (const Textbook& row : point.textbook) out.value(row.bytes);
+    out.end_list();
+  }
+  out.end_object();
+}
+
+void write_textbook(JsonWriter& out, const Sweep& sweep) {
+  out.key("textbook");
+  out.begin_list();
+  const auto first = std::find_if(sweep.points.begin(), sweep.points.end(),
+                                  [](const SweepPoint& point) { return !point.textbook.empty(); });
+  if (first != sweep.points.end())
+    for (const Textbook& row : first->textbook) {
+      out.begin_object();
+      out.member("name", row.name);
+      out.member("formula", row.formula);
+      out.member("latex", row.latex);
+      out.member("source", row.source);
+      out.member("reference_of", row.reference_of);
+      out.end_object();
+    }
+  out.end_list();
+}
+
+}  // namespace
+
+std::string sweep_json(const Sweep& sweep) {
+  JsonWriter out;
+  out.begin_object();
+  out.member("schema", kSchema);
+  out.member("model", sweep.inquiry.name);
+  out.key("sweep");
+  out.begin_object();
+  out.member("over", sweep.over);
+  write_textbook(out, sweep);
+  out.key("points");
+  out.begin_list();
+  for (const SweepPoint& point : sweep.points) write_point(out, point);
+  out.end_list();
+  out.end_object();
+  write_lines(out, "assumptions", sweep.inquiry.assumptions);
+  write_lines(out, "warnings", sweep.inquiry.warnings);
+  out.end_object();
+  return std::move(out).text();
+}
+
+}  // namespace peakmem

@@ -1,0 +1,14 @@
+// Memory over a step as JSON.
+#pragma once
+
+#include <string>
+
+#include "estimate/timeline.h"
+#include "io/inquiry.h"
+
+namespace peakmem {
+
+/// {"schema", "model", "timeline": {"events", "peak", "phases", "points"}}; `points` holds the curve as two lists.
+std::string timeline_json(const MemoryTimeline& timeline, const Inquiry& inquiry);
+
+}  // namespace peakmem
