@@ -1,6 +1,7 @@
 """From a case (a JSON object) to a model, batches, an optimizer and a step."""
 
 import contextlib
+import fnmatch
 
 import torch
 import transformers
@@ -40,9 +41,18 @@ def build_model(case):
         run_in_a_loop(model)
     if case.get("lora"):
         model = add_lora(model, case["lora"])
+    if case.get("freeze"):
+        freeze(model, case["freeze"])
     if case.get("checkpointing"):
         enable_checkpointing(model, case)
     return model.train()
+
+
+def freeze(model, patterns):
+    """Parameters whose name matches one of the globs are not trained."""
+    for name, parameter in model.named_parameters():
+        if any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns):
+            parameter.requires_grad_(False)
 
 
 def quantize(model, case):

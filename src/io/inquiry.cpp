@@ -10,6 +10,7 @@
 #include "io/shipped.h"
 #include "io/stack.h"
 #include "size/nearest.h"
+#include "train/freezing.h"
 
 namespace peakmem {
 namespace {
@@ -20,6 +21,16 @@ std::string joined(const std::vector<std::string>& names) {
   std::string text;
   for (const std::string& name : names) text += (text.empty() ? "" : ", ") + name;
   return text;
+}
+
+std::vector<std::string> split_at_commas(std::string_view text) {
+  std::vector<std::string> parts;
+  for (size_t begin = 0; begin <= text.size();) {
+    const size_t comma = std::min(text.find(',', begin), text.size());
+    parts.emplace_back(text.substr(begin, comma - begin));
+    begin = comma + 1;
+  }
+  return parts;
 }
 
 /// Shipped models whose name goes on after `name`: `bert-large` for `bert-large-uncased`.
@@ -56,6 +67,7 @@ class Reader {
     if (auto wrong = read_lora()) return wrong;
     if (auto wrong = read_quantization()) return wrong;
     if (auto wrong = read_stack(asked_, inquiry_)) return wrong;
+    if (auto wrong = read_freeze()) return wrong;
     if (auto wrong = read_sharding(asked_, inquiry_)) return wrong;
     if (const std::string* gpu = asked_.text("gpu")) inquiry_.gpu = find_gpu(*gpu);
     if (auto wrong = read_allocator()) return wrong;
@@ -205,15 +217,25 @@ class Reader {
     if (text == nullptr) return Error{"--lora-targets", "is missing", there_are};
     assume("everything but the adapters is frozen, heads too");
     if (*text == "all-linear") return std::nullopt;
-    for (std::string_view rest = *text; !rest.empty();) {
-      const size_t comma = std::min(rest.find(','), rest.size());
-      lora.targets.emplace_back(rest.substr(0, comma));
-      rest.remove_prefix(std::min(comma + 1, rest.size()));
-      if (std::find(known.begin(), known.end(), lora.targets.back()) == known.end())
-        return Error{"--lora-targets", quoted(lora.targets.back()) + " is no linear layer that can be adapted",
-                     there_are};
-    }
-    return lora.targets.empty() ? std::optional(Error{"--lora-targets", "names no module", there_are}) : std::nullopt;
+    lora.targets = split_at_commas(*text);
+    for (const std::string& target : lora.targets)
+      if (std::find(known.begin(), known.end(), target) == known.end())
+        return Error{"--lora-targets", quoted(target) + " is no linear layer that can be adapted", there_are};
+    return std::nullopt;
+  }
+
+  std::optional<Error> read_freeze() {
+    const std::string* text = asked_.text("freeze");
+    if (text == nullptr) return std::nullopt;
+    Job& job = inquiry_.job;
+    if (job.recipe.lora.rank > 0)
+      return Error{"--freeze", "contradicts --lora-rank, which freezes everything but the adapters",
+                   "drop one of them"};
+    if (auto wrong = freeze(job, split_at_commas(*text), "--freeze")) return wrong;
+    const std::string lost = without_gradient(job);
+    if (lost.empty()) return std::nullopt;
+    return Error{"--freeze", "leaves " + lost + " without a gradient: what it works on wants none",
+                 job.recipe.checkpointing == Checkpointing::kFullReentrant ? "pass --checkpointing full" : ""};
   }
 
   std::optional<Error> read_quantization() {

@@ -88,6 +88,8 @@ constexpr std::array kOptions = std::to_array<OptionRow>({
      kRun},
     {"transformers", kChoice, "V", transformers_versions, "5.23", "Run",
      "the version of transformers whose modelling code runs", kRun},
+    {"freeze", kText, "a*,b", nullptr, "", "Run",
+     "parameters not to train, by their Hugging Face names: globs, and 0-11 for the numbers 0 to 11", kRun},
     {"lora-rank", kSize, "N", nullptr, "", "LoRA", "train adapters of this rank beside frozen weights", kRun, "R"},
     {"lora-targets", kText, "a,b", nullptr, "", "LoRA", "the modules to adapt, or all-linear", kRun},
     {"lora-dropout", kText, "P", nullptr, "0", "LoRA", "dropout before the adapters", kRun},

@@ -3,6 +3,8 @@
 #include <array>
 #include <cmath>
 
+#include "train/freezing.h"
+
 namespace peakmem {
 namespace {
 
@@ -65,14 +67,20 @@ std::optional<Error> read_precision(const std::string& name, Recipe& recipe) {
   return not_modelled("precision", name);
 }
 
+std::vector<std::string> texts(const Value& object, std::string_view name) {
+  std::vector<std::string> list;
+  if (const Value* found = object.find(name))
+    for (const Value& item : found->items) list.push_back(item.string);
+  return list;
+}
+
 Lora read_lora(const Value& what) {
   Lora lora;
   lora.rank = number(what, "r", 0);
   const Value* full_precision = what.find("fp32");
   lora.full_precision = full_precision == nullptr || full_precision->boolean;
   if (const Value* dropout = what.find("dropout")) lora.dropout = dropout->real;
-  if (const Value* targets = what.find("targets"))
-    for (const Value& target : targets->items) lora.targets.push_back(target.string);
+  lora.targets = texts(what, "targets");
   return lora;
 }
 
@@ -158,6 +166,7 @@ Result<Record> read_record(const Value& line) {
   if (record.job.description.task == Task::kSeq2SeqLm)
     record.job.recipe.target_seq = number(*what, "target_seq", record.job.recipe.seq);
   if (record.job.description.image > 0) record.job.recipe.seq = record.job.description.positions;
+  if (auto error = freeze(record.job, texts(*what, "freeze"), "freeze")) return *error;
   if (record.job.recipe.quantize == Quantize::kNone) record.parameters = number(line, "parameters", 0);
   record.trainable = number(line, "trainable", 0);
   record.peak_bytes = bytes_of(line, "peak");

@@ -63,6 +63,8 @@ std::optional<Error> check(const Job& job) {
     return Error{"--fsdp", "is not modelled for an encoder-decoder", "use --ddp, or a model with one stack of layers"};
   if (recipe.sharding.casts_parameters && is_mixed(recipe.precision))
     return Error{"--fsdp-param-dtype", "contradicts autocast, which casts by itself", "pass --precision fp32"};
+  if (!recipe.freeze.patterns.empty())
+    return Error{"--freeze", "is not modelled with sharded parameters", "drop one of them, or use --ddp"};
   if (recipe.lora.rank > 0)
     return Error{"--lora-rank", "is not modelled with sharded parameters", "drop one of them, or use --ddp"};
   if (recipe.checkpointing == Checkpointing::kFullReentrant)

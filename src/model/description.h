@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "model/adapter.h"
+#include "model/freeze.h"
 #include "model/quantized.h"
 #include "size/expr.h"
 #include "trace/checkpoint.h"
@@ -115,7 +116,8 @@ struct Structure {
   bool double_quant = false;
   bool dequantizes_forward = false;  // too many rows for the kernel that multiplies 4-bit weights
   DType compute = DType::kFloat32;   // of products with 4-bit weights
-  const Lora* lora = nullptr;        // null: all weights are trained
+  const Lora* lora = nullptr;        // null: no adapters, and weights are trained
+  const Freeze* freeze = nullptr;    // null: all of them are
   bool grouped = false;              // fewer kv heads than heads
   bool wide_heads = false;           // too wide for the flash kernel
   bool unaligned_heads = false;      // no multiple of 16 bytes in the dtype attention runs in

@@ -4,13 +4,16 @@
 
 namespace peakmem {
 
+bool Builder::trains(const char* name) const {
+  if (structure.lora != nullptr) return false;
+  return structure.freeze == nullptr || !structure.freeze->covers(tape.program.name(tape.enter(name), tape.layer));
+}
+
 Linear::Linear(const Builder& b, const char* name, Expr in, Expr out, bool bias) : name_(name) {
   const Scope scope(b.tape, name);
   quantized_ = QuantizedWeight(b, name, in, out);
   if (!quantized_) weight_ = b.parameter({out, in}, "weight");
-  if (bias)
-    bias_ = b.tape.parameter({out}, quantized_ ? b.structure.compute : b.structure.weights, "bias",
-                             b.structure.lora == nullptr);
+  if (bias) bias_ = b.parameter({out}, quantized_ ? b.structure.compute : b.structure.weights, "bias");
   lora_ = LoraPair(b, name, in, out);
 }
 
@@ -53,7 +56,8 @@ Tensor Embedding::operator()(const Tensor& indices) const {
 }
 
 Tensor inputs_embeds(const Builder& b, Tensor output) {
-  if (b.structure.lora != nullptr && b.structure.checkpointing != Checkpointing::kNone) b.tape.require_grad(output);
+  const bool asked = b.description.image == 0 || b.structure.lora != nullptr;
+  if (asked && b.structure.checkpointing != Checkpointing::kNone) b.tape.require_grad(output);
   return output;
 }
 

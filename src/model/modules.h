@@ -18,9 +18,12 @@ struct Builder {
   const Dims& dims;
   const Structure& structure;
 
-  Tensor parameter(const Shape& shape, const char* name) const {
-    return tape.parameter(shape, structure.weights, name, structure.lora == nullptr);
+  Tensor parameter(const Shape& shape, const char* name) const { return parameter(shape, structure.weights, name); }
+  Tensor parameter(const Shape& shape, DType dtype, const char* name) const {
+    return tape.parameter(shape, dtype, name, trains(name));
   }
+  /// Whether a parameter of that name in the running scope wants a gradient.
+  bool trains(const char* name) const;
 };
 
 /// A module whose parameters are recorded under its name.
@@ -72,8 +75,8 @@ class Embedding {
   Tensor weight_;
 };
 
-/// What the input embedding gave: with frozen weights under checkpointing it is made to want a gradient
-/// (enable_input_require_grads), or the layers would have nothing to recompute for.
+/// What the input embedding gave: checkpointing makes it want a gradient (enable_input_require_grads), that of an image
+/// only where there are adapters, so that reentrant checkpoints of frozen layers pass gradients on.
 Tensor inputs_embeds(const Builder& b, Tensor output);
 
 /// torch.nn.LayerNorm.

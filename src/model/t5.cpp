@@ -11,15 +11,16 @@ namespace {
 /// T5LayerNorm: the variance in fp32, by hand; the input is scaled as it comes.
 struct T5LayerNorm {
   const Builder& b;
+  const char* name;
   Tensor weight;
 
-  T5LayerNorm(const Builder& builder, const char* name) : b(builder) {
+  T5LayerNorm(const Builder& builder, const char* own_name) : b(builder), name(own_name) {
     const Scope scope(b.tape, name);
     weight = b.parameter({b.dims.hidden}, "weight");
   }
 
   Tensor operator()(const Tensor& input) const {
-    const Scope scope(b.tape, "layer_norm");
+    const Scope scope(b.tape, name);
     const Tensor variance = mean_last(pow_scalar(to(input, DType::kFloat32)));
     Tensor hidden_states = mul(input, rsqrt(add_scalar(variance)));
     if (weight.dtype() != DType::kFloat32) hidden_states = to(hidden_states, weight.dtype());
@@ -66,14 +67,15 @@ struct Dense {
 /// T5LayerFF.
 struct FeedForward {
   const Builder& b;
+  const char* name;
   Dense dense;
   T5LayerNorm layer_norm;
 
-  explicit FeedForward(const Builder& builder)
-      : b(builder), dense(named<Dense>(b, "DenseReluDense")), layer_norm(b, "layer_norm") {}
+  FeedForward(const Builder& builder, const char* own_name)
+      : b(builder), name(own_name), dense(named<Dense>(b, "DenseReluDense")), layer_norm(b, "layer_norm") {}
 
   Tensor operator()(const Tensor& hidden_states) const {
-    const Scope scope(b.tape, "ff");
+    const Scope scope(b.tape, name);
     Tensor forwarded_states = layer_norm(hidden_states);
     forwarded_states = dense(forwarded_states);
     return add(hidden_states, dropout(forwarded_states, b.description.hidden_dropout));
@@ -249,22 +251,43 @@ struct T5Attention {
 /// T5LayerSelfAttention and T5LayerCrossAttention.
 struct AttentionLayer {
   const Builder& b;
+  const char* name;
   T5Attention attention;
   T5LayerNorm layer_norm;
 
-  AttentionLayer(const Builder& builder, const Dims& keys, const char* name, bool is_causal, bool has_bias)
-      : b(builder), attention(make(b, keys, name, is_causal, has_bias)), layer_norm(b, "layer_norm") {}
-
-  static T5Attention make(const Builder& b, const Dims& keys, const char* name, bool is_causal, bool has_bias) {
-    const Scope scope(b.tape, name);
-    return {b, keys, is_causal, has_bias};
-  }
+  /// Self attention in a stack where `is_first` says whether the block is; keys are those of the stack itself.
+  AttentionLayer(const Builder& builder, bool is_causal, bool is_first)
+      : AttentionLayer(builder, builder.dims, "layer.0", "SelfAttention", is_causal, is_first) {}
+  /// Cross attention.
+  AttentionLayer(const Builder& builder, const Dims& encoder)
+      : AttentionLayer(builder, encoder, "layer.1", "EncDecAttention", false, false) {}
 
   BiasedOutput operator()(const Tensor& hidden_states, const AttentionContext& context) const {
+    const Scope scope(b.tape, name);
     const Tensor normed_hidden_states = layer_norm(hidden_states);
     BiasedOutput attended = attention(normed_hidden_states, context);
     attended.output = add(hidden_states, dropout(attended.output, b.description.hidden_dropout));
     return attended;
+  }
+
+ private:
+  AttentionLayer(const Builder& builder, const Dims& keys, const char* own_name, const char* kind, bool is_causal,
+                 bool has_bias)
+      : b(builder),
+        name(own_name),
+        attention(make(b, keys, {name, kind}, is_causal, has_bias)),
+        layer_norm(norm(b, name)) {}
+
+  static T5Attention make(const Builder& b, const Dims& keys, std::array<const char*, 2> names, bool is_causal,
+                          bool has_bias) {
+    const Scope scope(b.tape, names[0]);
+    const Scope inner(b.tape, names[1]);
+    return {b, keys, is_causal, has_bias};
+  }
+
+  static T5LayerNorm norm(const Builder& b, const char* name) {
+    const Scope scope(b.tape, name);
+    return {b, "layer_norm"};
   }
 };
 
@@ -288,11 +311,11 @@ struct Block {
   FeedForward ff;
 
   Block(const Builder& b, const Dims* encoder, bool is_first)
-      : self_attention(b, b.dims, "SelfAttention", encoder != nullptr, is_first),
-        cross_attention(encoder == nullptr ? std::nullopt
-                                           : std::optional<AttentionLayer>(std::in_place, b, *encoder,
-                                                                           "EncDecAttention", false, false)),
-        ff(named<FeedForward>(b, "ff")) {}
+      : self_attention(b, encoder != nullptr, is_first),
+        cross_attention(encoder == nullptr ? std::nullopt : std::optional<AttentionLayer>(std::in_place, b, *encoder)),
+        ff(feed_forward(b, encoder == nullptr ? "layer.1" : "layer.2")) {}
+
+  static FeedForward feed_forward(const Builder& b, const char* name) { return named<FeedForward>(b, name, name); }
 
   BlockState operator()(const Tensor& input, const BlockState& before, const StackContext& context) const {
     BiasedOutput attended = self_attention(input, {context.mask, before.position_bias, {}});

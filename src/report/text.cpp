@@ -168,6 +168,8 @@ std::string recipe_line(const Job& job) {
     text += " · checkpointing " + std::string(name_in(kCheckpointings, r.checkpointing));
   if (r.accumulate > 1) text += " · accumulate " + grouped(r.accumulate);
   if (r.clip) text += " · clip-grad";
+  if (!r.freeze.patterns.empty()) text += " · frozen";
+  for (const std::string& pattern : r.freeze.patterns) text += " " + pattern;
   if (r.lora.rank > 0) text += " · lora of rank " + grouped(r.lora.rank);
   if (r.quantize != Quantize::kNone)
     text += " · " + std::string(name_in(kQuantizes, r.quantize)) + (r.double_quant ? ", double quantized" : "");

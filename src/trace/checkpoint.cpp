@@ -49,6 +49,7 @@ Tensor checkpoint_saved_tensors(const LayerFunction& layer, const Tensor& hidden
   const int32_t outer = std::exchange(tape.frame, frame);
   Tensor output = layer(hidden_states, mask);
   tape.frame = outer;
+  if (tape.frame_at(frame).saved == 0) tape.frame_at(frame).again = nullptr;  // nobody will ask for the arguments
   return output;
 }
 

@@ -141,6 +141,7 @@ void run_backward(Tape& tape, const Tensor& root, Tensor gradient, int32_t floor
   const Category outer_category = std::exchange(tape.category, Category::kTemporaries);
   if (!gradient) gradient = tape.make(contiguous(root.shape()), root.dtype(), "ones_like");
   Node* first = root->node;
+  if (first == nullptr) return;  // PyTorch raises; who lets users freeze parameters says so before
   const int32_t run = tape.next_run();
   first->reached_in = run;
   first->incoming[root->output] = gradient;  // the caller holds it too, to the end

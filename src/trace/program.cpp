@@ -11,4 +11,10 @@ std::string Program::path(int32_t scope) const {
   return text;
 }
 
+std::string Program::name(int32_t scope, int64_t layer) const {
+  std::string text = path(scope);
+  if (const size_t star = text.find('*'); star != std::string::npos) text.replace(star, 1, std::to_string(layer));
+  return text;
+}
+
 }  // namespace peakmem

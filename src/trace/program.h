@@ -59,6 +59,14 @@ struct ScopeName {
   const char* name;
 };
 
+/// A parameter of the model, trained or not; `layer` is the number that the `*` of its path stands for.
+struct Weight {
+  int32_t scope = 0;
+  int32_t turn = 0;
+  int64_t layer = 0;
+  bool trained = true;
+};
+
 /// A stretch of the step with a name of its own; step 2 runs the segments of step 1 again where nothing differs.
 struct Phase {
   int32_t step;
@@ -76,11 +84,14 @@ struct Program {
   std::vector<Turn> turns = {Turn{}};
   std::vector<ScopeName> scopes = {{-1, ""}};
   std::vector<Phase> phases;
+  std::vector<Weight> weights;  // in the order they were made
   Expr trained_parameters = 0;  // elements of those that gather gradients
   Expr parameters = 0;          // elements of all of the model's, however many of them this rank holds
 
   /// "model.layers.*.mlp" of a scope; empty for the root.
   std::string path(int32_t scope) const;
+  /// "model.layers.3.mlp" of the same in layer 3.
+  std::string name(int32_t scope, int64_t layer) const;
 };
 
 }  // namespace peakmem

@@ -117,6 +117,7 @@ Tensor Tape::parameter(const Shape& shape, DType dtype, const char* name, bool t
   category = outer;
   const Expr elements = program.turns[static_cast<size_t>(turn)].count * shape.elements();
   program.parameters += elements;
+  program.weights.push_back({scope, turn, layer, trained});
   if (!trained) return value;
   program.trained_parameters += elements;
   value->cast = static_cast<int32_t>(parameters.size());

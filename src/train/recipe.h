@@ -47,6 +47,7 @@ struct Recipe {
   const Optimizer* optimizer = nullptr;
   OptimizerImpl impl = OptimizerImpl::kForeach;
   bool clip = false;
+  Freeze freeze;
   Lora lora;
   Quantize quantize = Quantize::kNone;
   bool double_quant = false;

@@ -37,6 +37,7 @@ Structure structure_of(const Job& job, bool unrolled) {
   s.compute = product_dtype(r.precision);
   if (r.quantize != Quantize::kNone) s.weights = DType::kFloat32;  // prepare_model_for_kbit_training
   s.lora = r.lora.rank > 0 ? &r.lora : nullptr;
+  s.freeze = r.freeze.patterns.empty() ? nullptr : &r.freeze;
   return s;
 }
 
@@ -109,16 +110,6 @@ void trace_update(Tape& tape, OptimizerRun& optimizer, const Recipe& recipe, int
   }
   tape.begin_phase(step, -1, "optimizer");
   optimizer.step();
-}
-
-/// The model as it is built, nothing run.
-Program built(const Job& job) {
-  const Structure structure = structure_of(job, false);
-  const Dims dims = number_dims(job);
-  Tape tape;
-  tape.begin_phase(0, -1, "model");
-  const auto model = find_family(job.description.family)->build({tape, job.description, dims, structure});
-  return tape.finish();
 }
 
 void zero_grad(Tape& tape) {
@@ -198,6 +189,15 @@ Dims symbol_dims(const Job& job, Pool& pool, std::vector<int64_t>& values) {
         put_layers(layers, d.layers, *other, d.decoder_runs, dims.decoder_runs);
   }
   return dims;
+}
+
+Program built(const Job& job, bool unrolled) {
+  const Structure structure = structure_of(job, unrolled);
+  const Dims dims = number_dims(job);
+  Tape tape;
+  tape.begin_phase(0, -1, "model");
+  const auto model = find_family(job.description.family)->build({tape, job.description, dims, structure});
+  return tape.finish();
 }
 
 std::vector<std::string> linear_modules(const Job& job) {

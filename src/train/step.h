@@ -30,6 +30,9 @@ Dims symbol_dims(const Job& job, Pool& pool, std::vector<int64_t>& values);
 /// `unrolled` traces every layer (and every micro-batch) for itself, to check what repeats stand for.
 Program trace_step(const Job& job, const Dims& dims, bool unrolled = false);
 
+/// The model as it is built, nothing run.
+Program built(const Job& job, bool unrolled = false);
+
 /// Names of the modules that LoRA could adapt in this model, each once, in order.
 std::vector<std::string> linear_modules(const Job& job);
 /// Whether the recipe's quantization finds layers in this model.

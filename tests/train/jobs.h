@@ -3,8 +3,10 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <random>
 
+#include "train/freezing.h"
 #include "train/step.h"
 
 namespace peakmem::testing {
@@ -107,6 +109,25 @@ inline void suit(Recipe& recipe, const Description& description, Dice& dice) {
   if (recipe.checkpointing == Checkpointing::kFullReentrant) recipe.checkpointing = Checkpointing::kFull;
 }
 
+/// Freezes what a user might, or nothing where that would leave nothing to train.
+inline void freeze_something(Job& job, Dice& dice) {
+  const std::vector<std::string> names = parameter_names(job);
+  const auto any_name = [&] {
+    return names[static_cast<size_t>(dice.from(0, static_cast<int64_t>(names.size()) - 1))];
+  };
+  const std::string layers = std::to_string(dice.from(0, 4)) + "-" + std::to_string(dice.from(3, 9));
+  std::vector<std::string> patterns;
+  if (dice.coin()) patterns.push_back("*." + layers + ".*");
+  if (dice.coin()) patterns.push_back(any_name());
+  if (dice.coin()) patterns.push_back("*" + any_name().substr(any_name().find('.')));
+  if (dice.coin()) patterns.push_back(names.front());
+  if (dice.from(0, 3) == 0) patterns.push_back("*.weight");
+  std::erase_if(patterns, [&](const std::string& pattern) {
+    return std::none_of(names.begin(), names.end(), [&](const auto& name) { return matches(pattern, name); });
+  });
+  if (freeze(job, patterns, "freeze")) job.recipe.freeze = {};
+}
+
 /// A random job of any family, task and recipe.
 inline Job random_job(uint32_t seed) {
   Dice dice(seed);
@@ -118,6 +139,7 @@ inline Job random_job(uint32_t seed) {
   EXPECT_TRUE(description) << description.error().field << ": " << description.error().problem;
   Job job = {*description, random_recipe(dice)};
   suit(job.recipe, job.description, dice);
+  if (job.recipe.lora.rank == 0 && dice.coin()) freeze_something(job, dice);
   return job;
 }
 
@@ -136,7 +158,8 @@ inline Job random_sharded_job(uint32_t seed) {
   sharding.reduce_dtype = dice.coin() ? DType::kBFloat16 : DType::kFloat32;
   sharding.reshard_after_forward = dice.coin();
   if (recipe.checkpointing == Checkpointing::kFullReentrant) recipe.checkpointing = Checkpointing::kFull;
-  recipe.lora = {};  // no adapters over shards yet
+  recipe.lora = {};  // no adapters and nothing frozen over shards yet
+  recipe.freeze = {};
   recipe.quantize = Quantize::kNone;
   recipe.double_quant = false;
   return job;
