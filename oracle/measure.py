@@ -21,6 +21,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 
 from cases import autocast, build_batch, build_model, build_optimizer
 from count import Counter
+from data_parallel import replicate, synchronized
 from report import make_record, write_trace
 
 
@@ -40,7 +41,7 @@ def optimizer_tensors(optimizer):
 def micro_step(case, model, counter, step):
     """One forward and backward pass."""
     counter.phase("input", step)
-    batch = build_batch(case, model.config)
+    batch = build_batch(case, getattr(model, "module", model).config)
     counter.phase("forward", step)
     with autocast(case):
         loss = model(**batch).loss
@@ -55,7 +56,8 @@ def train_step(case, model, optimizer, counter, step):
     """Accumulate gradients, clip them, step, and drop them."""
     many = case.get("accumulate")
     for part in range(many or 1):
-        micro_step(case, model, counter, round(step + part / 100, 2) if many else step)
+        with synchronized(model, case, part + 1 == (many or 1)):
+            micro_step(case, model, counter, round(step + part / 100, 2) if many else step)
     if case.get("clip"):
         counter.phase("clip", step)
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
@@ -65,10 +67,12 @@ def train_step(case, model, optimizer, counter, step):
     optimizer.zero_grad(set_to_none=True)
 
 
-def shard(case, model, counter):
-    """Cut the model to one rank's part; its whole parameters were there first."""
+def spread(case, model, counter):
+    """Make the model one rank's; of a sharded one the whole parameters were there first."""
     import ranks
     ranks.install(counter)
+    if "ddp" in case["ranks"]:
+        return replicate(model, case, counter)
     counter.label(model.parameters(), "whole_parameter")
     model = ranks.shard(model, case)
     counter.label(map(local, model.parameters()), "parameter")
@@ -86,7 +90,7 @@ def run(case, counter, steps):
     counter.label(model.parameters(), "parameter")
     counter.label(model.buffers(), "buffer")
     if case.get("ranks"):
-        model = shard(case, model, counter)
+        model = spread(case, model, counter)
     optimizer = build_optimizer(case, model)
     counter.label(optimizer_tensors(optimizer), "optimizer_state")
     counter.phase("model", 1)

@@ -94,8 +94,13 @@ std::optional<Error> read_sharding(const Value& what, Recipe& recipe) {
   Sharding& sharding = recipe.sharding;
   if (ranks == nullptr || ranks->is_null()) return std::nullopt;
   for (const auto& [name, size] : ranks->members)
-    if (name != "fsdp" && name != "replicate" && name != "ddp") return not_modelled("ranks", name);
+    if (name != "fsdp" && name != "replicate" && name != "ddp" && name != "bucket_mb" && name != "bucket_view")
+      return not_modelled("ranks", name);
   recipe.ddp.ranks = number(*ranks, "ddp", 1);
+  recipe.ddp.gradient_as_bucket_view = flag(*ranks, "bucket_view");
+  recipe.ddp.no_sync = flag(what, "no_sync");
+  if (const Value* size = ranks->find("bucket_mb"))
+    recipe.ddp.bucket_bytes = static_cast<int64_t>(size->real * 1048576.0);
   sharding.shards = number(*ranks, "fsdp", 1);
   sharding.replicas = number(*ranks, "replicate", 1);
   sharding.hybrid = ranks->find("replicate") != nullptr;

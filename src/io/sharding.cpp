@@ -15,6 +15,8 @@ constexpr std::array<std::string_view, 3> kPolicies = {"fsdp-param-dtype", "fsdp
 constexpr std::array<std::string_view, 6> kElementwise = {"adamw", "adam", "sgd", "sgd-momentum", "adagrad", "rmsprop"};
 constexpr const char* kNccl = "NCCL's own buffers are not counted (tenths of a GiB for each group of ranks)";
 constexpr int64_t kMostRanks = 1 << 20;
+constexpr int64_t kMostBucketMb = 1 << 20;
+constexpr std::array<std::string_view, 3> kDdpOptions = {"bucket-mb", "bucket-view", "no-sync"};
 
 std::string dashed(std::string_view name) { return "--" + std::string(name); }
 
@@ -76,16 +78,31 @@ std::optional<Error> check(const Job& job) {
   return std::nullopt;
 }
 
+/// BertForMaskedLM has a bias that only its tied head uses; DDP waits for the gradient of every parameter.
+bool has_unused_parameter(const Description& d) { return d.family == "bert" && d.task == Task::kMaskedLm && !d.tied; }
+
 std::optional<Error> read_ddp(const Asked& asked, Inquiry& inquiry) {
   DataParallelism& ddp = inquiry.job.recipe.ddp;
   ddp.ranks = asked.size("ddp").value_or(1);
+  for (const std::string_view option : kDdpOptions)
+    if (ddp.ranks == 1 && asked.has(option)) return Error{dashed(option), "needs more ranks than one", "pass --ddp 8"};
   ddp.gradient_as_bucket_view = asked.flag("bucket-view");
-  if (ddp.ranks == 1 && asked.has("bucket-view"))
-    return Error{"--bucket-view", "needs more ranks than one", "pass --ddp 8"};
+  ddp.no_sync = asked.flag("no-sync");
+  if (ddp.no_sync && inquiry.job.recipe.accumulate == 1)
+    return Error{"--no-sync", "needs more micro-batches than one", "pass --accumulate 4"};
+  const int64_t bucket_mb = asked.size("bucket-mb").value_or(0);
+  if (bucket_mb > kMostBucketMb)
+    return Error{"--bucket-mb", "is more than " + std::to_string(kMostBucketMb) + " MiB", "25 is PyTorch's own"};
+  ddp.bucket_bytes = bucket_mb << 20;
   if (ddp.ranks > 1 && (asked.has("fsdp") || asked.has("hsdp")))
     return Error{"--ddp", "contradicts --fsdp and --hsdp", "--hsdp RxS has copies of a sharded model"};
   if (ddp.ranks > kMostRanks) return Error{"--ddp", "is more than " + std::to_string(kMostRanks) + " ranks", {}};
-  if (ddp.ranks > 1) inquiry.warnings.emplace_back(kNccl);
+  if (ddp.ranks == 1) return std::nullopt;
+  if (has_unused_parameter(inquiry.job.description))
+    return Error{"--ddp", "fails in PyTorch: cls.predictions.bias of an untied BERT gets no gradient",
+                 "tie_word_embeddings, or --task sequence-classification"};
+  inquiry.assumptions.emplace_back("DDP: bytes are those of one rank, and all ranks are alike");
+  inquiry.warnings.emplace_back(kNccl);
   return std::nullopt;
 }
 

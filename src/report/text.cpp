@@ -143,6 +143,15 @@ void solution_line(Page& page, const std::string& name, int64_t bytes, int64_t c
             " on the device, " + in_binary_units(rest < 0 ? -rest : rest) + (rest < 0 ? " too much" : " to spare"));
 }
 
+/// "ddp 8, buckets of 5 MiB, bucket views, no_sync"
+std::string ddp_text(const DataParallelism& ddp) {
+  std::string text = "ddp " + grouped(ddp.ranks);
+  if (ddp.bucket_bytes > 0) text += ", buckets of " + in_binary_units(ddp.bucket_bytes);
+  if (ddp.gradient_as_bucket_view) text += ", bucket views";
+  if (ddp.no_sync) text += ", no_sync";
+  return text;
+}
+
 /// "hsdp 2x8 in bf16, reduced in fp32"
 std::string sharding_text(const Sharding& sharding) {
   std::string text = sharding.hybrid ? "hsdp " + std::to_string(sharding.replicas) + "x" : "fsdp ";
@@ -173,8 +182,7 @@ std::string recipe_line(const Job& job) {
   if (r.lora.rank > 0) text += " · lora of rank " + grouped(r.lora.rank);
   if (r.quantize != Quantize::kNone)
     text += " · " + std::string(name_in(kQuantizes, r.quantize)) + (r.double_quant ? ", double quantized" : "");
-  if (r.ddp.ranks > 1)
-    text += " · ddp " + grouped(r.ddp.ranks) + (r.ddp.gradient_as_bucket_view ? ", bucket views" : "");
+  if (r.ddp.ranks > 1) text += " · " + ddp_text(r.ddp);
   if (r.sharding.shards > 1) text += " · " + sharding_text(r.sharding);
   return text;
 }

@@ -276,6 +276,14 @@ void Tape::begin_phase(int32_t step, int32_t micro, const char* name) {
   program.phases.push_back({step, micro, name, here, here});
 }
 
+int32_t Tape::begin_segment() {
+  const auto place = static_cast<int32_t>(program.events.size());
+  const auto here = static_cast<int32_t>(program.segments.size());
+  program.segments.push_back({place, place, turn});
+  program.phases.back().last_segment = here + 1;
+  return here;
+}
+
 int32_t Tape::enter(const char* name) {
   // Few modules are entered often: look among the latest first.
   for (auto i = static_cast<int32_t>(program.scopes.size()) - 1; i > 0; --i) {

@@ -216,6 +216,8 @@ class Tape {
 
   /// What happens from now on belongs to this phase.
   void begin_phase(int32_t step, int32_t micro, const char* name);
+  /// The segment that what happens from now on in this phase will be in.
+  int32_t begin_segment();
   /// Category of what is made from now on.
   Category category = Category::kActivations;
 

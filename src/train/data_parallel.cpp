@@ -1,24 +1,116 @@
 #include "train/data_parallel.h"
 
-namespace peakmem {
+#include <algorithm>
+#include <limits>
+#include <numeric>
 
-DataParallel::DataParallel(Tape& tape, const DataParallelism& ddp) : tape_(tape), views_(ddp.gradient_as_bucket_view) {
-  const Category category = std::exchange(tape.category, Category::kGradients);
-  for (const Parameter& parameter : tape.parameters) {
-    const int32_t scope = std::exchange(tape.scope, parameter.scope);
-    const int32_t turn = std::exchange(tape.turn, parameter.turn);
-    buckets_.push_back(tape.make(contiguous(parameter.value.shape()), parameter.value.dtype(), "ddp_bucket"));
-    tape.turn = turn;
-    tape.scope = scope;
-  }
-  tape.category = category;
+#include "trace/engine.h"
+
+namespace peakmem {
+namespace {
+
+constexpr int64_t kMiB = 1 << 20;
+constexpr int64_t kUnlimited = std::numeric_limits<int64_t>::max();
+
+/// A bucket that takes more gradients of its dtype.
+struct OpenBucket {
+  DType dtype;
+  std::vector<size_t> group = {};
+  int64_t bytes = 0;
+  size_t limit = 0;  // which of the two
+};
+
+OpenBucket& open_bucket(std::vector<OpenBucket>& open, DType dtype) {
+  for (OpenBucket& bucket : open)
+    if (bucket.dtype == dtype) return bucket;
+  return open.emplace_back(OpenBucket{dtype});
+}
+
+}  // namespace
+
+// A bucket size that is asked for is that of the first bucket too.
+DataParallel::DataParallel(Tape& tape, const DataParallelism& ddp)
+    : tape_(tape),
+      views_(ddp.gradient_as_bucket_view),
+      limits_(ddp.bucket_bytes == 0 ? Limits{kMiB, 25 * kMiB} : Limits{ddp.bucket_bytes, ddp.bucket_bytes}),
+      bucket_of_(tape.parameters.size()) {
+  for (size_t i = 0; i < tape.parameters.size(); ++i) indices_[tape.parameters[i].accumulator] = i;
+  Group all(tape.parameters.size());
+  std::iota(all.begin(), all.end(), size_t{0});
+  for (const Group& group : assign(all, {kUnlimited, kUnlimited})) make_bucket(group);
   tape.hooks = this;
 }
 
+/// Of a parameter in all the layers that its own stands for.
+Expr DataParallel::bytes_of(size_t parameter) const {
+  const Parameter& of = tape_.parameters[parameter];
+  return tape_.program.turns[static_cast<size_t>(of.turn)].count * of.value.shape().elements() *
+         Expr(size_of(of.value.dtype()));
+}
+
+/// Whether buckets can be told apart: sizes are numbers and every layer is traced.
+bool DataParallel::is_countable() const {
+  const std::vector<Turn>& turns = tape_.program.turns;
+  const bool unrolled =
+      std::all_of(turns.begin(), turns.end(), [](const Turn& turn) { return identical(turn.count, Expr(1)); });
+  return unrolled &&
+         std::all_of(arrived_.begin(), arrived_.end(), [this](size_t i) { return bytes_of(i).is_number(); });
+}
+
+/// compute_bucket_assignment_by_size: a bucket is closed by the gradient that reaches its limit.
+std::vector<DataParallel::Group> DataParallel::assign(const Group& order, const Limits& limits) const {
+  std::vector<Group> groups;
+  std::vector<OpenBucket> open;
+  for (const size_t i : order) {
+    OpenBucket& bucket = open_bucket(open, tape_.parameters[i].value.dtype());
+    bucket.group.push_back(i);
+    const int64_t limit = limits[bucket.limit];
+    if (limit == kUnlimited) continue;
+    bucket.bytes += bytes_of(i).number();
+    if (bucket.bytes < limit) continue;
+    groups.push_back(std::exchange(bucket.group, {}));
+    bucket.bytes = 0;
+    bucket.limit = 1;
+  }
+  for (OpenBucket& bucket : open)
+    if (!bucket.group.empty()) groups.push_back(std::move(bucket.group));
+  return groups;
+}
+
+/// The bucket's memory; gradients that look into another one move.
+void DataParallel::make_bucket(const Group& group) {
+  const Scope scope(tape_, "DistributedDataParallel");
+  const Category category = std::exchange(tape_.category, Category::kGradients);
+  const DType dtype = tape_.parameters[group[0]].value.dtype();
+  Expr bytes = 0;
+  for (const size_t i : group) bytes += bytes_of(i);
+  const Tensor bucket = tape_.make({exact_div(bytes, Expr(size_of(dtype)))}, dtype, "ddp_bucket");
+  tape_.category = category;
+  for (const size_t i : group) {
+    bucket_of_[i] = bucket;
+    Tensor& gradient = gradient_of(tape_.parameters[i]);
+    if (views_ && gradient) gradient = tape_.look(bucket, gradient.shape(), true);
+  }
+  buckets_.push_back(bucket);
+}
+
 void DataParallel::accumulated(Node& leaf) {
-  if (!views_) return;
-  for (size_t i = 0; i < buckets_.size(); ++i)
-    if (tape_.parameters[i].accumulator == &leaf) leaf.gradient = tape_.look(buckets_[i], buckets_[i].shape(), true);
+  const auto found = indices_.find(&leaf);
+  if (!reduces_ || found == indices_.end()) return;
+  const size_t i = found->second;
+  if (once_ < 0) arrived_.push_back(i);
+  if (views_ && leaf.gradient->storage != bucket_of_[i]->storage)
+    leaf.gradient = tape_.look(bucket_of_[i], leaf.gradient.shape(), true);
+}
+
+void DataParallel::rebuild_buckets() {
+  if (once_ >= 0 || arrived_.empty()) return;
+  const std::vector<Group> groups = assign(arrived_, is_countable() ? limits_ : Limits{kUnlimited, kUnlimited});
+  buckets_.clear();  // gradients may still look into them
+  for (const Group& group : groups)
+    for (const size_t i : group) bucket_of_[i].reset();
+  for (const Group& group : groups) make_bucket(group);
+  once_ = tape_.begin_segment();
 }
 
 }  // namespace peakmem

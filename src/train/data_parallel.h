@@ -1,16 +1,22 @@
 // DistributedDataParallel: the buckets its reducer keeps beside the gradients
-// (torch 2.13, csrc/distributed/c10d/reducer.cpp).
+// (torch 2.13, nn/parallel/distributed.py and csrc/distributed/c10d/reducer.cpp).
+//
+//     built       one bucket for all gradients of a dtype
+//     backward    a gradient that has arrived is copied into its bucket; with views it looks into it from then on
+//     forward     after the first reduction, once: new buckets of --bucket-mb in the order gradients arrived
 #pragma once
 
+#include <array>
+#include <unordered_map>
 #include <vector>
 
 #include "train/recipe.h"
 
 namespace peakmem {
 
-/// The wrapper's memory: buckets as large as all gradients, from construction on. Their borders (25 MiB each) change no
-/// sum, so here a bucket holds one parameter. What DDP broadcasts at the start of a forward pass (the model's buffers)
-/// is left out.
+/// The wrapper's memory: buckets as large as all trained parameters, from construction on. What DDP sends while it is
+/// built (the whole model, 250 MiB at a time) and at the start of a forward pass (buffers, bucket numbers) is left out:
+/// none of it lives beside activations.
 class DataParallel : public Hooks {
  public:
   DataParallel(Tape& tape, const DataParallelism& ddp);
@@ -18,13 +24,34 @@ class DataParallel : public Hooks {
   DataParallel(const DataParallel&) = delete;
   DataParallel& operator=(const DataParallel&) = delete;
 
-  /// The gradient is copied into its bucket and, if asked for, looks into it from then on.
+  /// Whether the next backward pass reduces; between no_sync() gradients are only gathered.
+  void synchronize(bool reduces) { reduces_ = reduces; }
   void accumulated(Node& leaf) override;
+  /// New buckets for the old, if gradients have been reduced and it was not done yet; at the start of a forward pass.
+  /// What happens afterwards begins a new segment, see once().
+  void rebuild_buckets();
+  /// The segment that follows the making of new buckets, which no later step does again; -1 before that.
+  int32_t once() const { return once_; }
 
  private:
+  using Group = std::vector<size_t>;  // of the tape's parameters
+  /// Bytes at which a first and any other bucket is full.
+  using Limits = std::array<int64_t, 2>;
+
+  Expr bytes_of(size_t parameter) const;
+  bool is_countable() const;
+  std::vector<Group> assign(const Group& order, const Limits& limits) const;
+  void make_bucket(const Group& group);
+
   Tape& tape_;
   bool views_;
-  std::vector<Tensor> buckets_;  // by parameter
+  bool reduces_ = true;
+  Limits limits_;
+  int32_t once_ = -1;
+  std::vector<Tensor> buckets_;
+  std::vector<Tensor> bucket_of_;                    // by parameter
+  std::unordered_map<const Node*, size_t> indices_;  // of parameters, by accumulator
+  Group arrived_;                                    // as the first reduced gradients did
 };
 
 }  // namespace peakmem

@@ -30,7 +30,9 @@ struct Sharding {
 /// torch.nn.parallel.DistributedDataParallel.
 struct DataParallelism {
   int64_t ranks = 1;                     // 1: no wrapper
+  int64_t bucket_bytes = 0;              // at which a bucket is full; 0: as PyTorch has it, 1 MiB and then 25 MiB
   bool gradient_as_bucket_view = false;  // gradients look into the buckets that are reduced
+  bool no_sync = false;                  // only the last micro-batch reduces, the others run in no_sync()
 };
 
 /// A training recipe. Sizes are at least 1.

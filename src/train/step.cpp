@@ -92,11 +92,13 @@ Tensor forward(Tape& tape, Model& model, const Batch& batch, const Recipe& recip
 }
 
 /// One micro-batch of step 1; the loop's names end with it.
-void trace_micro_batch(Tape& tape, const Builder& builder, Model& model, const Recipe& recipe, int32_t micro) {
+void trace_micro_batch(Tape& tape, const Builder& builder, Model& model, const Recipe& recipe, int32_t micro,
+                       DataParallel* parallel) {
   tape.begin_phase(1, micro, "input");
   tape.category = Category::kInputs;
   const Batch batch = make_batch(builder);
   tape.begin_phase(1, micro, "forward");
+  if (parallel != nullptr) parallel->rebuild_buckets();
   tape.category = Category::kActivations;
   const Tensor loss = forward(tape, model, batch, recipe);
   tape.begin_phase(1, micro, "backward");
@@ -112,16 +114,27 @@ void trace_update(Tape& tape, OptimizerRun& optimizer, const Recipe& recipe, int
   optimizer.step();
 }
 
+/// The micro-batches that are traced. From the second one on gradients are there and every one is the same, but for the
+/// last where only that reduces.
+std::vector<int64_t> traced_micro_batches(const Recipe& recipe, bool unrolled) {
+  std::vector<int64_t> micros;
+  for (int64_t micro = 0; micro < recipe.accumulate && (unrolled || micro < 2); ++micro) micros.push_back(micro);
+  if (recipe.ddp.no_sync && micros.back() + 1 < recipe.accumulate) micros.push_back(recipe.accumulate - 1);
+  return micros;
+}
+
 void zero_grad(Tape& tape) {
   for (const Parameter& parameter : tape.parameters) gradient_of(parameter).reset();
 }
 
-/// Step 2 does again what step 1 did up to its update: nothing before it depends on the optimizer's state.
-void repeat_micro_batches(Program& program) {
+/// Step 2 does again what step 1 did up to its update: nothing before it depends on the optimizer's state. What a phase
+/// does before the segment `once` it does once.
+void repeat_micro_batches(Program& program, int32_t once) {
   const std::vector<Phase> done = program.phases;
   for (Phase phase : done) {
     if (phase.step != 1 || phase.micro < 0) continue;
     phase.step = 2;
+    if (phase.first_segment < once && once <= phase.last_segment) phase.first_segment = once;
     program.phases.push_back(phase);
   }
 }
@@ -234,10 +247,9 @@ Program trace_step(const Job& job, const Dims& dims, bool unrolled) {
   std::optional<DataParallel> parallel;
   if (recipe.ddp.ranks > 1) parallel.emplace(tape, recipe.ddp);
   OptimizerRun optimizer(tape, *recipe.optimizer, recipe.impl);
-  // From the second micro-batch on gradients are there and every one is the same.
-  const int64_t traced = unrolled || recipe.accumulate < 2 ? recipe.accumulate : 2;
-  for (int64_t micro = 0; micro < traced; ++micro) {
-    trace_micro_batch(tape, builder, *model, recipe, static_cast<int32_t>(micro));
+  for (const int64_t micro : traced_micro_batches(recipe, unrolled)) {
+    if (parallel) parallel->synchronize(!recipe.ddp.no_sync || micro + 1 == recipe.accumulate);
+    trace_micro_batch(tape, builder, *model, recipe, static_cast<int32_t>(micro), parallel ? &*parallel : nullptr);
     tape.drop_leaves();
   }
   // Both updates are traced while the gradients are there: the first makes the state, the second is the steady one.
@@ -251,7 +263,8 @@ Program trace_step(const Job& job, const Dims& dims, bool unrolled) {
   zero_grad(tape);
   Phase cleared = tape.program.phases.back();
   cleared.step = 2;
-  repeat_micro_batches(tape.program);
+  if (parallel) parallel->rebuild_buckets();  // in step 2's first forward pass, where no gradients are yet either
+  repeat_micro_batches(tape.program, parallel ? parallel->once() : -1);
   tape.program.phases.insert(tape.program.phases.end(), steady.begin(), steady.end());
   tape.program.phases.push_back(cleared);
   return tape.finish();

@@ -165,4 +165,17 @@ inline Job random_sharded_job(uint32_t seed) {
   return job;
 }
 
+/// The same on every rank of DistributedDataParallel.
+inline Job random_replicated_job(uint32_t seed) {
+  Job job = random_job(seed);
+  Dice dice(seed + 2000);
+  DataParallelism& ddp = job.recipe.ddp;
+  ddp.ranks = dice.from(2, 9);
+  ddp.bucket_bytes = dice.coin() ? 0 : dice.from(1, 1 << 20);
+  ddp.gradient_as_bucket_view = dice.coin();
+  ddp.no_sync = job.recipe.accumulate > 1 && dice.coin();
+  job.description.tied = true;  // or DDP fails for BERT
+  return job;
+}
+
 }  // namespace peakmem::testing

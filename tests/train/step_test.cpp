@@ -7,7 +7,13 @@ namespace peakmem {
 namespace {
 
 using testing::random_job;
+using testing::random_replicated_job;
 using testing::random_sharded_job;
+
+/// One GPU, shards or copies, in turn.
+Job random_job_on_ranks(uint32_t seed) {
+  return seed % 3 == 0 ? random_job(seed) : seed % 3 == 1 ? random_sharded_job(seed) : random_replicated_job(seed);
+}
 
 Timeline numbers(const Job& job, bool unrolled) {
   const Result<Timeline> timeline = evaluate(trace_step(job, number_dims(job), unrolled), {});
@@ -54,7 +60,7 @@ TEST(Step, FoldedLayersGiveTheSameOverRanks) {
 
 TEST(Step, FormulasEvaluateToTheNumbers) {
   for (uint32_t seed = 0; seed < 600; ++seed) {
-    const Job job = seed < 300 ? random_job(seed) : random_sharded_job(seed);
+    const Job job = random_job_on_ranks(seed);
     Pool pool;
     std::vector<int64_t> values;
     const Dims dims = symbol_dims(job, pool, values);
@@ -73,7 +79,7 @@ TEST(Step, FormulasEvaluateToTheNumbers) {
 
 TEST(Step, TheStepEndsWhereItBegan) {
   for (uint32_t seed = 0; seed < 200; ++seed) {
-    const Job job = seed < 100 ? random_job(seed) : random_sharded_job(seed);
+    const Job job = random_job_on_ranks(seed);
     const Program program = trace_step(job, number_dims(job));
     const Timeline timeline = numbers(job, false);
     int64_t first = 0;
