@@ -1,6 +1,5 @@
 #include "door/question.h"
 
-#include <algorithm>
 #include <array>
 
 namespace peakmem {
@@ -43,9 +42,9 @@ std::span<const CommandRow> command_rows() { return kCommands; }
 std::span<const FormRow> form_rows() { return kForms; }
 
 const CommandRow* find_command(std::string_view name) {
-  const auto* found =
-      std::find_if(kCommands.begin(), kCommands.end(), [&](const CommandRow& row) { return row.name == name; });
-  return found == kCommands.end() ? nullptr : found;
+  for (const CommandRow& row : kCommands)
+    if (row.name == name) return &row;
+  return nullptr;
 }
 
 }  // namespace peakmem
