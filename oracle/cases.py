@@ -36,7 +36,8 @@ def build_model(case):
     with torch.device("cuda"):
         model = auto.from_config(config, attn_implementation=case["attention"], **{DTYPE: dtype})
     if case.get("quantize"):
-        quantize(model, case)
+        from quantized import quantize  # its libraries are slow to import
+        quantize(model, case, COMPUTE.get(case["precision"], torch.float32))
     if case.get("experts") == "loop":
         run_in_a_loop(model)
     if case.get("lora"):
@@ -53,51 +54,6 @@ def freeze(model, patterns):
     for name, parameter in model.named_parameters():
         if any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns):
             parameter.requires_grad_(False)
-
-
-def quantize(model, case):
-    """Linear layers but the head in 4 bits, as from_pretrained leaves them, and the rest as PEFT prepares it."""
-    import bitsandbytes
-    import peft
-    from torch._subclasses.fake_tensor import unset_fake_temporarily
-    torch.ops.bitsandbytes.gemm_4bit.default = gemm_4bit
-    bitsandbytes.functional.name2qmap.clear()  # made once a process, and a case stands for one
-    compute = COMPUTE.get(case["precision"], torch.float32)
-    head = model.get_output_embeddings()
-    linears = [m for m in model.modules() for c in m.children() if type(c) is torch.nn.Linear and c is not head]
-    for parent in dict.fromkeys(linears):
-        for name, child in list(parent.named_children()):
-            if type(child) is not torch.nn.Linear or child is head:
-                continue
-            with unset_fake_temporarily():  # its own weight, replaced at once, is a class that fakes cannot be
-                linear = bitsandbytes.nn.Linear4bit(1, 1, compute_dtype=compute, device="cpu")
-            linear.in_features, linear.out_features = child.in_features, child.out_features
-            linear.weight = packed(child.weight.data, bool(case.get("double_quant")))
-            linear.bias = child.bias
-            setattr(parent, name, linear)
-    model.is_loaded_in_4bit = True
-    peft.prepare_model_for_kbit_training(model, use_gradient_checkpointing=False)
-
-
-def gemm_4bit(A, B, shape, absmax, blocksize, quant_type, bias=None, absmax_8bit=None, absmax_code=None,
-              absmax_offset=None):
-    """What bitsandbytes' CUDA backend allocates (backends/cuda/ops.py, _dequant_linear_fallback): fakes hide it."""
-    if A.numel() // A.shape[-1] <= 1536:
-        return A.new_empty((*A.shape[:-1], shape[0]))
-    if absmax_8bit is not None:
-        unshifted = torch.empty_like(absmax_8bit, dtype=torch.float32)
-        absmax = unshifted + absmax_offset
-    weight = torch.empty(shape, dtype=A.dtype, device=A.device)
-    return torch.nn.functional.linear(A, weight, bias)
-
-
-def packed(weight, double_quant):
-    """A Params4bit's data and attributes; its class does not wrap fake tensors."""
-    from bitsandbytes import functional
-    data, state = functional.quantize_4bit(weight, blocksize=64, compress_statistics=double_quant, quant_type="nf4")
-    parameter = torch.nn.Parameter(data, requires_grad=False)
-    parameter.quant_state, parameter.quant_type, parameter.compress_statistics = state, "nf4", double_quant
-    return parameter
 
 
 def add_lora(model, lora):

@@ -27,7 +27,8 @@ inline constexpr std::array<Choice<Checkpointing>, 3> kCheckpointings = {
     {{Checkpointing::kNone, "none"},
      {Checkpointing::kFull, "full"},
      {Checkpointing::kFullReentrant, "full-reentrant"}}};
-inline constexpr std::array<Choice<Quantize>, 2> kQuantizes = {{{Quantize::kNone, "none"}, {Quantize::kNf4, "nf4"}}};
+inline constexpr std::array<Choice<Quantize>, 4> kQuantizes = {
+    {{Quantize::kNone, "none"}, {Quantize::kNf4, "nf4"}, {Quantize::kFp4, "fp4"}, {Quantize::kInt8, "int8"}}};
 inline constexpr std::array<Choice<Experts>, 2> kExperts = {{{Experts::kGrouped, "grouped"}, {Experts::kLoop, "loop"}}};
 inline constexpr std::array<Choice<Transformers>, 2> kTransformers = {
     {{Transformers::k5_23, "5.23"}, {Transformers::k4_48, "4.48"}}};

@@ -251,10 +251,31 @@ class Reader {
                    "add --lora-rank 16 --lora-targets all-linear"};
     if (asked_.has("lora-dtype") && !recipe.lora.full_precision)
       return Error{"--lora-dtype", "is fp32 beside quantized weights, whose dtype adapters cannot have", "drop it"};
+    if (recipe.quantize == Quantize::kInt8)
+      if (auto wrong = check_int8()) return wrong;
+    if (recipe.quantize == Quantize::kInt8 && recipe.checkpointing == Checkpointing::kFull)
+      inquiry_.warnings.emplace_back(
+          "checkpointing full does not free what 8-bit layers are applied to: bitsandbytes holds it beside autograd; "
+          "full-reentrant does");
     if (!quantizes_linear_layers(inquiry_.job))
       return Error{"--quantize", "is not modelled for " + inquiry_.job.description.family, "its layers are Conv1D"};
     assume("embeddings, norms and heads: fp32, as prepare_model_for_kbit_training leaves them");
-    assume("4-bit weights in the forward pass: dequantized where a micro-batch has more than 1536 tokens");
+    assume(recipe.quantize == Quantize::kInt8
+               ? "8-bit products: no activation passes the threshold of 6.0, so none is multiplied in 16 bits"
+               : "4-bit weights in the forward pass: dequantized where a micro-batch has more than 1536 tokens");
+    return std::nullopt;
+  }
+
+  std::optional<Error> check_int8() const {
+    if (asked_.has("double-quant"))
+      return Error{"--double-quant", "is for constants of 4-bit blocks, and int8 has none", "drop it"};
+    const Description& d = inquiry_.job.description;
+    for (const int64_t size : {d.hidden, d.ffn, d.heads * d.head_dim})
+      if (size % 4 != 0)
+        return Error{"--quantize",
+                     "int8 is not modelled for a width of " + std::to_string(size) +
+                         ": cuBLASLt multiplies multiples of 4, others go through fp32",
+                     "pass nf4"};
     return std::nullopt;
   }
 

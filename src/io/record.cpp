@@ -3,6 +3,7 @@
 #include <array>
 #include <cmath>
 
+#include "io/choices.h"
 #include "train/freezing.h"
 
 namespace peakmem {
@@ -12,12 +13,12 @@ struct PrecisionName {
   std::string_view name;
   Precision precision;
 };
-constexpr std::array<PrecisionName, 6> kPrecisions = {{{"fp32", Precision::kFp32},
-                                                       {"bf16", Precision::kBf16},
-                                                       {"fp16", Precision::kFp16},
-                                                       {"bf16-fsdp", Precision::kFp32},
-                                                       {"bf16-autocast", Precision::kBf16Mixed},
-                                                       {"fp16-autocast", Precision::kFp16Mixed}}};
+constexpr std::array<PrecisionName, 6> kRecordedPrecisions = {{{"fp32", Precision::kFp32},
+                                                               {"bf16", Precision::kBf16},
+                                                               {"fp16", Precision::kFp16},
+                                                               {"bf16-fsdp", Precision::kFp32},
+                                                               {"bf16-autocast", Precision::kBf16Mixed},
+                                                               {"fp16-autocast", Precision::kFp16Mixed}}};
 
 std::string text(const Value& object, std::string_view name) {
   const Value* found = object.find(name);
@@ -59,7 +60,7 @@ std::optional<Error> read_optimizer(const std::string& named, Recipe& recipe) {
 }
 
 std::optional<Error> read_precision(const std::string& name, Recipe& recipe) {
-  for (const PrecisionName& row : kPrecisions) {
+  for (const PrecisionName& row : kRecordedPrecisions) {
     if (row.name != name) continue;
     recipe.precision = row.precision;
     return std::nullopt;
@@ -114,7 +115,9 @@ std::optional<Error> read_sharding(const Value& what, Recipe& recipe) {
 
 std::optional<Error> read_recipe(const Value& what, Recipe& recipe) {
   if (const Value* lora = what.find("lora")) recipe.lora = read_lora(*lora);
-  if (text(what, "quantize") == "nf4") recipe.quantize = Quantize::kNf4;
+  const std::string quantize = text(what, "quantize");
+  recipe.quantize = value_in(kQuantizes, quantize);
+  if (recipe.quantize == Quantize::kNone && !quantize.empty()) return not_modelled("quantize", quantize);
   recipe.double_quant = flag(what, "double_quant");
   recipe.batch = number(what, "batch", 1);
   recipe.seq = number(what, "seq", 1);

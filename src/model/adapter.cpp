@@ -41,7 +41,7 @@ LoraPair::LoraPair(const Builder& b, const char* module, Expr in, Expr out) {
   a_ = projection(b, "lora_A", dtype, in, b.dims.lora_rank);
   b_ = projection(b, "lora_B", dtype, b.dims.lora_rank, out);
   dropout_ = lora->dropout;
-  beside_4bit_ = b.structure.quantize != Quantize::kNone;
+  beside_ = b.structure.quantize;
 }
 
 Tensor LoraPair::update(const Tensor& x) const {
@@ -50,12 +50,12 @@ Tensor LoraPair::update(const Tensor& x) const {
 
 Tensor LoraPair::operator()(Tensor result, const Tensor& input) const {
   const DType result_dtype = result.dtype();
-  if (!beside_4bit_) {
+  if (beside_ == Quantize::kNone) {
     const Tensor x = to(input, a_.dtype());
     result = add(result, update(x));
     return to(std::move(result), result_dtype);
   }
-  result = clone(result, contiguous(result.shape()));  // "we need to defensively clone here"
+  if (in_4_bits(beside_)) result = clone(result, contiguous(result.shape()));  // "we need to defensively clone here"
   if (result.tape().autocast.enabled) return add(result, update(input));
   const Tensor x = to(input, a_.dtype());
   return add(result, to(update(x), result_dtype));

@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "model/quantized.h"
 #include "trace/tape.h"
 
 namespace peakmem {
@@ -37,8 +38,8 @@ class LoraPair {
   LoraPair(const Builder& b, const char* module, Expr in, Expr out);
 
   explicit operator bool() const { return static_cast<bool>(a_); }
-  /// What lora.Linear.forward, or lora.Linear4bit.forward, does after its base layer: result + B(A(dropout(x))) *
-  /// scaling, in the result's dtype.
+  /// What lora.Linear.forward, lora.Linear8bitLt.forward or lora.Linear4bit.forward does after its base layer: result +
+  /// B(A(dropout(x))) * scaling, in the result's dtype.
   Tensor operator()(Tensor result, const Tensor& input) const;
 
  private:
@@ -46,7 +47,7 @@ class LoraPair {
   Tensor a_;
   Tensor b_;
   double dropout_ = 0;
-  bool beside_4bit_ = false;
+  Quantize beside_ = Quantize::kNone;
 };
 
 }  // namespace peakmem

@@ -7,6 +7,7 @@
 
 #include "model/adapter.h"
 #include "model/freeze.h"
+#include "model/int8.h"
 #include "model/quantized.h"
 #include "size/expr.h"
 #include "trace/checkpoint.h"

@@ -165,14 +165,17 @@ struct Decoder {
       original_inv_freq = b.tape.buffer(half, DType::kFloat32, "original_inv_freq");
   }
 
+  // What prepare_model_for_kbit_training casts are parameters, and this is a buffer.
   static Tensor make_scale(const Builder& b) {
     const Scope scope(b.tape, "embed_tokens");
-    return b.description.scales_embedding ? b.tape.buffer({}, b.structure.weights, "embed_scale") : Tensor();
+    const Structure& s = b.structure;
+    const DType dtype = s.quantize == Quantize::kNone ? s.weights : s.compute;
+    return b.description.scales_embedding ? b.tape.buffer({}, dtype, "embed_scale") : Tensor();
   }
 
   Tensor embed(const Tensor& input_ids) const {
     Tensor output = embed_tokens(input_ids);
-    if (embed_scale) output = mul(std::move(output), embed_scale);
+    if (embed_scale) output = mul(std::move(output), to(embed_scale, b.structure.weights));
     return inputs_embeds(b, std::move(output));
   }
 

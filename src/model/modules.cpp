@@ -12,7 +12,8 @@ bool Builder::trains(const char* name) const {
 Linear::Linear(const Builder& b, const char* name, Expr in, Expr out, bool bias) : name_(name) {
   const Scope scope(b.tape, name);
   quantized_ = QuantizedWeight(b, name, in, out);
-  if (!quantized_) weight_ = b.parameter({out, in}, "weight");
+  int8_ = Int8Weight(b, name, in, out);
+  if (!quantized_ && !int8_) weight_ = b.parameter({out, in}, "weight");
   if (bias) bias_ = b.parameter({out}, quantized_ ? b.structure.compute : b.structure.weights, "bias");
   lora_ = LoraPair(b, name, in, out);
 }
@@ -21,6 +22,7 @@ Linear::Linear(const char* name, Tensor weight, Tensor bias)
     : name_(name), weight_(std::move(weight)), bias_(std::move(bias)) {}
 
 Tensor Linear::base(Tensor input) const {
+  if (int8_) return int8_(std::move(input), bias_);
   return quantized_ ? quantized_(std::move(input)) : linear(std::move(input), weight_, bias_);
 }
 

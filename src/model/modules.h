@@ -47,6 +47,7 @@ class Linear {
   Tensor weight_;
   Tensor bias_;
   QuantizedWeight quantized_;
+  Int8Weight int8_;
   LoraPair lora_;
 };
 

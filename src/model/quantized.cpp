@@ -20,7 +20,7 @@ QuantizedWeight::QuantizedWeight(const Builder& b, std::string_view module, Expr
       dequantizes_forward_(b.structure.dequantizes_forward),
       compute_(b.structure.compute),
       weight_({out, in}) {
-  if (b.structure.quantize == Quantize::kNone || is_head(module)) return;
+  if (!in_4_bits(b.structure.quantize) || is_head(module)) return;
   const Expr elements = out * in;
   const Expr blocks = ceil_div(elements, kBlock);
   packed_ = b.tape.parameter({ceil_div(elements, 2), 1}, DType::kUInt8, "weight", false);

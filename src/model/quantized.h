@@ -13,8 +13,10 @@ namespace peakmem {
 
 struct Builder;
 
-/// How the frozen linear layers are stored.
-enum class Quantize : uint8_t { kNone, kNf4 };
+/// How the frozen linear layers are stored; the two kinds of 4 bits differ in what their codes stand for.
+enum class Quantize : uint8_t { kNone, kNf4, kFp4, kInt8 };
+
+constexpr bool in_4_bits(Quantize quantize) { return quantize == Quantize::kNf4 || quantize == Quantize::kFp4; }
 
 /// The weight [out, in] of one linear layer in 4 bits; empty where it is not quantized.
 class QuantizedWeight {

@@ -9,7 +9,7 @@
 namespace peakmem {
 
 /// What a tensor's elements are.
-enum class DType : uint8_t { kFloat32, kBFloat16, kFloat16, kInt64, kInt32, kUInt64, kUInt8, kBool };
+enum class DType : uint8_t { kFloat32, kBFloat16, kFloat16, kInt64, kInt32, kUInt64, kUInt8, kBool, kInt8 };
 
 /// An element type's name as PyTorch writes it, its bytes, and whether it takes part in differentiation.
 struct DTypeRow {
@@ -18,14 +18,15 @@ struct DTypeRow {
   bool floating;
 };
 
-inline constexpr std::array<DTypeRow, 8> kDTypes = {{{"float32", 4, true},
+inline constexpr std::array<DTypeRow, 9> kDTypes = {{{"float32", 4, true},
                                                      {"bfloat16", 2, true},
                                                      {"float16", 2, true},
                                                      {"int64", 8, false},
                                                      {"int32", 4, false},
                                                      {"uint64", 8, false},
                                                      {"uint8", 1, false},
-                                                     {"bool", 1, false}}};
+                                                     {"bool", 1, false},
+                                                     {"int8", 1, false}}};
 
 constexpr const DTypeRow& row_of(DType dtype) { return kDTypes[static_cast<size_t>(dtype)]; }
 constexpr int64_t size_of(DType dtype) { return row_of(dtype).bytes; }

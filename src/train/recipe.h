@@ -74,7 +74,7 @@ constexpr bool is_mixed(Precision precision) {
 /// Whether the forward pass makes 4-bit weights whole: past 1536 rows bitsandbytes 0.50 does on every card
 /// (_gemm_4bit_custom_max_m of its CUDA backend), up to there a kernel does without.
 constexpr bool dequantizes_forward(const Recipe& recipe) {
-  return recipe.quantize != Quantize::kNone && recipe.batch > 1536 / recipe.seq;
+  return in_4_bits(recipe.quantize) && recipe.batch > 1536 / recipe.seq;
 }
 /// The dtype modules see their parameters in.
 constexpr DType compute_dtype(const Recipe& recipe) {

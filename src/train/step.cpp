@@ -229,7 +229,7 @@ std::vector<std::string> linear_modules(const Job& job) {
 bool quantizes_linear_layers(const Job& job) {
   const Program program = built(job);
   return std::any_of(program.storages.begin(), program.storages.end(), [](const Storage& storage) {
-    return storage.category == Category::kWeights && storage.dtype == DType::kUInt8;
+    return storage.category == Category::kWeights && size_of(storage.dtype) == 1;
   });
 }
 

@@ -91,8 +91,8 @@ inline Recipe random_recipe(Dice& dice) {
   recipe.checkpointing = static_cast<Checkpointing>(dice.from(0, 2));
   recipe.clip = dice.coin();
   if (dice.coin()) recipe.lora = {dice.from(1, 20), {}, dice.coin() ? 0.1 : 0.0, dice.coin()};
-  if (recipe.lora.rank > 0 && dice.coin()) recipe.quantize = Quantize::kNf4;
-  recipe.double_quant = recipe.quantize != Quantize::kNone && dice.coin();
+  if (recipe.lora.rank > 0 && dice.coin()) recipe.quantize = dice.coin() ? Quantize::kNf4 : Quantize::kInt8;
+  recipe.double_quant = recipe.quantize == Quantize::kNf4 && dice.coin();
   do {
     recipe.optimizer = &optimizers()[static_cast<size_t>(dice.from(0, static_cast<int64_t>(optimizers().size()) - 1))];
     recipe.impl = static_cast<OptimizerImpl>(dice.from(0, 2));

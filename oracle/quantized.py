@@ -1,0 +1,111 @@
+"""Frozen linear layers in 4 or 8 bits: bitsandbytes' own modules, with stand-ins for its CUDA kernels.
+
+The modules' classes of parameters do not wrap fake tensors: plain parameters carry their attributes. A stand-in
+allocates what its kernel's Python side does (bitsandbytes 0.50.2, backends/cuda/ops.py and backends/default/ops.py).
+"""
+
+import logging
+
+import bitsandbytes
+import peft
+import torch
+from bitsandbytes import functional
+from torch._subclasses.fake_tensor import unset_fake_temporarily
+
+logging.getLogger("bitsandbytes").setLevel(logging.ERROR)  # it says of every layer that inputs are cast
+THRESHOLD = 6.0  # BitsAndBytesConfig.llm_int8_threshold
+
+
+def quantize(model, case, compute):
+    """Linear layers but the head packed, as from_pretrained leaves them, and the rest as PEFT prepares it."""
+    torch.ops.bitsandbytes.gemm_4bit.default = gemm_4bit
+    torch.ops.bitsandbytes.int8_vectorwise_quant.default = int8_vectorwise_quant
+    torch.ops.bitsandbytes.int8_mixed_scaled_mm = int8_mixed_scaled_mm
+    functional.name2qmap.clear()  # made once a process, and a case stands for one
+    make = linear_8bit if case["quantize"] == "int8" else linear_4bit
+    head = model.get_output_embeddings()
+    linears = [m for m in model.modules() for c in m.children() if type(c) is torch.nn.Linear and c is not head]
+    for parent in dict.fromkeys(linears):
+        for name, child in list(parent.named_children()):
+            if type(child) is not torch.nn.Linear or child is head:
+                continue
+            linear = make(child, case, compute)
+            linear.in_features, linear.out_features = child.in_features, child.out_features
+            linear.bias = child.bias
+            setattr(parent, name, linear)
+    model.is_loaded_in_8bit = case["quantize"] == "int8"
+    model.is_loaded_in_4bit = not model.is_loaded_in_8bit
+    peft.prepare_model_for_kbit_training(model, use_gradient_checkpointing=False)
+
+
+def linear_4bit(linear, case, compute):
+    """A Linear4bit with the weight of a linear layer."""
+    with unset_fake_temporarily():  # its own weight, replaced at once, is a class that fakes cannot be
+        packed = bitsandbytes.nn.Linear4bit(1, 1, compute_dtype=compute, device="cpu")
+    kind, double_quant = case["quantize"], bool(case.get("double_quant"))
+    data, state = functional.quantize_4bit(
+        linear.weight.data, blocksize=64, compress_statistics=double_quant, quant_type=kind)
+    packed.weight = torch.nn.Parameter(data, requires_grad=False)
+    packed.weight.quant_state, packed.weight.quant_type = state, kind
+    packed.weight.compress_statistics = double_quant
+    return packed
+
+
+def linear_8bit(linear, case, compute):
+    """A Linear8bitLt with the weight of a linear layer, whose kernels compute in fp16 whatever is asked for."""
+    with unset_fake_temporarily():
+        packed = bitsandbytes.nn.Linear8bitLt(1, 1, has_fp16_weights=False, threshold=THRESHOLD, device="cpu")
+    data, scales, _ = functional.int8_vectorwise_quant(linear.weight.data.to(torch.float16))
+    packed.weight = torch.nn.Parameter(data, requires_grad=False)
+    packed.weight.CB, packed.weight.SCB, packed.weight.has_fp16_weights = data, scales, False
+    return packed
+
+
+def gemm_4bit(A, B, shape, absmax, blocksize, quant_type, bias=None, absmax_8bit=None, absmax_code=None,
+              absmax_offset=None):
+    """The kernel, or _dequant_linear_fallback where rows are many."""
+    if A.numel() // A.shape[-1] <= 1536:
+        return A.new_empty((*A.shape[:-1], shape[0]))
+    if absmax_8bit is not None:
+        unshifted = torch.empty_like(absmax_8bit, dtype=torch.float32)
+        absmax = unshifted + absmax_offset
+    weight = torch.empty(shape, dtype=A.dtype, device=A.device)
+    return torch.nn.functional.linear(A, weight, bias)
+
+
+def int8_vectorwise_quant(A, threshold=0.0):
+    """Rows in 8 bits with a scale each; no value is an outlier here, for there are no values."""
+    rows = A.numel() // A.shape[-1]
+    row_stats = torch.empty(rows, device=A.device, dtype=torch.float32)
+    out_row = torch.empty(A.shape, device=A.device, dtype=torch.int8)
+    outlier_cols = None
+    if threshold > 0.0:
+        outliers = A.abs() >= threshold
+        outliers.any()
+        outlier_cols = torch.empty(0, device=A.device, dtype=torch.int64)
+    if rows > 1 and outlier_cols is not None:
+        out_row[:, outlier_cols] = 0
+    return out_row, row_stats, outlier_cols
+
+
+def int8_mixed_scaled_mm(A, CA, CB, SCA, SCB, outlier_cols=None, bias=None):
+    """The product without outliers."""
+    subA = torch.empty(0, device=A.device, dtype=A.dtype)
+    output = int8_scaled_mm(CA, CB, SCA, SCB, bias=bias, dtype=A.dtype)
+    return output, subA
+
+
+def int8_scaled_mm(A, B, row_stats, col_stats, bias=None, dtype=None):
+    out_i32 = torch.empty((*A.shape[:-1], B.shape[0]), device=A.device, dtype=torch.int32)
+    if A.shape[-1] % 4 != 0:  # no multiple of 4 for cuBLASLt: _int8_linear_matmul_impl goes through fp32
+        product = torch.matmul(A.float(), B.float().t()).to(torch.int32)
+        out_i32.copy_(product)
+        del product
+    return int8_mm_dequant(out_i32, bias, dtype)
+
+
+def int8_mm_dequant(A, bias, dtype):
+    out = torch.empty_like(A, dtype=torch.float16)
+    if bias is not None and bias.dtype != torch.float16:
+        out.add_(bias)
+    return out.to(dtype or torch.float16)
