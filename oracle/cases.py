@@ -41,6 +41,8 @@ def build_model(case):
         run_in_a_loop(model)
     if case.get("lora"):
         model = add_lora(model, case["lora"])
+        if case.get("quantize"):
+            convert_beside_quantized(model, case.get("trainer"))
     if case.get("freeze"):
         freeze(model, case["freeze"])
     if case.get("checkpointing"):
@@ -76,7 +78,8 @@ def quantize(model, case):
             linear.bias = child.bias
             setattr(parent, name, linear)
     model.is_loaded_in_4bit = True
-    peft.prepare_model_for_kbit_training(model, use_gradient_checkpointing=False)
+    if case.get("trainer") != "trl":  # TRL 1.16 leaves the rest as it is
+        peft.prepare_model_for_kbit_training(model, use_gradient_checkpointing=False)
 
 
 def gemm_4bit(A, B, shape, absmax, blocksize, quant_type, bias=None, absmax_8bit=None, absmax_code=None,
@@ -106,6 +109,17 @@ def add_lora(model, lora):
     config = peft.LoraConfig(r=lora["r"], target_modules=lora["targets"], lora_dropout=lora.get("dropout", 0.0))
     with torch.device("cuda"):
         return peft.get_peft_model(model, config, autocast_adapter_dtype=lora.get("fp32", True))
+
+
+def convert_beside_quantized(model, trainer):
+    """What SFTTrainer does to a quantized model with adapters."""
+    if trainer == "trl":  # trl/trainer/sft_trainer.py, 1.16
+        for parameter in model.parameters():
+            if parameter.requires_grad:
+                parameter.data = parameter.data.to(torch.bfloat16)
+    if trainer == "trl-0.13":
+        from trl.trainer.utils import peft_module_casting_to_bf16
+        peft_module_casting_to_bf16(model)
 
 
 def enable_checkpointing(model, case):
