@@ -76,7 +76,8 @@ class Run {
   const Program& program_;
   CachingAllocator allocator_;
   std::vector<int32_t> blocks_;
-  std::vector<std::pair<size_t, int32_t>> before_;  // what a storage was in where the next step's is made before it goes
+  std::vector<std::pair<size_t, int32_t>>
+      before_;  // what a storage was in where the next step's is made before it goes
   std::array<Workspace, 2> workspaces_;
 };
 

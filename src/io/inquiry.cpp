@@ -253,7 +253,6 @@ class Reader {
       return Error{"--lora-dtype", "is fp32 beside quantized weights, whose dtype adapters cannot have", "drop it"};
     if (!quantizes_linear_layers(inquiry_.job))
       return Error{"--quantize", "is not modelled for " + inquiry_.job.description.family, "its layers are Conv1D"};
-    assume("embeddings, norms and heads: fp32, as prepare_model_for_kbit_training leaves them");
     assume("4-bit weights in the forward pass: dequantized where a micro-batch has more than 1536 tokens");
     return std::nullopt;
   }

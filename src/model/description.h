@@ -114,7 +114,7 @@ struct Structure {
   Experts experts = Experts::kGrouped;
   Transformers transformers = Transformers::k5_23;
   bool padding_mask = false;  // batches carry an attention mask, of ones
-  int64_t expert_turns = 0;  // of the loop over the experts
+  int64_t expert_turns = 0;   // of the loop over the experts
   DType weights = DType::kFloat32;
   DType norms = DType::kFloat32;  // dtype of the norms' weights
   Quantize quantize = Quantize::kNone;

@@ -25,21 +25,28 @@ Batch make_batch(const Builder& b, int64_t count) {
 
 namespace {
 
-/// ForCausalLMLoss up to transformers 4.48: the logits are shifted, which copies them.
-Tensor shifted_logits_loss(const Tensor& logits, const Tensor& labels) {
-  const Tensor full = to(logits, DType::kFloat32);
-  const Expr predicted = labels.size(1) - 1;
-  const Tensor shifted = contiguous(slice(full, 1, predicted));
-  const Tensor targets = contiguous(slice(labels, 1, predicted));
-  return cross_entropy(merge_dims(shifted, 0, 2), merge_dims(targets, 0, 2));
+/// fixed_cross_entropy: the mean over labels, or the sum over how many a trainer counted.
+Tensor cross_entropy_of(const Tensor& logits, const Tensor& labels, const Batch& batch) {
+  Tensor loss = cross_entropy(logits, labels);
+  if (!batch.is_counted) return loss;
+  return batch.items ? div(std::move(loss), batch.items) : div_scalar(std::move(loss));
 }
 
-Tensor shifted_labels_loss(const Builder& b, const Tensor& logits, const Tensor& labels) {
+/// ForCausalLMLoss up to transformers 4.48: the logits are shifted, which copies them.
+Tensor shifted_logits_loss(const Tensor& logits, const Batch& batch) {
+  const Tensor full = to(logits, DType::kFloat32);
+  const Expr predicted = batch.labels.size(1) - 1;
+  const Tensor shifted = contiguous(slice(full, 1, predicted));
+  const Tensor targets = contiguous(slice(batch.labels, 1, predicted));
+  return cross_entropy_of(merge_dims(shifted, 0, 2), merge_dims(targets, 0, 2), batch);
+}
+
+Tensor shifted_labels_loss(const Builder& b, const Tensor& logits, const Batch& batch) {
   const Tensor full = to(logits, DType::kFloat32);
   const Tensor padded = b.tape.make({b.dims.batch, b.dims.seq + 1}, DType::kInt64, "constant_pad_nd");
-  const Tensor shifted = contiguous(slice(padded, 1, labels.size(1)));
+  const Tensor shifted = contiguous(slice(padded, 1, batch.labels.size(1)));
   const Tensor rows = merge_dims(full, 0, 2);
-  return cross_entropy(rows, merge_dims(shifted, 0, 2));
+  return cross_entropy_of(rows, merge_dims(shifted, 0, 2), batch);
 }
 
 }  // namespace
@@ -47,9 +54,7 @@ Tensor shifted_labels_loss(const Builder& b, const Tensor& logits, const Tensor&
 Tensor causal_lm_loss(const Builder& b, const Tensor& logits, const Batch& batch) {
   const Scope scope(b.tape, "loss");
   const bool shifts_logits = b.structure.transformers == Transformers::k4_48;
-  Tensor loss = shifts_logits ? shifted_logits_loss(logits, batch.labels) : shifted_labels_loss(b, logits, batch.labels);
-  if (!batch.is_counted) return loss;
-  return batch.items ? div(std::move(loss), batch.items) : div_scalar(std::move(loss));
+  return shifts_logits ? shifted_logits_loss(logits, batch) : shifted_labels_loss(b, logits, batch);
 }
 
 Tensor token_loss(const Tensor& logits, const Tensor& labels) {

@@ -11,7 +11,7 @@ struct Batch {
   Tensor input_ids;
   Tensor pixel_values;
   Tensor labels;
-  Tensor attention_mask;  // as input_ids, all ones; of trainers that pass one
+  Tensor attention_mask;    // as input_ids, all ones; of trainers that pass one
   bool is_counted = false;  // the loss is divided by the number of labels, not their mean
   Tensor items;             // that number, where it is on the device
 };

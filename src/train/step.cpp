@@ -36,7 +36,8 @@ Structure structure_of(const Job& job, bool unrolled) {
   s.double_quant = r.double_quant;
   s.dequantizes_forward = dequantizes_forward(r);
   s.compute = product_dtype(r.precision);
-  if (r.quantize != Quantize::kNone) s.weights = r.upcast == Upcast::kAll ? DType::kFloat32 : product_dtype(r.precision);
+  if (r.quantize != Quantize::kNone)
+    s.weights = r.upcast == Upcast::kAll ? DType::kFloat32 : product_dtype(r.precision);
   s.norms = r.quantize != Quantize::kNone && r.upcast == Upcast::kNorms ? DType::kFloat32 : s.weights;
   s.padding_mask = r.trainer->is_transformers_loop && d.image == 0;
   s.lora = r.lora.rank > 0 ? &r.lora : nullptr;
@@ -83,8 +84,8 @@ ModelOutput whole_model(Tape& tape, Model& model, const Batch& batch) {
   return model.forward(batch);
 }
 
-/// What transformers.Trainer and accelerate make of a model's output: fp32 in mixed precision, the loss times the number
-/// of ranks; nothing else of it is held.
+/// What transformers.Trainer and accelerate make of a model's output: fp32 in mixed precision, the loss times the
+/// number of ranks; nothing else of it is held.
 Tensor loss_of_trainer(ModelOutput output, const Recipe& recipe) {
   if (is_mixed(recipe.precision)) output.logits = to(output.logits, DType::kFloat32);
   const bool averages = recipe.transformers == Transformers::k5_23;  // average_tokens_across_devices is on

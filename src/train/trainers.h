@@ -19,8 +19,10 @@ struct Trainer {
   /// those of the next step are there; the loss is divided by the number of labels; accelerate makes the outputs of
   /// mixed precision fp32.
   bool is_transformers_loop = false;
-  Upcast upcast = Upcast::kAll;  // what of a quantized model's other weights becomes fp32
-  bool half_adapters = false;    // adapters beside quantized weights are in half precision
+  Upcast upcast = Upcast::kAll;                     // what of a quantized model's other weights becomes fp32
+  bool half_adapters = false;                       // adapters beside quantized weights are in half precision
+  Transformers transformers = Transformers::k5_23;  // whose modelling code it runs
+  bool runs_no_other = false;                       // on no other version of it
 };
 
 std::span<const Trainer> trainers();
