@@ -42,6 +42,8 @@ def build_model(case):
         run_in_a_loop(model)
     if case.get("lora"):
         model = add_lora(model, case["lora"])
+        if case.get("quantize"):
+            convert_beside_quantized(model, case.get("trainer"))
     if case.get("freeze"):
         freeze(model, case["freeze"])
     if case.get("checkpointing"):
@@ -62,6 +64,17 @@ def add_lora(model, lora):
     config = peft.LoraConfig(r=lora["r"], target_modules=lora["targets"], lora_dropout=lora.get("dropout", 0.0))
     with torch.device("cuda"):
         return peft.get_peft_model(model, config, autocast_adapter_dtype=lora.get("fp32", True))
+
+
+def convert_beside_quantized(model, trainer):
+    """What SFTTrainer does to a quantized model with adapters."""
+    if trainer == "trl":  # trl/trainer/sft_trainer.py, 1.16
+        for parameter in model.parameters():
+            if parameter.requires_grad:
+                parameter.data = parameter.data.to(torch.bfloat16)
+    if trainer == "trl-0.13":
+        from trl.trainer.utils import peft_module_casting_to_bf16
+        peft_module_casting_to_bf16(model)
 
 
 def enable_checkpointing(model, case):

@@ -23,6 +23,7 @@ from cases import autocast, build_batch, build_model, build_optimizer
 from count import Counter
 from data_parallel import replicate, synchronized
 from report import make_record, write_trace
+from trainer import Loop
 
 
 def check_version(case):
@@ -52,10 +53,26 @@ def micro_step(case, model, counter, step):
     counter.label((local(p.grad) for p in model.parameters() if p.grad is not None), "gradient")
 
 
-def train_step(case, model, optimizer, counter, step):
+def trainer_step(case, model, counter, step, loop):
+    """The same in a trainer's loop; the backward pass begins where the loss calls it."""
+    many = case.get("accumulate", 1)
+    for part in range(many):
+        number = round(step + part / 100, 2) if "accumulate" in case else step
+        counter.phase("input", number)
+        if part == 0:
+            loop.micro_batches(lambda: build_batch(case, model.config), many)
+        counter.phase("forward", number)
+        loop.trainer.accelerator.backward = lambda loss, **_: (counter.phase("backward", number), loss.backward())
+        loop.run(model, part)
+        counter.label((local(p.grad) for p in model.parameters() if p.grad is not None), "gradient")
+
+
+def train_step(case, model, optimizer, counter, step, loop):
     """Accumulate gradients, clip them, step, and drop them."""
     many = case.get("accumulate")
-    for part in range(many or 1):
+    if loop is not None:
+        trainer_step(case, model, counter, step, loop)
+    for part in range(many or 1 if loop is None else 0):
         with synchronized(model, case, part + 1 == (many or 1)):
             micro_step(case, model, counter, round(step + part / 100, 2) if many else step)
     if case.get("clip"):
@@ -94,8 +111,9 @@ def run(case, counter, steps):
     optimizer = build_optimizer(case, model)
     counter.label(optimizer_tensors(optimizer), "optimizer_state")
     counter.phase("model", 1)
+    loop = Loop(case, model, autocast) if case.get("trainer", "loop") != "loop" else None
     for step in range(1, steps + 1):
-        train_step(case, model, optimizer, counter, step)
+        train_step(case, model, optimizer, counter, step, loop)
     counter.phase("end", steps)
     sizes = [(p.numel(), p.requires_grad) for p in model.parameters()]
     return sum(n for n, _ in sizes), sum(n for n, grad in sizes if grad)

@@ -35,7 +35,8 @@ def quantize(model, case, compute):
             setattr(parent, name, linear)
     model.is_loaded_in_8bit = case["quantize"] == "int8"
     model.is_loaded_in_4bit = not model.is_loaded_in_8bit
-    peft.prepare_model_for_kbit_training(model, use_gradient_checkpointing=False)
+    if case.get("trainer") != "trl":  # TRL 1.16 leaves the rest as it is
+        peft.prepare_model_for_kbit_training(model, use_gradient_checkpointing=False)
 
 
 def linear_4bit(linear, case, compute):

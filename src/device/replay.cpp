@@ -58,15 +58,26 @@ class Run {
   }
   void run(const Phase& phase, const Event& event) {
     const auto place = static_cast<size_t>(event.storage);
-    if (!event.birth) return allocator_.free(std::exchange(blocks_[place], CachingAllocator::kNone));
+    if (!event.birth) return allocator_.free(oldest(place));
     const Storage& storage = program_.storages[place];
-    blocks_[place] = allocator_.allocate(storage.bytes.number());
+    const int32_t block = std::exchange(blocks_[place], allocator_.allocate(storage.bytes.number()));
+    if (block != CachingAllocator::kNone) before_.emplace_back(place, block);
     for (Workspace& workspace : workspaces_) workspace.note(allocator_, phase, storage);
+  }
+
+  int32_t oldest(size_t place) {
+    const auto before = std::find_if(before_.begin(), before_.end(), [&](const auto& it) { return it.first == place; });
+    if (before == before_.end()) return std::exchange(blocks_[place], CachingAllocator::kNone);
+    const int32_t block = before->second;
+    before_.erase(before);
+    return block;
   }
 
   const Program& program_;
   CachingAllocator allocator_;
   std::vector<int32_t> blocks_;
+  std::vector<std::pair<size_t, int32_t>>
+      before_;  // what a storage was in where the next step's is made before it goes
   std::array<Workspace, 2> workspaces_;
 };
 

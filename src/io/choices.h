@@ -32,6 +32,8 @@ inline constexpr std::array<Choice<Quantize>, 4> kQuantizes = {
 inline constexpr std::array<Choice<Experts>, 2> kExperts = {{{Experts::kGrouped, "grouped"}, {Experts::kLoop, "loop"}}};
 inline constexpr std::array<Choice<Transformers>, 2> kTransformers = {
     {{Transformers::k5_23, "5.23"}, {Transformers::k4_48, "4.48"}}};
+inline constexpr std::array<Choice<Upcast>, 3> kUpcasts = {
+    {{Upcast::kAll, "all"}, {Upcast::kNorms, "norms"}, {Upcast::kNone, "none"}}};
 inline constexpr std::array<Choice<OptimizerImpl>, 3> kOptimizerImpls = {
     {{OptimizerImpl::kLoop, "loop"}, {OptimizerImpl::kForeach, "foreach"}, {OptimizerImpl::kFused, "fused"}}};
 inline constexpr std::array<Choice<DType>, 3> kTrainingDTypes = {

@@ -259,7 +259,6 @@ class Reader {
           "full-reentrant does");
     if (!quantizes_linear_layers(inquiry_.job))
       return Error{"--quantize", "is not modelled for " + inquiry_.job.description.family, "its layers are Conv1D"};
-    assume("embeddings, norms and heads: fp32, as prepare_model_for_kbit_training leaves them");
     assume(recipe.quantize == Quantize::kInt8
                ? "8-bit products: no activation passes the threshold of 6.0, so none is multiplied in 16 bits"
                : "4-bit weights in the forward pass: dequantized where a micro-batch has more than 1536 tokens");

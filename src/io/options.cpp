@@ -29,6 +29,8 @@ Names attentions() { return names_of(kAttentions); }
 Names checkpointings() { return names_of(kCheckpointings); }
 Names experts() { return names_of(kExperts); }
 Names transformers_versions() { return names_of(kTransformers); }
+Names trainer_names() { return names_of(trainers()); }
+Names upcasts() { return names_of(kUpcasts); }
 Names impls() { return names_of(kOptimizerImpls); }
 Names lora_dtypes() { return {"fp32", "model"}; }
 Names quantizes() { return names_of(kQuantizes); }
@@ -90,12 +92,16 @@ constexpr std::array kOptions = std::to_array<OptionRow>({
      "the version of transformers whose modelling code runs", kRun},
     {"freeze", kText, "a*,b", nullptr, "", "Run",
      "parameters not to train, by their Hugging Face names: globs, and 0-11 for the numbers 0 to 11", kRun},
+    {"trainer", kChoice, "T", trainer_names, "loop", "Run",
+     "whose training loop: a plain one, Trainer of transformers, SFTTrainer of TRL", kRun},
     {"lora-rank", kSize, "N", nullptr, "", "LoRA", "train adapters of this rank beside frozen weights", kRun, "R"},
     {"lora-targets", kText, "a,b", nullptr, "", "LoRA", "the modules to adapt, or all-linear", kRun},
     {"lora-dropout", kText, "P", nullptr, "0", "LoRA", "dropout before the adapters", kRun},
     {"lora-dtype", kChoice, "T", lora_dtypes, "fp32", "LoRA", "dtype of the adapters: fp32, or the model's", kRun},
     {"quantize", kChoice, "Q", quantizes, "none", "LoRA",
      "store the frozen linear layers in 4 bits (QLoRA) or in 8 (LLM.int8)", kRun},
+    {"upcast", kChoice, "W", upcasts, "", "LoRA", "what is made fp32 beside quantized weights (as the trainer does it)",
+     kRun},
     {"double-quant", kFlag, "", nullptr, "", "LoRA", "quantize the blocks' constants too", kRun},
     {"ddp", kSize, "N", nullptr, "", "Ranks", "DistributedDataParallel: the whole model on each of N ranks", kRun},
     {"bucket-mb", kSize, "N", nullptr, "", "Ranks", "MiB at which one of DDP's buckets is full (1, then 25)", kRun},

@@ -113,6 +113,12 @@ std::optional<Error> read_sharding(const Value& what, Recipe& recipe) {
   return std::nullopt;
 }
 
+/// What the trainer does to a quantized model.
+void read_trainer_defaults(Recipe& recipe) {
+  recipe.upcast = recipe.trainer->upcast;
+  if (recipe.quantize != Quantize::kNone && recipe.trainer->half_adapters) recipe.lora.full_precision = false;
+}
+
 std::optional<Error> read_recipe(const Value& what, Recipe& recipe) {
   if (const Value* lora = what.find("lora")) recipe.lora = read_lora(*lora);
   const std::string quantize = text(what, "quantize");
@@ -124,6 +130,9 @@ std::optional<Error> read_recipe(const Value& what, Recipe& recipe) {
   recipe.accumulate = number(what, "accumulate", 1);
   recipe.clip = flag(what, "clip");
   recipe.attention = text(what, "attention") == "eager" ? Attention::kEager : Attention::kSdpa;
+  if (const Value* trainer = what.find("trainer")) recipe.trainer = find_trainer(trainer->string);
+  if (recipe.trainer == nullptr) return not_modelled("trainer", text(what, "trainer"));
+  read_trainer_defaults(recipe);
   if (text(what, "transformers") == "4.48") recipe.transformers = Transformers::k4_48;
   recipe.experts = text(what, "experts") == "loop" ? Experts::kLoop : Experts::kGrouped;
   if (flag(what, "checkpointing"))

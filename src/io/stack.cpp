@@ -36,13 +36,56 @@ std::optional<Error> check_4_48(const Asked& asked, const Inquiry& inquiry) {
   return std::nullopt;
 }
 
+/// The modelling code that was asked for, else the one the trainer goes with.
+std::optional<Error> read_transformers(const Asked& asked, Inquiry& inquiry) {
+  Recipe& recipe = inquiry.job.recipe;
+  const Transformers of_trainer = recipe.trainer->transformers;
+  const std::string* version = asked.text("transformers");
+  recipe.transformers = version != nullptr ? value_in(kTransformers, *version) : of_trainer;
+  if (recipe.trainer->runs_no_other && recipe.transformers != of_trainer)
+    return Error{"--transformers", std::string(recipe.trainer->title) + " does not run on that version",
+                 "pass --transformers " + std::string(name_in(kTransformers, of_trainer))};
+  return recipe.transformers == Transformers::k4_48 ? check_4_48(asked, inquiry) : std::nullopt;
+}
+
+std::optional<Error> read_trainer(const Asked& asked, Inquiry& inquiry) {
+  const std::string* name = asked.text("trainer");
+  if (name == nullptr) return std::nullopt;
+  const Trainer& trainer = *find_trainer(*name);
+  inquiry.job.recipe.trainer = &trainer;
+  if (!trainer.is_transformers_loop) return std::nullopt;
+  if (inquiry.job.description.task != Task::kCausalLm)
+    return Error{"--trainer", *name + " is not modelled for this task", "known for it: causal-lm; or drop --trainer"};
+  for (const char* ranks : {"fsdp", "hsdp", "ddp"})
+    if (asked.has(ranks)) return Error{"--trainer", *name + " is not modelled over ranks", "drop it"};
+  if (inquiry.job.recipe.seq == 1) return Error{"--seq", "must be at least 2 here: the trainer counts labels", {}};
+  inquiry.assumptions.emplace_back("no padding: the trainer's attention mask is all ones");
+  return std::nullopt;
+}
+
+/// What becomes of a quantized model before it is trained.
+std::optional<Error> read_upcast(const Asked& asked, Inquiry& inquiry) {
+  Recipe& recipe = inquiry.job.recipe;
+  const std::string* upcast = asked.text("upcast");
+  if (recipe.quantize == Quantize::kNone)
+    return upcast == nullptr ? std::nullopt
+                             : std::optional(Error{"--upcast", "is about what is beside quantized weights",
+                                                   "add --quantize nf4, or drop it"});
+  recipe.upcast = upcast != nullptr ? value_in(kUpcasts, *upcast) : recipe.trainer->upcast;
+  if (recipe.trainer->half_adapters) recipe.lora.full_precision = false;
+  constexpr std::array<std::string_view, 3> kLeft = {"embeddings, norms and heads: fp32", "norms: fp32",
+                                                     "embeddings, norms and heads: as they were loaded"};
+  inquiry.assumptions.push_back(std::string(kLeft[static_cast<size_t>(recipe.upcast)]) + ", as " +
+                                (upcast != nullptr ? "asked" : std::string(recipe.trainer->source) + " leaves them"));
+  return std::nullopt;
+}
+
 }  // namespace
 
 std::optional<Error> read_stack(const Asked& asked, Inquiry& inquiry) {
-  const std::string* version = asked.text("transformers");
-  if (version == nullptr) return std::nullopt;
-  inquiry.job.recipe.transformers = value_in(kTransformers, *version);
-  return inquiry.job.recipe.transformers == Transformers::k4_48 ? check_4_48(asked, inquiry) : std::nullopt;
+  if (auto wrong = read_trainer(asked, inquiry)) return wrong;
+  if (auto wrong = read_transformers(asked, inquiry)) return wrong;
+  return read_upcast(asked, inquiry);
 }
 
 }  // namespace peakmem

@@ -7,8 +7,8 @@
 
 namespace peakmem {
 
-/// Reads --transformers into the recipe, after all its other choices were read; refuses what that version's code was
-/// not held to.
+/// Reads --transformers, --trainer and --upcast into the recipe, after all its other choices were read; refuses what
+/// was not held to that software.
 std::optional<Error> read_stack(const Asked& asked, Inquiry& inquiry);
 
 }  // namespace peakmem

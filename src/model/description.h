@@ -24,6 +24,9 @@ enum class Attention : uint8_t { kEager, kSdpa };
 /// Whose modelling code runs: that of transformers 5.23, or of 4.48 (in forward passes alike since 4.46).
 enum class Transformers : uint8_t { k5_23, k4_48 };
 
+/// What of a quantized model's weights that are not quantized is made fp32 before it is trained.
+enum class Upcast : uint8_t { kAll, kNorms, kNone };
+
 /// How the experts of a mixture run: all in one grouped GEMM, or one after another (transformers' "eager").
 enum class Experts : uint8_t { kGrouped, kLoop };
 
@@ -111,8 +114,10 @@ struct Structure {
   Checkpointing checkpointing = Checkpointing::kNone;
   Experts experts = Experts::kGrouped;
   Transformers transformers = Transformers::k5_23;
-  int64_t expert_turns = 0;  // of the loop over the experts
+  bool padding_mask = false;  // batches carry an attention mask, of ones
+  int64_t expert_turns = 0;   // of the loop over the experts
   DType weights = DType::kFloat32;
+  DType norms = DType::kFloat32;  // dtype of the norms' weights
   Quantize quantize = Quantize::kNone;
   bool double_quant = false;
   bool dequantizes_forward = false;  // too many rows for the kernel that multiplies 4-bit weights

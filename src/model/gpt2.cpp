@@ -149,7 +149,7 @@ class LmHead : public Model {
   ModelOutput forward(const Batch& batch) override {
     const Tensor hidden_states = transformer_(batch.input_ids);
     const Tensor logits = lm_head_(hidden_states);
-    return {causal_lm_loss(b_, logits, batch.labels), logits};
+    return {causal_lm_loss(b_, logits, batch), logits};
   }
 
  private:

@@ -1,46 +1,60 @@
 #include "model/heads.h"
 
+#include <utility>
+
 namespace peakmem {
 
-Batch make_batch(const Builder& b) {
-  const Shape tokens = {b.dims.batch, b.dims.seq};
+Batch make_batch(const Builder& b, int64_t count) {
+  const Expr rows = Expr(count) * b.dims.batch;
+  const Shape tokens = {rows, b.dims.seq};
   const bool classifies =
       b.description.task == Task::kSequenceClassification || b.description.task == Task::kImageClassification;
   const DType label = classifies && b.description.labels == 1 ? DType::kFloat32 : DType::kInt64;
   const Expr side = b.description.image;
   Batch batch;
   if (b.description.image > 0)
-    batch.pixel_values =
-        b.tape.make({b.dims.batch, b.description.channels, side, side}, DType::kFloat32, "pixel_values");
+    batch.pixel_values = b.tape.make({rows, b.description.channels, side, side}, DType::kFloat32, "pixel_values");
   else
     batch.input_ids = b.tape.make(tokens, DType::kInt64, "input_ids");
   const bool translates = b.description.task == Task::kSeq2SeqLm;
-  const Shape targets = translates ? Shape{b.dims.batch, b.dims.target_seq} : tokens;
-  batch.labels = b.tape.make(classifies ? Shape{b.dims.batch} : targets, label, "labels");
+  const Shape targets = translates ? Shape{rows, b.dims.target_seq} : tokens;
+  batch.labels = b.tape.make(classifies ? Shape{rows} : targets, label, "labels");
+  if (b.structure.padding_mask) batch.attention_mask = b.tape.make(tokens, DType::kInt64, "attention_mask");
   return batch;
 }
 
 namespace {
 
+/// fixed_cross_entropy: the mean over labels, or the sum over how many a trainer counted.
+Tensor cross_entropy_of(const Tensor& logits, const Tensor& labels, const Batch& batch) {
+  Tensor loss = cross_entropy(logits, labels);
+  if (!batch.is_counted) return loss;
+  return batch.items ? div(std::move(loss), batch.items) : div_scalar(std::move(loss));
+}
+
 /// ForCausalLMLoss up to transformers 4.48: the logits are shifted, which copies them.
-Tensor shifted_logits_loss(const Tensor& logits, const Tensor& labels) {
+Tensor shifted_logits_loss(const Tensor& logits, const Batch& batch) {
   const Tensor full = to(logits, DType::kFloat32);
-  const Expr predicted = labels.size(1) - 1;
+  const Expr predicted = batch.labels.size(1) - 1;
   const Tensor shifted = contiguous(slice(full, 1, predicted));
-  const Tensor targets = contiguous(slice(labels, 1, predicted));
-  return cross_entropy(merge_dims(shifted, 0, 2), merge_dims(targets, 0, 2));
+  const Tensor targets = contiguous(slice(batch.labels, 1, predicted));
+  return cross_entropy_of(merge_dims(shifted, 0, 2), merge_dims(targets, 0, 2), batch);
+}
+
+Tensor shifted_labels_loss(const Builder& b, const Tensor& logits, const Batch& batch) {
+  const Tensor full = to(logits, DType::kFloat32);
+  const Tensor padded = b.tape.make({b.dims.batch, b.dims.seq + 1}, DType::kInt64, "constant_pad_nd");
+  const Tensor shifted = contiguous(slice(padded, 1, batch.labels.size(1)));
+  const Tensor rows = merge_dims(full, 0, 2);
+  return cross_entropy_of(rows, merge_dims(shifted, 0, 2), batch);
 }
 
 }  // namespace
 
-Tensor causal_lm_loss(const Builder& b, const Tensor& logits, const Tensor& labels) {
+Tensor causal_lm_loss(const Builder& b, const Tensor& logits, const Batch& batch) {
   const Scope scope(b.tape, "loss");
-  if (b.structure.transformers == Transformers::k4_48) return shifted_logits_loss(logits, labels);
-  const Tensor full = to(logits, DType::kFloat32);
-  const Tensor padded = b.tape.make({b.dims.batch, b.dims.seq + 1}, DType::kInt64, "constant_pad_nd");
-  const Tensor shifted = contiguous(slice(padded, 1, labels.size(1)));
-  const Tensor rows = merge_dims(full, 0, 2);
-  return cross_entropy(rows, merge_dims(shifted, 0, 2));
+  const bool shifts_logits = b.structure.transformers == Transformers::k4_48;
+  return shifts_logits ? shifted_logits_loss(logits, batch) : shifted_labels_loss(b, logits, batch);
 }
 
 Tensor token_loss(const Tensor& logits, const Tensor& labels) {

@@ -11,14 +11,17 @@ struct Batch {
   Tensor input_ids;
   Tensor pixel_values;
   Tensor labels;
+  Tensor attention_mask;    // as input_ids, all ones; of trainers that pass one
+  bool is_counted = false;  // the loss is divided by the number of labels, not their mean
+  Tensor items;             // that number, where it is on the device
 };
 
 /// Labels of a language model are [B, T], of an encoder-decoder [B, U], of a classifier [B] (float for a regression
-/// with one label).
-Batch make_batch(const Builder& b);
+/// with one label). `count`: how many batches there are, one after another in the first dimension.
+Batch make_batch(const Builder& b, int64_t count);
 
 /// ForCausalLMLoss: logits in fp32, labels shifted by one.
-Tensor causal_lm_loss(const Builder& b, const Tensor& logits, const Tensor& labels);
+Tensor causal_lm_loss(const Builder& b, const Tensor& logits, const Batch& batch);
 
 /// torch.nn.CrossEntropyLoss over all tokens, logits as they are.
 Tensor token_loss(const Tensor& logits, const Tensor& labels);

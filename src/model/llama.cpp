@@ -253,7 +253,7 @@ class CausalLm : public Model {
       logits = tanh(logits);
       logits = mul_scalar(logits);
     }
-    return {causal_lm_loss(b_, logits, batch.labels), logits};
+    return {causal_lm_loss(b_, logits, batch), logits};
   }
 
  private:

@@ -23,14 +23,10 @@ Tensor positions_from(const Builder& b) {
   return b.tape.make({b.dims.seq}, DType::kInt64, "add");
 }
 
-/// Which key each query may see: [1, 1, T, T].
-Tensor visible_keys(const Builder& b, bool windowed) {
+/// Which key each query may see whatever is padding: [1, 1, T, T].
+Tensor causal_keys(const Builder& b, bool windowed) {
   Tape& tape = b.tape;
   const Shape square = {1, 1, b.dims.seq, b.dims.seq};
-  const Tensor batch_range = tape.make({b.dims.batch}, DType::kInt64, "arange");
-  const Tensor head_range = tape.make({1}, DType::kInt64, "arange");
-  const Tensor queries = positions_from(b);
-  const Tensor keys = positions_from(b);
   if (!windowed) return tape.make(square, DType::kBool, "le");
   Tensor ones = tape.make({}, DType::kBool, "new_ones");
   Tensor edge = tape.make({b.dims.seq}, DType::kInt64, "sub");
@@ -43,6 +39,42 @@ Tensor visible_keys(const Builder& b, bool windowed) {
   return tape.make(square, DType::kBool, "bitwise_and");
 }
 
+/// The same where padding is hidden too: [B, 1, T, T].
+Tensor unpadded_causal_keys(const Builder& b, bool windowed) {
+  Tape& tape = b.tape;
+  Tensor ones = tape.make({}, DType::kBool, "new_ones");
+  Tensor keys = causal_keys(b, windowed);
+  keys = tape.make(keys.shape(), DType::kBool, "bitwise_and");
+  ones.reset();
+  const Tensor padding = tape.make({b.dims.batch, 1, 1, b.dims.seq}, DType::kBool, "index");
+  return tape.make({b.dims.batch, 1, b.dims.seq, b.dims.seq}, DType::kBool, "bitwise_and");
+}
+
+Tensor visible_keys(const Builder& b, bool windowed) {
+  const Tensor batch_range = b.tape.make({b.dims.batch}, DType::kInt64, "arange");
+  const Tensor head_range = b.tape.make({1}, DType::kInt64, "arange");
+  const Tensor queries = positions_from(b);
+  const Tensor keys = positions_from(b);
+  return b.structure.padding_mask ? unpadded_causal_keys(b, windowed) : causal_keys(b, windowed);
+}
+
+/// What transformers 4.48 asks of a mask of ones; jobs that need a mask there are refused.
+Tensor no_mask_4_48(const Builder& b) {
+  if (!b.structure.padding_mask) return {};
+  const Tensor ones = b.tape.make({b.dims.batch, b.dims.seq}, DType::kBool, "eq");
+  const Tensor all = b.tape.make({}, DType::kBool, "all");
+  return {};
+}
+
+/// Is any token padding? What says which lives until the mask is made.
+Tensor padding_of(const Builder& b, bool is_asked) {
+  Tensor padding = b.tape.make({b.dims.batch, b.dims.seq}, DType::kBool, "_to_copy");
+  if (!is_asked) return padding;
+  const Tensor sum = b.tape.make({}, DType::kInt64, "sum");
+  const Tensor all = b.tape.make({}, DType::kBool, "eq");
+  return padding;
+}
+
 }  // namespace
 
 Tensor position_ids(const Builder& b) {
@@ -52,12 +84,14 @@ Tensor position_ids(const Builder& b) {
 }
 
 Tensor causal_mask(const Builder& b, bool windowed, DType dtype, bool has_positions) {
-  if (b.structure.transformers == Transformers::k4_48) return {};  // what needs one there is refused
   const NoGrad no_grad(b.tape);
+  if (b.structure.transformers == Transformers::k4_48) return no_mask_4_48(b);
   const Scope scope(b.tape, "causal_mask");
-  if (has_positions) check_for_packed_sequences(b);
   const bool sdpa = b.structure.attention == Attention::kSdpa;
-  if (sdpa && !(windowed && b.structure.window_cuts)) return {};
+  const bool does_without = sdpa && !(windowed && b.structure.window_cuts);
+  const Tensor padding = b.structure.padding_mask ? padding_of(b, does_without) : Tensor();
+  if (has_positions && !padding) check_for_packed_sequences(b);
+  if (does_without) return {};
   Tensor visible = visible_keys(b, windowed);
   const Shape sizes = {b.dims.batch, 1, b.dims.seq, b.dims.seq};
   if (sdpa) return expand(std::move(visible), sizes);

@@ -65,8 +65,8 @@ Tensor inputs_embeds(const Builder& b, Tensor output) {
 
 LayerNorm::LayerNorm(const Builder& b, const char* name, Expr width) : name_(name) {
   const Scope scope(b.tape, name);
-  weight_ = b.parameter({width}, "weight");
-  bias_ = b.parameter({width}, "bias");
+  weight_ = b.norm_parameter({width}, "weight");
+  bias_ = b.norm_parameter({width}, "bias");
 }
 
 Tensor LayerNorm::operator()(const Tensor& input) const {
@@ -76,7 +76,7 @@ Tensor LayerNorm::operator()(const Tensor& input) const {
 
 RmsNorm::RmsNorm(const Builder& b, const char* name, Expr width) : name_(name), adds_one_(b.description.norm_adds_one) {
   const Scope scope(b.tape, name);
-  weight_ = b.parameter({width}, "weight");
+  weight_ = b.norm_parameter({width}, "weight");
 }
 
 Tensor RmsNorm::operator()(const Tensor& input) const {

@@ -22,6 +22,8 @@ struct Builder {
   Tensor parameter(const Shape& shape, DType dtype, const char* name) const {
     return tape.parameter(shape, dtype, name, trains(name));
   }
+  /// A parameter of a norm, whose dtype may be another.
+  Tensor norm_parameter(const Shape& shape, const char* name) const { return parameter(shape, structure.norms, name); }
   /// Whether a parameter of that name in the running scope wants a gradient.
   bool trains(const char* name) const;
 };

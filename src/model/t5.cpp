@@ -16,7 +16,7 @@ struct T5LayerNorm {
 
   T5LayerNorm(const Builder& builder, const char* own_name) : b(builder), name(own_name) {
     const Scope scope(b.tape, name);
-    weight = b.parameter({b.dims.hidden}, "weight");
+    weight = b.norm_parameter({b.dims.hidden}, "weight");
   }
 
   Tensor operator()(const Tensor& input) const {

@@ -46,6 +46,8 @@ void mul_scalar_backward(Gradients& g) { g.out[0] = mul_scalar(g.in[0]); }
 const Op kMulScalar = {"mul", mul_scalar_backward};
 void div_scalar_backward(Gradients& g) { g.out[0] = div_scalar(g.in[0]); }
 const Op kDivScalar = {"div", div_scalar_backward};
+void div_backward(Gradients& g) { g.out[0] = div_scalar(g.in[0]); }
+const Op kDiv = {"div", div_backward};
 void neg_backward(Gradients& g) { g.out[0] = neg(g.in[0]); }
 const Op kNeg = {"neg", neg_backward};
 
@@ -157,6 +159,25 @@ Tensor add_scalar(Tensor self) { return unary(kAddScalar, std::move(self), Keeps
 Tensor mul_scalar(Tensor self) { return unary(kMulScalar, std::move(self), Keeps::kNothing); }
 Tensor div_scalar(Tensor self) { return unary(kDivScalar, std::move(self), Keeps::kNothing); }
 Tensor neg(Tensor self) { return unary(kNeg, std::move(self), Keeps::kNothing); }
+Tensor mul_scalar_in_place(Tensor self) {
+  const Tensor x = std::move(self);
+  Tape& tape = x.tape();
+  Node* node = tape.record(kMulScalar, {&x});
+  Tensor result = tape.look(x, x.shape(), false);
+  Tape::attach(node, result);
+  return result;
+}
+
+Tensor div(Tensor self, const Tensor& other) {
+  const Tensor x = std::move(self);
+  Tape& tape = x.tape();
+  Node* node = tape.record(kDiv, {&x});
+  tape.save(node, other);
+  Tensor result = tape.make(preserved(x.shape()), x.dtype(), kDiv.name);
+  Tape::attach(node, result);
+  return result;
+}
+
 Tensor pow_scalar(Tensor self) { return unary(kPow, to_full_precision(std::move(self)), Keeps::kInput); }
 Tensor rsqrt(Tensor self) { return unary(kRsqrt, to_full_precision(std::move(self)), Keeps::kResult); }
 Tensor tanh(Tensor self) { return unary(kTanh, std::move(self), Keeps::kResult); }

@@ -48,6 +48,10 @@ Tensor mul(Tensor self, Tensor other);
 Tensor add_scalar(Tensor self);
 Tensor mul_scalar(Tensor self);
 Tensor div_scalar(Tensor self);
+/// self / other, where other wants no gradient.
+Tensor div(Tensor self, const Tensor& other);
+/// self *= number
+Tensor mul_scalar_in_place(Tensor self);
 Tensor neg(Tensor self);
 Tensor pow_scalar(Tensor self);
 Tensor rsqrt(Tensor self);

@@ -4,6 +4,7 @@
 #include <cstdint>
 
 #include "model/description.h"
+#include "train/trainers.h"
 
 namespace peakmem {
 
@@ -46,12 +47,14 @@ struct Recipe {
   Checkpointing checkpointing = Checkpointing::kNone;
   Experts experts = Experts::kGrouped;
   Transformers transformers = Transformers::k5_23;
+  const Trainer* trainer = find_trainer("loop");
   const Optimizer* optimizer = nullptr;
   OptimizerImpl impl = OptimizerImpl::kForeach;
   bool clip = false;
   Freeze freeze;
   Lora lora;
   Quantize quantize = Quantize::kNone;
+  Upcast upcast = Upcast::kAll;  // beside quantized weights
   bool double_quant = false;
   Sharding sharding;
   DataParallelism ddp;

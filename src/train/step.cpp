@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "trace/engine.h"
+#include "train/batches.h"
 #include "train/data_parallel.h"
 #include "train/fully_shard.h"
 #include "train/optimizer_step.h"
@@ -35,7 +36,10 @@ Structure structure_of(const Job& job, bool unrolled) {
   s.double_quant = r.double_quant;
   s.dequantizes_forward = dequantizes_forward(r);
   s.compute = product_dtype(r.precision);
-  if (r.quantize != Quantize::kNone) s.weights = DType::kFloat32;  // prepare_model_for_kbit_training
+  if (r.quantize != Quantize::kNone)
+    s.weights = r.upcast == Upcast::kAll ? DType::kFloat32 : product_dtype(r.precision);
+  s.norms = r.quantize != Quantize::kNone && r.upcast == Upcast::kNorms ? DType::kFloat32 : s.weights;
+  s.padding_mask = r.trainer->is_transformers_loop && d.image == 0;
   s.lora = r.lora.rank > 0 ? &r.lora : nullptr;
   s.freeze = r.freeze.patterns.empty() ? nullptr : &r.freeze;
   return s;
@@ -80,23 +84,36 @@ ModelOutput whole_model(Tape& tape, Model& model, const Batch& batch) {
   return model.forward(batch);
 }
 
+/// What transformers.Trainer and accelerate make of a model's output: fp32 in mixed precision, the loss times the
+/// number of ranks; nothing else of it is held.
+Tensor loss_of_trainer(ModelOutput output, const Recipe& recipe) {
+  if (is_mixed(recipe.precision)) output.logits = to(output.logits, DType::kFloat32);
+  const bool averages = recipe.transformers == Transformers::k5_23;  // average_tokens_across_devices is on
+  return averages ? mul_scalar_in_place(output.loss) : output.loss;
+}
+
 /// loss = model(**batch).loss under autocast where the recipe asks for it; divided where gradients accumulate.
 Tensor forward(Tape& tape, Model& model, const Batch& batch, const Recipe& recipe) {
   tape.autocast.enabled = is_mixed(recipe.precision);
   tape.autocast.dtype = recipe.precision == Precision::kFp16Mixed ? DType::kFloat16 : DType::kBFloat16;
-  Tensor loss = whole_model(tape, model, batch).loss;
+  ModelOutput output = whole_model(tape, model, batch);
   tape.autocast.enabled = false;
-  if (recipe.accumulate > 1) loss = div_scalar(loss);
+  if (recipe.trainer->is_transformers_loop) {
+    tape.autocast.cache.clear();
+    return loss_of_trainer(std::move(output), recipe);
+  }
+  output.logits.reset();
+  if (recipe.accumulate > 1) output.loss = div_scalar(output.loss);
   tape.autocast.cache.clear();
-  return loss;
+  return output.loss;
 }
 
 /// One micro-batch of step 1; the loop's names end with it.
-void trace_micro_batch(Tape& tape, const Builder& builder, Model& model, const Recipe& recipe, int32_t micro,
+void trace_micro_batch(Tape& tape, Batches& batches, Model& model, const Recipe& recipe, int32_t micro,
                        DataParallel* parallel) {
   tape.begin_phase(1, micro, "input");
   tape.category = Category::kInputs;
-  const Batch batch = make_batch(builder);
+  const Batch batch = batches.take(micro);
   tape.begin_phase(1, micro, "forward");
   if (parallel != nullptr) parallel->rebuild_buckets();
   tape.category = Category::kActivations;
@@ -128,15 +145,27 @@ void zero_grad(Tape& tape) {
 }
 
 /// Step 2 does again what step 1 did up to its update: nothing before it depends on the optimizer's state. What a phase
-/// does before the segment `once` it does once.
-void repeat_micro_batches(Program& program, int32_t once) {
+/// does before the segment `once` it does once; `renewed` is the first input phase where that is another.
+void repeat_micro_batches(Program& program, int32_t once, const std::optional<Phase>& renewed) {
   const std::vector<Phase> done = program.phases;
   for (Phase phase : done) {
     if (phase.step != 1 || phase.micro < 0) continue;
+    const bool loads = renewed && phase.micro == 0 && phase.name == std::string_view("input");
+    if (loads) phase = *renewed;
     phase.step = 2;
     if (phase.first_segment < once && once <= phase.last_segment) phase.first_segment = once;
     program.phases.push_back(phase);
   }
+}
+
+/// The input phase of step 2 where the loop still holds the batches of step 1.
+std::optional<Phase> renew(Tape& tape, Batches& batches) {
+  if (!batches.are_held()) return std::nullopt;
+  tape.begin_phase(2, 0, "input");
+  batches.renew();
+  const Phase renewed = tape.program.phases.back();
+  tape.program.phases.pop_back();
+  return renewed;
 }
 
 }  // namespace
@@ -247,9 +276,10 @@ Program trace_step(const Job& job, const Dims& dims, bool unrolled) {
   std::optional<DataParallel> parallel;
   if (recipe.ddp.ranks > 1) parallel.emplace(tape, recipe.ddp);
   OptimizerRun optimizer(tape, *recipe.optimizer, recipe.impl);
+  Batches batches(builder, recipe);
   for (const int64_t micro : traced_micro_batches(recipe, unrolled)) {
     if (parallel) parallel->synchronize(!recipe.ddp.no_sync || micro + 1 == recipe.accumulate);
-    trace_micro_batch(tape, builder, *model, recipe, static_cast<int32_t>(micro), parallel ? &*parallel : nullptr);
+    trace_micro_batch(tape, batches, *model, recipe, static_cast<int32_t>(micro), parallel ? &*parallel : nullptr);
     tape.drop_leaves();
   }
   // Both updates are traced while the gradients are there: the first makes the state, the second is the steady one.
@@ -263,8 +293,9 @@ Program trace_step(const Job& job, const Dims& dims, bool unrolled) {
   zero_grad(tape);
   Phase cleared = tape.program.phases.back();
   cleared.step = 2;
+  const std::optional<Phase> renewed = renew(tape, batches);
   if (parallel) parallel->rebuild_buckets();  // in step 2's first forward pass, where no gradients are yet either
-  repeat_micro_batches(tape.program, parallel ? parallel->once() : -1);
+  repeat_micro_batches(tape.program, parallel ? parallel->once() : -1, renewed);
   tape.program.phases.insert(tape.program.phases.end(), steady.begin(), steady.end());
   tape.program.phases.push_back(cleared);
   return tape.finish();

@@ -1,0 +1,81 @@
+"""A step as a trainer runs it: transformers.Trainer's own training_step and compute_loss on a stand-in for the rest.
+
+`"trainer": "hf"`: all micro-batches of a step are there before the first runs, with an attention mask of ones, and
+go when those of the next step have come (Trainer._inner_training_loop); the model's outputs are made fp32 in mixed
+precision (accelerate's prepare_model).
+"""
+
+import contextlib
+import functools
+import inspect
+import types
+
+import torch
+import transformers
+from accelerate.utils import DistributedType, convert_outputs_to_fp32
+
+
+def wrap(case, model, context):
+    """What accelerate's prepare_model does to the forward pass in mixed precision."""
+    if case["precision"].endswith("-autocast"):
+        inner = model.forward
+        function = inner.__func__
+
+        @functools.wraps(function)
+        def forward(self, *args, **kwargs):
+            with context(case):
+                return function(self, *args, **kwargs)
+
+        model.forward = types.MethodType(convert_outputs_to_fp32(forward), model)
+
+
+def stand_in(case, model):
+    """A Trainer without data, callbacks and devices: what its training_step asks for."""
+    base = model.get_base_model() if hasattr(model, "get_base_model") else model
+    parameters = inspect.signature(type(base).forward).parameters.values()
+    accepts = getattr(base, "accepts_loss_kwargs", any(p.kind == p.VAR_KEYWORD for p in parameters))
+    accelerator = types.SimpleNamespace(backward=lambda loss, **kwargs: loss.backward(), parallelism_config=None,
+                                        distributed_type=DistributedType.NO, num_processes=1)
+    arguments = types.SimpleNamespace(torch_empty_cache_steps=None, n_gpu=1, optim="adamw_torch",
+                                      average_tokens_across_devices=not OLD, world_size=1, device=None,
+                                      past_index=-1, gradient_accumulation_steps=case.get("accumulate", 1))
+    self = types.SimpleNamespace(
+        accelerator=accelerator, args=arguments, optimizer=None, label_smoother=None, compute_loss_func=None,
+        model_accepts_loss_kwargs=accepts, loss_is_scaled_for_ga=None, state=types.SimpleNamespace(global_step=0),
+        current_gradient_accumulation_steps=case.get("accumulate", 1), get_tp_size=lambda: 1, get_cp_size=lambda: 1,
+        get_sp_size=lambda: 1, _loss_shifts_labels=case["task"] == "causal-lm",
+        _prepare_context_parallel_inputs=lambda model, inputs: (contextlib.nullcontext, inputs),
+        _prepare_inputs=lambda inputs: inputs, compute_loss_context_manager=contextlib.nullcontext)
+    self.use_apex = False  # asked by 4.48
+    for name in ("compute_loss", "training_step", "get_batch_samples", "_get_num_items_in_batch"):
+        if hasattr(transformers.Trainer, name):
+            setattr(self, name, types.MethodType(getattr(transformers.Trainer, name), self))
+    return self
+
+
+OLD = transformers.__version__.startswith("4")
+
+
+class Loop:
+    """The inner training loop: what it names lives from step to step."""
+
+    def __init__(self, case, model, context):
+        wrap(case, model, context)
+        self.trainer = stand_in(case, model)
+        self.batches = self.inputs = self.items = None
+        self.loss = torch.zeros((), device="cuda")
+
+    def micro_batches(self, make, many):
+        """The batches of a step, and how many labels they have."""
+        batches = [make() for _ in range(many)]
+        for batch in batches:
+            if "input_ids" in batch:
+                batch["attention_mask"] = torch.ones_like(batch["input_ids"])
+        device = () if OLD else (None,)
+        self.batches, self.items = self.trainer.get_batch_samples(iter(batches), many, *device)
+
+    def run(self, model, part):
+        """One micro-batch."""
+        self.inputs = self.batches[part]
+        step = self.trainer.training_step(model, self.inputs, self.items)
+        self.loss += step

@@ -1,0 +1,62 @@
+#include "train/batches.h"
+
+#include "train/trainers.h"
+
+namespace peakmem {
+namespace {
+
+/// One of several batches that lie in one storage.
+Batch one_of(const Batch& batches, Expr size) {
+  const auto part = [&](const Tensor& all) { return all ? slice(all, 0, size) : Tensor(); };
+  return {part(batches.input_ids), part(batches.pixel_values), part(batches.labels), part(batches.attention_mask)};
+}
+
+}  // namespace
+
+Batches::Batches(const Builder& builder, const Recipe& recipe)
+    : builder_(builder), micro_batches_(recipe.accumulate), held_(recipe.trainer->is_transformers_loop) {
+  if (held_) logged_loss_ = builder_.tape.buffer({}, DType::kFloat32, "logged_loss");
+}
+
+Batch Batches::take(int64_t micro) {
+  if (!held_) return make_batch(builder_, 1);
+  if (micro == 0) {
+    first_ = make_batch(builder_, 1);
+    if (micro_batches_ > 1) others_ = make_batch(builder_, micro_batches_ - 1);
+    count_labels();
+  }
+  Batch batch = micro == 0 ? first_ : one_of(others_, builder_.dims.batch);
+  batch.is_counted = true;
+  batch.items = items_;
+  return batch;
+}
+
+/// sum(labels[..., 1:].ne(-100).sum() for labels of the step), as a number to divide by; transformers 4.48 counts all
+/// labels, and the number leaves the device.
+void Batches::count_labels() {
+  Tape& tape = builder_.tape;
+  const bool stays = builder_.structure.transformers == Transformers::k5_23;
+  const Shape labels = {builder_.dims.batch, stays ? builder_.dims.seq - 1 : builder_.dims.seq};
+  Tensor sum;
+  for (int64_t i = 0; i < (micro_batches_ > 1 ? 2 : 1); ++i) {
+    Tensor counted = tape.make(labels, DType::kBool, "ne");
+    const Tensor count = tape.make({}, DType::kInt64, "sum");
+    counted.reset();
+    sum = tape.make({}, DType::kInt64, "add");
+  }
+  if (stays) items_ = tape.make({}, DType::kFloat32, "div");
+}
+
+void Batches::renew() {
+  Tape& tape = builder_.tape;
+  std::vector<Tensor> held;
+  for (const Batch* batch : {&first_, &others_})
+    for (const Tensor* tensor : {&batch->input_ids, &batch->pixel_values, &batch->labels, &batch->attention_mask})
+      if (*tensor) held.push_back(*tensor);
+  for (const Tensor& tensor : held) tape.fill(tensor);
+  const Tensor items_before = items_;
+  count_labels();
+  for (const Tensor& tensor : held) tape.empty(tensor);
+}
+
+}  // namespace peakmem

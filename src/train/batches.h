@@ -1,0 +1,34 @@
+// What the data loader hands over in a step, and how long the training loop holds it.
+#pragma once
+
+#include "model/heads.h"
+#include "train/recipe.h"
+
+namespace peakmem {
+
+/// The batches of a step. A plain loop makes one at a time and lets it go after its backward pass; the loop of
+/// transformers.Trainer (5.23, _inner_training_loop) makes all of a step at once and counts their labels, and lets them
+/// go when those of the next step are there.
+class Batches {
+ public:
+  Batches(const Builder& builder, const Recipe& recipe);
+
+  /// The batch of a micro-batch, in its input phase. The second stands for all that follow.
+  Batch take(int64_t micro);
+  /// The input phase of the next step, where batches are held: the same again, and those of before go.
+  void renew();
+  bool are_held() const { return held_; }
+
+ private:
+  void count_labels();
+
+  Builder builder_;
+  int64_t micro_batches_;
+  bool held_;
+  Batch first_;
+  Batch others_;  // all but the first, one after another
+  Tensor items_;  // how many labels there are
+  Tensor logged_loss_;
+};
+
+}  // namespace peakmem

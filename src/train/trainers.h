@@ -1,0 +1,31 @@
+// The training loops that are known: a row each, saying what of a step outlives a plain loop's, and what becomes of a
+// quantized model before it is trained.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+#include "model/description.h"
+
+namespace peakmem {
+
+/// A training loop. `name` is what --trainer takes.
+struct Trainer {
+  std::string_view name;
+  std::string_view title;
+  std::string_view source;
+  /// The inner loop of transformers.Trainer: a step's batches, with attention masks, stay from their loading until
+  /// those of the next step are there; the loss is divided by the number of labels; accelerate makes the outputs of
+  /// mixed precision fp32.
+  bool is_transformers_loop = false;
+  Upcast upcast = Upcast::kAll;                     // what of a quantized model's other weights becomes fp32
+  bool half_adapters = false;                       // adapters beside quantized weights are in half precision
+  Transformers transformers = Transformers::k5_23;  // whose modelling code it runs
+  bool runs_no_other = false;                       // on no other version of it
+};
+
+std::span<const Trainer> trainers();
+const Trainer* find_trainer(std::string_view name);
+
+}  // namespace peakmem
