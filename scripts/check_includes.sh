@@ -5,7 +5,7 @@ cd "$(dirname "$0")/.."
 
 {
   sed 's/#.*//; /^[[:space:]]*$/d; s/^/table:/' src/rooms.txt
-  find src cli wasm tests bench fuzz \( -name '*.h' -o -name '*.cpp' \) -exec grep -Hno '^ *# *include *["<][^">]*' {} +
+  find src cli python wasm tests bench fuzz \( -name '*.h' -o -name '*.cpp' \) -exec grep -Hno '^ *# *include *["<][^">]*' {} +
 } | awk -F: '
   function complain(text) { print where ": " text; bad = 1 }
   function starts_with_any(text, prefixes, count,    i) {

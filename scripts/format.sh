@@ -4,7 +4,7 @@ set -eu
 cd "$(dirname "$0")/.."
 
 good=0
-for file in $(find src cli wasm tests bench fuzz -name '*.h' -o -name '*.cpp'); do
+for file in $(find src cli python wasm tests bench fuzz -name '*.h' -o -name '*.cpp'); do
   clang-format-19 "$file" | cmp -s - "$file" && continue
   if [ "${1:-}" = --check ]; then
     echo "$file: run scripts/format.sh"

@@ -1,10 +1,12 @@
 #!/bin/sh
 # Installs what is missing of the Debian packages (12 or 13) that the project needs; with nothing missing, does nothing.
 # Usage: scripts/setup.sh            to build the program
-#        scripts/setup.sh --tests    to test it as well
+#        scripts/setup.sh --python   to build the Python package
+#        scripts/setup.sh --tests    to test both as well
 set -eu
 
 packages="g++ cmake ninja-build nlohmann-json3-dev libcli11-dev"
+[ $# = 0 ] || packages="$packages python3-venv python3-dev"
 if [ "${1:-}" = --tests ]; then
   packages="$packages libgtest-dev librapidcheck-dev libbenchmark-dev
     clang-19 clang-tidy-19 clang-format-19 libclang-rt-19-dev

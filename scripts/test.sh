@@ -1,7 +1,7 @@
 #!/bin/sh
 # Everything that must hold, from an empty machine: scripts/test.sh
 #
-# The last line is "N passed, N failed": the sum of what ctest and node counted, and one for each step that counts
+# The last line is "N passed, N failed": the sum of what ctest, node and pytest counted, and one for each step that counts
 # nothing itself. Logs are in build-logs/. FUZZ_SECONDS is how long each fuzz target runs (20).
 set -eu
 cd "$(dirname "$0")/.."
@@ -15,6 +15,13 @@ counts() {
     /^[0-9]+% tests passed, [0-9]+ tests? failed out of [0-9]+/ { pass += $NF - $4; fail += $4; seen = 1 }  # ctest
     /^# pass [0-9]+$/ { pass += $3; seen = 1 }                                                              # node
     /^# fail [0-9]+$/ { fail += $3; seen = 1 }
+    /^[0-9]+ (passed|failed|errors?|skipped).* in [0-9.]+s/ {  # pytest
+      for (i = 1; i < NF; i++) {
+        if ($(i + 1) ~ /^passed/) pass += $i
+        if ($(i + 1) ~ /^(failed|errors?)/) fail += $i
+      }
+      seen = 1
+    }
     END { if (seen) print pass + 0, fail + 0 }' "$1"
 }
 
@@ -41,6 +48,8 @@ built() {
 }
 tested() { built "$1" && ctest --preset "$1"; }
 wasm() { scripts/build_wasm.sh && node --test --test-reporter=tap wasm/smoke.mjs; }
+# The notebook and the examples of docs/python.md run as tests.
+packaged() { scripts/python.sh --tests && .venv/bin/mypy && .venv/bin/pytest; }
 fuzzed() { scripts/fuzz.sh "${FUZZ_SECONDS:-20}" build-check; }
 
 scripts/setup.sh --tests
@@ -50,6 +59,7 @@ step dev tested dev      # g++, warnings are errors
 step check tested check  # clang with clang-tidy, AddressSanitizer, UndefinedBehaviorSanitizer
 step fuzz fuzzed
 step wasm wasm
+step python packaged
 
 echo "$passed passed, $failed failed"
 [ "$failed" = 0 ]

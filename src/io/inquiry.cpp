@@ -92,10 +92,11 @@ class Reader {
   }
 
   void assume_task(const Value& config) {
+    const Value* architectures = config.find("architectures");
+    const bool named = architectures != nullptr && !architectures->is_null();
     for (const TaskRow& row : task_rows())
       if (row.task == inquiry_.job.description.task)
-        assume("task: " + std::string(row.name) +
-               (config.find("architectures") != nullptr ? ", from the config" : ", the family's usual one"));
+        assume("task: " + std::string(row.name) + (named ? ", from the config" : ", the family's usual one"));
   }
 
   void warn_of(const std::vector<std::string>& unknown) {

@@ -279,8 +279,6 @@ Description read(Fields& fields) {
   d.learned_positions = true;
   fields.refuse_flag("is_decoder", false, "makes a decoder of it");
   fields.refuse_flag("add_cross_attention", false, "adds cross attention");
-  if (const Value* chunk = fields.find("chunk_size_feed_forward"); chunk != nullptr && chunk->integer != 0)
-    fields.fail("chunk_size_feed_forward", "is not modelled", "set it to 0");
   if (fields.text("position_embedding_type", "absolute") != "absolute")
     fields.fail("position_embedding_type", "only \"absolute\" is modelled (transformers 5 has no other)");
   fields.ignore({"directionality", "pooler_fc_size", "pooler_num_attention_heads", "pooler_num_fc_layers",

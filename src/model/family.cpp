@@ -62,6 +62,8 @@ void read_common(Fields& fields, const Family& family) {
                  "tie_last_hidden_states"});
   for (const char* name : {"quantization_config", "per_layer_config", "auto_map"})
     if (fields.has(name)) fields.fail(name, "is not modelled", "remove it to estimate the model without it");
+  if (const Value* chunk = fields.find("chunk_size_feed_forward"); chunk != nullptr && chunk->integer != 0)
+    fields.fail("chunk_size_feed_forward", "is not modelled", "set it to 0");
   fields.refuse_flag("output_hidden_states", false, "keeps every layer's output alive");
   fields.refuse_flag("output_attentions", false, "keeps every layer's attention weights alive");
   fields.refuse_flag("is_encoder_decoder", family.usual_task == Task::kSeq2SeqLm,

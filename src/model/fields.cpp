@@ -111,7 +111,7 @@ void Fields::ignore(std::initializer_list<std::string_view> names) {
 }
 
 void Fields::refuse_flag(std::string_view name, bool harmless, std::string_view reason) {
-  if (flag(name, harmless) != harmless)
+  if (has(name) && flag(name, harmless) != harmless)
     fail(name, std::string(reason) + ", which is not modelled",
          std::string("set it to ") + (harmless ? "true" : "false"));
 }

@@ -480,7 +480,7 @@ Description read(Fields& fields) {
   d.hidden_dropout = d.attention_dropout = fields.probability("dropout_rate", 0.1);
   read_feed_forward(fields, d);
   d.tied = true;  // transformers 5 always ties; a config that says no leaves out the scale
-  d.scaled_head = fields.flag("tie_word_embeddings", true);
+  d.scaled_head = fields.flag("scale_decoder_outputs", fields.flag("tie_word_embeddings", true));
   fields.refuse_flag("is_decoder", false, "makes a decoder of it");
   fields.ignore({"relative_attention_max_distance", "initializer_factor", "classifier_dropout", "dense_act_fn",
                  "is_gated_act", "decoder_start_token_id", "output_past"});

@@ -143,6 +143,15 @@ TEST(Inquiry, SizesTakeThePlaceOfTheConfigsOwn) {
   EXPECT_EQ(llama.job.description.vocab, 1000);
 }
 
+TEST(Inquiry, WhatALiveConfigSaysWithNullsIsUnderstood) {
+  EXPECT_TRUE(assumes(asked(R"({"model_type": "gpt2", "architectures": null, "chunk_size_feed_forward": 0})", {}),
+                      "task: causal-lm, the family's usual one"));
+  EXPECT_EQ(refused(R"({"model_type": "llama", "chunk_size_feed_forward": 2})", {}), "chunk_size_feed_forward");
+  asked(R"({"model_type": "gemma2", "use_bidirectional_attention": null})", {});
+  const Inquiry t5 = asked(R"({"model_type": "t5", "tie_word_embeddings": true, "scale_decoder_outputs": false})", {});
+  EXPECT_FALSE(t5.job.description.scaled_head);
+}
+
 TEST(Inquiry, ALayersKindsAreMadeAnewForOtherLayers) {
   constexpr std::string_view kQwen =
       R"({"model_type": "qwen3", "num_hidden_layers": 1, "layer_types": ["full_attention"]})";

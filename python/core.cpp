@@ -1,0 +1,14 @@
+// The door for Python: a request in JSON gets a response in JSON, without the interpreter's lock.
+#include <nanobind/nanobind.h>
+#include <nanobind/stl/string.h>
+
+#include "door/answer.h"
+#include "source.h"
+
+NB_MODULE(_core, module) {
+  module.doc() = "The core of Peakmem behind one function.";
+  module.def(
+      "answer", [](const std::string& request) { return peakmem::answer(request, peakmem::cli::find_model); },
+      nanobind::arg("request"), nanobind::call_guard<nanobind::gil_scoped_release>(),
+      "The response to a request, both JSON texts.");
+}

@@ -1,0 +1,132 @@
+"""Peakmem predicts the memory of training a Transformer, to the byte, and says why.
+
+    >>> import peakmem
+    >>> report = peakmem.estimate("gpt2", batch=4, seq=512, precision="bf16")
+    >>> report.peak.phase
+    'backward'
+
+Options are those of the command line, with `_` for `-`: `peakmem.options()` lists them with their help. All sizes are in
+bytes. Nothing is run and no GPU is needed; neither torch nor transformers is imported.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any, TypeVar
+
+from . import _answers
+from ._answers import Comparison, Formula, Report, Sweep, Timeline
+from ._ask import InputError, Model, Option, ask, subject
+from ._build import build
+from ._rows import FamilyRow, GpuRow, ModelConfig, ModelRow, OptimizerRow, OptionRow, Solution, Textbook
+from ._training_args import from_training_args
+
+__all__ = [
+    "Comparison",
+    "Formula",
+    "InputError",
+    "ModelConfig",
+    "Report",
+    "Solution",
+    "Sweep",
+    "Textbook",
+    "Timeline",
+    "compare",
+    "config",
+    "estimate",
+    "families",
+    "formula",
+    "from_training_args",
+    "gpus",
+    "models",
+    "optimizers",
+    "options",
+    "solve",
+    "sweep",
+    "textbook",
+    "timeline",
+]
+
+T = TypeVar("T")
+
+
+def estimate(model: Model | None = None, **options: Option) -> Report:
+    """The peak of one training step in bytes, with its ledger.
+
+    Args:
+        model: the name of a model that comes with Peakmem, the path of a config.json or of its folder, a config as a
+            dict, or a live `transformers` config or model (whose dtype and attention are then the model's); None where
+            `layers`, `heads` and `hidden` describe it.
+        options: those of the command line, such as `batch=4, precision="bf16", gpu="rtx-4090"`.
+
+    Raises:
+        InputError: where the question cannot be answered.
+    """
+    return _answers.ask_report(subject(model, options))
+
+
+def formula(model: Model | None = None, **options: Option) -> Formula:
+    """The same trace as a formula of the peak, in bytes of tensors; sizes may be symbols: `layers="l"`."""
+    return _answers.ask_formula(subject(model, options))
+
+
+def textbook(model: Model | None = None, **options: Option) -> tuple[Textbook, ...]:
+    """The formulas in circulation on the same sizes, each with its source and what the trace gives instead."""
+    return _rows("textbook", Textbook, subject(model, options).request())
+
+
+def solve(model: Model | None = None, for_: str = "batch", **options: Option) -> Solution:
+    """The largest batch or sequence (`for_="seq"`) that fits on `gpu`."""
+    asked = subject(model, {**options, "for": for_})
+    data = json.loads(ask("solve", asked.request()))["solve"]
+    return build(Solution, {**data, "for_": data["for"]})
+
+
+def compare(a: Report, b: Report) -> Comparison:
+    """What differs between two reports, row by row of their ledgers."""
+    return _answers.ask_comparison(a, b)
+
+
+def sweep(model: Model | None = None, *, over: str, values: list[int] | range, **options: Option) -> Sweep:
+    """Memory with one option (`over="batch"`) at many values, beside the formulas in circulation."""
+    over_option = over.replace("_", "-")
+    return _answers.ask_sweep(subject(model, {**options, "over": over_option, "values": list(values)}))
+
+
+def timeline(model: Model | None = None, **options: Option) -> Timeline:
+    """Memory over the steady step: bytes allocated after each allocation and release."""
+    return _answers.ask_timeline(subject(model, options))
+
+
+def config(model: Model | None = None, **options: Option) -> ModelConfig:
+    """What is understood of a model's config, its defaults filled in."""
+    return build(ModelConfig, json.loads(ask("config", subject(model, options).request()))["config"])
+
+
+def _rows(command: str, row: type[T], request: dict[str, Any]) -> tuple[T, ...]:
+    return tuple(build(row, each) for each in json.loads(ask(command, request))[command])
+
+
+def models() -> tuple[ModelRow, ...]:
+    """The models that come with Peakmem."""
+    return _rows("models", ModelRow, {})
+
+
+def gpus() -> tuple[GpuRow, ...]:
+    """The GPUs that are known."""
+    return _rows("gpus", GpuRow, {})
+
+
+def optimizers() -> tuple[OptimizerRow, ...]:
+    """The optimizers that are known."""
+    return _rows("optimizers", OptimizerRow, {})
+
+
+def families() -> tuple[FamilyRow, ...]:
+    """The architectures that are known."""
+    return _rows("families", FamilyRow, {})
+
+
+def options() -> tuple[OptionRow, ...]:
+    """The options that are known, with their help."""
+    return _answers.option_rows()

@@ -1,0 +1,289 @@
+"""Answers: what the core said, with the question it was asked, so that it can be asked more."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field, replace
+from functools import cache
+from typing import Any
+
+from . import _html
+from ._ask import InputError, Option, Subject, ask, option_name
+from ._build import build
+from ._rows import (
+    Crossing,
+    Curve,
+    CurvePeak,
+    CurvePhase,
+    Difference,
+    Dimension,
+    FirstStep,
+    Fits,
+    FormulaOf,
+    Knob,
+    LedgerDifference,
+    LedgerRow,
+    OptionRow,
+    Parameters,
+    Peak,
+    Phase,
+    ShortFormula,
+    Summary,
+    SweepPoint,
+    Symbol,
+    Term,
+    Textbook,
+)
+
+NOBODY = Subject(None, None, {})
+
+
+@cache
+def option_rows() -> tuple[OptionRow, ...]:
+    """The table of options; it never changes."""
+    return tuple(build(OptionRow, row) for row in json.loads(ask("options", {}))["options"])
+
+
+def taken_by(command: str, subject: Subject) -> Subject:
+    """The subject with the options that a command takes."""
+    names = {row.name for row in option_rows() if command in row.commands}
+    kept = {name: value for name, value in subject.options.items() if name in names}
+    return Subject(subject.model, subject.name, kept)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What all answers have: the JSON they came as."""
+
+    _json: str = field(default="", repr=False, compare=False, kw_only=True)
+
+    def to_json(self) -> str:
+        """The answer as JSON, byte for byte what `peakmem --json` prints."""
+        return self._json
+
+    def to_dict(self) -> dict[str, Any]:
+        """The answer as JSON has it."""
+        return dict(json.loads(self._json))
+
+
+@dataclass(frozen=True)
+class Formula(Answer):
+    """The peak of the steady step as a formula, in bytes of tensors.
+
+    Attributes:
+        peak: the peak, with its value at these sizes.
+        terms: its terms, the largest first.
+        parts: by what the bytes are for; they sum to the peak.
+        phases: every phase of both steps at its own peak.
+        rivals: moments that are the peak at other sizes.
+        symbols: what the letters stand for.
+        short: the peak without its smallest terms, where `simplify` was given.
+    """
+
+    model: str
+    symbols: tuple[Symbol, ...]
+    peak: FormulaOf
+    terms: tuple[Term, ...]
+    parts: tuple[FormulaOf, ...]
+    phases: tuple[FormulaOf, ...]
+    rivals: tuple[FormulaOf, ...]
+    dimensions: tuple[Dimension, ...]
+    crossings: tuple[Crossing, ...]
+    assumptions: tuple[str, ...]
+    warnings: tuple[str, ...]
+    short: ShortFormula | None = None
+    _subject: Subject = field(default=NOBODY, repr=False, compare=False, kw_only=True)
+
+    @property
+    def text(self) -> str:
+        """The formula as text: short where `simplify` was given, else exact."""
+        return (self.short or self.peak).formula
+
+    @property
+    def latex(self) -> str:
+        """The same as LaTeX."""
+        return (self.short or self.peak).latex
+
+    @property
+    def bytes(self) -> int:
+        """The exact peak at these sizes, in bytes of tensors."""
+        return self.peak.bytes
+
+    def at(self, **sizes: int) -> Formula:
+        """The formula at other sizes, named by option (`batch=4`) or by the formula's letters (`B=4`).
+
+        The core traces anew, so that it is the peak there too, were it another moment.
+        """
+        letters = {symbol.letters: option_name(symbol.meaning.replace(" ", "_")) for symbol in self.symbols}
+        options: dict[str, Option] = {letters.get(name, option_name(name)): size for name, size in sizes.items()}
+        return ask_formula(self._subject.changed(options))
+
+    def __call__(self, **sizes: int) -> int:
+        """The peak at other sizes, in bytes of tensors: `formula(B=4, seq=2048)`."""
+        return self.at(**sizes).bytes
+
+    def __str__(self) -> str:
+        return ask("formula", self._subject.request(), "text")
+
+    def _repr_latex_(self) -> str:
+        return f"$\\displaystyle {self.latex}$"
+
+
+def ask_formula(subject: Subject) -> Formula:
+    text = ask("formula", subject.request())
+    data = json.loads(text)
+    return replace(build(Formula, {**data, **data["formula"]}), _json=text, _subject=subject)
+
+
+@dataclass(frozen=True)
+class Timeline(Answer):
+    """Memory over the steady step.
+
+    Attributes:
+        events: allocations and releases of the step.
+        points: the curve, of some thousand points however deep the model; the peak is among them.
+    """
+
+    model: str
+    events: int
+    peak: CurvePeak
+    phases: tuple[CurvePhase, ...]
+    points: Curve
+    assumptions: tuple[str, ...]
+    warnings: tuple[str, ...]
+    _subject: Subject = field(default=NOBODY, repr=False, compare=False, kw_only=True)
+
+    def svg(self) -> str:
+        """The picture as SVG, without scripts."""
+        return ask("timeline", self._subject.request(), "svg")
+
+    def csv(self) -> str:
+        """The points as `event,phase,bytes`."""
+        return ask("timeline", self._subject.request(), "csv")
+
+    def perfetto(self) -> str:
+        """The points as a Chrome trace, for ui.perfetto.dev."""
+        return ask("timeline", self._subject.request(), "perfetto")
+
+    def __str__(self) -> str:
+        return ask("timeline", self._subject.request(), "text")
+
+    def _repr_svg_(self) -> str:
+        return self.svg()
+
+
+def ask_timeline(subject: Subject) -> Timeline:
+    text = ask("timeline", subject.request())
+    data = json.loads(text)
+    return replace(build(Timeline, {**data, **data["timeline"]}), _json=text, _subject=subject)
+
+
+@dataclass(frozen=True)
+class Report(Answer):
+    """The answer to "how much memory will this training need, and why?".
+
+    Attributes:
+        parameters: how many there are, and how many are trained.
+        peak: the highest level of the steady step.
+        first_step: that of step 1.
+        phases: of both steps, each with its levels in bytes of tensors.
+        ledger: what lives at the peak; the rows sum to `peak.allocated_bytes`.
+        fits: the verdict, or None where no GPU was named.
+        knobs: what would help, the best first.
+        assumptions: what was taken for granted.
+        not_understood: settings of TrainingArguments that were not used and may matter.
+    """
+
+    schema: str
+    model: str
+    parameters: Parameters
+    peak: Peak
+    first_step: FirstStep
+    phases: tuple[Phase, ...]
+    ledger: tuple[LedgerRow, ...]
+    fits: Fits | None
+    knobs: tuple[Knob, ...]
+    assumptions: tuple[str, ...]
+    warnings: tuple[str, ...]
+    not_understood: tuple[str, ...] = ()
+    _subject: Subject = field(default=NOBODY, repr=False, compare=False, kw_only=True)
+
+    def formula(self, **options: Option) -> Formula:
+        """The same set-up as a formula; `simplify="5%"` drops its smallest terms, `letters="T=s"` names them."""
+        named = {option_name(keyword): value for keyword, value in options.items()}
+        return ask_formula(taken_by("formula", self._subject).changed(named))
+
+    def timeline(self) -> Timeline:
+        """Memory over the steady step of the same set-up."""
+        return ask_timeline(taken_by("timeline", self._subject))
+
+    def __str__(self) -> str:
+        return ask("estimate", self._subject.request(), "text")
+
+    def _repr_html_(self) -> str:
+        return _html.report(self, self.timeline().svg())
+
+
+def ask_report(subject: Subject) -> Report:
+    text = ask("estimate", subject.request())
+    return replace(build(Report, json.loads(text)), _json=text, _subject=subject)
+
+
+@dataclass(frozen=True)
+class Comparison(Answer):
+    """Two set-ups and what differs.
+
+    Attributes:
+        a, b: the set-ups in short.
+        difference: b - a, in bytes.
+        ledger: the rows that differ, the largest difference first; they sum to `difference.allocated_bytes`.
+    """
+
+    a: Summary
+    b: Summary
+    difference: Difference
+    ledger: tuple[LedgerDifference, ...]
+    _request: tuple[Subject, Subject] = field(default=(NOBODY, NOBODY), repr=False, compare=False, kw_only=True)
+
+    def __str__(self) -> str:
+        return ask("compare", compare_request(*self._request), "text")
+
+    def _repr_html_(self) -> str:
+        return _html.comparison(self)
+
+
+def compare_request(a: Subject, b: Subject) -> dict[str, Any]:
+    return {"a": a.request(), "b": b.request()}
+
+
+def ask_comparison(a: Report, b: Report) -> Comparison:
+    for name, report in (("a", a), ("b", b)):
+        if not isinstance(report, Report):
+            raise InputError(name, f"is a {type(report).__name__}", "pass what peakmem.estimate returns")
+    subjects = (a._subject, b._subject)
+    text = ask("compare", compare_request(*subjects))
+    return replace(build(Comparison, json.loads(text)["compare"]), _json=text, _request=subjects)
+
+
+@dataclass(frozen=True)
+class Sweep(Answer):
+    """Memory against one size.
+
+    Attributes:
+        over: the option that varies.
+        points: one for each value.
+        textbook: the formulas in circulation; every point has their bytes in this order.
+    """
+
+    model: str
+    over: str
+    points: tuple[SweepPoint, ...]
+    textbook: tuple[Textbook, ...]
+    assumptions: tuple[str, ...]
+    warnings: tuple[str, ...]
+
+
+def ask_sweep(subject: Subject) -> Sweep:
+    text = ask("sweep", subject.request())
+    data = json.loads(text)
+    return replace(build(Sweep, {**data, **data["sweep"]}), _json=text)

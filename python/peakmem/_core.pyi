@@ -1,0 +1,2 @@
+def answer(request: str) -> str:
+    """The response to a request, both JSON texts."""

@@ -1,0 +1,88 @@
+"""What a caller may call a model, duck-typed: neither torch nor transformers is imported."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass
+class ReadModel:
+    """A model as a request names it, the options a live one settles, and what stands in the way."""
+
+    model: str | Mapping[str, Any]
+    name: str | None = None
+    options: dict[str, str] = field(default_factory=dict)
+    problem: tuple[str, str, str] | None = None
+
+
+#: torch's dtypes by the names that configs and options have for them.
+PRECISIONS = {"float32": "fp32", "bfloat16": "bf16", "float16": "fp16"}
+
+
+def precision_of(dtype: object) -> str | None:
+    """`torch.bfloat16` or "bfloat16" as an option's value; None if it is neither."""
+    return PRECISIONS.get(str(dtype).removeprefix("torch."))
+
+
+def plain(value: Any) -> Any:
+    """A config's value as JSON holds it: keys are texts, tuples lists, dtypes and other objects their names."""
+    if isinstance(value, Mapping):
+        return {str(key): plain(each) for key, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(each) for each in value]
+    if value is None or isinstance(value, (str, int, float, bool)):
+        return value
+    return str(value).removeprefix("torch.")
+
+
+def read_model(model: object | None) -> ReadModel | None:
+    """The model of a call; None where options describe it."""
+    if model is None:
+        return None
+    if isinstance(model, (str, os.PathLike)):
+        return read_path(os.fspath(model))
+    if isinstance(model, Mapping):
+        return ReadModel(plain(model), str(model.get("_name_or_path") or "config"))
+    if hasattr(model, "config"):
+        return read_live(model)
+    if callable(getattr(model, "to_dict", None)):
+        return read_config(model)
+    return ReadModel("", problem=("model", f"is a {type(model).__name__}", "pass a name, a path, a config or a model"))
+
+
+def read_path(path: str | bytes) -> ReadModel:
+    if isinstance(path, bytes) or path == "-":
+        return ReadModel("", problem=("model", f"{path!r} is no name and no path", "pass a name, a path or a config"))
+    return ReadModel(path)
+
+
+def read_config(config: Any) -> ReadModel:
+    """A transformers config, with the attention it was told to run."""
+    held = plain(config.to_dict())
+    read = ReadModel(held, str(held.get("_name_or_path") or held.get("model_type") or "config"))
+    attention = getattr(config, "_attn_implementation", None)
+    if attention is not None:
+        read.options["attention"] = str(attention)
+    return read
+
+
+def read_live(model: Any) -> ReadModel:
+    """A model that was built: its weights have a dtype, and some may be frozen."""
+    if hasattr(model, "peft_config"):
+        return ReadModel("", problem=("model", "has adapters", "pass the base model's config, lora_rank and lora_targets"))
+    read = read_config(model.config)
+    held = dict(read.model) if isinstance(read.model, Mapping) else {}
+    read.model = {**held, "architectures": held.get("architectures") or [type(model).__name__]}
+    named = model.named_parameters() if callable(getattr(model, "named_parameters", None)) else ()
+    frozen = [name for name, parameter in named if not parameter.requires_grad]
+    if frozen:
+        read.options["freeze"] = ",".join(frozen)
+    precision = precision_of(getattr(model, "dtype", "float32"))
+    if precision is None:
+        read.problem = ("model", f"has weights in {model.dtype}", "known: float32, bfloat16, float16")
+    else:
+        read.options["precision"] = precision
+    return read

@@ -1,0 +1,397 @@
+"""The parts of answers, as the JSON of schema peakmem/1 has them. Every size is in bytes unless it says otherwise."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Range:
+    """Bytes that are only known within bounds, with the reason."""
+
+    low: int
+    likely: int
+    high: int
+    why: str
+
+
+@dataclass(frozen=True)
+class Peak:
+    """The highest level of the steady step, and what it makes of the card.
+
+    Attributes:
+        tensor_bytes: exact: the storages that live at that moment.
+        allocated_bytes: torch.cuda.max_memory_allocated: blocks of 512 bytes, and cuBLAS workspaces too.
+        reserved_bytes: torch.cuda.max_memory_reserved, the likely value of `reserved_range`.
+        device_bytes: what nvidia-smi shows, the likely value of `device_range`.
+        phase: in which it lies: "forward", "backward", "optimizer", ...
+        step: 2, the steady step, whose optimizer finds its state made.
+    """
+
+    tensor_bytes: int
+    allocated_bytes: int
+    reserved_bytes: int
+    device_bytes: int
+    phase: str
+    step: int
+    reserved_range: Range
+    device_range: Range
+
+
+@dataclass(frozen=True)
+class FirstStep:
+    """The highest level of step 1, in bytes of tensors."""
+
+    tensor_bytes: int
+    phase: str
+
+
+@dataclass(frozen=True)
+class Parameters:
+    """How many parameters there are and how many are trained."""
+
+    total: int
+    trainable: int
+
+
+@dataclass(frozen=True)
+class Phase:
+    """A phase of a step, in bytes of tensors; `micro` is its micro-batch, None for what happens once a step."""
+
+    step: int
+    phase: str
+    start_bytes: int
+    peak_bytes: int
+    end_bytes: int
+    micro: int | None = None
+
+
+@dataclass(frozen=True)
+class LedgerRow:
+    """`count` storages that are alike, live at the peak; `formula` is of their bytes."""
+
+    category: str
+    name: str
+    count: int
+    bytes: int
+    formula: str
+    why: str
+
+
+@dataclass(frozen=True)
+class Fits:
+    """Whether the run fits on the GPU: "fits", "tight" or "does not fit"."""
+
+    gpu: str
+    capacity_bytes: int
+    verdict: str
+
+    def __bool__(self) -> bool:
+        return self.verdict != "does not fit"
+
+
+@dataclass(frozen=True)
+class Knob:
+    """A change and what it would save of the allocated bytes."""
+
+    change: str
+    saves_bytes: int
+
+
+@dataclass(frozen=True)
+class Solution:
+    """The largest value of `for_` ("batch" or "seq") that fits; 0 if not even 1 does.
+
+    Attributes:
+        peak_bytes: likely on the device at `value`, `next_peak_bytes` at the next one (0 if there is none).
+        limit: what else stopped it, such as the learned position table.
+    """
+
+    for_: str
+    value: int
+    peak_bytes: int
+    next_peak_bytes: int
+    capacity_bytes: int
+    gpu: str
+    limit: str
+
+
+@dataclass(frozen=True)
+class Difference:
+    """The second set-up's bytes less the first one's."""
+
+    tensor_bytes: int
+    allocated_bytes: int
+    first_step_bytes: int
+    reserved_bytes: int
+    device_bytes: int
+
+
+@dataclass(frozen=True)
+class LedgerDifference:
+    """What two ledgers hold under one category and name, in bytes; `difference_bytes` is b - a."""
+
+    category: str
+    name: str
+    a_bytes: int
+    b_bytes: int
+    difference_bytes: int
+
+
+@dataclass(frozen=True)
+class Summary:
+    """A set-up of a comparison, in short."""
+
+    model: str
+    parameters: Parameters
+    peak: Peak
+    first_step: FirstStep
+    fits: Fits | None
+    assumptions: tuple[str, ...]
+    warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class SweepError:
+    """Why there is no job at a value."""
+
+    field: str
+    problem: str
+    hint: str
+
+
+@dataclass(frozen=True)
+class SweepPoint:
+    """What the job takes at a value, or the error that says why there is none.
+
+    Attributes:
+        categories: the allocated bytes by what they are for.
+        textbook_bytes: what the formulas of `Sweep.textbook` give, in their order.
+    """
+
+    value: int
+    error: SweepError | None = None
+    tensor_bytes: int | None = None
+    allocated_bytes: int | None = None
+    first_step_bytes: int | None = None
+    device_bytes: int | None = None
+    parameters: int | None = None
+    phase: str | None = None
+    fits: Fits | None = None
+    categories: dict[str, int] | None = None
+    textbook_bytes: tuple[float, ...] | None = None
+
+
+@dataclass(frozen=True)
+class Textbook:
+    """A formula in circulation.
+
+    Attributes:
+        bytes: what it gives at the job's sizes; None in a sweep, whose points have it.
+        reference_bytes: what the trace gives for the same thing, `reference_of`.
+        printed: the formula's own value, in `unit`.
+    """
+
+    name: str
+    formula: str
+    latex: str
+    source: str
+    reference_of: str
+    assumptions: str | None = None
+    bytes: float | None = None
+    reference_bytes: float | None = None
+    printed: float | None = None
+    unit: str | None = None
+
+
+@dataclass(frozen=True)
+class Curve:
+    """The points of a timeline: bytes allocated after an event, which counts allocations and releases of the step."""
+
+    event: tuple[int, ...]
+    bytes: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class CurvePeak:
+    """The highest point of a timeline."""
+
+    event: int
+    bytes: int
+    phase: str
+
+
+@dataclass(frozen=True)
+class CurvePhase:
+    """A phase's events, from `first` up to but not `last`."""
+
+    name: str
+    first: int
+    last: int
+    peak_bytes: int
+
+
+@dataclass(frozen=True)
+class Symbol:
+    """A symbol of a formula, the letters it is written with, the size it stands for and its value."""
+
+    symbol: str
+    letters: str
+    meaning: str
+    value: int
+
+
+@dataclass(frozen=True)
+class FormulaOf:
+    """The bytes of a moment or of a part of it, as a formula; `at` is the module and the op of the moment."""
+
+    name: str
+    step: int
+    bytes: int
+    formula: str
+    latex: str
+    at: str = ""
+
+
+@dataclass(frozen=True)
+class ShortFormula:
+    """A formula without its smallest terms: `error` is the share of the peak that it is off by at these sizes."""
+
+    formula: str
+    latex: str
+    error: float
+    dropped: int
+
+
+@dataclass(frozen=True)
+class Term:
+    """A term of the peak's formula and its bytes."""
+
+    formula: str
+    latex: str
+    bytes: int
+
+
+@dataclass(frozen=True)
+class Dimension:
+    """What a size does to the peak: its power, the share of the terms that hold it, the peak with it doubled."""
+
+    symbol: str
+    value: int
+    power: int
+    share: float
+    doubled_bytes: int
+
+
+@dataclass(frozen=True)
+class Crossing:
+    """Where one part of the peak overtakes another."""
+
+    text: str
+    value: int
+
+
+@dataclass(frozen=True)
+class ModelRow:
+    """A model that comes with Peakmem."""
+
+    name: str
+    family: str
+    layers: int
+    hidden: int
+    heads: int
+    kv_heads: int
+    ffn: int
+    vocab: int
+    positions: int
+    source: str
+
+
+@dataclass(frozen=True)
+class GpuRow:
+    """A GPU; context_low and context_high bound what a CUDA context takes of it, in bytes."""
+
+    name: str
+    title: str
+    memory_bytes: int
+    compute_capability: int
+    context_low: int
+    context_high: int
+    aliases: str
+    source: str
+
+
+@dataclass(frozen=True)
+class OptimizerRow:
+    """An optimizer, what it keeps for each parameter and how it may be implemented."""
+
+    name: str
+    title: str
+    states: str
+    implementations: str
+    usual: str
+    source: str
+
+
+@dataclass(frozen=True)
+class FamilyRow:
+    """An architecture and the tasks it can be trained for."""
+
+    name: str
+    title: str
+    tasks: str
+    source: str
+
+
+@dataclass(frozen=True)
+class OptionRow:
+    """An option: its kind ("size", "choice", "flag", "text", "file"), its default as text, the commands that take it."""
+
+    name: str
+    kind: str
+    value: str
+    default: str
+    symbol: str
+    group: str
+    help: str
+    choices: tuple[str, ...]
+    commands: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """What is understood of a config, its defaults filled in; sizes a family does not have are 0.
+
+    `changed_by` are the options that change its sizes.
+    """
+
+    family: str
+    task: str
+    layers: int
+    decoder_layers: int
+    hidden: int
+    heads: int
+    kv_heads: int
+    head_dim: int
+    ffn: int
+    vocab: int
+    positions: int
+    window: int
+    experts: int
+    experts_per_token: int
+    labels: int
+    token_types: int
+    buckets: int
+    image: int
+    patch: int
+    channels: int
+    batch: int
+    seq: int
+    target_seq: int
+    learned_positions: bool
+    tied: bool
+    gated: bool
+    embedding_dropout: float
+    hidden_dropout: float
+    attention_dropout: float
+    changed_by: tuple[str, ...]

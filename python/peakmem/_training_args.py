@@ -1,0 +1,227 @@
+"""`transformers.TrainingArguments` (5.23) as options: every field is used, harmless, or said not to be understood."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from ._answers import Report, ask_report
+from ._ask import InputError, Model, Option, Subject, option_name, subject
+from ._model import precision_of
+
+#: `optim` as the core names it: the optimizer and its implementation, "" for what PyTorch picks.
+OPTIMIZERS = {
+    "adamw_torch": ("adamw", ""),
+    "adamw_torch_fused": ("adamw", "fused"),
+    "adafactor": ("hf-adafactor", ""),
+    "sgd": ("sgd", ""),
+    "adagrad": ("adagrad", ""),
+    "rmsprop": ("rmsprop", ""),
+}
+
+#: Optimizers whose step allocates more where weights decay; the core knows them without.
+DECAY_IN_GRADIENT = ("sgd", "adagrad", "rmsprop")
+
+USED = frozenset(
+    """per_device_train_batch_size gradient_accumulation_steps max_grad_norm optim bf16 fp16 weight_decay
+    activation_checkpointing activation_checkpointing_kwargs gradient_checkpointing gradient_checkpointing_kwargs
+    eval_strategy accelerator_config mixed_precision world_size""".split()
+)
+
+#: Fields that change no byte of a training step on the device.
+HARMLESS = frozenset(
+    """output_dir num_train_epochs max_steps learning_rate lr_scheduler_type lr_scheduler_kwargs warmup_steps warmup_ratio
+    adam_beta1 adam_beta2 adam_epsilon average_tokens_across_devices bf16_full_eval fp16_full_eval tf32
+    logging_dir logging_strategy logging_steps logging_first_step log_on_each_node logging_nan_inf_filter
+    include_num_input_tokens_seen include_tokens_per_second log_level log_level_replica disable_tqdm report_to run_name
+    project trackio_space_id trackio_bucket_id trackio_static_space_id eval_steps eval_delay per_device_eval_batch_size
+    prediction_loss_only eval_do_concat_batches eval_use_gather_object eval_accumulation_steps include_for_metrics
+    batch_eval_metrics do_eval do_predict do_train save_only_model save_strategy save_steps save_on_each_node
+    save_total_limit save_safetensors enable_jit_checkpoint push_to_hub hub_token hub_private_repo hub_model_id
+    hub_strategy hub_always_push hub_revision load_best_model_at_end metric_for_best_model greater_is_better
+    ignore_data_skip restore_callback_states_from_checkpoint seed data_seed dataloader_drop_last dataloader_num_workers
+    dataloader_pin_memory dataloader_persistent_workers dataloader_prefetch_factor dataloader_multiprocessing_context
+    dataloader_in_order remove_unused_columns label_names train_sampling_strategy group_by_length length_column_name
+    ddp_backend ddp_broadcast_buffers ddp_timeout ddp_find_unused_parameters skip_memory_metrics resume_from_checkpoint local_rank
+    torch_compile_backend torch_compile_mode liger_kernel_config fsdp_config past_index jit_mode_eval
+    distributed_state deepspeed_plugin fsdp_plugin_args""".split()
+)
+
+#: Fields that change no byte at these values, and the reason they are not understood at others.
+AT: dict[str, tuple[tuple[object, ...], str]] = {
+    "torch_compile": ((False,), "compiled code allocates otherwise"),
+    "use_liger_kernel": ((False,), "its kernels allocate otherwise"),
+    "neftune_noise_alpha": ((None, 0, 0.0), "noise is added to the embeddings"),
+    "label_smoothing_factor": ((0, 0.0), "the smoothed loss is another one"),
+    "torch_empty_cache_steps": ((None,), "what is reserved is given back"),
+    "auto_find_batch_size": ((False,), "the batch is whatever fits"),
+    "use_cache": ((False,), "keys and values are kept"),
+    "optim_args": ((None, ""), "the optimizer's own arguments"),
+    "optim_target_modules": ((None,), "only some modules have the optimizer"),
+    "full_determinism": ((False,), "deterministic kernels allocate otherwise"),
+    "eval_on_start": ((False,), "evaluation is not traced"),
+    "ddp_bucket_cap_mb": ((None,), "the size of DDP's buckets"),
+    "ddp_static_graph": ((None, False), "DDP treats a static graph otherwise"),
+    "debug": (([], "", ()), "debugging keeps tensors"),
+}
+
+#: Fields of which other values than these make another job.
+REFUSED: dict[str, tuple[tuple[object, ...], str, str]] = {
+    "use_cpu": ((False,), "trains on the CPU", "Peakmem predicts the memory of GPUs"),
+    "deepspeed": ((None,), "is not modelled", "fsdp=8, FSDP2 over 8 ranks, shards as ZeRO 3 does"),
+    "parallelism_config": ((None,), "is not modelled", "pass fsdp=8 for FSDP2 over 8 ranks"),
+    "fsdp": ((None, False, "", []), "says not over how many ranks", "pass fsdp=8, or hsdp='2x4'"),
+}
+
+
+@dataclass
+class Reading:
+    """What the fields come to."""
+
+    fields: Mapping[str, Any]
+    options: dict[str, Option] = field(default_factory=dict)
+    assumptions: list[str] = field(default_factory=list)
+    not_understood: list[str] = field(default_factory=list)
+
+    def get(self, name: str, otherwise: Any = None) -> Any:
+        value = self.fields.get(name, otherwise)
+        return otherwise if value is None else value
+
+    def doubt(self, name: str, why: str) -> None:
+        self.not_understood.append(f"{name}={self.fields[name]!r}: {why}")
+
+
+def from_training_args(model: Model, args: Mapping[str, Any] | object, **options: Option) -> Report:
+    """The estimate of a run of transformers' Trainer.
+
+    Args:
+        model: as in `estimate`. TrainingArguments do not say in which dtype the weights are: a live model does, else its
+            config's `dtype`, else they are taken to be float32; the report's assumptions say which.
+        args: a `transformers.TrainingArguments`, or a dict of its fields.
+        options: what the arguments do not say, such as `seq` and `gpu`; they also replace what is read from `args`.
+
+    Returns:
+        The report. `not_understood` lists the fields that were not used and may change the answer.
+
+    Raises:
+        InputError: for an optimizer that is not known, or arguments that make another job (DeepSpeed, the CPU).
+    """
+    reading = Reading(fields_of(args))
+    asked = subject(model, options)
+    read_run(reading)
+    read_optimizer(reading)
+    read_checkpointing(reading)
+    read_others(reading, asked)
+    if options.get("precision") is None:
+        read_precision(reading, asked)
+    given = {option_name(keyword) for keyword, value in options.items() if value is not None}
+    kept = {name: value for name, value in reading.options.items() if name not in given}
+    report = ask_report(asked.changed(kept))
+    return replace(
+        report,
+        assumptions=(*reading.assumptions, *report.assumptions),
+        not_understood=tuple(reading.not_understood),
+    )
+
+
+def fields_of(args: Mapping[str, Any] | object) -> Mapping[str, Any]:
+    """The fields by name; names with an underscore before them are the object's own affair."""
+    held = args if isinstance(args, Mapping) else getattr(args, "__dict__", {})
+    if "per_device_train_batch_size" not in held:
+        raise InputError("args", f"is a {type(args).__name__}", "pass transformers.TrainingArguments, or its fields")
+    return {name: value for name, value in held.items() if not name.startswith("_")}
+
+
+def text_of(value: object) -> str:
+    """An enum's value or a text."""
+    return str(getattr(value, "value", value))
+
+
+def read_run(reading: Reading) -> None:
+    reading.options["batch"] = reading.get("per_device_train_batch_size")
+    reading.options["accumulate"] = reading.get("gradient_accumulation_steps", 1)
+    reading.options["clip-grad"] = reading.get("max_grad_norm", 0) > 0
+    ranks = reading.get("world_size", 1)
+    if ranks > 1:
+        reading.options["ddp"] = ranks
+    config = reading.get("accelerator_config", {})
+    split = config.get("split_batches") if isinstance(config, Mapping) else getattr(config, "split_batches", False)
+    if split:
+        reading.doubt("accelerator_config", "split_batches makes a rank's batch smaller")
+
+
+def read_optimizer(reading: Reading) -> None:
+    name = text_of(reading.get("optim", "adamw_torch_fused"))
+    if name not in OPTIMIZERS:
+        raise InputError("optim", f'"{name}" is not modelled', f"known: {', '.join(OPTIMIZERS)}")
+    optimizer, impl = OPTIMIZERS[name]
+    reading.options["optimizer"] = optimizer
+    if impl:
+        reading.options["optimizer-impl"] = impl
+    if optimizer in DECAY_IN_GRADIENT and reading.get("weight_decay", 0) != 0:
+        reading.doubt("weight_decay", f"the step of {name} allocates more with it")
+    reading.assumptions.append("optimizer: all parameters in one group, of which Trainer makes two by weight decay")
+
+
+def read_checkpointing(reading: Reading) -> None:
+    if not (reading.get("activation_checkpointing", False) or reading.get("gradient_checkpointing", False)):
+        return
+    name = "activation_checkpointing_kwargs"
+    if reading.get(name) is None:
+        name = "gradient_checkpointing_kwargs"
+    how = dict(reading.get(name, {}))
+    # transformers 5 checkpoints without reentrance unless told otherwise (modeling_utils.py).
+    reading.options["checkpointing"] = "full-reentrant" if how.pop("use_reentrant", False) else "full"
+    harmless = {"every_n_layers": (1,), "offload": (False,), "preserve_rng_state": (True, False)}
+    if any(value not in harmless.get(key, ()) for key, value in how.items()):
+        reading.doubt(name, "checkpoints in another way")
+
+
+def read_precision(reading: Reading, asked: Subject) -> None:
+    """bf16 and fp16 are autocast over the weights as they were loaded."""
+    weights, source = weights_precision(asked)
+    reading.assumptions.append(f"weights: {weights}, {source}")
+    mixed = "bf16" if reading.get("bf16", False) else "fp16" if reading.get("fp16", False) else None
+    if mixed is None:
+        reading.options["precision"] = weights
+    elif weights == "fp32":
+        reading.options["precision"] = f"{mixed}-mixed"
+        reading.assumptions.append("the copy of the outputs in fp32 that accelerate makes is not traced")
+    elif mixed == "bf16" and weights == "bf16":
+        reading.options["precision"] = "bf16"
+        reading.doubt("bf16", "autocast over weights in bf16 is estimated as bf16 without it")
+    else:
+        raise InputError(mixed, f"is autocast over weights in {weights}, which is not modelled", "load them in float32")
+
+
+def weights_precision(asked: Subject) -> tuple[str, str]:
+    live = asked.options.get("precision")
+    if isinstance(live, str):
+        return live, "as the model is"
+    config = asked.model if isinstance(asked.model, Mapping) else {}
+    dtype = config.get("dtype") or config.get("torch_dtype")
+    if dtype is None:
+        return "fp32", "for nothing says otherwise"
+    precision = precision_of(dtype)
+    if precision is None:
+        raise InputError("dtype", f"{dtype} is not modelled", "known: float32, bfloat16, float16")
+    return precision, "as the config's dtype says"
+
+
+def read_others(reading: Reading, asked: Subject) -> None:
+    if text_of(reading.get("eval_strategy", "no")) != "no":
+        reading.doubt("eval_strategy", "evaluation is not traced")
+    sharded = any(asked.options.get(name) is not None for name in ("fsdp", "hsdp"))
+    for name, value in reading.fields.items():
+        if name in USED or name in HARMLESS:
+            continue
+        if name in REFUSED:
+            harmless, problem, hint = REFUSED[name]
+            if value not in harmless and not (name == "fsdp" and sharded):
+                raise InputError(name, problem, hint)
+        elif name in AT:
+            if value not in AT[name][0]:
+                reading.doubt(name, AT[name][1])
+        elif value not in (None, False, "", [], {}):
+            reading.doubt(name, "is not known")

@@ -1,0 +1,214 @@
+"""What the package answers, and that it is typed as the JSON is."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import json
+import pickle
+import sys
+from pathlib import Path
+from typing import Any
+
+import peakmem
+import pytest
+from peakmem import InputError
+from records import ROOT
+
+
+def members_are_fields(data: Any, answer: Any, path: str = "") -> None:
+    """Every member of the JSON is an attribute, with the same value."""
+    if isinstance(data, dict) and dataclasses.is_dataclass(answer):
+        for name, value in data.items():
+            assert hasattr(answer, name), f"{path}.{name}"
+            members_are_fields(value, getattr(answer, name), f"{path}.{name}")
+    elif isinstance(data, list):
+        assert isinstance(answer, tuple), path
+        for each, part in zip(data, answer, strict=True):
+            members_are_fields(each, part, path + "[]")
+    else:
+        assert data == answer, path
+
+
+def test_a_report_is_its_json() -> None:
+    report = peakmem.estimate("gpt2", batch=4, seq=512, gpu="rtx-4090", clip_grad=True)
+    members_are_fields(report.to_dict(), report)
+    assert report.to_json().endswith("}\n")
+    assert sum(row.bytes for row in report.ledger) == report.peak.allocated_bytes
+    assert report.fits and report.fits.verdict == "fits"
+    assert isinstance(report.ledger[0], type(report.ledger[1]))
+    assert report.phases[1].micro == 0 and report.phases[0].micro is None
+
+
+def test_every_answer_is_its_json() -> None:
+    formula = peakmem.formula("gpt2", simplify="5%")
+    members_are_fields(formula.to_dict()["formula"], formula)
+    timeline = peakmem.timeline("gpt2")
+    members_are_fields(timeline.to_dict()["timeline"], timeline)
+    sweep = peakmem.sweep("gpt2", over="lora_rank", values=[8, 16], lora_targets=["c_attn"], gpu="t4")
+    members_are_fields(sweep.to_dict()["sweep"], sweep)
+    comparison = peakmem.compare(peakmem.estimate("gpt2"), peakmem.estimate("gpt2", precision="bf16"))
+    members_are_fields(comparison.to_dict()["compare"], comparison)
+
+
+def test_tables_are_whole() -> None:
+    for rows in (peakmem.models(), peakmem.gpus(), peakmem.optimizers(), peakmem.families(), peakmem.options()):
+        assert len(rows) > 5
+        assert all(dataclasses.is_dataclass(row) for row in rows)
+    assert peakmem.config("llama-3.1-8b", layers=3).layers == 3
+    assert "kv-heads" in peakmem.config("llama-3.1-8b").changed_by
+    assert all(row.source for row in peakmem.textbook("gpt2"))
+
+
+def test_models_of_every_kind_are_the_same(tmp_path: Path) -> None:
+    config = json.loads((ROOT / "data/models/llama-3.2-1b.json").read_text())["config"]
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    by_name = peakmem.estimate("llama-3.2-1b", seq=128)
+    for model in (config, tmp_path, str(tmp_path), tmp_path / "config.json", Config(config)):
+        assert peakmem.estimate(model, seq=128).ledger == by_name.ledger
+    assert peakmem.estimate(tmp_path).model == tmp_path.name
+    assert peakmem.estimate(layers=2, heads=2, hidden=64).parameters.total > 0
+
+
+class Config:
+    """Stands for a transformers config."""
+
+    def __init__(self, config: dict[str, Any], attention: str | None = None) -> None:
+        self.config_of = config
+        self._attn_implementation = attention
+
+    def to_dict(self) -> dict[str, Any]:
+        return {**self.config_of, "id2label": {0: "LABEL_0", 1: "LABEL_1"}}
+
+
+class Parameter:
+    """Stands for a parameter."""
+
+    def __init__(self, requires_grad: bool) -> None:
+        self.requires_grad = requires_grad
+
+
+class Live:
+    """Stands for a model with weights in bf16."""
+
+    dtype = "torch.bfloat16"
+
+    def __init__(self, frozen: tuple[str, ...] = ()) -> None:
+        self.config = Config({"model_type": "gpt2"}, "eager")
+        self.frozen = frozen
+
+    def named_parameters(self) -> list[tuple[str, Parameter]]:
+        names = ["transformer.wte.weight", "transformer.wpe.weight", "transformer.ln_f.weight"]
+        return [(name, Parameter(name not in self.frozen)) for name in names]
+
+
+def test_a_live_model_brings_its_dtype_attention_and_frozen_parameters() -> None:
+    live = peakmem.estimate(Live(), seq=64)
+    assert live.ledger == peakmem.estimate("gpt2", seq=64, precision="bf16", attention="eager").ledger
+    frozen = peakmem.estimate(Live(("transformer.wpe.weight",)), seq=64)
+    assert frozen.parameters.trainable == live.parameters.trainable - 1024 * 768
+    assert peakmem.estimate(Live(), precision="fp32", attention="sdpa", seq=64).ledger == peakmem.estimate("gpt2", seq=64).ledger
+
+
+def test_a_live_model_says_its_task_by_its_class() -> None:
+    class BertForSequenceClassification(Live):
+        def __init__(self) -> None:
+            super().__init__()
+            self.config = Config({"model_type": "bert", "architectures": None})
+
+    assert peakmem.config(BertForSequenceClassification()).task == "sequence-classification"
+
+
+def test_errors_say_where_what_and_how() -> None:
+    with pytest.raises(InputError) as caught:
+        peakmem.estimate("gpt2", precision="bf61")
+    assert caught.value.field == "precision"
+    assert "bf61" in caught.value.problem
+    assert "bf16" in caught.value.hint
+    assert isinstance(caught.value, ValueError)
+    assert pickle.loads(pickle.dumps(caught.value)).hint == caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("model", "options", "field"),
+    [
+        ("gpt2-xxl", {}, "MODEL"),
+        (None, {}, "MODEL"),
+        (3, {}, "model"),
+        ("-", {}, "model"),
+        (b"gpt2", {}, "model"),
+        ("gpt2", {"bacth": 3}, "bacth"),
+        ("gpt2", {"batch": 0}, "batch"),
+        ("gpt2", {"batch": {}}, "batch"),
+        ("gpt2", {"svg": "a.svg"}, "svg"),
+        ("gpt2", {"lora_dropout": float("nan")}, "request"),
+        ({"model_type": "gpt2", "n_layer": "twelve"}, {}, "n_layer"),
+        ({"model_type": "gpt2", "n_layer": float("inf")}, {}, "request"),
+    ],
+)
+def test_bad_input_is_an_error(model: Any, options: dict[str, Any], field: str) -> None:
+    with pytest.raises(InputError) as caught:
+        peakmem.estimate(model, **options)
+    assert caught.value.field == field
+
+
+def test_a_formula_is_evaluated_at_other_sizes_by_the_core() -> None:
+    report = peakmem.estimate("gpt2", batch=4, gpu="t4", reserved="bounds")
+    formula = report.formula()
+    assert formula.bytes == report.peak.tensor_bytes
+    assert formula(B=8, T=512) == peakmem.estimate("gpt2", batch=8, seq=512).peak.tensor_bytes
+    assert formula.at(batch=8).bytes == formula(B=8) > formula.bytes
+    assert report.formula(letters="T=s").text != formula.text
+    assert formula._repr_latex_().startswith("$")
+    short = report.formula(simplify="5%")
+    assert short.short is not None and len(short.text) < len(formula.text)
+
+
+def test_solve_finds_the_largest_that_fits() -> None:
+    solution = peakmem.solve("gpt2-xl", gpu="a100-80gb")
+    assert (solution.for_, solution.value) == ("batch", 6)
+    assert solution.peak_bytes <= solution.capacity_bytes < solution.next_peak_bytes
+    swept = peakmem.sweep("gpt2-xl", over="batch", values=range(6, 8), gpu="a100-80gb")
+    assert [bool(point.fits) for point in swept.points] == [True, False]
+    assert [point.device_bytes for point in swept.points] == [solution.peak_bytes, solution.next_peak_bytes]
+
+
+def test_a_sweeps_points_that_are_no_jobs_say_why() -> None:
+    first, second = peakmem.sweep("gpt2", over="heads", values=[7, 8]).points
+    assert first.error is not None and first.error.field == "n_head" and first.tensor_bytes is None
+    assert second.error is None and second.categories is not None and second.textbook_bytes is not None
+
+
+def test_a_comparison_sums_to_the_difference() -> None:
+    comparison = peakmem.compare(peakmem.estimate("gpt2"), peakmem.estimate("gpt2", checkpointing="full"))
+    assert sum(row.difference_bytes for row in comparison.ledger) == comparison.difference.allocated_bytes < 0
+    with pytest.raises(InputError):
+        peakmem.compare("gpt2", "gpt2")  # type: ignore[arg-type]
+
+
+def test_notebooks_see_tables_and_pictures_without_scripts() -> None:
+    report = peakmem.estimate({"model_type": "gpt2", "_name_or_path": "<script>"}, seq=64, gpu="t4")
+    html = report._repr_html_()
+    assert "<svg" in html and "<table>" in html and "exp_avg_sq" in html
+    assert "<script" not in html
+    assert "<table>" in peakmem.compare(report, report)._repr_html_()
+    assert peakmem.timeline("gpt2").svg().startswith("<svg")
+    assert peakmem.timeline("gpt2").csv().startswith("event,")
+    assert "peak" in str(peakmem.timeline("gpt2"))
+
+
+def test_answers_are_values(capfd: pytest.CaptureFixture[str]) -> None:
+    report = peakmem.estimate("gpt2")
+    assert report == peakmem.estimate("gpt2") and report == copy.deepcopy(report)
+    assert pickle.loads(pickle.dumps(report)) == report
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        report.model = "other"  # type: ignore[misc]
+    assert str(report).startswith("gpt2 · 124,439,808 parameters")
+    assert capfd.readouterr() == ("", "")
+
+
+def test_neither_torch_nor_transformers_is_imported() -> None:
+    import subprocess
+
+    code = "import sys, peakmem; print([name for name in ('torch', 'transformers', 'numpy') if name in sys.modules])"
+    assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "[]"

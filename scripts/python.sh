@@ -1,0 +1,33 @@
+#!/bin/sh
+# Installs what is missing, makes a virtual environment in .venv with the package in it, and asks it an example.
+# Usage: scripts/python.sh [--tests]     --tests asks nothing
+set -eu
+cd "$(dirname "$0")/.."
+
+scripts/setup.sh --python
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+quietly() { "$@" >"$log" 2>&1 || { cat "$log" >&2; exit 1; }; }
+install() { quietly .venv/bin/pip install --quiet --disable-pip-version-check "$@"; }
+
+[ -x .venv/bin/pip ] || quietly python3 -m venv .venv
+cmp -s python/requirements.lock .venv/requirements.lock || {
+  install -r python/requirements.lock
+  cp python/requirements.lock .venv/requirements.lock
+}
+
+# What the package is made of; it is built again only when that changed.
+made_of=$(find src data cmake cli/source.* python/peakmem python/core.cpp python/CMakeLists.txt CMakeLists.txt \
+  pyproject.toml -type f ! -name '*.pyc' | LC_ALL=C sort | xargs sha256sum | sha256sum)
+[ "$made_of" = "$(cat .venv/made_of 2>/dev/null)" ] || {
+  install --no-build-isolation --no-deps --force-reinstall .
+  printf '%s\n' "$made_of" >.venv/made_of
+}
+
+[ "${1:-}" = --tests ] || .venv/bin/python - <<'EXAMPLE'
+import peakmem
+
+report = peakmem.estimate("gpt2", batch=8, precision="bf16", gpu="rtx-4090")
+print(f"{report.model}: {report.peak.allocated_bytes:,} bytes at the peak, {report.fits.verdict}")
+print(report.formula(simplify="5%").text)
+EXAMPLE
