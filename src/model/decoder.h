@@ -52,13 +52,12 @@ class Decoder {
     bool windowed;
   };
 
-  Tensor run(const Layer& layer, const Tensor& hidden_states, const Rotation& rotation, const Tensor& mask) const {
+  Tensor run(const Layer& layer, const Tensor& hidden_states, const Rotation& shared, const Tensor& mask) const {
     const Scope scope(b_.tape, "layers.*");
+    const Rotation rotation = layer_inputs(b_, shared);
     return checkpoint(
         b_.structure.checkpointing,
-        [this, &layer, rotation, mask](const Tensor& input, const Tensor&) {
-          return layer(input, layer_inputs(b_, rotation), mask);
-        },
+        [&layer, rotation, mask](const Tensor& input, const Tensor&) { return layer(input, rotation, mask); },
         hidden_states);
   }
 
