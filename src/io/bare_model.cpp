@@ -4,7 +4,7 @@
 #include <array>
 #include <numeric>
 
-#include "model/family.h"
+#include "model/decoder.h"
 
 namespace peakmem {
 namespace {
@@ -25,7 +25,7 @@ constexpr std::array<SizeField, 7> kFields = {{{"layers", "n_layer", "num_layers
                                                {"head-dim", nullptr, "d_kv", "head_dim"}}};
 constexpr std::array<const char*, 3> kRequired = {"layers", "heads", "hidden"};
 
-bool is_rotary(const Family& family) { return family.tasks.data() == rotary_decoder_tasks().data(); }
+bool is_rotary(const Family& family) { return family.tasks.data() == decoder_tasks().data(); }
 
 /// The field of this family's configs, or null where it has no such size.
 const char* field_of(const SizeField& field, const Family& family) {

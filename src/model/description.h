@@ -79,16 +79,12 @@ struct Description {
   bool qkv_bias = false;
   bool output_bias = false;
   bool mlp_bias = false;
-  bool qk_norm = false;  // a norm over each head of q and k
   bool upcast_attention = false;
   bool has_padding_token = false;
   bool learned_positions = false;    // a sequence cannot be longer than `positions`
   bool maps_masks = false;           // the full mask is made even where every layer is windowed (Qwen)
   bool maps_windowed_masks = false;  // and the windowed one even where every layer is full (Gemma 2)
-  bool norm_adds_one = false;        // norms multiply by 1 + weight, in fp32
-  bool norms_outputs = false;        // attention and MLP have a norm behind them as well as before
-  bool scales_embedding = false;
-  bool caps_attention = false;  // tanh over the attention scores, which only eager attention has
+  bool caps_attention = false;       // tanh over the attention scores, which only eager attention has
   bool caps_logits = false;
   bool eager_only = false;           // transformers has no sdpa attention for it
   bool head_dim_is_quotient = true;  // head_dim = hidden / heads, not a choice of its own
@@ -130,6 +126,7 @@ struct Structure {
   bool window_cuts = false;          // the sequence is longer than the window
   bool single_token = false;         // sequences of length 1
   bool single_target = false;        // targets of length 1
+  bool casts_inputs = false;         // of every layer, to the dtype of the weights
   bool unrolled = false;             // trace every layer for itself
 };
 

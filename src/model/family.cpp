@@ -7,8 +7,11 @@
 namespace peakmem {
 namespace {
 
-constexpr std::array<const Family*, 11> kFamilies = {&kGpt2,  &kBert,  &kLlama,  &kMistral, &kMixtral, &kQwen2,
-                                                     &kQwen3, &kGemma, &kGemma2, &kVit,     &kT5};
+constexpr std::array kFamilies = std::to_array<const Family*>({
+#define PEAKMEM_FAMILY(name) &(name),
+#include "model/families.inc"
+#undef PEAKMEM_FAMILY
+});
 
 constexpr std::array<TaskRow, 5> kTasks = {
     {{Task::kCausalLm, "causal-lm", "ForCausalLM"},

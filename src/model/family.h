@@ -47,25 +47,9 @@ Result<Description> read_description(const Value& config, const Task* task, std:
 // For the families' own files.
 /// The activation of that name; notes an error that names the nearest known one.
 Activation read_activation(Fields& fields, std::string_view field, std::string_view otherwise);
-/// Fields all rotary decoders share: sizes, activation, dropout, rotary parameters.
-Description read_rotary_decoder(Fields& fields, int64_t vocab, int64_t hidden, int64_t ffn, int64_t positions);
-std::unique_ptr<Model> build_rotary_decoder(const Builder& b);
-std::span<const Task> rotary_decoder_tasks();
-/// layer_types: full or windowed, layer by layer; layers of one kind in a row become a run.
-void read_layer_types(Fields& fields, Description& description, const std::vector<std::string>& types);
-/// use_sliding_window, sliding_window, max_window_layers, layer_types of the Qwen families.
-void read_qwen_windows(Fields& fields, Description& description);
 
-extern const Family kGpt2;
-extern const Family kBert;
-extern const Family kLlama;
-extern const Family kMistral;
-extern const Family kMixtral;
-extern const Family kGemma;
-extern const Family kGemma2;
-extern const Family kQwen2;
-extern const Family kQwen3;
-extern const Family kVit;
-extern const Family kT5;
+#define PEAKMEM_FAMILY(name) extern const Family name;
+#include "model/families.inc"
+#undef PEAKMEM_FAMILY
 
 }  // namespace peakmem

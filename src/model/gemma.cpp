@@ -1,10 +1,101 @@
 // Gemma: LLaMA with a scaled embedding and norms that multiply by 1 + weight; Gemma 2 adds norms behind attention and
 // MLP, capped scores and logits, and a window in every second layer
 // (transformers 5.23, models/gemma/modeling_gemma.py and models/gemma2/modeling_gemma2.py).
-#include "model/family.h"
+#include "model/llama.h"
 
 namespace peakmem {
 namespace {
+
+/// GemmaRMSNorm: x * rsqrt(mean(x^2) + eps) * (1 + weight) in fp32, cast back at the end.
+class ShiftedNorm {
+ public:
+  ShiftedNorm(const Builder& b, const char* name, Expr width) : name_(name) {
+    const Scope scope(b.tape, name);
+    weight_ = b.parameter({width}, "weight");
+  }
+
+  Tensor operator()(const Tensor& input) const {
+    const Scope scope(weight_.tape(), name_);
+    Tensor output;
+    {
+      const Tensor x = to(input, DType::kFloat32);
+      output = mul(x, rsqrt(add_scalar(mean_last(pow_scalar(x)))));
+    }
+    output = mul(output, add_scalar(to(weight_, DType::kFloat32)));
+    return to(output, input.dtype());
+  }
+
+ private:
+  const char* name_;
+  Tensor weight_;
+};
+
+/// GemmaTextScaledWordEmbedding.
+class ScaledEmbedding {
+ public:
+  ScaledEmbedding(const Builder& b, const char* name, Expr rows, Expr width) : embedding_(b, name, rows, width) {
+    const Scope scope(b.tape, name);
+    // What prepare_model_for_kbit_training casts are parameters, and this is a buffer.
+    const DType dtype = b.structure.quantize == Quantize::kNone ? b.structure.weights : b.structure.compute;
+    embed_scale_ = b.tape.buffer({}, dtype, "embed_scale");
+  }
+  Tensor operator()(const Tensor& indices) const { 
+    Tensor output = embedding_(indices);
+    return mul(std::move(output), to(embed_scale_, embedding_.weight().dtype()));
+   }
+  const Tensor& weight() const { return embedding_.weight(); }
+
+ private:
+  Embedding embedding_;
+  Tensor embed_scale_;
+};
+
+struct GemmaParts : LlamaParts {
+  using TokenEmbedding = ScaledEmbedding;
+  using Layer = PreNormLayer<SelfAttention, Mlp, ShiftedNorm>;
+  using Norm = ShiftedNorm;
+};
+
+/// Gemma2DecoderLayer: norms behind attention and MLP as well.
+struct FourNormLayer {
+  SelfAttention self_attn;
+  Mlp mlp;
+  ShiftedNorm input_layernorm, post_attention_layernorm, pre_feedforward_layernorm, post_feedforward_layernorm;
+
+  explicit FourNormLayer(const Builder& b)
+      : self_attn(named<SelfAttention>(b, "self_attn")),
+        mlp(named<Mlp>(b, "mlp")),
+        input_layernorm(b, "input_layernorm", b.dims.hidden),
+        post_attention_layernorm(b, "post_attention_layernorm", b.dims.hidden),
+        pre_feedforward_layernorm(b, "pre_feedforward_layernorm", b.dims.hidden),
+        post_feedforward_layernorm(b, "post_feedforward_layernorm", b.dims.hidden) {}
+
+  Tensor operator()(const Tensor& input, const Rotation& rotation, const Tensor& mask) const {
+    Tensor residual = input;
+    Tensor hidden_states = input_layernorm(input);
+    AttentionOutput attention = self_attn(hidden_states, rotation, mask);
+    hidden_states = std::move(attention.output);
+    hidden_states = post_attention_layernorm(hidden_states);
+    hidden_states = add(residual, hidden_states);
+    residual = hidden_states;
+    hidden_states = pre_feedforward_layernorm(hidden_states);
+    hidden_states = mlp(hidden_states);
+    hidden_states = post_feedforward_layernorm(hidden_states);
+    hidden_states = add(residual, hidden_states);
+    return hidden_states;
+  }
+};
+
+struct Gemma2Parts : GemmaParts {
+  using Layer = FourNormLayer;
+  static Tensor scale_logits(const Builder& b, Tensor logits) {
+    if (!b.description.caps_logits) return logits;
+    logits = div_scalar(logits);
+    logits = tanh(logits);
+    logits = mul_scalar(logits);
+    return logits;
+  }
+};
 
 /// Sizes by default, which differ between the two.
 struct Defaults {
@@ -12,7 +103,7 @@ struct Defaults {
 };
 
 Description read_common(Fields& fields, const Defaults& otherwise) {
-  Description d = read_rotary_decoder(fields, 256000, otherwise.hidden, otherwise.ffn, 8192);
+  Description d = read_decoder(fields, 256000, otherwise.hidden, otherwise.ffn, 8192);
   d.layers = fields.size("num_hidden_layers", otherwise.layers);
   d.heads = fields.size("num_attention_heads", otherwise.heads);
   d.kv_heads = fields.size("num_key_value_heads", otherwise.kv_heads);
@@ -20,7 +111,6 @@ Description read_common(Fields& fields, const Defaults& otherwise) {
   d.head_dim_is_quotient = d.head_dim * d.heads == d.hidden;
   d.tied = fields.flag("tie_word_embeddings", true);
   d.qkv_bias = d.output_bias = fields.flag("attention_bias", false);
-  d.norm_adds_one = d.scales_embedding = true;
   fields.refuse_flag("use_bidirectional_attention", false, "turns the causal mask off");
   return d;
 }
@@ -47,7 +137,7 @@ bool alternate_as_usual(const std::vector<std::string>& types) {
 Description read_gemma2(Fields& fields) {
   Description d = read_common(fields, {2304, 9216, 26, 8, 4});
   d.activation = read_activation(fields, "hidden_activation", "gelu_pytorch_tanh");
-  d.norms_outputs = d.maps_masks = d.maps_windowed_masks = true;
+  d.maps_masks = d.maps_windowed_masks = true;
   const auto capped = [&](const char* name) {
     return fields.find(name) == nullptr || fields.has(name);
   };  // null is off
@@ -62,23 +152,15 @@ Description read_gemma2(Fields& fields) {
     alternate(d);
   }
   fields.ignore({"query_pre_attn_scalar", "hidden_act", "cache_implementation"});  // change no memory
-  if (d.hidden % d.heads != 0)
-    fields.fail("num_attention_heads",
-                std::to_string(d.heads) + " heads do not divide the hidden size " + std::to_string(d.hidden));
+  check_head_quotient(fields, d);
   return d;
 }
 
 }  // namespace
 
-const Family kGemma = {"gemma",
-                       "Gemma",
-                       "transformers 5.23, models/gemma",
-                       Task::kCausalLm,
-                       rotary_decoder_tasks(),
-                       read_gemma,
-                       build_rotary_decoder};
-const Family kGemma2 = {
-    "gemma2",    "Gemma 2",           "transformers 5.23, models/gemma2", Task::kCausalLm, rotary_decoder_tasks(),
-    read_gemma2, build_rotary_decoder};
+const Family kGemma = {"gemma",         "Gemma",    "transformers 5.23, models/gemma", Task::kCausalLm,
+                       decoder_tasks(), read_gemma, build_decoder<GemmaParts>};
+const Family kGemma2 = {"gemma2",        "Gemma 2",   "transformers 5.23, models/gemma2", Task::kCausalLm,
+                        decoder_tasks(), read_gemma2, build_decoder<Gemma2Parts>};
 
 }  // namespace peakmem

@@ -100,4 +100,14 @@ Tensor causal_mask(const Builder& b, bool windowed, DType dtype, bool has_positi
   return b.tape.make(sizes, dtype, "where");
 }
 
+// A model makes a mask for each kind of layer it has; the mapping of Qwen makes the full one in any case, that of
+// Gemma 2 both.
+DecoderMasks decoder_masks(const Builder& b, DType dtype) {
+  bool has_windowed = b.description.maps_windowed_masks;
+  bool has_full = b.description.maps_masks;
+  for (const LayerRun& run : b.description.runs) (run.windowed ? has_windowed : has_full) = true;
+  Tensor full = has_full ? causal_mask(b, false, dtype) : Tensor();
+  return {full, has_windowed ? causal_mask(b, true, dtype) : Tensor()};
+}
+
 }  // namespace peakmem

@@ -12,4 +12,11 @@ Tensor position_ids(const Builder& b);
 /// kernel can do without (sdpa, sequence inside the window), boolean [B, 1, T, T] for sdpa, additive for eager.
 Tensor causal_mask(const Builder& b, bool windowed, DType dtype, bool has_positions = true);
 
+/// The masks of a decoder's layers by kind; empty where there is no such layer or the kernel can do without.
+struct DecoderMasks {
+  Tensor full;
+  Tensor windowed;
+};
+DecoderMasks decoder_masks(const Builder& b, DType dtype);
+
 }  // namespace peakmem

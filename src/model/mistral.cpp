@@ -1,11 +1,11 @@
 // Mistral: LLaMA with a window over the keys of all layers (transformers 5.23, models/mistral/modeling_mistral.py).
-#include "model/family.h"
+#include "model/llama.h"
 
 namespace peakmem {
 namespace {
 
 Description read(Fields& fields) {
-  Description d = read_rotary_decoder(fields, 32000, 4096, 14336, 131072);
+  Description d = read_decoder(fields, 32000, 4096, 14336, 131072);
   d.kv_heads = fields.size("num_key_value_heads", 8);
   const bool windowed = fields.find("sliding_window") == nullptr || fields.has("sliding_window");  // absent is 4096
   d.window = windowed ? fields.size("sliding_window", 4096) : 0;
@@ -16,8 +16,12 @@ Description read(Fields& fields) {
 
 }  // namespace
 
-const Family kMistral = {
-    "mistral", "Mistral",           "transformers 5.23, models/mistral", Task::kCausalLm, rotary_decoder_tasks(),
-    read,      build_rotary_decoder};
+const Family kMistral = {"mistral",
+                         "Mistral",
+                         "transformers 5.23, models/mistral",
+                         Task::kCausalLm,
+                         decoder_tasks(),
+                         read,
+                         build_decoder<LlamaParts>};
 
 }  // namespace peakmem

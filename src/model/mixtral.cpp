@@ -1,14 +1,17 @@
 // Mixtral: Mistral with a mixture of experts in every MLP (transformers 5.23, models/mixtral/modeling_mixtral.py).
-#include "model/family.h"
+#include "model/experts.h"
+#include "model/llama.h"
 
 namespace peakmem {
 namespace {
 
+struct MixtralParts : LlamaParts {
+  using Layer = PreNormLayer<SelfAttention, SparseMoe>;
+};
+
 Description read(Fields& fields) {
-  Description d = read_rotary_decoder(fields, 32000, 4096, 14336, 131072);
-  d.kv_heads = fields.has("num_key_value_heads") || fields.find("num_key_value_heads") == nullptr
-                   ? fields.size("num_key_value_heads", 8)
-                   : d.heads;
+  Description d = read_decoder(fields, 32000, 4096, 14336, 131072);
+  d.kv_heads = read_kv_heads(fields, d.heads, 8);
   d.experts = fields.size("num_local_experts", 8, "num_experts");
   d.experts_per_token = fields.size("num_experts_per_tok", 2);
   if (d.experts_per_token > d.experts)
@@ -26,8 +29,7 @@ Description read(Fields& fields) {
 
 }  // namespace
 
-const Family kMixtral = {
-    "mixtral", "Mixtral",           "transformers 5.23, models/mixtral", Task::kCausalLm, rotary_decoder_tasks(),
-    read,      build_rotary_decoder};
+const Family kMixtral = {"mixtral",       "Mixtral", "transformers 5.23, models/mixtral", Task::kCausalLm,
+                         decoder_tasks(), read,      build_decoder<MixtralParts>};
 
 }  // namespace peakmem

@@ -74,30 +74,18 @@ Tensor LayerNorm::operator()(const Tensor& input) const {
   return layer_norm(input, weight_, bias_);
 }
 
-RmsNorm::RmsNorm(const Builder& b, const char* name, Expr width) : name_(name), adds_one_(b.description.norm_adds_one) {
+RmsNorm::RmsNorm(const Builder& b, const char* name, Expr width) : name_(name) {
   const Scope scope(b.tape, name);
   weight_ = b.norm_parameter({width}, "weight");
 }
 
 Tensor RmsNorm::operator()(const Tensor& input) const {
   const Scope scope(weight_.tape(), name_);
-  if (adds_one_) return shifted(input);
   const DType input_dtype = input.dtype();
   Tensor hidden_states = to(input, DType::kFloat32);
   const Tensor variance = mean_last(pow_scalar(hidden_states));
   hidden_states = mul(hidden_states, rsqrt(add_scalar(variance)));
   return mul(weight_, to(hidden_states, input_dtype));
-}
-
-// GemmaRMSNorm: x * rsqrt(mean(x^2) + eps) * (1 + weight) in fp32, cast back at the end.
-Tensor RmsNorm::shifted(const Tensor& input) const {
-  Tensor output;
-  {
-    const Tensor x = to(input, DType::kFloat32);
-    output = mul(x, rsqrt(add_scalar(mean_last(pow_scalar(x)))));
-  }
-  output = mul(output, add_scalar(to(weight_, DType::kFloat32)));
-  return to(output, input.dtype());
 }
 
 namespace {

@@ -94,17 +94,15 @@ class LayerNorm {
   Tensor bias_;
 };
 
-/// LlamaRMSNorm, and GemmaRMSNorm where the description says so: in fp32, by hand.
+/// LlamaRMSNorm: in fp32, by hand.
 class RmsNorm {
  public:
   RmsNorm(const Builder& b, const char* name, Expr width);
   Tensor operator()(const Tensor& input) const;
 
  private:
-  Tensor shifted(const Tensor& input) const;
   const char* name_;
   Tensor weight_;
-  bool adds_one_;
 };
 
 /// Layers in a row, run by run. Of a run at most three turns are traced: the first, one for all between, the last.

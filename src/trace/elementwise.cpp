@@ -123,7 +123,7 @@ Tensor to_low_precision(Tensor input) {
   if (x->cast < 0) return to(std::move(x), tape.autocast.dtype);
   const auto place = static_cast<size_t>(x->cast);
   std::vector<Tensor>& cache = tape.autocast.cache;
-  if (cache.size() <= place) cache.resize(tape.parameters.size());
+  if (cache.size() <= place) cache.resize(place + 1);
   if (!cache[place]) cache[place] = to(x, tape.autocast.dtype);
   return cache[place];
 }

@@ -126,7 +126,8 @@ Tensor grouped_linear(Tensor input, const Tensor& weight, const Tensor& ends);
 
 // --- for rules and ops
 // -------------------------------------------------------------------------------------------------
-/// autocast's cast to the low precision: weights are cast once per forward pass and shared, activations every time.
+/// autocast's cast to the low precision: leaves that want a gradient (weights) are cast once per forward pass and share
+/// it, activations every time (cached_cast in aten/src/ATen/autocast_mode.cpp, torch 2.13).
 Tensor to_low_precision(Tensor input);
 /// autocast's cast to fp32.
 Tensor to_full_precision(Tensor input);

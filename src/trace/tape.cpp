@@ -120,7 +120,6 @@ Tensor Tape::parameter(const Shape& shape, DType dtype, const char* name, bool t
   program.weights.push_back({scope, turn, layer, trained});
   if (!trained) return value;
   program.trained_parameters += elements;
-  value->cast = static_cast<int32_t>(parameters.size());
   parameters.push_back({value, new_accumulator(value), scope, turn});
   return value;
 }
@@ -132,6 +131,7 @@ Node* Tape::new_accumulator(const Tensor& leaf) {
   accumulator->dtype = leaf.dtype();
   leaf->requires_grad = true;
   leaf->node = accumulator;
+  if (!leaf->is_view) leaf->cast = casts_++;
   return accumulator;
 }
 

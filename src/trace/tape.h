@@ -37,7 +37,7 @@ struct Meta {
   bool requires_grad = false;
   bool is_leaf = true;
   bool is_view = false;  // a view holds its base: the storage is never its alone
-  int32_t cast = -1;     // of a parameter: its place in the autocast cache, -1 if it cannot be cached
+  int32_t cast = -1;     // of a leaf: its place in the autocast cache, -1 if it cannot be cached
 };
 
 /// A handle that keeps its tensor alive; an empty one is PyTorch's undefined tensor (or None).
@@ -152,7 +152,8 @@ struct Parameter {
   int32_t turn;
 };
 
-/// torch.autocast: the dtype that matrix products run in, and the weights cast so far.
+/// torch.autocast: the dtype that matrix products run in, and the leaves (weights, a recomputed layer's
+/// input) cast so far.
 struct Autocast {
   bool enabled = false;
   DType dtype = DType::kBFloat16;
@@ -273,6 +274,7 @@ class Tape {
   std::vector<Node*> going_;    // scratch of let_go
   std::vector<Node*> nodes_;    // by index; null once it is gone
   int32_t repeats_ = 0;
+  int32_t casts_ = 0;
   int32_t runs_ = 0;
   bool closing_ = false;
 };

@@ -31,6 +31,7 @@ Structure structure_of(const Job& job, bool unrolled) {
   s.window_cuts = r.seq >= d.window;
   s.single_token = r.seq == 1;
   s.single_target = r.target_seq == 1;
+  s.casts_inputs = r.sharding.casts_parameters;
   s.unrolled = unrolled;
   s.quantize = r.quantize;
   s.double_quant = r.double_quant;

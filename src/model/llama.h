@@ -1,0 +1,65 @@
+// The parts LLaMA is made of, for the families that share them (transformers 5.23, models/llama/modeling_llama.py).
+#pragma once
+
+#include "model/decoder.h"
+
+namespace peakmem {
+
+/// LlamaAttention. One that makes query, key and value its own way derives from it and has them finished.
+struct SelfAttention {
+  const Builder& b;
+  Linear q_proj, k_proj, v_proj, o_proj;
+
+  explicit SelfAttention(const Builder& builder);
+  AttentionOutput operator()(const Tensor& hidden_states, const Rotation& rotation, const Tensor& mask) const;
+  /// Attention over [B, heads, T, D], then o_proj.
+  AttentionOutput finish(const Tensor& query, const Tensor& key, const Tensor& value, const Tensor& mask) const;
+};
+
+/// LlamaMLP.
+struct Mlp {
+  const Builder& b;
+  Linear gate_proj, up_proj, down_proj;
+
+  explicit Mlp(const Builder& builder);
+  Tensor operator()(const Tensor& x) const;
+};
+
+/// LlamaDecoderLayer: a norm before attention and one before the MLP.
+template <class Attention = SelfAttention, class FeedForward = Mlp, class Norm = RmsNorm>
+struct PreNormLayer {
+  Attention self_attn;
+  FeedForward mlp;
+  Norm input_layernorm;
+  Norm post_attention_layernorm;
+
+  explicit PreNormLayer(const Builder& b)
+      : self_attn(named<Attention>(b, "self_attn")),
+        mlp(named<FeedForward>(b, "mlp")),
+        input_layernorm(b, "input_layernorm", b.dims.hidden),
+        post_attention_layernorm(b, "post_attention_layernorm", b.dims.hidden) {}
+
+  Tensor operator()(const Tensor& input, const Rotation& rotation, const Tensor& mask) const {
+    Tensor residual = input;
+    Tensor hidden_states = input_layernorm(input);
+    AttentionOutput attention = self_attn(hidden_states, rotation, mask);
+    hidden_states = std::move(attention.output);
+    hidden_states = add(residual, hidden_states);
+    residual = hidden_states;
+    hidden_states = post_attention_layernorm(hidden_states);
+    hidden_states = mlp(hidden_states);
+    hidden_states = add(residual, hidden_states);
+    return hidden_states;
+  }
+};
+
+/// LLaMA's parts; a family derives from them and names those it has otherwise.
+struct LlamaParts {
+  using TokenEmbedding = Embedding;
+  using Rotary = RotaryEmbedding;
+  using Layer = PreNormLayer<>;
+  using Norm = RmsNorm;
+  static Tensor scale_logits(const Builder& /*b*/, Tensor logits) { return logits; }
+};
+
+}  // namespace peakmem

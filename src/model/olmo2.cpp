@@ -1,0 +1,108 @@
+// OLMo 2: LLaMA with norms behind attention and MLP instead of before them, norms over all of q and k, and rotary
+// products in fp32 (transformers 5.23, models/olmo2/modeling_olmo2.py).
+#include "model/llama.h"
+
+namespace peakmem {
+namespace {
+
+/// Olmo2RMSNorm: LlamaRMSNorm, but the weight is multiplied in before the cast back.
+class Olmo2RmsNorm {
+ public:
+  Olmo2RmsNorm(const Builder& b, const char* name, Expr width) : name_(name) {
+    const Scope scope(b.tape, name);
+    weight_ = b.norm_parameter({width}, "weight");
+  }
+
+  Tensor operator()(const Tensor& input) const {
+    const Scope scope(weight_.tape(), name_);
+    Tensor hidden_states = to(input, DType::kFloat32);
+    const Tensor variance = mean_last(pow_scalar(hidden_states));
+    hidden_states = mul(hidden_states, rsqrt(add_scalar(variance)));
+    return to(mul(weight_, hidden_states), input.dtype());
+  }
+
+ private:
+  const char* name_;
+  Tensor weight_;
+};
+
+/// Olmo2RotaryEmbedding: cos and sin stay in fp32.
+struct Olmo2Rotary : RotaryEmbedding {
+  using RotaryEmbedding::RotaryEmbedding;
+  Rotation operator()(const Tensor& /*hidden_states*/, const Tensor& position_ids) const {
+    return in_dtype(DType::kFloat32, position_ids);
+  }
+};
+
+/// Olmo2Attention.
+struct Olmo2Attention : SelfAttention {
+  Olmo2RmsNorm q_norm, k_norm;
+
+  explicit Olmo2Attention(const Builder& builder)
+      : SelfAttention(builder),
+        q_norm(b, "q_norm", b.dims.heads * b.dims.head_dim),
+        k_norm(b, "k_norm", b.dims.kv_heads * b.dims.head_dim) {}
+
+  AttentionOutput operator()(const Tensor& hidden_states, const Rotation& rotation, const Tensor& mask) const {
+    const Scope scope(b.tape, "self_attn");
+    const Dims& d = b.dims;
+    Tensor query = q_norm(q_proj(hidden_states));
+    Tensor key = k_norm(k_proj(hidden_states));
+    Tensor value = v_proj(hidden_states);
+    query = as_heads(query, d.heads, d.head_dim);
+    key = as_heads(key, d.kv_heads, d.head_dim);
+    value = as_heads(value, d.kv_heads, d.head_dim);
+    const DType query_type = query.dtype();
+    const DType key_type = key.dtype();
+    apply_rotary(b, query, key, rotation);
+    query = to(query, query_type);
+    key = to(key, key_type);
+    return finish(query, key, value, mask);
+  }
+};
+
+/// Olmo2DecoderLayer.
+struct PostNormLayer {
+  Olmo2Attention self_attn;
+  Mlp mlp;
+  Olmo2RmsNorm post_attention_layernorm, post_feedforward_layernorm;
+
+  explicit PostNormLayer(const Builder& b)
+      : self_attn(named<Olmo2Attention>(b, "self_attn")),
+        mlp(named<Mlp>(b, "mlp")),
+        post_attention_layernorm(b, "post_attention_layernorm", b.dims.hidden),
+        post_feedforward_layernorm(b, "post_feedforward_layernorm", b.dims.hidden) {}
+
+  Tensor operator()(const Tensor& input, const Rotation& rotation, const Tensor& mask) const {
+    Tensor residual = input;
+    AttentionOutput attention = self_attn(input, rotation, mask);
+    Tensor hidden_states = std::move(attention.output);
+    hidden_states = post_attention_layernorm(hidden_states);
+    hidden_states = add(residual, hidden_states);
+    residual = hidden_states;
+    hidden_states = mlp(hidden_states);
+    hidden_states = post_feedforward_layernorm(hidden_states);
+    hidden_states = add(residual, hidden_states);
+    return hidden_states;
+  }
+};
+
+struct Olmo2Parts : LlamaParts {
+  using Rotary = Olmo2Rotary;
+  using Layer = PostNormLayer;
+  using Norm = Olmo2RmsNorm;
+};
+
+Description read(Fields& fields) {
+  Description d = read_decoder(fields, 50304, 4096, 11008, 2048);
+  d.kv_heads = fields.optional_size("num_key_value_heads").value_or(d.heads);
+  d.qkv_bias = d.output_bias = fields.flag("attention_bias", false);
+  return d;
+}
+
+}  // namespace
+
+const Family kOlmo2 = {"olmo2",         "OLMo 2", "transformers 5.23, models/olmo2", Task::kCausalLm,
+                       decoder_tasks(), read,     build_decoder<Olmo2Parts>};
+
+}  // namespace peakmem

@@ -1,0 +1,78 @@
+#include "model/rotary.h"
+
+#include <utility>
+
+namespace peakmem {
+namespace {
+
+Tensor rotate_half(const Tensor& x) {
+  const Expr half = exact_div(x.size(-1), 2);
+  const Tensor x1 = slice(x, -1, half);
+  const Tensor x2 = slice(x, -1, half);
+  return cat(neg(x2), x1, -1);
+}
+
+}  // namespace
+
+RotaryEmbedding::RotaryEmbedding(const Builder& builder) : b_(builder) {
+  const Scope scope(b_.tape, "rotary_emb");
+  const Shape half = {exact_div(b_.dims.head_dim, 2)};
+  inv_freq_ = b_.tape.buffer(half, DType::kFloat32, "inv_freq");
+  if (b_.structure.transformers == Transformers::k5_23)
+    original_inv_freq_ = b_.tape.buffer(half, DType::kFloat32, "original_inv_freq");
+}
+
+Rotation RotaryEmbedding::in_dtype(DType dtype, const Tensor& position_ids) const {
+  const Scope scope(b_.tape, "rotary_emb");
+  const NoGrad no_grad(b_.tape);
+  if (b_.structure.transformers == Transformers::k4_48) return in_dtype_4_48(dtype, position_ids);
+  const Dims& d = b_.dims;
+  Tape& tape = b_.tape;
+  Tensor positions = tape.make({1, d.seq, 1}, DType::kFloat32, "_to_copy");
+  const Tensor freqs = tape.make({1, d.seq, exact_div(d.head_dim, 2)}, DType::kFloat32, "mul");
+  positions.reset();
+  const Tensor emb = tape.make({1, d.seq, d.head_dim}, DType::kFloat32, "cat");
+  const Tensor cos = mul_scalar(tape.make(emb.shape(), DType::kFloat32, "cos"));
+  const Tensor sin = mul_scalar(tape.make(emb.shape(), DType::kFloat32, "sin"));
+  const Tensor cos_cast = to(cos, dtype);
+  return {position_ids, cos_cast, to(sin, dtype)};
+}
+
+// The frequencies are a matrix product there, and all names live to the end.
+Rotation RotaryEmbedding::in_dtype_4_48(DType dtype, const Tensor& position_ids) const {
+  const Dims& d = b_.dims;
+  Tape& tape = b_.tape;
+  const Tensor positions = tape.make({1, 1, d.seq}, DType::kFloat32, "_to_copy");
+  const Tensor freqs = tape.make({1, exact_div(d.head_dim, 2), d.seq}, DType::kFloat32, "bmm");
+  const Tensor emb = tape.make({1, d.seq, d.head_dim}, DType::kFloat32, "cat");
+  Tensor cos = tape.make(emb.shape(), DType::kFloat32, "cos");
+  Tensor sin = tape.make(emb.shape(), DType::kFloat32, "sin");
+  cos = mul_scalar(cos);
+  sin = mul_scalar(sin);
+  const Tensor cos_cast = to(cos, dtype);
+  return {position_ids, cos_cast, to(sin, dtype)};
+}
+
+Rotation layer_inputs(const Builder& b, const Rotation& rotation) {
+  if (!b.structure.casts_inputs) return rotation;
+  const Tensor cos = to(rotation.cos, b.structure.weights);
+  return {rotation.position_ids, cos, to(rotation.sin, b.structure.weights)};
+}
+
+Tensor rotate(const Tensor& x, const Tensor& cos, const Tensor& sin) {
+  Tensor straight = mul(x, cos);
+  Tensor turned = mul(rotate_half(x), sin);
+  return add(std::move(straight), std::move(turned));
+}
+
+void apply_rotary(const Builder& b, Tensor& query, Tensor& key, const Rotation& rotation) {
+  const Scope scope(b.tape, "rotary");
+  const Tensor cos = unsqueeze(rotation.cos, 1);
+  const Tensor sin = unsqueeze(rotation.sin, 1);
+  Tensor query_rotated = rotate(query, cos, sin);
+  Tensor key_rotated = rotate(key, cos, sin);
+  query = std::move(query_rotated);
+  key = std::move(key_rotated);
+}
+
+}  // namespace peakmem

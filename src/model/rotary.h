@@ -1,0 +1,42 @@
+// Rotary position embeddings (transformers 5.23, models/llama/modeling_llama.py: LlamaRotaryEmbedding,
+// apply_rotary_pos_emb).
+#pragma once
+
+#include "model/modules.h"
+
+namespace peakmem {
+
+/// What every layer is told of positions: cos and sin of the rotary embedding, [1, T, D], and the positions themselves.
+struct Rotation {
+  Tensor position_ids;
+  Tensor cos;
+  Tensor sin;
+};
+
+/// The frequencies, and the angles of all positions.
+class RotaryEmbedding {
+ public:
+  explicit RotaryEmbedding(const Builder& builder);
+  /// In the dtype of the hidden states.
+  Rotation operator()(const Tensor& hidden_states, const Tensor& position_ids) const {
+    return in_dtype(hidden_states.dtype(), position_ids);
+  }
+
+ protected:
+  Rotation in_dtype(DType dtype, const Tensor& position_ids) const;
+
+ private:
+  Rotation in_dtype_4_48(DType dtype, const Tensor& position_ids) const;
+  const Builder& b_;
+  Tensor inv_freq_;
+  Tensor original_inv_freq_;
+};
+
+/// The rotation as a layer gets it: FSDP2 casts what it hands to a unit (MixedPrecisionPolicy.cast_forward_inputs).
+Rotation layer_inputs(const Builder& b, const Rotation& rotation);
+/// x·cos + rotate_half(x)·sin of [B, heads, T, D].
+Tensor rotate(const Tensor& x, const Tensor& cos, const Tensor& sin);
+/// Queries and keys, turned.
+void apply_rotary(const Builder& b, Tensor& query, Tensor& key, const Rotation& rotation);
+
+}  // namespace peakmem
