@@ -6,8 +6,8 @@
 #include <filesystem>
 #include <memory>
 
-#include "io/json.h"
 #include "io/shipped.h"
+#include "size/bytes.h"
 
 namespace peakmem::cli {
 namespace {
@@ -46,17 +46,18 @@ Result<NamedConfig> config_at(const std::string& path, std::string_view name) {
 
 }  // namespace
 
-Result<std::string> read_text(const std::string& path) {
+Result<std::string> read_text(const std::string& path, size_t most) {
   const File file(path == "-" ? stdin : std::fopen(path.c_str(), "rb"));
   if (file == nullptr) return unreadable(path);
   std::string text;
   std::string block(size_t{1} << 16, '\0');
-  for (size_t got = 1; got > 0 && text.size() <= kJsonMaxBytes;) {
+  for (size_t got = 1; got > 0 && text.size() <= most;) {
     got = std::fread(block.data(), 1, block.size(), file.get());
     text.append(block, 0, got);
   }
   if (std::ferror(file.get()) != 0) return unreadable(path);
-  if (text.size() > kJsonMaxBytes) return Error{path, "is larger than 16 MiB, as no config is", {}};
+  if (text.size() > most)
+    return Error{path, "is larger than " + in_binary_units(static_cast<int64_t>(most)) + ", as none is", {}};
   return text;
 }
 
