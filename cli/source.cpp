@@ -7,7 +7,6 @@
 #include <memory>
 
 #include "io/shipped.h"
-#include "size/bytes.h"
 
 namespace peakmem::cli {
 namespace {
@@ -56,8 +55,7 @@ Result<std::string> read_text(const std::string& path, size_t most) {
     text.append(block, 0, got);
   }
   if (std::ferror(file.get()) != 0) return unreadable(path);
-  if (text.size() > most)
-    return Error{path, "is larger than " + in_binary_units(static_cast<int64_t>(most)) + ", as none is", {}};
+  if (text.size() > most) return Error{path, "is larger than " + std::to_string(most >> 20) + " MiB, as none is", {}};
   return text;
 }
 

@@ -202,9 +202,10 @@ void write_notes(const Device& device, const InUse& start, const Highest& highes
         "torch.cuda.memory._record_memory_history() before the run");
     return;
   }
-  notes.push_back("its history has " + counted(device.events.size(), "allocation and release") + ", the peak after " +
-                  grouped(static_cast<int64_t>(highest.events)) + " of them, and begins with " +
-                  in_binary_units(sum(device, start)) + " in use: a higher peak before it would not be seen");
+  notes.push_back("its history has " + grouped(static_cast<int64_t>(device.events.size())) +
+                  " allocations and releases, the peak after " + grouped(static_cast<int64_t>(highest.events)) +
+                  " of them, and begins with " + in_binary_units(sum(device, start)) +
+                  " in use: a higher peak before it would not be seen");
   if (misfits > 0)
     notes.push_back(counted(misfits, "event") + " of the history do not fit what was live at the dump, " +
                     "so the live set may be wrong");
