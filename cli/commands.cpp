@@ -19,28 +19,6 @@ std::string command_hint(std::string_view word, const std::string& otherwise) {
   return near ? "did you mean the command " + std::string(*near) + "? it comes first" : otherwise;
 }
 
-/// The subject that the arguments are about; options are looked at before any file is.
-Result<Subject> subject_of(const Arguments& arguments) {
-  Subject subject = {std::nullopt, arguments.options};
-  if (auto wrong = check_options(arguments.options, arguments.row->command)) return *wrong;
-  const std::vector<std::string>& operands = arguments.operands;
-  if (operands.empty()) return subject;
-  if (arguments.row->command == Command::kTable)
-    return Error{operands[0], "is too much: this command takes no MODEL", {}};
-  if (operands.size() > 1)
-    return Error{"MODEL", "is given twice: " + quoted(operands[0]) + " and " + quoted(operands[1]),
-                 command_hint(operands[0], command_hint(operands[1], {}))};
-  Result<NamedConfig> model = find_model(operands[0]);
-  if (!model) {
-    Error error = model.error();
-    if (error.field == "MODEL" && !error.hint.starts_with("did you mean"))
-      error.hint = command_hint(operands[0], error.hint);
-    return error;
-  }
-  subject.model = std::move(*model);
-  return subject;
-}
-
 std::vector<std::string> words_of(std::string_view text) {
   std::vector<std::string> words;
   for (size_t end = 0; (text = text.substr(std::min(text.find_first_not_of(' '), text.size()))).size() > 0;
@@ -93,7 +71,29 @@ std::optional<Error> write_files(const Arguments& arguments, Question question) 
 
 }  // namespace
 
+Result<Subject> subject_of(const Arguments& arguments) {
+  Subject subject = {std::nullopt, arguments.options};
+  if (auto wrong = check_options(arguments.options, arguments.row->command)) return *wrong;
+  const std::vector<std::string>& operands = arguments.operands;
+  if (operands.empty()) return subject;
+  if (arguments.row->command == Command::kTable)
+    return Error{operands[0], "is too much: this command takes no MODEL", {}};
+  if (operands.size() > 1)
+    return Error{"MODEL", "is given twice: " + quoted(operands[0]) + " and " + quoted(operands[1]),
+                 command_hint(operands[0], command_hint(operands[1], {}))};
+  Result<NamedConfig> model = find_model(operands[0]);
+  if (!model) {
+    Error error = model.error();
+    if (error.field == "MODEL" && !error.hint.starts_with("did you mean"))
+      error.hint = command_hint(operands[0], error.hint);
+    return error;
+  }
+  subject.model = std::move(*model);
+  return subject;
+}
+
 Result<Answer> run(const Arguments& arguments) {
+  if (arguments.row->command == Command::kDiff) return run_diff(arguments);
   if (arguments.row->answer == nullptr) return run_accuracy(arguments);
   const Result<Question> question = question_of(arguments);
   if (!question) return question.error();

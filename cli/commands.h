@@ -8,8 +8,13 @@ namespace peakmem::cli {
 /// Exit codes: answered (and it fits, if asked), does not fit, bad usage or bad input.
 enum class Exit : uint8_t { kAnswered = 0, kDoesNotFit = 1, kBadInput = 2 };
 
+/// The subject that the arguments are about; options are looked at before any file is.
+Result<Subject> subject_of(const Arguments& arguments);
+
 /// What the arguments ask for; also writes the files that are asked for.
 Result<Answer> run(const Arguments& arguments);
+/// A record, a trace or a snapshot against ours.
+Result<Answer> run_diff(const Arguments& arguments);
 Result<Answer> run_accuracy(const Arguments& arguments);
 
 }  // namespace peakmem::cli

@@ -92,6 +92,19 @@ Examples:
   peakmem sweep llama-3.2-1b --over layers --values 8,16,32,48 --precision bf16
 )";
 
+constexpr std::string_view kDiff = R"(
+FILE is one of:
+  run.pickle   a snapshot: torch.cuda.memory._record_memory_history() before the run, and
+               torch.cuda.memory._dump_snapshot("run.pickle") after it (or the same as JSON); MODEL says what was run
+  case.txt     a trace of the oracle, which says itself what was run (oracle/README.md)
+  cases.jsonl  records of the oracle, of which --record N picks one
+
+Examples:
+  peakmem diff run.pickle llama-3.1-8b --precision bf16 --batch 1 --seq 4096 --checkpointing full
+  peakmem diff oracle/records/one_gpu.jsonl --record 3
+  peakmem diff case.txt --step 1 --phase forward
+)";
+
 std::string commands_text() {
   std::string text = "\nCommands:\n";
   for (const CommandRow& row : command_rows()) {
@@ -108,6 +121,7 @@ std::string help_text(const CommandRow& row) {
   std::string text = std::string(row.synopsis) + "\n  " + std::string(row.help) + "\n";
   if (row.command == Command::kEstimate)
     text = "peakmem: predicts the memory of training a Transformer\n" + commands_text();
+  if (row.command == Command::kDiff) text += kDiff;
   if (row.command != Command::kTable && row.command != Command::kAccuracy) text += kModel;
   if (row.command == Command::kEstimate) text += kEstimateExamples;
   if (row.command == Command::kFormula) text += kFormulaExamples;

@@ -6,7 +6,6 @@
 #include <filesystem>
 #include <memory>
 
-#include "io/json.h"
 #include "io/shipped.h"
 
 namespace peakmem::cli {
@@ -46,17 +45,17 @@ Result<NamedConfig> config_at(const std::string& path, std::string_view name) {
 
 }  // namespace
 
-Result<std::string> read_text(const std::string& path) {
+Result<std::string> read_text(const std::string& path, size_t most) {
   const File file(path == "-" ? stdin : std::fopen(path.c_str(), "rb"));
   if (file == nullptr) return unreadable(path);
   std::string text;
   std::string block(size_t{1} << 16, '\0');
-  for (size_t got = 1; got > 0 && text.size() <= kJsonMaxBytes;) {
+  for (size_t got = 1; got > 0 && text.size() <= most;) {
     got = std::fread(block.data(), 1, block.size(), file.get());
     text.append(block, 0, got);
   }
   if (std::ferror(file.get()) != 0) return unreadable(path);
-  if (text.size() > kJsonMaxBytes) return Error{path, "is larger than 16 MiB, as no config is", {}};
+  if (text.size() > most) return Error{path, "is larger than " + std::to_string(most >> 20) + " MiB, as none is", {}};
   return text;
 }
 

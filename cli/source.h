@@ -9,8 +9,12 @@
 
 namespace peakmem::cli {
 
-/// The whole text of a file of at most 16 MiB (of standard input where `path` is `-`).
-Result<std::string> read_text(const std::string& path);
+/// What a config may at most have, and what was measured: snapshots of long histories are large.
+inline constexpr size_t kConfigMaxBytes = size_t{16} << 20;
+inline constexpr size_t kMeasurementMaxBytes = size_t{4} << 30;
+
+/// The whole text of a file of at most so many bytes (of standard input where `path` is `-`).
+Result<std::string> read_text(const std::string& path, size_t most = kConfigMaxBytes);
 
 /// Writes a whole file; `field` names the option that asked for it.
 std::optional<Error> write_file(const std::string& field, const std::string& path, const std::string& text);

@@ -19,6 +19,7 @@ constexpr std::array kCommands = std::to_array<CommandRow>({
      "memory against one size"},
     {"timeline", Command::kTimeline, answer_timeline, "peakmem timeline MODEL [options]",
      "memory over the step, as a picture"},
+    {"diff", Command::kDiff, nullptr, "peakmem diff FILE [MODEL] [options]", "what a real run kept, against ours"},
     {"config", Command::kConfig, answer_config, "peakmem config MODEL [options]",
      "what is understood of a model's config"},
     {"models", Command::kTable, answer_models, "peakmem models", "the models that come with it, each with its source"},

@@ -20,22 +20,6 @@ Levels levels_of(const Program& program, const Timeline& timeline, const Gpu* gp
   return levels;
 }
 
-// zero_grad frees what the optimizer's phase ends with; it is no phase of its own to a reader.
-std::vector<PhaseReport> phase_reports(const Program& program, const Timeline& timeline) {
-  std::vector<PhaseReport> reports;
-  for (size_t i = 0; i < timeline.size(); ++i) {
-    const Phase& phase = program.phases[i];
-    const PhaseLevels& levels = timeline[i];
-    if (std::string_view(phase.name) == "zero_grad") {
-      reports.back().end_bytes = levels.end.tensors;
-      continue;
-    }
-    reports.push_back(
-        {phase.step, phase.micro, phase.name, levels.start.tensors, levels.tensors.bytes, levels.end.tensors});
-  }
-  return reports;
-}
-
 std::string phase_name(const Program& program, const Peak& peak) {
   return program.phases[static_cast<size_t>(peak.at.phase)].name;
 }
@@ -82,6 +66,22 @@ constexpr Change kChanges[] = {
 };
 
 }  // namespace
+
+// zero_grad frees what the optimizer's phase ends with; it is no phase of its own to a reader.
+std::vector<PhaseReport> phase_reports(const Program& program, const Timeline& timeline) {
+  std::vector<PhaseReport> reports;
+  for (size_t i = 0; i < timeline.size(); ++i) {
+    const Phase& phase = program.phases[i];
+    const PhaseLevels& levels = timeline[i];
+    if (std::string_view(phase.name) == "zero_grad") {
+      reports.back().end_bytes = levels.end.tensors;
+      continue;
+    }
+    reports.push_back(
+        {phase.step, phase.micro, phase.name, levels.start.tensors, levels.tensors.bytes, levels.end.tensors});
+  }
+  return reports;
+}
 
 Result<Levels> peak_levels(const Job& job, const Gpu* gpu) {
   const Program program = trace_step(job, number_dims(job));

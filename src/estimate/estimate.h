@@ -18,6 +18,9 @@ struct Levels {
 };
 Result<Levels> peak_levels(const Job& job, const Gpu* gpu);
 
+/// Every phase's levels, in order.
+std::vector<PhaseReport> phase_reports(const Program& program, const Timeline& timeline);
+
 /// The whole report. `gpu` may be null: then there is no verdict, and workspaces are those of an A100. `allocator`:
 /// how the caching allocator is set, for what it reserves; without one nothing is replayed, and that is only bounded.
 Result<Report> estimate(const Job& job, const Gpu* gpu,

@@ -57,15 +57,6 @@ std::string why(const Job& job, const Storage& storage) {
   return text;
 }
 
-std::string name(const Program& program, const Storage& storage) {
-  std::string path = program.path(storage.scope);
-  const Category category = category_of(storage);
-  const bool named =
-      category == Category::kWeights || category == Category::kGradients || category == Category::kBuffers;
-  if (!named) path += (path.empty() ? "" : ": ") + std::string(storage.made_by);
-  return path;
-}
-
 /// Storages that are one row: the same category, place, op and size.
 using Key = std::tuple<size_t, int32_t, std::string_view, bool, int64_t, int64_t>;
 
@@ -77,8 +68,6 @@ Key key_of(const Storage& storage) {
           storage.bytes.is_formula() ? storage.bytes.node() : storage.bytes.number(),
           0};
 }
-
-int64_t in_blocks(int64_t bytes) { return (bytes + 511) / 512 * 512; }
 
 LedgerRow extra_row(const char* category, const char* name, int64_t bytes, const char* why) {
   LedgerRow row;
@@ -94,6 +83,19 @@ LedgerRow extra_row(const char* category, const char* name, int64_t bytes, const
 bool larger(const LedgerRow& a, const LedgerRow& b) { return a.bytes > b.bytes; }
 
 }  // namespace
+
+const char* category_name(const Storage& storage) {
+  return kCategories[static_cast<size_t>(category_of(storage))].name;
+}
+
+std::string row_name(const Program& program, const Storage& storage) {
+  std::string path = program.path(storage.scope);
+  const Category category = category_of(storage);
+  const bool named =
+      category == Category::kWeights || category == Category::kGradients || category == Category::kBuffers;
+  if (!named) path += (path.empty() ? "" : ": ") + std::string(storage.made_by);
+  return path;
+}
 
 std::vector<LedgerRow> ledger(const Job& job, const Program& program, const Moment& at, const Pool& pool,
                               const std::vector<int64_t>& symbol_values, int64_t workspace_bytes) {
@@ -112,8 +114,8 @@ std::vector<LedgerRow> ledger(const Job& job, const Program& program, const Mome
     row.formula += counts[i] * storage.bytes;
     rounding += count * (in_blocks(each) - each);
     if (!row.category.empty()) continue;
-    row.category = kCategories[static_cast<size_t>(category_of(storage))].name;
-    row.name = name(program, storage);
+    row.category = category_name(storage);
+    row.name = row_name(program, storage);
     row.why = why(job, storage);
   }
   std::vector<LedgerRow> ordered;

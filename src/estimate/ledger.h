@@ -7,6 +7,11 @@
 
 namespace peakmem {
 
+/// The ledger's category of a storage: "weights", "activations", ...
+const char* category_name(const Storage& storage);
+/// What a storage is called in the ledger: its place in the model, and the op that made it unless the place says it.
+std::string row_name(const Program& program, const Storage& storage);
+
 /// The rows of everything live at `at`, by category and size, then one for the rounding to blocks of 512 and one for
 /// cuBLAS's workspaces. `pool` is the program's, and gets the rows' formulas too.
 std::vector<LedgerRow> ledger(const Job& job, const Program& program, const Moment& at, const Pool& pool,

@@ -12,8 +12,6 @@ namespace {
 constexpr int64_t kStretches = 1200;
 constexpr int64_t kMaxEvents = 2'000'000;  // walked one by one; of deeper models turns are skipped evenly
 
-int64_t in_blocks(const Storage& storage) { return (storage.bytes.number() + 511) / 512 * 512; }
-
 int64_t turns_of(const Program& program, const Segment& segment) {
   return program.turns[static_cast<size_t>(segment.turn)].count.number();
 }
@@ -101,7 +99,7 @@ class Walk {
     }
   }
   void step(const Event& event, int64_t& peak) {
-    const int64_t bytes = in_blocks(program_.storages[static_cast<size_t>(event.storage)]);
+    const int64_t bytes = in_blocks(program_.storages[static_cast<size_t>(event.storage)].bytes.number());
     level_ += event.birth ? bytes : -bytes;
     const TimelinePoint point = {event_++, level_};
     peak = std::max(peak, level_);

@@ -61,10 +61,40 @@ std::string plain_message(std::string message, const std::string& last_token) {
   return message;
 }
 
-/// Builds the Value from the reader's events; `false` stops the reader.
-class Builder {
+/// The part of a reader that says what is wrong; `false` stops the library's reader.
+class Complaints {
  public:
-  explicit Builder(std::string_view text) : text_(text) {}
+  explicit Complaints(std::string_view text) : text_(text) {}
+
+  static bool binary(const Json::binary_t& /*value*/) { return false; }  // not in JSON texts
+  bool parse_error(size_t characters_read, const std::string& last_token, const Json::exception& error) {
+    const size_t offset = std::min(characters_read - std::min<size_t>(characters_read, 1), text_.size());
+    error_ = {.field = place(text_, offset),
+              .problem = plain_message(error.what(), last_token),
+              .hint = hint_for(text_.substr(offset))};
+    return false;
+  }
+
+ protected:
+  bool stop(std::string problem, std::string hint) {
+    error_ = {.field = "", .problem = std::move(problem), .hint = std::move(hint)};
+    return false;
+  }
+  bool too_many(size_t most) {
+    return stop("holds more than " + std::to_string(most) + " values", "give a smaller file");
+  }
+  bool too_deep() {
+    return stop("is nested deeper than " + std::to_string(kJsonMaxDepth) + " levels", "is this the right file?");
+  }
+
+  std::string_view text_;
+  Error error_;
+};
+
+/// Builds the Value from the reader's events.
+class Builder : public Complaints {
+ public:
+  using Complaints::Complaints;
 
   Result<Value> result(bool complete) && {
     if (complete) return std::move(root_);
@@ -85,7 +115,6 @@ class Builder {
     return add({.kind = Value::Kind::kReal, .real = value}) != nullptr;
   }
   bool string(std::string& value) { return add({.kind = Value::Kind::kString, .string = std::move(value)}) != nullptr; }
-  static bool binary(const Json::binary_t& /*value*/) { return false; }  // not in JSON texts
 
   bool start_object(size_t /*size*/) { return open(Value::Kind::kObject); }
   bool start_array(size_t /*size*/) { return open(Value::Kind::kList); }
@@ -96,24 +125,11 @@ class Builder {
   bool end_object() { return close(); }
   bool end_array() { return close(); }
 
-  bool parse_error(size_t characters_read, const std::string& last_token, const Json::exception& error) {
-    const size_t offset = std::min(characters_read - std::min<size_t>(characters_read, 1), text_.size());
-    error_ = {.field = place(text_, offset),
-              .problem = plain_message(error.what(), last_token),
-              .hint = hint_for(text_.substr(offset))};
-    return false;
-  }
-
  private:
-  bool stop(std::string problem, std::string hint) {
-    error_ = {.field = "", .problem = std::move(problem), .hint = std::move(hint)};
-    return false;
-  }
-
   /// Puts `value` where the next one belongs and says where it lies now: null if there are too many.
   Value* add(Value value) {
     if (++values_ > kJsonMaxValues) {
-      stop("holds more than " + std::to_string(kJsonMaxValues) + " values", "give a smaller file");
+      too_many(kJsonMaxValues);
       return nullptr;
     }
     if (open_.empty()) return &(root_ = std::move(value));
@@ -123,8 +139,7 @@ class Builder {
   }
 
   bool open(Value::Kind kind) {
-    if (open_.size() == kJsonMaxDepth)
-      return stop("is nested deeper than " + std::to_string(kJsonMaxDepth) + " levels", "is this the right file?");
+    if (open_.size() == kJsonMaxDepth) return too_deep();
     Value* added = add({.kind = kind});
     if (added != nullptr) open_.push_back(added);
     return added != nullptr;
@@ -135,12 +150,63 @@ class Builder {
     return true;
   }
 
-  std::string_view text_;
   Value root_;
   std::vector<Value*> open_;  // the lists and objects around the next value; each stays in place while it is open
   std::string key_;
   size_t values_ = 0;
-  Error error_;
+};
+
+/// Builds the graph from the reader's events.
+class GraphBuilder : public Complaints {
+ public:
+  using Complaints::Complaints;
+
+  Result<ObjectFile> result(bool complete) && {
+    if (complete) return std::move(file_);
+    return std::move(error_);
+  }
+
+  // The names and arguments below are the library's.
+  bool null() { return add(Objects::none()); }
+  bool boolean(bool value) { return add(Objects::boolean(value)); }
+  bool number_integer(int64_t value) { return add(file_.objects.integer(value)); }
+  bool number_unsigned(uint64_t value) {
+    return std::in_range<int64_t>(value) ? number_integer(static_cast<int64_t>(value))
+                                         : number_float(static_cast<double>(value), {});
+  }
+  bool number_float(double value, const std::string& /*as_written*/) { return add(file_.objects.real(value)); }
+  bool string(const std::string& value) { return add(file_.objects.string(value)); }
+  bool start_object(size_t /*size*/) { return open(file_.objects.dict()); }
+  bool start_array(size_t /*size*/) { return open(file_.objects.list()); }
+  bool key(const std::string& name) {
+    file_.objects.append(open_.back(), file_.objects.string(name));
+    return true;
+  }
+  bool end_object() { return close(); }
+  bool end_array() { return close(); }
+
+ private:
+  bool add(ObjectId id) {
+    if (file_.objects.size() > Objects::kMax) return too_many(Objects::kMax);
+    if (open_.empty())
+      file_.id = id;
+    else
+      file_.objects.append(open_.back(), id);
+    return true;
+  }
+  bool open(ObjectId container) {
+    if (open_.size() == kJsonMaxDepth) return too_deep();
+    if (!add(container)) return false;
+    open_.push_back(container);
+    return true;
+  }
+  bool close() {
+    open_.pop_back();
+    return true;
+  }
+
+  ObjectFile file_;
+  std::vector<ObjectId> open_;
 };
 
 }  // namespace
@@ -151,6 +217,12 @@ Result<Value> parse_json(std::string_view text) {
                  .problem = "is larger than " + std::to_string(kJsonMaxBytes >> 20) + " MiB",
                  .hint = "is this the right file?"};
   Builder builder(text);
+  const bool complete = Json::sax_parse(text.begin(), text.end(), &builder);
+  return std::move(builder).result(complete);
+}
+
+Result<ObjectFile> parse_json_graph(std::string_view text) {
+  GraphBuilder builder(text);
   const bool complete = Json::sax_parse(text.begin(), text.end(), &builder);
   return std::move(builder).result(complete);
 }

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <string_view>
 
+#include "io/objects.h"
 #include "model/value.h"
 #include "size/result.h"
 
@@ -17,5 +18,7 @@ inline constexpr size_t kJsonMaxValues = 1'000'000;
 /// The value `text` says. Of an object every member is kept, also where a name stands twice.
 /// The Error's `field` is the place, as "line 3, column 14", if there is one.
 Result<Value> parse_json(std::string_view text);
+/// The same as a graph, of a text of any size, within Objects::kMax values.
+Result<ObjectFile> parse_json_graph(std::string_view text);
 
 }  // namespace peakmem

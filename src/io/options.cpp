@@ -43,9 +43,11 @@ Names unknowns() { return {"batch", "seq"}; }
 Names sizes() {
   Names names;
   for (const OptionRow& row : option_rows())
-    if (row.kind == OptionKind::kSize) names.push_back(row.name);
+    if (row.kind == OptionKind::kSize && takes(Command::kSweep, row)) names.push_back(row.name);
   return names;
 }
+Names steps() { return {"1", "2"}; }
+Names phases() { return {"input", "forward", "backward", "clip", "optimizer"}; }
 Names family_names() {
   Names names;
   for (const Family* family : families()) names.push_back(family->name);
@@ -58,8 +60,9 @@ constexpr uint16_t kSolve = bits(Command::kSolve);
 constexpr uint16_t kTimeline = bits(Command::kTimeline);
 constexpr uint16_t kCompare = bits(Command::kCompare);
 constexpr uint16_t kSweep = bits(Command::kSweep);
+constexpr uint16_t kDiff = bits(Command::kDiff);
 constexpr uint16_t kReport = bits(Command::kEstimate) | kTimeline | kCompare;  // replays the allocator
-constexpr uint16_t kRun = kReport | kFormula | kSolve | kSweep | bits(Command::kConfig);
+constexpr uint16_t kRun = kReport | kFormula | kSolve | kSweep | kDiff | bits(Command::kConfig);
 constexpr uint16_t kAll = kRun | bits(Command::kTable) | bits(Command::kAccuracy);
 constexpr OptionKind kSize = OptionKind::kSize;
 constexpr OptionKind kChoice = OptionKind::kChoice;
@@ -141,6 +144,10 @@ constexpr std::array kOptions = std::to_array<OptionRow>({
     {"svg", kFile, "FILE", nullptr, "", "Timeline", "the picture as SVG", kTimeline},
     {"csv", kFile, "FILE", nullptr, "", "Timeline", "its points as CSV", kTimeline},
     {"perfetto", kFile, "FILE", nullptr, "", "Timeline", "its points as a Chrome trace (ui.perfetto.dev)", kTimeline},
+    {"record", kSize, "N", nullptr, "", "Diff", "the record of a file that has several", kDiff},
+    {"step", kChoice, "S", steps, "2", "Diff", "the first step, or the steady one", kDiff},
+    {"phase", kChoice, "P", phases, "", "Diff", "compare the peaks of this phase (a trace has them)", kDiff},
+    {"list", kSize, "N", nullptr, "20", "Diff", "sizes to list", kDiff},
     {"json", kFlag, "", nullptr, "", "Output", "the answer as JSON (schema peakmem/1)", kAll},
 });
 

@@ -22,7 +22,8 @@ enum class Command : uint16_t {
   kTimeline = 32,
   kCompare = 64,
   kSweep = 128,
-  kConfig = 256
+  kConfig = 256,
+  kDiff = 512
 };
 
 /// What an option's value is; a file is written by the command line alone.

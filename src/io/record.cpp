@@ -152,16 +152,13 @@ Result<Description> read_model(const Value& what) {
   return not_modelled("task", task);
 }
 
-/// Steps are 1, 2 or, with accumulation, 1.00, 1.01, ...
-RecordedPhase read_phase(const Value& value) {
-  RecordedPhase phase;
+PhaseReport read_phase(const Value& value) {
+  PhaseReport phase;
   phase.phase = text(value, "phase");
+  phase.start_bytes = number(value, "start", 0);
   phase.peak_bytes = number(value, "peak", 0);
-  const Value* step = value.find("step");
-  if (step == nullptr) return phase;
-  phase.step = static_cast<int32_t>(step->real);
-  if (phase.phase == "input" || phase.phase == "forward" || phase.phase == "backward")
-    phase.micro = static_cast<int32_t>(std::lround((step->real - phase.step) * 100));
+  phase.end_bytes = number(value, "end", 0);
+  if (const Value* step = value.find("step")) read_step(step->real, phase);
   return phase;
 }
 
@@ -172,18 +169,32 @@ int64_t bytes_of(const Value& line, std::string_view name) {
 
 }  // namespace
 
+void read_step(double number, PhaseReport& phase) {
+  if (!(number >= 0 && number < 1e6)) return;
+  phase.step = static_cast<int32_t>(number);
+  if (phase.phase == "input" || phase.phase == "forward" || phase.phase == "backward")
+    phase.micro = static_cast<int32_t>(std::lround((number - phase.step) * 100));
+}
+
+Result<Job> read_case(const Value& what) {
+  Job job;
+  if (auto error = read_recipe(what, job.recipe)) return *error;
+  Result<Description> description = read_model(what);
+  if (!description) return description.error();
+  job.description = std::move(*description);
+  if (job.description.task == Task::kSeq2SeqLm) job.recipe.target_seq = number(what, "target_seq", job.recipe.seq);
+  if (job.description.image > 0) job.recipe.seq = job.description.positions;
+  if (auto error = freeze(job, texts(what, "freeze"), "freeze")) return *error;
+  return job;
+}
+
 Result<Record> read_record(const Value& line) {
   const Value* what = line.find("case");
   if (what == nullptr) return Error{"case", "is missing: this is no record", "see oracle/README.md"};
+  Result<Job> job = read_case(*what);
+  if (!job) return job.error();
   Record record;
-  if (auto error = read_recipe(*what, record.job.recipe)) return *error;
-  Result<Description> description = read_model(*what);
-  if (!description) return description.error();
-  record.job.description = std::move(*description);
-  if (record.job.description.task == Task::kSeq2SeqLm)
-    record.job.recipe.target_seq = number(*what, "target_seq", record.job.recipe.seq);
-  if (record.job.description.image > 0) record.job.recipe.seq = record.job.description.positions;
-  if (auto error = freeze(record.job, texts(*what, "freeze"), "freeze")) return *error;
+  record.job = std::move(*job);
   if (record.job.recipe.quantize == Quantize::kNone) record.parameters = number(line, "parameters", 0);
   record.trainable = number(line, "trainable", 0);
   record.peak_bytes = bytes_of(line, "peak");

@@ -4,18 +4,11 @@
 #include <string>
 #include <vector>
 
+#include "estimate/report.h"
 #include "model/value.h"
 #include "train/step.h"
 
 namespace peakmem {
-
-/// A phase's highest level as it was measured.
-struct RecordedPhase {
-  int32_t step = 0;
-  int32_t micro = -1;
-  std::string phase;
-  int64_t peak_bytes = 0;
-};
 
 /// One measured case: the job that was run and its measured bytes.
 struct Record {
@@ -24,8 +17,14 @@ struct Record {
   int64_t trainable = 0;   // 0 where the record does not say
   int64_t peak_bytes = 0;  // of the steady step
   int64_t first_step_bytes = 0;
-  std::vector<RecordedPhase> phases;
+  std::vector<PhaseReport> phases;
 };
+
+/// The job of a record's or a trace's `case`.
+Result<Job> read_case(const Value& what);
+
+/// The step and the micro-batch in a step's number: 1, 2 or, with accumulation, 1.00, 1.01, ...
+void read_step(double number, PhaseReport& phase);
 
 /// The record of one line of a .jsonl file. What is not modelled (a family, an adapter, several ranks) is an error.
 Result<Record> read_record(const Value& line);

@@ -39,10 +39,10 @@ class ScaledEmbedding {
     const DType dtype = b.structure.quantize == Quantize::kNone ? b.structure.weights : b.structure.compute;
     embed_scale_ = b.tape.buffer({}, dtype, "embed_scale");
   }
-  Tensor operator()(const Tensor& indices) const { 
+  Tensor operator()(const Tensor& indices) const {
     Tensor output = embedding_(indices);
     return mul(std::move(output), to(embed_scale_, embedding_.weight().dtype()));
-   }
+  }
   const Tensor& weight() const { return embedding_.weight(); }
 
  private:

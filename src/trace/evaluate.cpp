@@ -3,8 +3,6 @@
 namespace peakmem {
 namespace {
 
-constexpr int64_t kBlock = 512;
-
 /// Sizes and turn counts as numbers.
 struct Numbers {
   std::vector<Level> storages;
@@ -15,8 +13,8 @@ struct Numbers {
     storages.reserve(program.storages.size());
     for (const Storage& storage : program.storages) {
       const int64_t bytes = value_of(storage.bytes, values);
-      overflow = overflow || bytes < 0 || bytes > INT64_MAX - kBlock;
-      storages.push_back({bytes, overflow ? 0 : (bytes + kBlock - 1) / kBlock * kBlock});
+      overflow = overflow || bytes < 0 || bytes > INT64_MAX - 512;
+      storages.push_back({bytes, overflow ? 0 : in_blocks(bytes)});
     }
     for (const Turn& turn : program.turns) {
       const int64_t count = value_of(turn.count, values);

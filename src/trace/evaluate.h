@@ -15,6 +15,9 @@ struct Level {
   int64_t blocks = 0;   // each rounded up to 512, as the CUDA caching allocator counts them
 };
 
+/// A size in blocks of 512 bytes, as the CUDA caching allocator gives it (CUDACachingAllocator.cpp, kMinBlockSize).
+constexpr int64_t in_blocks(int64_t bytes) { return (bytes + 511) / 512 * 512; }
+
 /// A moment of a program: after an event, in the first or the last turn of its segment.
 struct Moment {
   int32_t phase = -1;

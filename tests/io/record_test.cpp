@@ -26,7 +26,7 @@ std::vector<std::string> record_files() {
 }
 
 void expect_phases(const Record& record, const Report& report, int line) {
-  for (const RecordedPhase& phase : record.phases) {
+  for (const PhaseReport& phase : record.phases) {
     if (phase.step == 0 || phase.phase == "end" || phase.phase == "model") continue;
     // Linear4bit casts its bias for good in the first forward pass; here it is in the compute dtype from the start.
     if (record.job.recipe.quantize != Quantize::kNone && phase.step == 1 && phase.phase == "input") continue;
