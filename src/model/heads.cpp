@@ -31,16 +31,37 @@ Tensor shifted_logits_loss(const Tensor& logits, const Tensor& labels) {
   return cross_entropy(merge_dims(shifted, 0, 2), merge_dims(targets, 0, 2));
 }
 
+/// Labels shifted by one: as many, the last one ignored. The padded ones live as long.
+struct ShiftedLabels {
+  Tensor padded;
+  Tensor shifted;
+};
+ShiftedLabels shift(const Builder& b, const Tensor& labels) {
+  const Tensor padded = b.tape.make({b.dims.batch, b.dims.seq + 1}, DType::kInt64, "constant_pad_nd");
+  return {padded, contiguous(slice(padded, 1, labels.size(1)))};
+}
+
 }  // namespace
 
 Tensor causal_lm_loss(const Builder& b, const Tensor& logits, const Tensor& labels) {
   const Scope scope(b.tape, "loss");
   if (b.structure.transformers == Transformers::k4_48) return shifted_logits_loss(logits, labels);
   const Tensor full = to(logits, DType::kFloat32);
-  const Tensor padded = b.tape.make({b.dims.batch, b.dims.seq + 1}, DType::kInt64, "constant_pad_nd");
-  const Tensor shifted = contiguous(slice(padded, 1, labels.size(1)));
+  const auto [padded, shifted] = shift(b, labels);
   const Tensor rows = merge_dims(full, 0, 2);
   return cross_entropy(rows, merge_dims(shifted, 0, 2));
+}
+
+Tensor fused_lm_loss(const Builder& b, const Tensor& hidden_states, const Tensor& head, const Tensor& labels) {
+  const Scope scope(b.tape, "loss");
+  const Dims& d = b.dims;
+  const Structure& s = b.structure;
+  if (s.kernels.loss == LossKernel::kChunked)
+    return chunked_log_prob_loss(hidden_states, head, labels, {d.batch * (d.seq - 1), kTokenTile, s.loss.token_tiles},
+                                 {d.vocab, kVocabularyTile, s.loss.vocabulary_tiles});
+  const auto [padded, shifted] = shift(b, labels);
+  return liger_linear_cross_entropy(merge_dims(hidden_states, 0, 2), head,
+                                    {d.batch * d.seq, d.loss_rows, s.loss.chunks});
 }
 
 Tensor token_loss(const Tensor& logits, const Tensor& labels) {

@@ -60,7 +60,7 @@ struct SelfAttention {
     const Tensor value = heads(v_proj, hidden_states, d.kv_heads, norms.size());
     apply_rotary(query, key, rotation);
     const Expr groups = b.structure.grouped ? exact_div(d.heads, d.kv_heads) : Expr(1);
-    AttentionOutput attention = attend(query, key, value, {b, groups, mask});
+    AttentionOutput attention = attend(query, key, value, {b, groups, mask, true, SoftmaxDtype::kFullPrecision, true});
     attention.output = from_heads(attention.output);
     attention.output = o_proj(attention.output);
     return attention;
@@ -68,6 +68,12 @@ struct SelfAttention {
 
   void apply_rotary(Tensor& query, Tensor& key, const Rotation& rotation) const {
     const Scope scope(b.tape, "rotary");
+    if (b.structure.kernels.rope == Kernel::kFused) {
+      auto [query_rotated, key_rotated] = liger_rope(query, key, rotation.cos, rotation.sin);
+      query = std::move(query_rotated);
+      key = std::move(key_rotated);
+      return;
+    }
     const Tensor cos = unsqueeze(rotation.cos, 1);
     const Tensor sin = unsqueeze(rotation.sin, 1);
     Tensor query_rotated = rotate(query, cos, sin);
@@ -90,6 +96,11 @@ struct Mlp {
 
   Tensor operator()(const Tensor& x) const {
     const Scope scope(b.tape, "mlp");
+    if (b.structure.kernels.mlp == Kernel::kFused) {
+      Tensor gate = gate_proj(x);
+      const Tensor product = liger_gated(b.description.activation == Activation::kSilu, std::move(gate), up_proj(x));
+      return down_proj(product);
+    }
     Tensor gated = activate(b.description.activation, gate_proj(x));
     Tensor up = up_proj(x);
     Tensor product = mul(std::move(gated), std::move(up));
@@ -244,6 +255,8 @@ class CausalLm : public Model {
 
   ModelOutput forward(const Batch& batch) override {
     const Tensor hidden_states = model_(batch.input_ids);
+    if (b_.structure.kernels.loss != LossKernel::kHf)
+      return fused_lm_loss(b_, hidden_states, lm_head_.weight(), batch.labels);
     Tensor logits = lm_head_(hidden_states);
     if (b_.description.caps_logits) {
       logits = div_scalar(logits);

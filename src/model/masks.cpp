@@ -56,6 +56,7 @@ Tensor causal_mask(const Builder& b, bool windowed, DType dtype, bool has_positi
   const NoGrad no_grad(b.tape);
   const Scope scope(b.tape, "causal_mask");
   if (has_positions) check_for_packed_sequences(b);
+  if (b.structure.attention == Attention::kFlash2) return {};
   const bool sdpa = b.structure.attention == Attention::kSdpa;
   if (sdpa && !(windowed && b.structure.window_cuts)) return {};
   Tensor visible = visible_keys(b, windowed);

@@ -40,6 +40,7 @@ class Linear {
   /// A head whose parameters are another module's (the embedding's, as a rule).
   Linear(const char* name, Tensor weight, Tensor bias);
   Tensor operator()(Tensor input) const;
+  const Tensor& weight() const { return weight_; }
 
  private:
   Tensor base(Tensor input) const;
@@ -91,17 +92,18 @@ class LayerNorm {
   Tensor bias_;
 };
 
-/// LlamaRMSNorm, and GemmaRMSNorm where the description says so: in fp32, by hand.
+/// LlamaRMSNorm, and GemmaRMSNorm where the description says so: in fp32, by hand. Or Liger's in their place.
 class RmsNorm {
  public:
   RmsNorm(const Builder& b, const char* name, Expr width);
   Tensor operator()(const Tensor& input) const;
 
  private:
+  Tensor by_hand(const Tensor& input) const;
   Tensor shifted(const Tensor& input) const;
+  const Builder& b_;
   const char* name_;
   Tensor weight_;
-  bool adds_one_;
 };
 
 /// Layers in a row, run by run. Of a run at most three turns are traced: the first, one for all between, the last.
@@ -172,6 +174,7 @@ struct AttentionInput {
   Tensor mask;      // may be empty
   bool causal = true;
   SoftmaxDtype softmax = SoftmaxDtype::kFullPrecision;
+  bool has_positions = false;  // flash attention looks at them for packed sequences
 };
 
 /// Attention's output [B, T, heads, D] and, in eager attention, the weights that the caller's frame still names.
@@ -180,7 +183,7 @@ struct AttentionOutput {
   Tensor weights;
 };
 
-/// transformers' attention interface: eager_attention_forward or sdpa_attention_forward.
+/// transformers' attention interface: eager_attention_forward, sdpa_attention_forward or flash_attention_forward.
 AttentionOutput attend(const Tensor& query, const Tensor& key, const Tensor& value, const AttentionInput& input);
 
 /// [B, T, heads·D] as [B, heads, T, D].

@@ -27,14 +27,19 @@ class Evaluator {
   }
 
  private:
-  using Key = std::tuple<bool, bool, bool, bool, bool>;
+  using Key = std::tuple<bool, bool, bool, bool, bool, bool, LossPieces>;
 
   const TracedJob& traced(int64_t value) {
     const bool seq = unknown_ == Unknown::kSeq;
     Job at = job_;
     (seq ? at.recipe.seq : at.recipe.batch) = value;
-    const Key key = {value == 1, seq && value % 8 != 0, seq && value % 16 != 0, seq && value >= job_.description.window,
-                     dequantizes_forward(at.recipe)};
+    const Key key = {value == 1,
+                     seq && value % 8 != 0,
+                     seq && value % 16 != 0,
+                     seq && value >= job_.description.window,
+                     seq && value % 128 != 0,
+                     dequantizes_forward(at.recipe),
+                     loss_pieces(at)};
     std::unique_ptr<TracedJob>& slot = structures_[key];
     if (slot) return *slot;
     slot = std::make_unique<TracedJob>(at);

@@ -46,6 +46,8 @@ struct Recipe {
   Checkpointing checkpointing = Checkpointing::kNone;
   Experts experts = Experts::kGrouped;
   Transformers transformers = Transformers::k5_23;
+  Kernels kernels;
+  int64_t multiprocessors = 108;  // of the GPU, an A100 unless told: some kernels have a buffer for each
   const Optimizer* optimizer = nullptr;
   OptimizerImpl impl = OptimizerImpl::kForeach;
   bool clip = false;
