@@ -35,8 +35,13 @@ const Op kGeglu = {"liger_geglu", gated_backward};
 /// [B, heads, T, D] as the kernel sees it, [B, T, heads, D] without gaps, seen as it was.
 Tensor rotated_in_place(const Tensor& heads) { return transpose(contiguous(transpose(heads, 1, 2)), 1, 2); }
 
+// A gradient that never came is zeros.
 void rope_backward(Gradients& g) {
-  for (size_t i = 0; i < 2; ++i) g.out[i] = rotated_in_place(g.in[i]);
+  Tape& tape = (g.in[0] ? g.in[0] : g.in[1]).tape();
+  for (uint8_t i = 0; i < 2; ++i) {
+    if (!g.in[i]) g.in[i] = tape.make(preserved(g.node.shape_of(i)), g.node.dtype, "zeros");
+    g.out[i] = rotated_in_place(g.in[i]);
+  }
 }
 const Op kRope = {"liger_rope", rope_backward};
 

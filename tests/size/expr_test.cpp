@@ -20,7 +20,8 @@ TEST(Expr, PowersOfTwoAreTheNextFromANumberOn) {
   Pool pool;
   const Expr t = pool.symbol("T");
   EXPECT_TRUE(identical(power_of_two(t + 1), power_of_two(1 + t)));
-  EXPECT_EQ(value_of(4 * power_of_two(t), pool.evaluate({9})), 64);
+  const Expr scaled = 4 * power_of_two(t);
+  EXPECT_EQ(value_of(scaled, pool.evaluate({9})), 64);
 }
 
 constexpr int64_t kMax = std::numeric_limits<int64_t>::max();
