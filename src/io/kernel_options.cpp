@@ -27,6 +27,7 @@ class Checker {
 
   std::optional<Error> check() const {
     const Kernels& kernels = job_.recipe.kernels;
+    if (auto wrong = check_version(kernels)) return wrong;
     if (kernels.norm == Kernel::kFused)
       if (auto wrong = check_liger("norm")) return wrong;
     if (kernels.rope == Kernel::kFused)
@@ -40,6 +41,12 @@ class Checker {
 
  private:
   std::string option(std::string_view name) const { return asked_.has(name) ? "--" + std::string(name) : "--kernels"; }
+
+  std::optional<Error> check_version(const Kernels& kernels) const {
+    if (job_.recipe.transformers == Transformers::k5_23) return std::nullopt;
+    if (kernels == Kernels()) return std::nullopt;
+    return Error{"--transformers", "4.48 is not modelled with fused kernels", "drop it, or them"};
+  }
 
   std::optional<Error> check_liger(std::string_view name) const {
     if (row_.liger) return std::nullopt;

@@ -22,6 +22,7 @@ struct Kernels {
   Kernel mlp = Kernel::kHf;
   Kernel rope = Kernel::kHf;
   LossKernel loss = LossKernel::kHf;
+  bool operator==(const Kernels&) const = default;
 };
 
 constexpr int64_t kTokenTile = 4096;        // TOKEN_CHUNK_SIZE of TRL 1.16, kernels/chunked_logprob.py

@@ -256,7 +256,7 @@ class CausalLm : public Model {
   ModelOutput forward(const Batch& batch) override {
     const Tensor hidden_states = model_(batch.input_ids);
     if (b_.structure.kernels.loss != LossKernel::kHf)
-      return fused_lm_loss(b_, hidden_states, lm_head_.weight(), batch.labels);
+      return {fused_lm_loss(b_, hidden_states, lm_head_.weight(), batch.labels), Tensor()};
     Tensor logits = lm_head_(hidden_states);
     if (b_.description.caps_logits) {
       logits = div_scalar(logits);

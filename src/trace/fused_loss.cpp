@@ -5,10 +5,11 @@ namespace {
 
 constexpr const char* kName = "liger_fused_linear_cross_entropy";
 
-// Both gradients were made in the forward pass; the incoming one is only compared with 1.
+// Both gradients were made in the forward pass; the incoming one is only compared with 1. Where the input wants none,
+// Liger makes none for the weight either.
 void backward(Gradients& g) {
   g.in[0].tape().make({}, DType::kFloat32, "tensor");
-  for (size_t i = 0; i < 2; ++i)
+  for (size_t i = 0; i < g.node.saved_count; ++i)
     if (g.needs(i)) g.out[i] = g.saved(i);
 }
 const Op kLinearCrossEntropy = {kName, backward};
