@@ -10,7 +10,8 @@ namespace peakmem {
 namespace {
 
 /// Evaluates one job at many values of the unknown. PyTorch takes other paths for some sizes (1, rows that are no
-/// multiple of 8 in a mask, a sequence as long as the window); each such structure is traced once.
+/// multiple of 8 in a mask, a sequence as long as the window), and a fused loss works in more pieces; each such
+/// structure is traced once.
 class Evaluator {
  public:
   Evaluator(const Job& job, Unknown unknown, const Gpu& gpu) : job_(job), unknown_(unknown), gpu_(gpu) {}

@@ -63,8 +63,7 @@ Tensor divide(Tensor input, const Tensor& count) {
   return result;
 }
 
-void from_function(Gradients& g) { g.node.function(g); }
-const Op kChunkedLogProb = {"chunked_log_prob", from_function};
+const Op kChunkedLogProb = {"chunked_log_prob", run_function};
 
 /// The loops over tiles of tokens and vocabulary, in forward and backward pass.
 struct Tiles {

@@ -32,8 +32,7 @@ void backward(Gradients& g, const FlashSizes& sizes) {
   for (size_t i = 0; i < 3; ++i) g.out[i] = slice(g.out[i], -1, width);
 }
 
-void from_function(Gradients& g) { g.node.function(g); }
-const Op kFlash = {"_flash_attn_forward", from_function};
+const Op kFlash = {"_flash_attn_forward", run_function};
 
 }  // namespace
 

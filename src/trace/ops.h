@@ -127,7 +127,8 @@ std::vector<Expr> sizes_of(const Pieces& pieces);
 /// LigerFusedLinearCrossEntropyFunction (liger-kernel 0.8.5, ops/fused_linear_cross_entropy.py): the head's product and
 /// the loss in chunks of its rows; both gradients are made in the forward pass.
 Tensor liger_linear_cross_entropy(Tensor rows, const Tensor& weight, const Pieces& chunks);
-// chunked_loss.cpp
+// --- chunked_loss.cpp
+// --------------------------------------------------------------------------------------------------
 /// ChunkedLogProbFunction and what add_fused_lm_head does around it (TRL 1.16, kernels/chunked_logprob.py,
 /// trainer/utils.py): the loss of hidden states [B, T, C] in tiles that the backward pass makes again.
 Tensor chunked_log_prob_loss(const Tensor& hidden_states, const Tensor& weight, const Tensor& labels,
@@ -173,5 +174,7 @@ Tensor to_low_precision(Tensor input);
 /// autocast's cast to fp32.
 Tensor to_full_precision(Tensor input);
 DType promote(DType a, DType b);
+/// The rule of an op whose node carries it (Node::function).
+void run_function(Gradients& g);
 
 }  // namespace peakmem
