@@ -6,6 +6,7 @@ import fnmatch
 import torch
 import transformers
 
+import fused
 from experts import run_in_a_loop
 
 AUTO = {
@@ -18,6 +19,7 @@ AUTO = {
 COMPUTE = {"bf16": torch.bfloat16, "bf16-autocast": torch.bfloat16, "fp16": torch.float16, "fp16-autocast": torch.float16}
 WEIGHTS = {"bf16": torch.bfloat16, "fp16": torch.float16}
 DTYPE = "torch_dtype" if transformers.__version__.startswith("4") else "dtype"  # what from_config calls it
+ATTENTION = {"flash2": "flash_attention_2"}
 AUTOCAST = {"bf16-autocast": torch.bfloat16, "fp16-autocast": torch.float16}
 
 
@@ -34,7 +36,9 @@ def build_model(case):
     auto = getattr(transformers, AUTO[case["task"]])
     dtype = (COMPUTE if case.get("quantize") else WEIGHTS).get(case["precision"], torch.float32)
     with torch.device("cuda"):
-        model = auto.from_config(config, attn_implementation=case["attention"], **{DTYPE: dtype})
+        model = auto.from_config(
+            config, attn_implementation=ATTENTION.get(case["attention"], case["attention"]), **{DTYPE: dtype})
+    fused.apply(case, model)
     if case.get("quantize"):
         from quantized import quantize  # its libraries are slow to import
         quantize(model, case, COMPUTE.get(case["precision"], torch.float32))

@@ -25,6 +25,21 @@ IN_PLACE = {
 NO_SHAPE_FUNCTION = {aten._fused_sgd_.default, aten._fused_adagrad_.default}
 
 
+def _selected(tensor, indices, *_):
+    """x[mask]: nothing is masked."""
+    (mask,) = indices
+    return tensor.new_empty(mask.numel(), *tensor.shape[mask.dim():])
+
+
+# Indexing by a mask takes a number of elements that is a matter of values.
+BY_MASK = {
+    aten.index.Tensor: _selected,
+    aten.index_put.default: lambda tensor, *_: tensor,
+    aten.index_put_.default: lambda tensor, *_: tensor,
+    aten._index_put_impl_.default: lambda tensor, *_: tensor,
+}
+
+
 class Block:
     """One storage: its number, bytes and the op, shape and dtype it was made with."""
 
@@ -112,6 +127,10 @@ class Counter(TorchDispatchMode):
             return True, True if args[0].dtype == torch.bool else 1.0
         if func in NO_SHAPE_FUNCTION:
             return True, None
+        if func is aten.equal.default:
+            return True, True
+        if func in BY_MASK and any(i is not None and i.dtype == torch.bool for i in args[1]):
+            return True, BY_MASK[func](*args)
         if torch.is_grad_enabled() or not _from_engine(caller):
             return False, None
         if func in IN_PLACE:
@@ -132,10 +151,9 @@ class Counter(TorchDispatchMode):
             return func(*args)  # a question, not something that could free memory
         self.op = str(func)
         done, result = self._instead(func, args, kwargs, sys._getframe().f_back)
-        if done:
-            return result
-        self.ops += 1
-        result = func(*args, **kwargs)
+        if not done:
+            self.ops += 1
+            result = func(*args, **kwargs)
         for leaf in tree_leaves(result):
             if isinstance(leaf, torch.Tensor) and leaf.device.type == "cuda":
                 self._see(leaf)

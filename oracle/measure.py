@@ -19,6 +19,7 @@ import torch
 import transformers
 from torch._subclasses.fake_tensor import FakeTensorMode
 
+import fused
 from cases import autocast, build_batch, build_model, build_optimizer
 from count import Counter
 from data_parallel import replicate, synchronized
@@ -45,7 +46,7 @@ def micro_step(case, model, counter, step):
     batch = build_batch(case, getattr(model, "module", model).config)
     counter.phase("forward", step)
     with autocast(case):
-        loss = model(**batch).loss
+        loss = model(**batch, **fused.arguments(case)).loss
         if case.get("accumulate"):
             loss = loss / case["accumulate"]
     counter.phase("backward", step)
@@ -124,7 +125,7 @@ def measure(case, steps=2):
     check_version(case)
     device.install()
     counter = Counter()
-    with FakeTensorMode(allow_non_fake_inputs=False), counter:
+    with fused.scope(case), FakeTensorMode(allow_non_fake_inputs=False), counter:
         parameters, trainable = run(case, counter, steps)
     return make_record(case, counter, parameters, trainable), counter.log
 

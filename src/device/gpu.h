@@ -16,6 +16,7 @@ struct Gpu {
   int64_t context_low;
   int64_t context_high;
   int compute_capability;   // 80 for sm_80; 0 where there is none
+  int multiprocessors;      // torch's multi_processor_count
   std::string_view source;  // of the memory and of the context
 };
 

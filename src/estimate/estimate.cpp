@@ -40,7 +40,8 @@ bool set(T& field, T value) {
 constexpr Change kChanges[] = {
     {"--checkpointing full",
      [](Recipe& r) { return r.checkpointing == Checkpointing::kNone && set(r.checkpointing, Checkpointing::kFull); }},
-    {"--attention sdpa", [](Recipe& r) { return set(r.attention, Attention::kSdpa); }},
+    {"--attention sdpa",
+     [](Recipe& r) { return r.attention == Attention::kEager && set(r.attention, Attention::kSdpa); }},
     {"--precision bf16-mixed",
      [](Recipe& r) {
        return r.precision == Precision::kFp32 && !r.sharding.casts_parameters &&

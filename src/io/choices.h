@@ -21,8 +21,14 @@ inline constexpr std::array<Choice<Precision>, 5> kPrecisions = {{{Precision::kF
                                                                   {Precision::kFp16, "fp16"},
                                                                   {Precision::kBf16Mixed, "bf16-mixed"},
                                                                   {Precision::kFp16Mixed, "fp16-mixed"}}};
-inline constexpr std::array<Choice<Attention>, 2> kAttentions = {
-    {{Attention::kEager, "eager"}, {Attention::kSdpa, "sdpa"}}};
+inline constexpr std::array<Choice<Attention>, 3> kAttentions = {
+    {{Attention::kEager, "eager"}, {Attention::kSdpa, "sdpa"}, {Attention::kFlash2, "flash2"}}};
+inline constexpr std::array<Choice<Kernel>, 2> kKernels = {{{Kernel::kHf, "hf"}, {Kernel::kFused, "fused"}}};
+inline constexpr std::array<Choice<LossKernel>, 3> kLossKernels = {
+    {{LossKernel::kHf, "hf"}, {LossKernel::kFusedLinear, "fused-linear"}, {LossKernel::kChunked, "chunked"}}};
+/// Kernels that are chosen together.
+inline constexpr std::array<Choice<Kernels>, 2> kKernelPresets = {
+    {{{}, "hf"}, {{Kernel::kFused, Kernel::kFused, Kernel::kFused, LossKernel::kFusedLinear}, "liger"}}};
 inline constexpr std::array<Choice<Checkpointing>, 3> kCheckpointings = {
     {{Checkpointing::kNone, "none"},
      {Checkpointing::kFull, "full"},

@@ -5,6 +5,7 @@
 #include "io/bare_model.h"
 #include "io/choices.h"
 #include "io/json.h"
+#include "io/kernel_options.h"
 #include "io/letters.h"
 #include "io/sharding.h"
 #include "io/shipped.h"
@@ -70,6 +71,7 @@ class Reader {
     if (auto wrong = read_freeze()) return wrong;
     if (auto wrong = read_sharding(asked_, inquiry_)) return wrong;
     if (const std::string* gpu = asked_.text("gpu")) inquiry_.gpu = find_gpu(*gpu);
+    if (auto wrong = read_kernels(asked_, inquiry_)) return wrong;
     if (auto wrong = read_allocator()) return wrong;
     return check();
   }
@@ -283,7 +285,7 @@ class Reader {
   std::optional<Error> check_family() {
     const Description& d = inquiry_.job.description;
     const Recipe& recipe = inquiry_.job.recipe;
-    if (d.eager_only && recipe.attention != Attention::kEager)
+    if (d.eager_only && recipe.attention == Attention::kSdpa)
       return Error{"--attention", d.family + " has no sdpa attention in transformers", "pass --attention eager"};
     if (d.experts == 0)
       return asked_.has("experts") ? std::optional(Error{"--experts", d.family + " has no experts", "drop it"})

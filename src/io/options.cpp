@@ -26,6 +26,9 @@ Names names_of(const Rows& rows) {
 
 Names precisions() { return names_of(kPrecisions); }
 Names attentions() { return names_of(kAttentions); }
+Names kernels() { return names_of(kKernels); }
+Names loss_kernels() { return names_of(kLossKernels); }
+Names kernel_presets() { return names_of(kKernelPresets); }
 Names checkpointings() { return names_of(kCheckpointings); }
 Names experts() { return names_of(kExperts); }
 Names transformers_versions() { return names_of(kTransformers); }
@@ -83,7 +86,8 @@ constexpr std::array kOptions = std::to_array<OptionRow>({
     {"optimizer", kChoice, "NAME", optimizer_names, "adamw", "Run", "the optimizer (peakmem optimizers)", kRun},
     {"optimizer-impl", kChoice, "I", impls, "", "Run", "torch.optim's implementation (what PyTorch picks on CUDA)",
      kRun},
-    {"attention", kChoice, "A", attentions, "sdpa", "Run", "sdpa takes flash, efficient or math as PyTorch does", kRun},
+    {"attention", kChoice, "A", attentions, "sdpa", "Run",
+     "sdpa takes flash, efficient or math as PyTorch does; flash2 is the flash-attn package", kRun},
     {"experts", kChoice, "E", experts, "grouped", "Run",
      "a mixture's experts: one grouped GEMM (as transformers picks), or a loop", kRun},
     {"checkpointing", kChoice, "C", checkpointings, "none", "Run", "recompute every layer in the backward pass", kRun},
@@ -97,6 +101,13 @@ constexpr std::array kOptions = std::to_array<OptionRow>({
      "parameters not to train, by their Hugging Face names: globs, and 0-11 for the numbers 0 to 11", kRun},
     {"trainer", kChoice, "T", trainer_names, "loop", "Run",
      "whose training loop: a plain one, Trainer of transformers, SFTTrainer of TRL", kRun},
+    {"kernels", kChoice, "K", kernel_presets, "hf", "Kernels",
+     "liger: all that Liger-Kernel fuses, as use_liger_kernel", kRun},
+    {"norm", kChoice, "K", kernels, "hf", "Kernels", "fused: Liger's RMSNorm", kRun},
+    {"mlp", kChoice, "K", kernels, "hf", "Kernels", "fused: Liger's SwiGLU or GEGLU", kRun},
+    {"rope", kChoice, "K", kernels, "hf", "Kernels", "fused: Liger's rotary embedding", kRun},
+    {"loss", kChoice, "L", loss_kernels, "hf", "Kernels",
+     "fused-linear: Liger's, with the head; chunked: TRL's in tiles (SFTTrainer of 1.16)", kRun},
     {"lora-rank", kSize, "N", nullptr, "", "LoRA", "train adapters of this rank beside frozen weights", kRun, "R"},
     {"lora-targets", kText, "a,b", nullptr, "", "LoRA", "the modules to adapt, or all-linear", kRun},
     {"lora-dropout", kText, "P", nullptr, "0", "LoRA", "dropout before the adapters", kRun},

@@ -119,6 +119,16 @@ void read_trainer_defaults(Recipe& recipe) {
   if (recipe.quantize != Quantize::kNone && recipe.trainer->half_adapters) recipe.lora.full_precision = false;
 }
 
+/// "kernels": {"norm": "fused", "loss": "chunked"}; what is not named is transformers' own.
+Kernels read_kernels(const Value& what) {
+  const auto kernel = [&](const char* name) { return text(what, name) == "fused" ? Kernel::kFused : Kernel::kHf; };
+  const std::string loss = text(what, "loss");
+  return {kernel("norm"), kernel("mlp"), kernel("rope"),
+          loss == "fused-linear" ? LossKernel::kFusedLinear
+          : loss == "chunked"    ? LossKernel::kChunked
+                                 : LossKernel::kHf};
+}
+
 std::optional<Error> read_recipe(const Value& what, Recipe& recipe) {
   if (const Value* lora = what.find("lora")) recipe.lora = read_lora(*lora);
   const std::string quantize = text(what, "quantize");
@@ -129,11 +139,15 @@ std::optional<Error> read_recipe(const Value& what, Recipe& recipe) {
   recipe.seq = number(what, "seq", 1);
   recipe.accumulate = number(what, "accumulate", 1);
   recipe.clip = flag(what, "clip");
-  recipe.attention = text(what, "attention") == "eager" ? Attention::kEager : Attention::kSdpa;
   if (const Value* trainer = what.find("trainer")) recipe.trainer = find_trainer(trainer->string);
   if (recipe.trainer == nullptr) return not_modelled("trainer", text(what, "trainer"));
   read_trainer_defaults(recipe);
   if (text(what, "transformers") == "4.48") recipe.transformers = Transformers::k4_48;
+  const std::string attention = text(what, "attention");
+  recipe.attention = attention == "eager"    ? Attention::kEager
+                     : attention == "flash2" ? Attention::kFlash2
+                                             : Attention::kSdpa;
+  if (const Value* kernels = what.find("kernels")) recipe.kernels = read_kernels(*kernels);
   recipe.experts = text(what, "experts") == "loop" ? Experts::kLoop : Experts::kGrouped;
   if (flag(what, "checkpointing"))
     recipe.checkpointing = flag(what, "reentrant") ? Checkpointing::kFullReentrant : Checkpointing::kFull;

@@ -8,6 +8,7 @@
 #include "model/adapter.h"
 #include "model/freeze.h"
 #include "model/int8.h"
+#include "model/kernels.h"
 #include "model/quantized.h"
 #include "size/expr.h"
 #include "trace/checkpoint.h"
@@ -19,7 +20,7 @@ namespace peakmem {
 enum class Task : uint8_t { kCausalLm, kMaskedLm, kSequenceClassification, kImageClassification, kSeq2SeqLm };
 
 /// Which attention code of transformers runs.
-enum class Attention : uint8_t { kEager, kSdpa };
+enum class Attention : uint8_t { kEager, kSdpa, kFlash2 };
 
 /// Whose modelling code runs: that of transformers 5.23, or of 4.48 (in forward passes alike since 4.46).
 enum class Transformers : uint8_t { k5_23, k4_48 };
@@ -99,6 +100,8 @@ struct Dims {
   Expr padded_seq;
   Expr bias_row;  // seq rounded up to a multiple of 16, as the gradient of an attention's bias is
   Expr target_seq, padded_target, target_bias_row;  // of an encoder-decoder's decoder
+  Expr flash_columns, flash_rows;                   // head_dim and seq rounded up as flash-attn's backward does
+  Expr loss_rows;                                   // of a chunk of Liger's loss
   Expr lora_rank = 0;
   std::vector<Expr> runs;  // turns of each of the description's runs
   std::vector<Expr> decoder_runs;
@@ -112,6 +115,9 @@ struct Structure {
   Transformers transformers = Transformers::k5_23;
   bool padding_mask = false;  // batches carry an attention mask, of ones
   int64_t expert_turns = 0;   // of the loop over the experts
+  Kernels kernels;
+  int64_t multiprocessors = 1;  // of the GPU
+  LossPieces loss;
   DType weights = DType::kFloat32;
   DType norms = DType::kFloat32;  // dtype of the norms' weights
   Quantize quantize = Quantize::kNone;

@@ -9,13 +9,14 @@ namespace {
 /// GemmaRMSNorm: x * rsqrt(mean(x^2) + eps) * (1 + weight) in fp32, cast back at the end.
 class ShiftedNorm {
  public:
-  ShiftedNorm(const Builder& b, const char* name, Expr width) : name_(name) {
+  ShiftedNorm(const Builder& b, const char* name, Expr width) : b_(b), name_(name) {
     const Scope scope(b.tape, name);
-    weight_ = b.parameter({width}, "weight");
+    weight_ = b.norm_parameter({width}, "weight");
   }
 
   Tensor operator()(const Tensor& input) const {
     const Scope scope(weight_.tape(), name_);
+    if (b_.structure.kernels.norm == Kernel::kFused) return fused_norm(b_, input, weight_);
     Tensor output;
     {
       const Tensor x = to(input, DType::kFloat32);
@@ -26,6 +27,7 @@ class ShiftedNorm {
   }
 
  private:
+  const Builder& b_;
   const char* name_;
   Tensor weight_;
 };

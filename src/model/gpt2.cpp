@@ -148,6 +148,8 @@ class LmHead : public Model {
 
   ModelOutput forward(const Batch& batch) override {
     const Tensor hidden_states = transformer_(batch.input_ids);
+    if (b_.structure.kernels.loss != LossKernel::kHf)
+      return {fused_lm_loss(b_, hidden_states, lm_head_.weight(), batch.labels), Tensor()};
     const Tensor logits = lm_head_(hidden_states);
     return {causal_lm_loss(b_, logits, batch), logits};
   }

@@ -41,10 +41,19 @@ Tensor shifted_logits_loss(const Tensor& logits, const Batch& batch) {
   return cross_entropy_of(merge_dims(shifted, 0, 2), merge_dims(targets, 0, 2), batch);
 }
 
+/// Labels shifted by one: as many, the last one ignored. The padded ones live as long.
+struct ShiftedLabels {
+  Tensor padded;
+  Tensor shifted;
+};
+ShiftedLabels shift(const Builder& b, const Tensor& labels) {
+  const Tensor padded = b.tape.make({b.dims.batch, b.dims.seq + 1}, DType::kInt64, "constant_pad_nd");
+  return {padded, contiguous(slice(padded, 1, labels.size(1)))};
+}
+
 Tensor shifted_labels_loss(const Builder& b, const Tensor& logits, const Batch& batch) {
   const Tensor full = to(logits, DType::kFloat32);
-  const Tensor padded = b.tape.make({b.dims.batch, b.dims.seq + 1}, DType::kInt64, "constant_pad_nd");
-  const Tensor shifted = contiguous(slice(padded, 1, batch.labels.size(1)));
+  const auto [padded, shifted] = shift(b, batch.labels);
   const Tensor rows = merge_dims(full, 0, 2);
   return cross_entropy_of(rows, merge_dims(shifted, 0, 2), batch);
 }
@@ -55,6 +64,18 @@ Tensor causal_lm_loss(const Builder& b, const Tensor& logits, const Batch& batch
   const Scope scope(b.tape, "loss");
   const bool shifts_logits = b.structure.transformers == Transformers::k4_48;
   return shifts_logits ? shifted_logits_loss(logits, batch) : shifted_labels_loss(b, logits, batch);
+}
+
+Tensor fused_lm_loss(const Builder& b, const Tensor& hidden_states, const Tensor& head, const Tensor& labels) {
+  const Scope scope(b.tape, "loss");
+  const Dims& d = b.dims;
+  const Structure& s = b.structure;
+  if (s.kernels.loss == LossKernel::kChunked)
+    return chunked_log_prob_loss(hidden_states, head, labels, {d.batch * (d.seq - 1), kTokenTile, s.loss.token_tiles},
+                                 {d.vocab, kVocabularyTile, s.loss.vocabulary_tiles});
+  const auto [padded, shifted] = shift(b, labels);
+  return liger_linear_cross_entropy(merge_dims(hidden_states, 0, 2), head,
+                                    {d.batch * d.seq, d.loss_rows, s.loss.chunks});
 }
 
 Tensor token_loss(const Tensor& logits, const Tensor& labels) {

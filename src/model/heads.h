@@ -23,6 +23,9 @@ Batch make_batch(const Builder& b, int64_t count);
 /// ForCausalLMLoss: logits in fp32, labels shifted by one.
 Tensor causal_lm_loss(const Builder& b, const Tensor& logits, const Batch& batch);
 
+/// The same without logits: the head and the loss in one, by Liger's LigerForCausalLMLoss or TRL's add_fused_lm_head.
+Tensor fused_lm_loss(const Builder& b, const Tensor& hidden_states, const Tensor& head, const Tensor& labels);
+
 /// torch.nn.CrossEntropyLoss over all tokens, logits as they are.
 Tensor token_loss(const Tensor& logits, const Tensor& labels);
 

@@ -25,7 +25,7 @@ AttentionOutput SelfAttention::operator()(const Tensor& hidden_states, const Rot
 AttentionOutput SelfAttention::finish(const Tensor& query, const Tensor& key, const Tensor& value,
                                       const Tensor& mask) const {
   const Expr groups = b.structure.grouped ? exact_div(b.dims.heads, b.dims.kv_heads) : Expr(1);
-  AttentionOutput attention = attend(query, key, value, {b, groups, mask});
+  AttentionOutput attention = attend(query, key, value, {b, groups, mask, true, SoftmaxDtype::kFullPrecision, true});
   attention.output = from_heads(attention.output);
   attention.output = o_proj(attention.output);
   return attention;
@@ -39,6 +39,11 @@ Mlp::Mlp(const Builder& builder)
 
 Tensor Mlp::operator()(const Tensor& x) const {
   const Scope scope(b.tape, "mlp");
+  if (b.structure.kernels.mlp == Kernel::kFused) {
+    Tensor gate = gate_proj(x);
+    const Tensor product = liger_gated(b.description.activation == Activation::kSilu, std::move(gate), up_proj(x));
+    return down_proj(product);
+  }
   Tensor gated = activate(b.description.activation, gate_proj(x));
   Tensor up = up_proj(x);
   Tensor product = mul(std::move(gated), std::move(up));

@@ -88,7 +88,8 @@ Tensor causal_mask(const Builder& b, bool windowed, DType dtype, bool has_positi
   if (b.structure.transformers == Transformers::k4_48) return no_mask_4_48(b);
   const Scope scope(b.tape, "causal_mask");
   const bool sdpa = b.structure.attention == Attention::kSdpa;
-  const bool does_without = sdpa && !(windowed && b.structure.window_cuts);
+  const bool flash2 = b.structure.attention == Attention::kFlash2;
+  const bool does_without = flash2 || (sdpa && !(windowed && b.structure.window_cuts));
   const Tensor padding = b.structure.padding_mask ? padding_of(b, does_without) : Tensor();
   if (has_positions && !padding) check_for_packed_sequences(b);
   if (does_without) return {};

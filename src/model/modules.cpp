@@ -74,13 +74,18 @@ Tensor LayerNorm::operator()(const Tensor& input) const {
   return layer_norm(input, weight_, bias_);
 }
 
-RmsNorm::RmsNorm(const Builder& b, const char* name, Expr width) : name_(name) {
+Tensor fused_norm(const Builder& b, const Tensor& input, const Tensor& weight) {
+  return liger_rms_norm(input, weight, kernels_of(b.description.family).norm_in_place, b.structure.multiprocessors);
+}
+
+RmsNorm::RmsNorm(const Builder& b, const char* name, Expr width) : b_(b), name_(name) {
   const Scope scope(b.tape, name);
   weight_ = b.norm_parameter({width}, "weight");
 }
 
 Tensor RmsNorm::operator()(const Tensor& input) const {
   const Scope scope(weight_.tape(), name_);
+  if (b_.structure.kernels.norm == Kernel::kFused) return fused_norm(b_, input, weight_);
   const DType input_dtype = input.dtype();
   Tensor hidden_states = to(input, DType::kFloat32);
   const Tensor variance = mean_last(pow_scalar(hidden_states));
@@ -154,6 +159,36 @@ Tensor sdpa(Tensor query, Tensor key, Tensor value, const AttentionInput& input)
   return contiguous(transpose(std::move(output), 1, 2));
 }
 
+/// _is_packed_sequence: asked of a batch of one sequence with positions. It is none, so that only the question counts.
+void ask_for_packing(const Builder& b) {
+  if (!is_one(b.dims.batch) || b.structure.single_token) return;
+  Tape& tape = b.tape;
+  const Shape tokens = {b.dims.seq};
+  Tensor range = tape.make(tokens, DType::kInt64, "arange");
+  Tensor first = tape.make({}, DType::kInt64, "min");
+  const Tensor increasing = tape.make(tokens, DType::kInt64, "add");
+  range.reset();
+  first.reset();
+  Tensor difference = tape.make({1, tokens[0]}, DType::kInt64, "sub");
+  Tensor distance = tape.make({1, tokens[0]}, DType::kInt64, "abs");
+  difference.reset();
+  const Tensor sum = tape.make({}, DType::kInt64, "sum");
+  distance.reset();
+  const Tensor packed = tape.make({}, DType::kBool, "_to_copy");
+}
+
+// The package's kernels want half precision: what is fp32 under autocast is cast, and lives on with its caller's names.
+Tensor flash2(const Tensor& query, const Tensor& key, const Tensor& value, const AttentionInput& input) {
+  const Builder& model = input.model;
+  const DType low = model.structure.compute;
+  const auto cast = [&](const Tensor& x) { return query.dtype() == DType::kFloat32 ? to(x, low) : x; };
+  const Tensor q = cast(transpose(query, 1, 2));
+  const Tensor k = cast(transpose(key, 1, 2));
+  const Tensor v = cast(transpose(value, 1, 2));
+  if (input.has_positions) ask_for_packing(model);
+  return flash_attention(q, k, v, {model.dims.padded_head_dim, model.dims.flash_columns, model.dims.flash_rows});
+}
+
 }  // namespace
 
 Tensor activate(Activation activation, const Tensor& input) {
@@ -178,6 +213,7 @@ Tensor activate(Activation activation, const Tensor& input) {
 
 AttentionOutput attend(const Tensor& query, const Tensor& key, const Tensor& value, const AttentionInput& input) {
   if (input.model.structure.attention == Attention::kEager) return eager(query, key, value, input);
+  if (input.model.structure.attention == Attention::kFlash2) return {flash2(query, key, value, input), Tensor()};
   return {sdpa(query, key, value, input), Tensor()};
 }
 

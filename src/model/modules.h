@@ -42,6 +42,7 @@ class Linear {
   /// A head whose parameters are another module's (the embedding's, as a rule).
   Linear(const char* name, Tensor weight, Tensor bias);
   Tensor operator()(Tensor input) const;
+  const Tensor& weight() const { return weight_; }
 
  private:
   Tensor base(Tensor input) const;
@@ -94,13 +95,17 @@ class LayerNorm {
   Tensor bias_;
 };
 
-/// LlamaRMSNorm: in fp32, by hand.
+/// Liger's RMSNorm in the place of a family's own.
+Tensor fused_norm(const Builder& b, const Tensor& input, const Tensor& weight);
+
+/// LlamaRMSNorm: in fp32, by hand; or Liger's.
 class RmsNorm {
  public:
   RmsNorm(const Builder& b, const char* name, Expr width);
   Tensor operator()(const Tensor& input) const;
 
  private:
+  const Builder& b_;
   const char* name_;
   Tensor weight_;
 };
@@ -173,6 +178,7 @@ struct AttentionInput {
   Tensor mask;      // may be empty
   bool causal = true;
   SoftmaxDtype softmax = SoftmaxDtype::kFullPrecision;
+  bool has_positions = false;  // flash attention looks at them for packed sequences
 };
 
 /// Attention's output [B, T, heads, D] and, in eager attention, the weights that the caller's frame still names.
@@ -181,7 +187,7 @@ struct AttentionOutput {
   Tensor weights;
 };
 
-/// transformers' attention interface: eager_attention_forward or sdpa_attention_forward.
+/// transformers' attention interface: eager_attention_forward, sdpa_attention_forward or flash_attention_forward.
 AttentionOutput attend(const Tensor& query, const Tensor& key, const Tensor& value, const AttentionInput& input);
 
 /// [B, T, heads·D] as [B, heads, T, D].

@@ -10,8 +10,7 @@ constexpr int64_t kNestedBlock = 256;
 constexpr int64_t kCodes = 16;
 constexpr int64_t kByteCodes = 256;
 
-void from_function(Gradients& g) { g.node.function(g); }
-const Op kMatMul4Bit = {"MatMul4Bit", from_function};
+const Op kMatMul4Bit = {"MatMul4Bit", run_function};
 
 }  // namespace
 

@@ -67,6 +67,12 @@ Tensor rotate(const Tensor& x, const Tensor& cos, const Tensor& sin) {
 
 void apply_rotary(const Builder& b, Tensor& query, Tensor& key, const Rotation& rotation) {
   const Scope scope(b.tape, "rotary");
+  if (b.structure.kernels.rope == Kernel::kFused) {
+    auto [query_rotated, key_rotated] = liger_rope(query, key, rotation.cos, rotation.sin);
+    query = std::move(query_rotated);
+    key = std::move(key_rotated);
+    return;
+  }
   const Tensor cos = unsqueeze(rotation.cos, 1);
   const Tensor sin = unsqueeze(rotation.sin, 1);
   Tensor query_rotated = rotate(query, cos, sin);

@@ -10,7 +10,8 @@ namespace peakmem {
 namespace {
 
 /// Evaluates one job at many values of the unknown. PyTorch takes other paths for some sizes (1, rows that are no
-/// multiple of 8 in a mask, a sequence as long as the window); each such structure is traced once.
+/// multiple of 8 in a mask, a sequence as long as the window), and a fused loss works in more pieces; each such
+/// structure is traced once.
 class Evaluator {
  public:
   Evaluator(const Job& job, Unknown unknown, const Gpu& gpu) : job_(job), unknown_(unknown), gpu_(gpu) {}
@@ -27,14 +28,19 @@ class Evaluator {
   }
 
  private:
-  using Key = std::tuple<bool, bool, bool, bool, bool>;
+  using Key = std::tuple<bool, bool, bool, bool, bool, bool, LossPieces>;
 
   const TracedJob& traced(int64_t value) {
     const bool seq = unknown_ == Unknown::kSeq;
     Job at = job_;
     (seq ? at.recipe.seq : at.recipe.batch) = value;
-    const Key key = {value == 1, seq && value % 8 != 0, seq && value % 16 != 0, seq && value >= job_.description.window,
-                     dequantizes_forward(at.recipe)};
+    const Key key = {value == 1,
+                     seq && value % 8 != 0,
+                     seq && value % 16 != 0,
+                     seq && value >= job_.description.window,
+                     seq && value % 128 != 0,
+                     dequantizes_forward(at.recipe),
+                     loss_pieces(at)};
     std::unique_ptr<TracedJob>& slot = structures_[key];
     if (slot) return *slot;
     slot = std::make_unique<TracedJob>(at);

@@ -162,6 +162,15 @@ std::string sharding_text(const Sharding& sharding) {
   return text;
 }
 
+/// " · norm fused · loss chunked": what is not transformers' own.
+std::string kernels_text(const Kernels& kernels) {
+  const auto choice = [](const char* option, std::string_view name) {
+    return name == "hf" ? std::string() : " · " + std::string(option) + " " + std::string(name);
+  };
+  return choice("norm", name_in(kKernels, kernels.norm)) + choice("mlp", name_in(kKernels, kernels.mlp)) +
+         choice("rope", name_in(kKernels, kernels.rope)) + choice("loss", name_in(kLossKernels, kernels.loss));
+}
+
 }  // namespace
 
 std::string recipe_line(const Job& job) {
@@ -174,6 +183,7 @@ std::string recipe_line(const Job& job) {
   if (r.trainer->is_transformers_loop) text += " · trainer " + std::string(r.trainer->name);
   if (r.transformers != Transformers::k5_23)
     text += " · transformers " + std::string(name_in(kTransformers, r.transformers));
+  text += kernels_text(r.kernels);
   if (r.checkpointing != Checkpointing::kNone)
     text += " · checkpointing " + std::string(name_in(kCheckpointings, r.checkpointing));
   if (r.accumulate > 1) text += " · accumulate " + grouped(r.accumulate);

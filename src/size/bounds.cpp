@@ -22,7 +22,7 @@ Pool::State::AtomFacts Pool::State::facts_of(const Atom& made) const {
     fact.positive = positive[0];
     fact.nonnegative = nonnegative[0];
   }
-  if (made.kind == Atom::Kind::kSymbol) fact.positive = fact.nonnegative = true;
+  if (made.kind == Atom::Kind::kSymbol || made.kind == Atom::Kind::kPowerOfTwo) fact.positive = fact.nonnegative = true;
   return fact;
 }
 

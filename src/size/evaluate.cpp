@@ -79,6 +79,8 @@ int64_t operation_value(Atom::Kind kind, int64_t left, int64_t right) {
       return left > right ? left : right;
     case Atom::Kind::kLeast:
       return left < right ? left : right;
+    case Atom::Kind::kPowerOfTwo:
+      return power_of_two(Expr(left)).number();
   }
   return kPoison;
 }

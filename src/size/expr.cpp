@@ -20,6 +20,13 @@ Pool* shared_pool(Expr a, Expr b) {
   return a.is_formula() ? a.pool() : b.pool();
 }
 
+int64_t power_of_two_number(int64_t a) {
+  constexpr int64_t kHighest = int64_t{1} << 62;
+  if (a > kHighest) return Expr::overflow().number();
+  int64_t power = 1;
+  while (power < a) power *= 2;
+  return power;
+}
 int64_t ceil_div_numbers(int64_t a, int64_t b) { return a / b + (a % b > 0 ? 1 : 0); }
 
 /// Puts the operands of a commutative operation into one order, numbers first.
@@ -110,6 +117,8 @@ Expr Pool::State::compute(const Operation& operation) {
       return pick(Atom::Kind::kMost, a, b);
     case Kind::kLeast:
       return pick(Atom::Kind::kLeast, a, b);
+    case Kind::kPowerOfTwo:
+      return atom({Atom::Kind::kPowerOfTwo, {}, a, b});
   }
   return Expr::overflow();
 }
@@ -260,6 +269,12 @@ Expr least(Expr a, Expr b) {
   if (identical(a, b)) return a;
   sort_operands(a, b);
   return pool->state_->apply({Kind::kLeast, a, b});
+}
+
+Expr power_of_two(Expr a) {
+  if (a.overflowed()) return a;
+  if (a.is_number()) return power_of_two_number(a.number());
+  return a.pool()->state_->apply({Kind::kPowerOfTwo, a, 1});
 }
 
 // The pool ------------------------------------------------------------------------------------------------------------

@@ -5,9 +5,9 @@
 //     Expr bytes = 4 * b * t * c;      // 6291456, or the polynomial 4·B·T·C
 //
 // A formula is kept in one normal form, a sum of monomials  coefficient · atom^n · atom^m …  where an atom is a
-// symbol or one of ceil_div, most, least of two formulas. Like terms merge when it is built and equal formulas
-// are the same node of their Pool, so no simplifier is needed. exact_div by a single monomial makes negative
-// powers (C·N⁻¹) and divisors (D/2), which cancel again when multiplied back (D/2 + D/2 is D) and must divide
+// symbol or one of ceil_div, most, least of two formulas, power_of_two of one. Like terms merge when it is built and
+// equal formulas are the same node of their Pool, so no simplifier is needed. exact_div by a single monomial makes
+// negative powers (C·N⁻¹) and divisors (D/2), which cancel again when multiplied back (D/2 + D/2 is D) and must divide
 // without rest when evaluated; exact_div by a sum that is no factor is an atom too.
 //
 // There is no <, no == and no bool on purpose: which ops run may not depend on a symbol's value. What code may ask is
@@ -72,6 +72,8 @@ class Expr {
   /// The larger and the smaller; not named max and min, since those would compare.
   friend Expr most(Expr a, Expr b);
   friend Expr least(Expr a, Expr b);
+  /// The smallest power of two that is at least `a`; 1 for what is below.
+  friend Expr power_of_two(Expr a);
 
   /// Whether both are the same number, or the same formula: never a guess about values.
   friend constexpr bool identical(Expr a, Expr b) { return a.value_ == b.value_ && a.pool_ == b.pool_; }
@@ -91,6 +93,7 @@ Expr ceil_div(Expr a, Expr b);
 Expr exact_div(Expr a, Expr b);
 Expr most(Expr a, Expr b);
 Expr least(Expr a, Expr b);
+Expr power_of_two(Expr a);
 /// Whether a >= b for all positive values of the symbols; false where that is not certain.
 bool surely_at_least(Expr a, Expr b);
 constexpr bool is_one(Expr a) { return identical(a, Expr(1)); }
@@ -109,11 +112,11 @@ using Polynomial = std::map<Monomial, int64_t>;
 
 /// What an atom stands for: a symbol, or an operation on two formulas (numbers allowed).
 struct Atom {
-  enum class Kind { kSymbol, kCeilDiv, kExactDiv, kMost, kLeast };
+  enum class Kind { kSymbol, kCeilDiv, kExactDiv, kMost, kLeast, kPowerOfTwo };
   Kind kind = Kind::kSymbol;
   std::string name;  // of a symbol
   Expr left;         // of an operation
-  Expr right;
+  Expr right;        // 1 where the operation takes only one
 };
 
 /// The formulas of one trace, each once, in the order they were made (an operand stands before what uses it).
@@ -148,6 +151,7 @@ class Pool {
   friend Expr exact_div(Expr, Expr);
   friend Expr most(Expr, Expr);
   friend Expr least(Expr, Expr);
+  friend Expr power_of_two(Expr);
   friend bool surely_at_least(Expr, Expr);
   struct State;
   std::unique_ptr<State> state_;

@@ -50,6 +50,8 @@ Degree degree_of_atom(const Atom& atom, std::string_view symbol, const std::vect
       return {std::max(left.power, right.power), approximate};
     case Atom::Kind::kLeast:
       return {std::min(left.power, right.power), approximate};
+    case Atom::Kind::kPowerOfTwo:
+      return {std::max(0, left.power), approximate};
   }
   return {};
 }
@@ -104,7 +106,7 @@ class Mover {
     const Growth right = of(atom.right, earlier);
     if (atom.kind == Atom::Kind::kMost || atom.kind == Atom::Kind::kLeast) {
       motion.growth = together(left, right);
-    } else if (right == Growth::kNone && atom.kind == Atom::Kind::kCeilDiv) {
+    } else if (right == Growth::kNone && atom.kind != Atom::Kind::kExactDiv) {
       motion.growth = left;
     } else {
       const bool signs_known = surely_at_least(atom.left, 0) && surely_at_least(atom.right, 0);

@@ -35,6 +35,7 @@ class TextWriter : public Writer {
   std::string call(const std::string& name, const std::string& left, const std::string& right) const override {
     return name + "(" + left + ", " + right + ")";
   }
+  std::string power_of_two(const std::string& inner) const override { return "2^⌈log₂(" + inner + ")⌉"; }
   std::string plus() const override { return " + "; }
   std::string minus() const override { return " - "; }
   std::string negative(const std::string& term) const override { return "-" + term; }
@@ -48,6 +49,7 @@ class AsciiWriter : public TextWriter {
     return base + "^" + std::to_string(exponent);
   }
   std::string ceiling(const std::string& inner) const override { return "ceil(" + inner + ")"; }
+  std::string power_of_two(const std::string& inner) const override { return "pow2(" + inner + ")"; }
 };
 
 /// LaTeX for math mode.
@@ -70,6 +72,9 @@ class LatexWriter : public Writer {
   std::string ceiling(const std::string& inner) const override { return "\\left\\lceil " + inner + " \\right\\rceil"; }
   std::string call(const std::string& name, const std::string& left, const std::string& right) const override {
     return "\\" + name + "\\left(" + left + ", " + right + "\\right)";
+  }
+  std::string power_of_two(const std::string& inner) const override {
+    return "2^{" + ceiling("\\log_2 " + parentheses(inner)) + "}";
   }
   std::string plus() const override { return " + "; }
   std::string minus() const override { return " - "; }
@@ -115,6 +120,10 @@ class MathmlWriter : public Writer {
   }
   std::string call(const std::string& name, const std::string& left, const std::string& right) const override {
     return element("mi", name) + parentheses(left + sign(",") + right);
+  }
+  std::string power_of_two(const std::string& inner) const override {
+    const std::string logarithm = element("msub", element("mi", "log") + number(2)) + parentheses(inner);
+    return element("msup", number(2) + ceiling(logarithm));
   }
   std::string plus() const override { return sign("+"); }
   std::string minus() const override { return sign("−"); }

@@ -30,6 +30,8 @@ class Writer {
   virtual std::string ceiling(const std::string& inner) const = 0;
   /// `max(a, b)`.
   virtual std::string call(const std::string& name, const std::string& left, const std::string& right) const = 0;
+  /// The smallest power of two from `inner` on.
+  virtual std::string power_of_two(const std::string& inner) const = 0;
   virtual std::string plus() const = 0;
   virtual std::string minus() const = 0;
   virtual std::string negative(const std::string& term) const = 0;

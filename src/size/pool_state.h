@@ -9,7 +9,7 @@ namespace peakmem {
 
 /// An operation and its operands, as the key of its remembered result.
 struct Operation {
-  enum class Kind : uint32_t { kAdd, kMultiply, kCeilDiv, kExactDiv, kMost, kLeast };
+  enum class Kind : uint32_t { kAdd, kMultiply, kCeilDiv, kExactDiv, kMost, kLeast, kPowerOfTwo };
   Kind kind;
   Expr left;
   Expr right;

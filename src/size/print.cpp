@@ -120,6 +120,8 @@ class Printer {
         return either("max", atom);
       case Atom::Kind::kLeast:
         return either("min", atom);
+      case Atom::Kind::kPowerOfTwo:
+        return writer_.power_of_two(formula(atom.left).text);
       case Atom::Kind::kExactDiv:
         break;
     }

@@ -44,6 +44,8 @@ double real_atom(const Pool& pool, const Atom& atom, const SymbolValues& symbol_
       return std::fmax(left, right);
     case Atom::Kind::kLeast:
       return std::fmin(left, right);
+    case Atom::Kind::kPowerOfTwo:
+      return left > 1 ? std::exp2(std::ceil(std::log2(left))) : 1;
   }
   return 0;
 }
@@ -70,6 +72,8 @@ Expr operate(Atom::Kind kind, Expr left, Expr right) {
       return most(left, right);
     case Atom::Kind::kLeast:
       return least(left, right);
+    case Atom::Kind::kPowerOfTwo:
+      return power_of_two(left);
   }
   return Expr::overflow();
 }

@@ -27,7 +27,7 @@ void efficient_backward(Gradients& g) {
   constexpr const char* kName = "_scaled_dot_product_efficient_attention_backward";
   fused_backward(g, Layout::kTokensFirst, kName);
   if (g.node.inputs < 4 || !g.needs(3)) return;
-  const Shape& mask = g.node.next[3].node->shape;
+  const Shape& mask = g.input_shape(3);
   const Tensor made = g.in[0].tape().make(contiguous(narrowed(mask, -1, g.node.bias_row)), g.in[0].dtype(), kName);
   g.out[3] = slice(made, -1, mask[-1]);
 }
@@ -59,7 +59,7 @@ struct Fused {
 
 void pad_backward(Gradients& g) {
   const Tensor& gradient = g.in[0];
-  g.out[0] = gradient.tape().make(contiguous(g.node.next[0].node->shape), gradient.dtype(), "constant_pad_nd");
+  g.out[0] = gradient.tape().make(contiguous(g.input_shape(0)), gradient.dtype(), "constant_pad_nd");
 }
 const Op kPad = {"constant_pad_nd", pad_backward};
 

@@ -53,8 +53,7 @@ Tensor checkpoint_saved_tensors(const LayerFunction& layer, const Tensor& hidden
   return output;
 }
 
-void reentrant_backward(Gradients& g) { g.node.function(g); }
-const Op kCheckpoint = {"CheckpointFunction", reentrant_backward};
+const Op kCheckpoint = {"CheckpointFunction", run_function};
 
 Tensor checkpoint_reentrant(const LayerFunction& layer, const Tensor& hidden_states, const Tensor& mask) {
   Tape& tape = hidden_states.tape();

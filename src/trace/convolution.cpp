@@ -7,7 +7,7 @@ namespace {
 void convolution_backward(Gradients& g) {
   for (size_t i = 0; i < g.node.inputs; ++i)
     if (g.needs(i))
-      g.out[i] = g.in[0].tape().make(contiguous(g.node.next[i].node->shape), g.in[0].dtype(), "convolution_backward");
+      g.out[i] = g.in[0].tape().make(contiguous(g.input_shape(i)), g.in[0].dtype(), "convolution_backward");
 }
 const Op kConvolution = {"convolution", convolution_backward};
 

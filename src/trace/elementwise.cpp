@@ -79,13 +79,13 @@ void gelu_backward(Gradients& g) { g.out[0] = from_gradient(g, "gelu_backward");
 const Op kGelu = {"gelu", gelu_backward};
 
 // grad.expand(sizes) / n
-void mean_backward(Gradients& g) { g.out[0] = div_scalar(expand(g.in[0], g.node.next[0].node->shape)); }
+void mean_backward(Gradients& g) { g.out[0] = div_scalar(expand(g.in[0], g.input_shape(0))); }
 const Op kMean = {"mean", mean_backward};
 
 void cat_backward(Gradients& g) {
   const int dim = g.node.dims[0];
   for (size_t i = 0; i < 2; ++i)
-    if (g.needs(i)) g.out[i] = slice(g.in[0], dim, g.node.next[i].node->shape[dim]);
+    if (g.needs(i)) g.out[i] = slice(g.in[0], dim, g.input_shape(i)[dim]);
 }
 const Op kCat = {"cat", cat_backward};
 
@@ -98,6 +98,8 @@ void where_backward(Gradients& g) {
 const Op kWhere = {"where", where_backward};
 
 }  // namespace
+
+void run_function(Gradients& g) { g.node.function(g); }
 
 DType promote(DType a, DType b) {
   if (a == b) return a;

@@ -63,7 +63,8 @@ void fit_to_inputs(Gradients& gradients) {
     const Node* next = gradients.node.next[i].node;
     Tensor& gradient = gradients.out[i];
     if (next == nullptr || !gradient) continue;
-    if (!same_sizes(gradient.shape(), next->shape)) gradient = sum_to(std::move(gradient), next->shape);
+    const Shape& shape = gradients.input_shape(i);
+    if (!same_sizes(gradient.shape(), shape)) gradient = sum_to(std::move(gradient), shape);
     if (gradient.dtype() != next->dtype) gradient = to(std::move(gradient), next->dtype);
   }
 }

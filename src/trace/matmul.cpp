@@ -16,26 +16,24 @@ Tensor laid_out_as(const char* name, const Tensor& like, const Shape& operand) {
   return transpose(flipped, 0, 1);
 }
 
-const Shape& input_shape(const Gradients& g, size_t i) { return g.node.next[i].node->shape; }
-
 // Inputs of mm: self 0, mat2 1.
 void mm_backward(Gradients& g) {
-  if (g.needs(1)) g.out[1] = laid_out_as("mm", g.in[0], input_shape(g, 1));
-  if (g.needs(0)) g.out[0] = laid_out_as("mm", g.in[0], input_shape(g, 0));
+  if (g.needs(1)) g.out[1] = laid_out_as("mm", g.in[0], g.input_shape(1));
+  if (g.needs(0)) g.out[0] = laid_out_as("mm", g.in[0], g.input_shape(0));
 }
 const Op kMm = {"mm", mm_backward};
 
 // Inputs of addmm: the bias 0, mat1 1, mat2 2. The engine sums the bias's gradient over the rows.
 void addmm_backward(Gradients& g) {
-  if (g.needs(1)) g.out[1] = laid_out_as("mm", g.in[0], input_shape(g, 1));
-  if (g.needs(2)) g.out[2] = laid_out_as("mm", g.in[0], input_shape(g, 2));
+  if (g.needs(1)) g.out[1] = laid_out_as("mm", g.in[0], g.input_shape(1));
+  if (g.needs(2)) g.out[2] = laid_out_as("mm", g.in[0], g.input_shape(2));
   if (g.needs(0)) g.out[0] = g.in[0];
 }
 const Op kAddmm = {"addmm", addmm_backward};
 
 void bmm_backward(Gradients& g) {
-  if (g.needs(1)) g.out[1] = product("bmm", g.in[0], contiguous(input_shape(g, 1)));
-  if (g.needs(0)) g.out[0] = product("bmm", g.in[0], contiguous(input_shape(g, 0)));
+  if (g.needs(1)) g.out[1] = product("bmm", g.in[0], contiguous(g.input_shape(1)));
+  if (g.needs(0)) g.out[0] = product("bmm", g.in[0], contiguous(g.input_shape(0)));
 }
 const Op kBmm = {"bmm", bmm_backward};
 

@@ -11,8 +11,8 @@ void layer_norm_backward(Gradients& g) {
   constexpr const char* kName = "native_layer_norm_backward";
   Tape& tape = x.tape();
   if (g.needs(0)) g.out[0] = tape.make(contiguous(x.shape()), x.dtype(), kName);
-  if (g.needs(1)) g.out[1] = tape.make(g.node.next[1].node->shape, g.node.next[1].node->dtype, kName);
-  if (g.needs(2)) g.out[2] = tape.make(g.node.next[2].node->shape, g.node.next[2].node->dtype, kName);
+  if (g.needs(1)) g.out[1] = tape.make(g.input_shape(1), g.node.next[1].node->dtype, kName);
+  if (g.needs(2)) g.out[2] = tape.make(g.input_shape(2), g.node.next[2].node->dtype, kName);
 }
 const Op kLayerNorm = {"native_layer_norm", layer_norm_backward};
 

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <array>
+#include <vector>
 
 #include "trace/tape.h"
 
@@ -105,6 +106,52 @@ struct KernelSizes {
 Tensor scaled_dot_product_attention(Tensor query, Tensor key, Tensor value, Tensor mask, double p, bool is_causal,
                                     const KernelSizes& sizes);
 
+// --- fused.cpp: kernels of Liger (liger-kernel 0.8.5)
+// ------------------------------------------------------------------
+/// LigerRMSNormFunction (ops/rms_norm.py): keeps the input, the weight and a number per row. Its backward writes over
+/// the incoming gradient where `in_place`, and sums the weight's from a row for each multiprocessor.
+Tensor liger_rms_norm(Tensor input, const Tensor& weight, bool in_place, int64_t multiprocessors);
+/// LigerSiLUMulFunction or LigerGELUMulFunction (ops/swiglu.py, ops/geglu.py): act(gate) * up; keeps both, and writes
+/// their gradients over them.
+Tensor liger_gated(bool is_silu, Tensor gate, Tensor up);
+/// LigerRopeFunction (ops/rope.py) of [B, heads, T, D]: turns query and key, and their gradients, where they lie.
+std::array<Tensor, 2> liger_rope(Tensor query, Tensor key, const Tensor& cos, const Tensor& sin);
+
+// --- fused_loss.cpp
+// ----------------------------------------------------------------------------------------------------
+/// A loop over pieces of rows or columns: the size of all, of each but the last, and how many are traced: one, two,
+/// or three for more, since all between the first and the last do the same and leave nothing behind.
+struct Pieces {
+  Expr all;
+  Expr each;
+  int64_t count = 1;
+};
+std::vector<Expr> sizes_of(const Pieces& pieces);
+
+/// LigerFusedLinearCrossEntropyFunction (liger-kernel 0.8.5, ops/fused_linear_cross_entropy.py): the head's product and
+/// the loss in chunks of its rows; both gradients are made in the forward pass.
+Tensor liger_linear_cross_entropy(Tensor rows, const Tensor& weight, const Pieces& chunks);
+// --- chunked_loss.cpp
+// --------------------------------------------------------------------------------------------------
+/// ChunkedLogProbFunction and what add_fused_lm_head does around it (TRL 1.16, kernels/chunked_logprob.py,
+/// trainer/utils.py): the loss of hidden states [B, T, C] in tiles that the backward pass makes again.
+Tensor chunked_log_prob_loss(const Tensor& hidden_states, const Tensor& weight, const Tensor& labels,
+                             const Pieces& tokens, const Pieces& vocabulary);
+
+// --- flash_attention.cpp
+// -----------------------------------------------------------------------------------------------
+/// Sizes that the flash-attn kernels round up: the head dim to a multiple of 8, and in the backward pass the head dim
+/// (head_size_rounded) and the rows (to a multiple of 128).
+struct FlashSizes {
+  Expr head_dim;
+  Expr columns;
+  Expr rows;
+};
+
+/// flash_attn_func of the flash-attn package (2.8, flash_attn_interface.py and csrc/flash_attn/flash_api.cpp) on
+/// [B, T, heads, D] in half precision. Its backward's accumulators are counted, being allocated with torch::empty.
+Tensor flash_attention(Tensor query, Tensor key, Tensor value, const FlashSizes& sizes);
+
 // --- loss.cpp --------------------------------------------------------------------------------------------------------
 /// torch.nn.functional.cross_entropy(logits [rows, classes], labels [rows]), mean over rows.
 Tensor cross_entropy(Tensor logits, const Tensor& labels);
@@ -132,5 +179,7 @@ Tensor to_low_precision(Tensor input);
 /// autocast's cast to fp32.
 Tensor to_full_precision(Tensor input);
 DType promote(DType a, DType b);
+/// The rule of an op whose node carries it (Node::function).
+void run_function(Gradients& g);
 
 }  // namespace peakmem

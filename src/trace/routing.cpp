@@ -12,17 +12,15 @@ Shape without(const Shape& shape, int dim) {
   return contiguous(rest);
 }
 
-const Shape& input_shape(const Gradients& g, size_t i) { return g.node.next[i].node->shape; }
-
-void sum_dim_backward(Gradients& g) { g.out[0] = expand(unsqueeze(g.in[0], g.node.dims[0]), input_shape(g, 0)); }
+void sum_dim_backward(Gradients& g) { g.out[0] = expand(unsqueeze(g.in[0], g.node.dims[0]), g.input_shape(0)); }
 const Op kSumDim = {"sum", sum_dim_backward};
 
-void sum_last_backward(Gradients& g) { g.out[0] = expand(g.in[0], input_shape(g, 0)); }
+void sum_last_backward(Gradients& g) { g.out[0] = expand(g.in[0], g.input_shape(0)); }
 const Op kSumLast = {"sum", sum_last_backward};
 
 // Zeros of the input's sizes, filled in place.
 void topk_backward(Gradients& g) {
-  g.out[0] = g.in[0].tape().make(contiguous(input_shape(g, 0)), g.in[0].dtype(), "new_zeros");
+  g.out[0] = g.in[0].tape().make(contiguous(g.input_shape(0)), g.in[0].dtype(), "new_zeros");
 }
 const Op kTopk = {"topk", topk_backward};
 
@@ -41,15 +39,15 @@ const Op kDiv = {"div", div_backward};
 // Inputs: input 0, weight 1. Alphabetical, as the generated code goes: the gradient of `mat2` comes first.
 void grouped_mm_backward(Gradients& g) {
   Tape& tape = g.in[0].tape();
-  if (g.needs(1)) g.out[1] = tape.make(contiguous(input_shape(g, 1)), g.in[0].dtype(), "_grouped_mm");
-  if (g.needs(0)) g.out[0] = tape.make(contiguous(input_shape(g, 0)), g.in[0].dtype(), "_grouped_mm");
+  if (g.needs(1)) g.out[1] = tape.make(contiguous(g.input_shape(1)), g.in[0].dtype(), "_grouped_mm");
+  if (g.needs(0)) g.out[0] = tape.make(contiguous(g.input_shape(0)), g.in[0].dtype(), "_grouped_mm");
 }
 const Op kGroupedMm = {"_grouped_mm", grouped_mm_backward};
 
 // Inputs: self 0, source 1.
 void index_add_backward(Gradients& g) {
   g.out[0] = g.in[0];
-  if (g.needs(1)) g.out[1] = g.in[0].tape().make(contiguous(input_shape(g, 1)), g.in[0].dtype(), "index_select");
+  if (g.needs(1)) g.out[1] = g.in[0].tape().make(contiguous(g.input_shape(1)), g.in[0].dtype(), "index_select");
 }
 const Op kIndexAdd = {"index_add", index_add_backward};
 

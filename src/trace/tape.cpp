@@ -10,6 +10,11 @@ void Tensor::let_go() {
 
 bool Gradients::needs(size_t input) const { return node.next[input].node != nullptr; }
 
+const Shape& Gradients::input_shape(size_t input) const {
+  const Edge& edge = node.next[input];
+  return edge.node->shape_of(edge.output);
+}
+
 Tensor Gradients::saved(size_t index) const { return node.saved[index].tensor; }
 
 // A slot gives its tensor away, as the unpack hook of torch.utils.checkpoint forgets what it hands out.
@@ -211,7 +216,7 @@ void Tape::attach(Node* node, const Tensor& output, uint8_t index) {
   output->node = node;
   output->output = index;
   ++node->references;
-  node->shape = output.shape();
+  (index == 1 ? node->second : node->shape) = output.shape();
   node->dtype = output.dtype();
 }
 

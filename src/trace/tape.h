@@ -94,6 +94,8 @@ struct Gradients {
 
   /// Whether that input wants a gradient.
   bool needs(size_t input) const;
+  /// The sizes of that input, which must want a gradient.
+  const Shape& input_shape(size_t input) const;
   /// A saved tensor.
   Tensor saved(size_t index) const;
 };
@@ -106,6 +108,8 @@ struct Op {
 
 /// A grad_fn.
 struct Node {
+  const Shape& shape_of(uint8_t output) const { return output == 1 ? second : shape; }
+
   static constexpr size_t kMaxInputs = 4;
   static constexpr size_t kMaxSaved = 8;
   const Op* op = nullptr;
@@ -117,9 +121,10 @@ struct Node {
   uint8_t inputs = 0;
   uint8_t saved_count = 0;
   std::array<Saved, kMaxSaved> saved;
-  Shape shape;  // of its outputs
+  Shape shape;   // of its outputs
+  Shape second;  // of output 1, which may differ
   DType dtype = DType::kFloat32;
-  std::array<int, 2> dims = {0, 0};          // a view's dimensions
+  std::array<int, 2> dims = {0, 0};          // a view's dimensions, or settings of a kernel
   Expr bias_row;                             // of an attention whose mask wants a gradient: KernelSizes::bias_row
   std::function<void(Gradients&)> function;  // of a custom autograd function
 

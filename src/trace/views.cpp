@@ -11,7 +11,7 @@ const Op kSplitDim = {"view", split_dim_backward};
 
 // The merged dimensions come apart again one by one, outermost first.
 void merge_dims_backward(Gradients& g) {
-  const Shape& input = g.node.next[0].node->shape;
+  const Shape& input = g.input_shape(0);
   const int first = g.node.dims[0];
   Tensor gradient = g.in[0];
   for (int i = 0; i + 1 < g.node.dims[1]; ++i) {
@@ -27,30 +27,30 @@ void expand_backward(Gradients& g) { g.out[0] = g.in[0]; }  // the engine sums i
 const Op kExpand = {"expand", expand_backward};
 
 void unsqueeze_backward(Gradients& g) {
-  const Shape& input = g.node.next[0].node->shape;
+  const Shape& input = g.input_shape(0);
   const int dim = g.node.dims[0];
   g.out[0] = dim < input.rank ? merge_dims(g.in[0], dim, 2) : merge_dims(g.in[0], dim - 1, 2);
 }
 const Op kUnsqueeze = {"unsqueeze", unsqueeze_backward};
 
 void slice_backward(Gradients& g) {
-  g.out[0] = g.in[0].tape().make(contiguous(g.node.next[0].node->shape), g.in[0].dtype(), "slice_backward");
+  g.out[0] = g.in[0].tape().make(contiguous(g.input_shape(0)), g.in[0].dtype(), "slice_backward");
 }
 const Op kSlice = {"slice", slice_backward};
 
 void select_backward(Gradients& g) {
-  g.out[0] = g.in[0].tape().make(contiguous(g.node.next[0].node->shape), g.in[0].dtype(), "select_backward");
+  g.out[0] = g.in[0].tape().make(contiguous(g.input_shape(0)), g.in[0].dtype(), "select_backward");
 }
 const Op kSelect = {"select", select_backward};
 
 // Zeros of the input's sizes, filled in place.
 void index_backward(Gradients& g) {
-  g.out[0] = g.in[0].tape().make(contiguous(g.node.next[0].node->shape), g.in[0].dtype(), "new_zeros");
+  g.out[0] = g.in[0].tape().make(contiguous(g.input_shape(0)), g.in[0].dtype(), "new_zeros");
 }
 const Op kIndex = {"index", index_backward};
 
 void split_backward(Gradients& g) {
-  g.out[0] = g.in[0].tape().make(contiguous(g.node.next[0].node->shape), g.in[0].dtype(), "cat");
+  g.out[0] = g.in[0].tape().make(contiguous(g.input_shape(0)), g.in[0].dtype(), "cat");
 }
 const Op kSplit = {"split", split_backward};
 

@@ -48,6 +48,8 @@ struct Recipe {
   Experts experts = Experts::kGrouped;
   Transformers transformers = Transformers::k5_23;
   const Trainer* trainer = find_trainer("loop");
+  Kernels kernels;
+  int64_t multiprocessors = 108;  // of the GPU, an A100 unless told: some kernels have a buffer for each
   const Optimizer* optimizer = nullptr;
   OptimizerImpl impl = OptimizerImpl::kForeach;
   bool clip = false;

@@ -12,8 +12,26 @@
 namespace peakmem {
 namespace {
 
+constexpr int64_t kFlashRows = 128;  // seqlen_q_rounded of flash-attn's flash_api.cpp
+
 int64_t round_up_8(int64_t n) { return (n + 7) / 8 * 8; }
 int64_t round_up_16(int64_t n) { return (n + 15) / 16 * 16; }
+
+/// Rows of a chunk of Liger's loss, so that its logits are about as large as the hidden states: the power of two from
+/// tokens / ⌈vocab / hidden⌉ on, or all tokens where the vocabulary is no larger than the hidden size.
+Expr loss_rows(const Description& d, const Dims& dims) {
+  const Expr tokens = dims.batch * dims.seq;
+  return d.vocab <= d.hidden ? tokens : power_of_two(ceil_div(tokens, ceil_div(dims.vocab, dims.hidden)));
+}
+
+/// head_size_rounded of flash_api.cpp.
+Expr flash_columns(const Description& d, Expr padded_head_dim) {
+  const int64_t padded = round_up_8(d.head_dim);
+  if (padded > 192) return 256;
+  return padded % 32 == 0 ? padded_head_dim : round_up(padded_head_dim, 32);
+}
+
+int64_t pieces(Expr all, Expr each) { return std::clamp<int64_t>(ceil_div(all, each).number(), 1, 3); }
 
 Structure structure_of(const Job& job, bool unrolled) {
   const Description& d = job.description;
@@ -24,6 +42,9 @@ Structure structure_of(const Job& job, bool unrolled) {
   s.experts = r.experts;
   s.transformers = r.transformers;
   s.expert_turns = r.experts == Experts::kLoop ? d.experts : 0;
+  s.kernels = r.kernels;
+  s.multiprocessors = r.multiprocessors;
+  s.loss = loss_pieces(job);
   s.weights = compute_dtype(r);
   s.grouped = d.kv_heads != d.heads;
   s.wide_heads = d.head_dim > 256;
@@ -171,6 +192,15 @@ std::optional<Phase> renew(Tape& tape, Batches& batches) {
 
 }  // namespace
 
+LossPieces loss_pieces(const Job& job) {
+  const Dims dims = number_dims(job);
+  LossPieces traced;
+  traced.chunks = pieces(dims.batch * dims.seq, dims.loss_rows);
+  traced.token_tiles = pieces(dims.batch * (dims.seq - 1), kTokenTile);
+  traced.vocabulary_tiles = pieces(dims.vocab, kVocabularyTile);
+  return traced;
+}
+
 Dims number_dims(const Job& job) {
   const Description& d = job.description;
   const Recipe& r = job.recipe;
@@ -195,6 +225,9 @@ Dims number_dims(const Job& job) {
   dims.target_seq = r.target_seq;
   dims.padded_target = round_up_8(r.target_seq);
   dims.target_bias_row = round_up_16(r.target_seq);
+  dims.flash_columns = flash_columns(d, dims.padded_head_dim);
+  dims.flash_rows = round_up(dims.seq, kFlashRows);
+  dims.loss_rows = loss_rows(d, dims);
   for (const LayerRun& run : d.runs) dims.runs.emplace_back(run.turns());
   for (const LayerRun& run : d.decoder_runs) dims.decoder_runs.emplace_back(run.turns());
   return dims;
@@ -224,6 +257,9 @@ Dims symbol_dims(const Job& job, Pool& pool, std::vector<int64_t>& values) {
     dims.padded_target = r.target_seq % 8 == 0 ? dims.target_seq : round_up(dims.target_seq, 8);
     dims.target_bias_row = r.target_seq % 16 == 0 ? dims.target_seq : round_up(dims.target_seq, 16);
   }
+  dims.flash_columns = flash_columns(d, dims.padded_head_dim);
+  dims.flash_rows = r.seq % kFlashRows == 0 ? dims.seq : round_up(dims.seq, kFlashRows);
+  dims.loss_rows = loss_rows(d, dims);
   if (const LayerRun* run = run_of_any_length(d.runs)) {
     const Expr layers = symbol("L", d.layers);
     put_layers(layers, d.layers, *run, d.runs, dims.runs);

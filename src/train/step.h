@@ -12,6 +12,9 @@ struct Job {
   Recipe recipe;
 };
 
+/// In how many pieces a job's loss would be traced.
+LossPieces loss_pieces(const Job& job);
+
 /// The job's sizes as numbers.
 Dims number_dims(const Job& job);
 /// The job's sizes as symbols of `pool`, with the value of each; a size of 1 stays a number, for PyTorch takes other

@@ -88,6 +88,7 @@ class AsciiParser {
       const int64_t down = inner->numerator / inner->divisor;
       return sparse::Fraction{down + (inner->numerator % inner->divisor > 0 ? 1 : 0), 1};
     }
+    if (take("pow2(")) return power_of_two(closed(sum()));
     if (take("max(")) return pair(true);
     if (take("min(")) return pair(false);
     const auto found = symbols_.find(std::string(rest_.substr(0, 1)));
@@ -97,6 +98,13 @@ class AsciiParser {
   }
 
   Value closed(Value value) { return take(")") ? value : std::nullopt; }
+
+  static Value power_of_two(const Value& inner) {
+    if (!inner) return inner;
+    int64_t power = 1;
+    while (power * inner->divisor < inner->numerator) power *= 2;
+    return sparse::Fraction{power, 1};
+  }
 
   Value pair(bool larger) {
     const Value left = sum();

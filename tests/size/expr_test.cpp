@@ -10,6 +10,20 @@
 namespace peakmem {
 namespace {
 
+TEST(Expr, PowersOfTwoAreTheNextFromANumberOn) {
+  EXPECT_EQ(power_of_two(1).number(), 1);
+  EXPECT_EQ(power_of_two(5).number(), 8);
+  EXPECT_EQ(power_of_two(8).number(), 8);
+  EXPECT_EQ(power_of_two(-3).number(), 1);
+  EXPECT_EQ(power_of_two((int64_t{1} << 62) - 1).number(), int64_t{1} << 62);
+  EXPECT_TRUE(power_of_two((int64_t{1} << 62) + 1).overflowed());
+  Pool pool;
+  const Expr t = pool.symbol("T");
+  EXPECT_TRUE(identical(power_of_two(t + 1), power_of_two(1 + t)));
+  const Expr scaled = 4 * power_of_two(t);
+  EXPECT_EQ(value_of(scaled, pool.evaluate({9})), 64);
+}
+
 constexpr int64_t kMax = std::numeric_limits<int64_t>::max();
 
 template <class T>

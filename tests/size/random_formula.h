@@ -20,7 +20,7 @@ class Recipe {
     size_t known = kLeaves;
     for (int i = 0; i < steps; ++i, ++known) {
       const auto pick = [&] { return random() % known; };
-      steps_.push_back({static_cast<int>(random() % 12), pick(), pick(), static_cast<int64_t>(random() % 6) + 1});
+      steps_.push_back({static_cast<int>(random() % 13), pick(), pick(), static_cast<int64_t>(random() % 6) + 1});
     }
   }
 
@@ -59,6 +59,8 @@ class Recipe {
         return least(a, b);
       case 9:
         return round_up(a, 1 << constant);
+      case 12:
+        return power_of_two(a);
       case 10:
         return constant * a + exact_div(b, constant);
       default:

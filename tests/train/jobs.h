@@ -87,7 +87,7 @@ inline Recipe random_recipe(Dice& dice) {
   recipe.seq = dice.from(1, 200);
   recipe.accumulate = dice.from(1, 4);
   recipe.precision = static_cast<Precision>(dice.from(0, 4));
-  recipe.attention = static_cast<Attention>(dice.from(0, 1));
+  recipe.attention = static_cast<Attention>(dice.from(0, 2));
   recipe.checkpointing = static_cast<Checkpointing>(dice.from(0, 2));
   recipe.clip = dice.coin();
   if (dice.coin()) recipe.lora = {dice.from(1, 20), {}, dice.coin() ? 0.1 : 0.0, dice.coin()};
@@ -100,8 +100,25 @@ inline Recipe random_recipe(Dice& dice) {
   return recipe;
 }
 
-/// What a face would have made of the recipe: lengths and dtypes that this model can have.
+/// Any kernels that there are for this model, task and precision.
+inline void pick_kernels(Recipe& recipe, const Description& description, Dice& dice) {
+  const FamilyKernels& there_are = kernels_of(description.family);
+  const bool half = product_dtype(recipe.precision) != DType::kFloat32;
+  if (recipe.attention == Attention::kFlash2 && !(there_are.flash2 && half)) recipe.attention = Attention::kSdpa;
+  const auto kernel = [&](bool there_is) { return there_is && dice.coin() ? Kernel::kFused : Kernel::kHf; };
+  Kernels& kernels = recipe.kernels;
+  kernels.norm = kernel(there_are.liger);
+  kernels.rope = kernel(there_are.liger);
+  kernels.mlp = kernel(there_are.activation == description.activation);
+  recipe.multiprocessors = dice.from(1, 200);
+  if (description.task != Task::kCausalLm) return;
+  kernels.loss = static_cast<LossKernel>(dice.from(0, 2));
+  if (kernels.loss == LossKernel::kFusedLinear && !there_are.liger) kernels.loss = LossKernel::kHf;
+}
+
+/// What a face would have made of the recipe: lengths, dtypes and kernels that this model can have.
 inline void suit(Recipe& recipe, const Description& description, Dice& dice) {
+  pick_kernels(recipe, description, dice);
   if (description.image > 0) recipe.seq = description.positions;
   if (description.task != Task::kSeq2SeqLm) return;
   recipe.target_seq = dice.from(1, 200);

@@ -1,0 +1,129 @@
+#include "io/kernel_options.h"
+
+#include <algorithm>
+#include <string>
+
+#include "io/choices.h"
+
+namespace peakmem {
+namespace {
+
+bool is_half(DType dtype) { return dtype == DType::kBFloat16 || dtype == DType::kFloat16; }
+
+/// Families that `has` holds for, for a hint.
+template <class Has>
+std::string families_that(Has has) {
+  std::string names;
+  for (const Family* family : families())
+    if (has(kernels_of(family->name))) names += (names.empty() ? "" : ", ") + std::string(family->name);
+  return names;
+}
+
+/// Checks a choice of kernels for one model. The preset's name stands for what it chose.
+class Checker {
+ public:
+  Checker(const Asked& asked, const Inquiry& inquiry)
+      : asked_(asked), job_(inquiry.job), gpu_(inquiry.gpu), row_(kernels_of(inquiry.job.description.family)) {}
+
+  std::optional<Error> check() const {
+    const Kernels& kernels = job_.recipe.kernels;
+    if (auto wrong = check_version(kernels)) return wrong;
+    if (kernels.norm == Kernel::kFused)
+      if (auto wrong = check_liger("norm")) return wrong;
+    if (kernels.rope == Kernel::kFused)
+      if (auto wrong = check_liger("rope")) return wrong;
+    if (kernels.mlp == Kernel::kFused)
+      if (auto wrong = check_mlp()) return wrong;
+    if (kernels.loss != LossKernel::kHf)
+      if (auto wrong = check_loss(kernels.loss)) return wrong;
+    return job_.recipe.attention == Attention::kFlash2 ? check_flash() : std::nullopt;
+  }
+
+ private:
+  std::string option(std::string_view name) const { return asked_.has(name) ? "--" + std::string(name) : "--kernels"; }
+
+  std::optional<Error> check_version(const Kernels& kernels) const {
+    if (job_.recipe.transformers == Transformers::k5_23) return std::nullopt;
+    if (kernels == Kernels()) return std::nullopt;
+    return Error{"--transformers", "4.48 is not modelled with fused kernels", "drop it, or them"};
+  }
+
+  std::optional<Error> check_liger(std::string_view name) const {
+    if (row_.liger) return std::nullopt;
+    return Error{option(name), "Liger-Kernel fuses nothing for " + job_.description.family,
+                 "it does for " + families_that([](const FamilyKernels& row) { return row.liger; })};
+  }
+
+  std::optional<Error> check_mlp() const {
+    if (auto wrong = check_liger("mlp")) return wrong;
+    if (!row_.activation)
+      return Error{option("mlp"),
+                   "Liger's fused experts, which " + job_.description.family + " would get, are not modelled",
+                   "pass --mlp hf"};
+    if (*row_.activation == job_.description.activation) return std::nullopt;
+    const bool silu = *row_.activation == Activation::kSilu;
+    return Error{
+        option("mlp"),
+        std::string("Liger's MLP computes ") + (silu ? "silu" : "gelu") + ", and the config has another activation",
+        "pass --mlp hf"};
+  }
+
+  std::optional<Error> check_loss(LossKernel loss) const {
+    if (job_.description.task != Task::kCausalLm)
+      return Error{option("loss"), "replaces the loss of a causal language model, and this is none", "pass --loss hf"};
+    if (loss == LossKernel::kFusedLinear)
+      if (auto wrong = check_liger("loss")) return wrong;
+    const std::vector<std::string>& targets = job_.recipe.lora.targets;
+    if (std::any_of(targets.begin(), targets.end(), is_head))
+      return Error{option("loss"), "reads the head's weight and would pass its adapter by",
+                   "leave the head out of --lora-targets, or pass --loss hf"};
+    return std::nullopt;
+  }
+
+  std::optional<Error> check_flash() const {
+    const Description& d = job_.description;
+    constexpr int kAmpere = 80;
+    if (!row_.flash2)
+      return Error{"--attention", d.family + " has no flash_attention_2 in transformers", "pass sdpa or eager"};
+    const bool casts = job_.recipe.sharding.casts_parameters && is_half(job_.recipe.sharding.param_dtype);
+    if (!casts && !is_half(product_dtype(job_.recipe.precision)))
+      return Error{"--attention", "cannot be flash2: flash-attn has kernels for half precision only",
+                   "pass --precision bf16 or bf16-mixed, or --attention sdpa"};
+    if (d.head_dim > 256)
+      return Error{
+          "--attention",
+          "cannot be flash2: flash-attn has kernels for heads up to 256 wide, these are " + std::to_string(d.head_dim),
+          "pass --attention sdpa"};
+    if (d.caps_attention && d.attention_dropout > 0)
+      return Error{"--attention", "cannot be flash2: flash-attn does not drop out of capped scores",
+                   "set attention_dropout to 0"};
+    if (gpu_ != nullptr && gpu_->compute_capability > 0 && gpu_->compute_capability < kAmpere)
+      return Error{"--attention", "cannot be flash2: flash-attn needs an Ampere GPU or newer", "pass --attention sdpa"};
+    return std::nullopt;
+  }
+
+  const Asked& asked_;
+  const Job& job_;
+  const Gpu* gpu_;
+  const FamilyKernels& row_;
+};
+
+}  // namespace
+
+std::optional<Error> read_kernels(const Asked& asked, Inquiry& inquiry) {
+  Recipe& recipe = inquiry.job.recipe;
+  Kernels& kernels = recipe.kernels;
+  if (const std::string* preset = asked.text("kernels")) kernels = value_in(kKernelPresets, *preset);
+  if (const std::string* norm = asked.text("norm")) kernels.norm = value_in(kKernels, *norm);
+  if (const std::string* mlp = asked.text("mlp")) kernels.mlp = value_in(kKernels, *mlp);
+  if (const std::string* rope = asked.text("rope")) kernels.rope = value_in(kKernels, *rope);
+  if (const std::string* loss = asked.text("loss")) kernels.loss = value_in(kLossKernels, *loss);
+  if (inquiry.gpu != nullptr) recipe.multiprocessors = inquiry.gpu->multiprocessors;
+  if (auto wrong = Checker(asked, inquiry).check()) return wrong;
+  if (kernels.norm == Kernel::kFused && inquiry.gpu == nullptr)
+    inquiry.assumptions.emplace_back("multiprocessors, for the buffers of Liger's norm: 108, an A100's");
+  if (kernels.loss == LossKernel::kChunked) inquiry.assumptions.emplace_back("tokens without a label: none");
+  return std::nullopt;
+}
+
+}  // namespace peakmem

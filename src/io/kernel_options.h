@@ -1,0 +1,14 @@
+// The options that put fused kernels in place of transformers' own code.
+#pragma once
+
+#include <optional>
+
+#include "io/inquiry.h"
+
+namespace peakmem {
+
+/// Reads --kernels, --norm, --mlp, --rope and --loss into the recipe, after its attention, precision and adapters were
+/// read; refuses what the libraries do not have for this model, and what they would raise for.
+std::optional<Error> read_kernels(const Asked& asked, Inquiry& inquiry);
+
+}  // namespace peakmem

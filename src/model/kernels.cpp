@@ -1,0 +1,36 @@
+#include "model/kernels.h"
+
+#include <array>
+
+#include "model/description.h"
+
+namespace peakmem {
+namespace {
+
+constexpr Activation kSilu = Activation::kSilu;
+constexpr Activation kGelu = Activation::kGelu;
+
+// apply_liger_kernel_to_* of liger-kernel 0.8.5 (transformers/monkey_patch.py), _supports_flash_attn of transformers
+// 5.23. Mixtral's experts become Liger's fused mixture, which is not modelled.
+constexpr std::array<FamilyKernels, 11> kRows = {{{"gpt2", true},
+                                                  {"bert", true},
+                                                  {"vit", true},
+                                                  {"t5"},
+                                                  {"llama", true, true, true, kSilu},
+                                                  {"mistral", true, true, true, kSilu},
+                                                  {"mixtral", true, true, true},
+                                                  {"qwen2", true, true, true, kSilu},
+                                                  {"qwen3", true, true, true, kSilu},
+                                                  {"gemma", true, true, true, kGelu},
+                                                  {"gemma2", true, true, false, kGelu}}};
+
+}  // namespace
+
+const FamilyKernels& kernels_of(std::string_view family) {
+  static constexpr FamilyKernels kNone;
+  for (const FamilyKernels& row : kRows)
+    if (row.family == family) return row;
+  return kNone;
+}
+
+}  // namespace peakmem

@@ -1,0 +1,171 @@
+#include "trace/ops.h"
+
+namespace peakmem {
+namespace {
+
+constexpr DType kFull = DType::kFloat32;
+
+// x[mask], and mask of any dtype gathers all it has, since nothing is masked. Its gradient is zeros filled in place.
+void masked_backward(Gradients& g) {
+  g.out[0] = g.in[0].tape().make(contiguous(g.input_shape(0)), g.in[0].dtype(), "new_zeros");
+}
+const Op kIndex = {"index", masked_backward};
+
+Tensor select_unmasked(Tensor input, const Tensor& mask) {
+  const Tensor x = std::move(input);
+  Tape& tape = x.tape();
+  Node* node = tape.record(kIndex, {&x});
+  tape.save(node, mask);
+  const Expr count = mask.shape().elements();
+  Tensor result = tape.make(x.shape().rank > 2 ? Shape{count, x.size(2)} : Shape{count}, x.dtype(), kIndex.name);
+  Tape::attach(node, result);
+  return result;
+}
+
+void scatter_backward(Gradients& g) {
+  g.out[0] = g.in[0].tape().make(g.input_shape(0), g.in[0].dtype(), "masked_scatter_backward");
+}
+const Op kMaskedScatter = {"masked_scatter", scatter_backward};
+
+/// x.new_zeros(mask.shape).masked_scatter(mask, x)
+Tensor scattered(const Tensor& input, const Tensor& mask) {
+  Tape& tape = input.tape();
+  const Tensor zeros = tape.make(mask.shape(), input.dtype(), "new_zeros");
+  Node* node = tape.record(kMaskedScatter, {&input});
+  tape.save(node, mask);
+  Tensor result = tape.make(mask.shape(), input.dtype(), kMaskedScatter.name);
+  Tape::attach(node, result);
+  return result;
+}
+
+void sum_backward(Gradients& g) { g.out[0] = expand(g.in[0], g.input_shape(0)); }
+const Op kSum = {"sum", sum_backward};
+
+Tensor sum_all(const Tensor& input) {
+  Tape& tape = input.tape();
+  Node* node = tape.record(kSum, {&input});
+  Tensor result = tape.make({}, input.dtype(), kSum.name);
+  Tape::attach(node, result);
+  return result;
+}
+
+void divide_backward(Gradients& g) { g.out[0] = div_scalar(g.in[0]); }
+const Op kDivide = {"div", divide_backward};
+
+/// x / count of two scalars, where only x wants a gradient.
+Tensor divide(Tensor input, const Tensor& count) {
+  const Tensor x = std::move(input);
+  Tape& tape = x.tape();
+  Node* node = tape.record(kDivide, {&x});
+  tape.save(node, count);
+  Tensor result = tape.make({}, x.dtype(), kDivide.name);
+  Tape::attach(node, result);
+  return result;
+}
+
+const Op kChunkedLogProb = {"chunked_log_prob", run_function};
+
+/// The loops over tiles of tokens and vocabulary, in forward and backward pass.
+struct Tiles {
+  Pieces tokens;
+  Pieces vocabulary;
+  DType compute = kFull;
+
+  Tensor buffer(Tape& tape) const {
+    return tape.make({least(tokens.all, tokens.each), vocabulary.each}, compute, kChunkedLogProb.name);
+  }
+  /// What is cast on the way; the last tokens stay named. In the backward pass the weight has a name too, and so is
+  /// there until the next turn's has been made.
+  Tensor run(const Tensor& hidden, const Tensor& weight, bool names_weight) const {
+    Tape& tape = hidden.tape();
+    Tensor hidden_chunk, weight_chunk;
+    for (const Expr rows : sizes_of(tokens)) {
+      if (hidden.dtype() != compute) hidden_chunk = tape.make({rows, hidden.size(1)}, compute, "_to_copy");
+      if (weight.dtype() == compute) continue;
+      for (const Expr columns : sizes_of(vocabulary)) {
+        const Tensor cast = tape.make({columns, weight.size(1)}, compute, "_to_copy");
+        if (names_weight) weight_chunk = cast;
+      }
+    }
+    return hidden_chunk;
+  }
+};
+
+void log_prob_backward(Gradients& g, const Tiles& tiles) {
+  const Tensor hidden = g.saved(0);
+  const Tensor weight = g.saved(1);
+  Tape& tape = hidden.tape();
+  Tensor grad_hidden, grad_weight;
+  if (g.needs(0)) grad_hidden = tape.make(contiguous(hidden.shape()), kFull, "zeros");
+  if (g.needs(1)) grad_weight = tape.make(contiguous(weight.shape()), kFull, "zeros");
+  const Tensor mm_buf = tiles.buffer(tape);
+  const Tensor hidden_chunk = tiles.run(hidden, weight, true);
+  if (g.needs(0)) g.out[0] = to(grad_hidden, hidden.dtype());
+  if (g.needs(1)) g.out[1] = to(grad_weight, weight.dtype());
+}
+
+/// What the function gives for every token.
+struct PerToken {
+  Tensor log_probs, entropy, is_top1;
+};
+
+PerToken log_probs(const Tensor& hidden, const Tensor& weight, const Tensor& targets, const Tiles& tiles) {
+  Tape& tape = hidden.tape();
+  Node* node = tape.record(kChunkedLogProb, {&hidden, &weight});
+  const NoGrad no_grad(tape);
+  const Shape tokens = {hidden.size(0)};
+  const auto make = [&](DType dtype, const char* name) { return tape.make(tokens, dtype, name); };
+  std::array<Tensor, 7> statistics;
+  for (Tensor& statistic : statistics) statistic = make(kFull, kChunkedLogProb.name);
+  const Tensor mm_buf = tiles.buffer(tape);
+  const Tensor hidden_chunk = tiles.run(hidden, weight, false);
+  Tensor logarithm = make(kFull, "log");
+  const Tensor log_z = make(kFull, "add");
+  logarithm.reset();
+  PerToken result;
+  result.log_probs = make(kFull, "sub");
+  Tensor quotient = make(kFull, "div");
+  result.entropy = make(kFull, "sub");
+  quotient.reset();
+  const Tensor as_large = make(DType::kBool, "ge");
+  const Tensor first = make(DType::kBool, "gt");
+  result.is_top1 = make(DType::kBool, "bitwise_and");
+  Tape::attach(node, result.log_probs);
+  Tape::attach(node, result.entropy, 1);
+  for (const Tensor* saved : {&hidden, &weight, &targets, &log_z}) tape.save(node, *saved);
+  tape.save_output(node, result.entropy);
+  if (node != nullptr) node->function = [tiles](Gradients& g) { log_prob_backward(g, tiles); };
+  return result;
+}
+
+/// What FusedCausalLMOutput holds, until only its loss is taken.
+PerToken in_place_of(const PerToken& flat, const Tensor& mask) {
+  return {scattered(flat.log_probs, mask), scattered(flat.entropy, mask), scattered(flat.is_top1, mask)};
+}
+
+}  // namespace
+
+Tensor chunked_log_prob_loss(const Tensor& hidden_states, const Tensor& weight, const Tensor& labels,
+                             const Pieces& tokens, const Pieces& vocabulary) {
+  Tape& tape = hidden_states.tape();
+  const Expr targets = labels.size(1) - 1;
+  const Tensor shifted = slice(hidden_states, 1, targets);
+  const Tensor next = slice(labels, 1, targets);
+  const Tensor mask = tape.make(next.shape(), DType::kBool, "ne");
+  PerToken per_token;
+  {
+    const Tiles tiles = {tokens, vocabulary, tape.autocast.enabled ? tape.autocast.dtype : hidden_states.dtype()};
+    Tensor hidden = select_unmasked(shifted, mask);
+    Tensor chosen = select_unmasked(next, mask);
+    const PerToken flat = log_probs(hidden, weight, chosen, tiles);
+    hidden.reset();
+    chosen.reset();
+    per_token = in_place_of(flat, mask);
+  }
+  const Tensor total = neg(sum_all(per_token.log_probs));
+  tape.make({}, DType::kInt64, "sum");
+  const Tensor count = tape.make({}, DType::kInt64, "clamp");
+  return divide(total, count);
+}
+
+}  // namespace peakmem
