@@ -126,6 +126,8 @@ std::optional<Error> read_recipe(const Value& what, Recipe& recipe) {
   recipe.attention = text(what, "attention") == "eager" ? Attention::kEager : Attention::kSdpa;
   if (text(what, "transformers") == "4.48") recipe.transformers = Transformers::k4_48;
   recipe.experts = text(what, "experts") == "loop" ? Experts::kLoop : Experts::kGrouped;
+  if (const Value* times = what.find("imbalance"))
+    recipe.imbalance = {std::llround(times->real * 1000), 1000, number(what, "busiest", 0)};
   if (flag(what, "checkpointing"))
     recipe.checkpointing = flag(what, "reentrant") ? Checkpointing::kFullReentrant : Checkpointing::kFull;
   if (auto error = read_sharding(what, recipe)) return error;

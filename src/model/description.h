@@ -27,6 +27,15 @@ enum class Transformers : uint8_t { k5_23, k4_48 };
 /// How the experts of a mixture run: all in one grouped GEMM, or one after another (transformers' "eager").
 enum class Experts : uint8_t { kGrouped, kLoop };
 
+/// How unevenly a router spreads tokens over the experts of the loop: one of them gets over / under times its share.
+struct Imbalance {
+  int64_t over = 1;
+  int64_t under = 1;
+  int64_t busiest = 0;  // which of them, in the order they run
+
+  bool balanced() const { return over == under; }
+};
+
 /// Activation functions by what they do on the tape, not by name.
 enum class Activation : uint8_t { kRelu, kGelu, kGeluNew, kSilu, kTanh, kSigmoid, kQuickGelu };
 
@@ -112,6 +121,7 @@ struct Structure {
   Experts experts = Experts::kGrouped;
   Transformers transformers = Transformers::k5_23;
   int64_t expert_turns = 0;  // of the loop over the experts
+  Imbalance imbalance;
   DType weights = DType::kFloat32;
   Quantize quantize = Quantize::kNone;
   bool double_quant = false;

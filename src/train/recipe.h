@@ -45,6 +45,7 @@ struct Recipe {
   Attention attention = Attention::kSdpa;
   Checkpointing checkpointing = Checkpointing::kNone;
   Experts experts = Experts::kGrouped;
+  Imbalance imbalance;
   Transformers transformers = Transformers::k5_23;
   const Optimizer* optimizer = nullptr;
   OptimizerImpl impl = OptimizerImpl::kForeach;

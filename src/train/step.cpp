@@ -23,6 +23,7 @@ Structure structure_of(const Job& job, bool unrolled) {
   s.experts = r.experts;
   s.transformers = r.transformers;
   s.expert_turns = r.experts == Experts::kLoop ? d.experts : 0;
+  s.imbalance = r.imbalance;
   s.weights = compute_dtype(r);
   s.grouped = d.kv_heads != d.heads;
   s.wide_heads = d.head_dim > 256;
