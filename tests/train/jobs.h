@@ -103,6 +103,10 @@ inline Recipe random_recipe(Dice& dice) {
 /// What a face would have made of the recipe: lengths and dtypes that this model can have.
 inline void suit(Recipe& recipe, const Description& description, Dice& dice) {
   if (description.image > 0) recipe.seq = description.positions;
+  if (description.experts > 0 && dice.coin()) {
+    recipe.experts = Experts::kLoop;
+    recipe.imbalance = {dice.from(10, 40), 10, dice.from(0, description.experts - 1)};
+  }
   if (description.task != Task::kSeq2SeqLm) return;
   recipe.target_seq = dice.from(1, 200);
   if (recipe.precision == Precision::kFp16) recipe.precision = Precision::kBf16;
