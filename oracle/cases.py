@@ -43,7 +43,7 @@ def build_model(case):
         from quantized import quantize  # its libraries are slow to import
         quantize(model, case, COMPUTE.get(case["precision"], torch.float32))
     if case.get("experts") == "loop":
-        run_in_a_loop(model)
+        run_in_a_loop(model, case.get("imbalance", 1), case.get("busiest", 0))
     if case.get("lora"):
         model = add_lora(model, case["lora"])
         if case.get("quantize"):

@@ -1,8 +1,11 @@
 """The experts of a mixture one after another, as `experts_implementation="eager"` runs them.
 
-Which tokens an expert gets is a matter of values, which fake tensors have not: here every expert gets as many. The
-statements are those of MixtralExperts.forward (transformers 5.23) with the sizes put in.
+Which tokens an expert gets is a matter of values, which fake tensors have not: here every expert gets as many, or one
+of them (`busiest`) `imbalance` times as many, at most every token, and the others share what is left. The statements
+are those of MixtralExperts.forward (transformers 5.23) with the sizes put in.
 """
+
+import math
 
 import types
 
@@ -16,7 +19,21 @@ def one_hot(indices, classes):
         -1, indices.unsqueeze(-1), 1)
 
 
-def balanced_forward(self, hidden_states, top_k_index, top_k_weights):
+def rows_of_experts(pairs, tokens, experts, imbalance, busiest):
+    """How many tokens each expert gets; the last of the others takes up what division leaves."""
+    share = -(-pairs // experts)
+    most = min(math.ceil(imbalance * share), tokens)
+    others = [number for number in range(experts) if number != busiest]
+    if imbalance == 1 or not others:
+        return [share] * experts
+    rest = experts * share - most
+    rows = [rest // len(others)] * experts
+    rows[busiest] = most
+    rows[others[-1]] += rest % len(others)
+    return rows
+
+
+def forward(self, hidden_states, top_k_index, top_k_weights):
     final_hidden_states = torch.zeros_like(hidden_states)
     with torch.no_grad():
         expert_mask = one_hot(top_k_index, self.num_experts + 1)
@@ -24,10 +41,11 @@ def balanced_forward(self, hidden_states, top_k_index, top_k_weights):
         hit = torch.greater(expert_mask.sum(dim=(-1, -2)), 0)
         expert_hit = torch.empty(self.num_experts, 1, dtype=torch.long, device=hit.device)
         del hit
-    share = -(-top_k_index.numel() // self.num_experts)
+    rows = rows_of_experts(
+        top_k_index.numel(), hidden_states.shape[0], self.num_experts, self.imbalance, self.busiest)
     for number in range(self.num_experts):
         expert_idx = expert_hit[number][0]
-        top_k_pos, token_idx = torch.empty(share, 2, dtype=torch.long, device=expert_idx.device).unbind(1)
+        top_k_pos, token_idx = torch.empty(rows[number], 2, dtype=torch.long, device=expert_idx.device).unbind(1)
         current_state = hidden_states[token_idx]
         gate, up = linear(current_state, self.gate_up_proj[number]).chunk(2, dim=-1)
         current_hidden_states = self.act_fn(gate) * up
@@ -37,8 +55,9 @@ def balanced_forward(self, hidden_states, top_k_index, top_k_weights):
     return final_hidden_states
 
 
-def run_in_a_loop(model):
-    """Give every module of experts the balanced loop."""
+def run_in_a_loop(model, imbalance, busiest):
+    """Give every module of experts the loop."""
     for module in model.modules():
         if hasattr(module, "_apply_gate"):
-            module.forward = types.MethodType(balanced_forward, module)
+            module.imbalance, module.busiest = imbalance, busiest
+            module.forward = types.MethodType(forward, module)

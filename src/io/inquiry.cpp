@@ -1,7 +1,10 @@
 #include "io/inquiry.h"
 
 #include <algorithm>
+#include <cmath>
+#include <cstdlib>
 
+#include "estimate/imbalance.h"
 #include "io/bare_model.h"
 #include "io/choices.h"
 #include "io/json.h"
@@ -65,6 +68,7 @@ class Reader {
     if (auto wrong = check_lengths()) return wrong;
     read_recipe();
     if (auto wrong = read_optimizer()) return wrong;
+    if (auto wrong = read_imbalance()) return wrong;
     if (auto wrong = read_lora()) return wrong;
     if (auto wrong = read_quantization()) return wrong;
     if (auto wrong = read_stack(asked_, inquiry_)) return wrong;
@@ -293,9 +297,44 @@ class Reader {
     if (recipe.experts == Experts::kGrouped && recipe.precision != Precision::kBf16)
       return Error{"--precision", "cannot be other than bf16: the grouped GEMM of experts takes nothing else",
                    "pass --precision bf16 or --experts loop"};
-    assume(recipe.experts == Experts::kGrouped
-               ? "routing: any, the grouped GEMM's memory does not depend on how tokens are spread"
-               : "routing: balanced, every expert gets as many tokens");
+    if (recipe.experts == Experts::kGrouped)
+      assume("routing: any, the grouped GEMM's memory does not depend on how tokens are spread");
+    else if (recipe.imbalance.balanced())
+      assume("routing: balanced, every expert gets as many tokens");
+    else
+      place_the_busiest();
+    return std::nullopt;
+  }
+
+  /// Any expert may be the busiest; the one is taken where that needs most.
+  void place_the_busiest() {
+    Job& job = inquiry_.job;
+    job.recipe.imbalance.busiest = worst_place(job);
+    assume(
+        "routing: one expert gets " + *asked_.text("moe-imbalance") +
+        " times its share, every token at most, and the others as many each of the rest; it is the one whose place in "
+        "the loop needs most");
+  }
+
+  std::optional<Error> read_imbalance() {
+    const std::string* text = asked_.text("moe-imbalance");
+    if (text == nullptr) return std::nullopt;
+    Recipe& recipe = inquiry_.job.recipe;
+    const Error no_number = {"--moe-imbalance", "must be a number from 1 on, is " + quoted(*text), "such as 1.5"};
+    const bool plain =
+        !text->empty() && text->size() < 8 && text->find_first_not_of("0123456789.") == std::string::npos;
+    char* end = nullptr;
+    const double times = std::strtod(text->c_str(), &end);
+    if (!plain || *end != 0 || times < 1) return no_number;
+    if (inquiry_.job.description.experts == 0)
+      return Error{"--moe-imbalance", inquiry_.job.description.family + " has no experts", "drop it"};
+    if (recipe.experts == Experts::kGrouped)
+      return Error{"--moe-imbalance",
+                   "changes nothing: the grouped GEMM's memory does not depend on how tokens are spread",
+                   "drop it, or pass --experts loop"};
+    constexpr int64_t kParts = 1000;
+    recipe.imbalance.over = std::llround(times * kParts);
+    recipe.imbalance.under = kParts;
     return std::nullopt;
   }
 

@@ -90,6 +90,8 @@ constexpr std::array kOptions = std::to_array<OptionRow>({
      "sdpa takes flash, efficient or math as PyTorch does; flash2 is the flash-attn package", kRun},
     {"experts", kChoice, "E", experts, "grouped", "Run",
      "a mixture's experts: one grouped GEMM (as transformers picks), or a loop", kRun},
+    {"moe-imbalance", kText, "X", nullptr, "1", "Run",
+     "the busiest expert of the loop gets X times its share of the tokens", kRun},
     {"checkpointing", kChoice, "C", checkpointings, "none", "Run", "recompute every layer in the backward pass", kRun},
     {"accumulate", kSize, "N", nullptr, "1", "Run", "micro-batches in a step", kRun},
     {"clip-grad", kFlag, "", nullptr, "", "Run", "clip the gradients' norm before the update", kRun},

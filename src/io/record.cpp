@@ -149,6 +149,8 @@ std::optional<Error> read_recipe(const Value& what, Recipe& recipe) {
                                              : Attention::kSdpa;
   if (const Value* kernels = what.find("kernels")) recipe.kernels = read_kernels(*kernels);
   recipe.experts = text(what, "experts") == "loop" ? Experts::kLoop : Experts::kGrouped;
+  if (const Value* times = what.find("imbalance"))
+    recipe.imbalance = {std::llround(times->real * 1000), 1000, number(what, "busiest", 0)};
   if (flag(what, "checkpointing"))
     recipe.checkpointing = flag(what, "reentrant") ? Checkpointing::kFullReentrant : Checkpointing::kFull;
   if (auto error = read_sharding(what, recipe)) return error;

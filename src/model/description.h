@@ -31,6 +31,15 @@ enum class Upcast : uint8_t { kAll, kNorms, kNone };
 /// How the experts of a mixture run: all in one grouped GEMM, or one after another (transformers' "eager").
 enum class Experts : uint8_t { kGrouped, kLoop };
 
+/// How unevenly a router spreads tokens over the experts of the loop: one of them gets over / under times its share.
+struct Imbalance {
+  int64_t over = 1;
+  int64_t under = 1;
+  int64_t busiest = 0;  // which of them, in the order they run
+
+  bool balanced() const { return over == under; }
+};
+
 /// Activation functions by what they do on the tape, not by name.
 enum class Activation : uint8_t { kRelu, kGelu, kGeluNew, kSilu, kTanh, kSigmoid, kQuickGelu };
 
@@ -118,6 +127,7 @@ struct Structure {
   Kernels kernels;
   int64_t multiprocessors = 1;  // of the GPU
   LossPieces loss;
+  Imbalance imbalance;
   DType weights = DType::kFloat32;
   DType norms = DType::kFloat32;  // dtype of the norms' weights
   Quantize quantize = Quantize::kNone;

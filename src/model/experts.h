@@ -24,11 +24,13 @@ class SparseMoe {
   Routing route(const Tensor& hidden_states) const;
   /// grouped_mm_experts_forward: its memory does not depend on how tokens are spread.
   Tensor grouped(const Tensor& hidden_states, const Tensor& top_k_index, const Tensor& top_k_weights) const;
-  /// MixtralExperts.forward, where every expert gets as many tokens. An expert's slice of a weight has a gradient as
+  /// MixtralExperts.forward. An expert's slice of a weight has a gradient as
   /// large as the whole.
   Tensor loop(const Tensor& hidden_states, const Tensor& top_k_index, const Tensor& top_k_weights) const;
+  /// How many tokens an expert of the loop gets: as many as any, or what Imbalance leaves it.
+  Expr rows_of(int64_t expert) const;
   /// torch.where's two indices of an expert's tokens, which share their memory.
-  std::array<Tensor, 2> tokens_of_an_expert() const;
+  std::array<Tensor, 2> tokens_of(int64_t expert) const;
   Tensor apply_gate(const Tensor& gate_up) const;
 
   const Builder& b_;

@@ -46,6 +46,7 @@ struct Recipe {
   Attention attention = Attention::kSdpa;
   Checkpointing checkpointing = Checkpointing::kNone;
   Experts experts = Experts::kGrouped;
+  Imbalance imbalance;
   Transformers transformers = Transformers::k5_23;
   const Trainer* trainer = find_trainer("loop");
   Kernels kernels;

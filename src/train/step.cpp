@@ -45,6 +45,7 @@ Structure structure_of(const Job& job, bool unrolled) {
   s.kernels = r.kernels;
   s.multiprocessors = r.multiprocessors;
   s.loss = loss_pieces(job);
+  s.imbalance = r.imbalance;
   s.weights = compute_dtype(r);
   s.grouped = d.kv_heads != d.heads;
   s.wide_heads = d.head_dim > 256;

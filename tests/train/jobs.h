@@ -120,6 +120,10 @@ inline void pick_kernels(Recipe& recipe, const Description& description, Dice& d
 inline void suit(Recipe& recipe, const Description& description, Dice& dice) {
   pick_kernels(recipe, description, dice);
   if (description.image > 0) recipe.seq = description.positions;
+  if (description.experts > 0 && dice.coin()) {
+    recipe.experts = Experts::kLoop;
+    recipe.imbalance = {dice.from(10, 40), 10, dice.from(0, description.experts - 1)};
+  }
   if (description.task != Task::kSeq2SeqLm) return;
   recipe.target_seq = dice.from(1, 200);
   if (recipe.precision == Precision::kFp16) recipe.precision = Precision::kBf16;
