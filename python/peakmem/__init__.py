@@ -5,8 +5,8 @@
     >>> report.peak.phase
     'backward'
 
-Options are those of the command line, with `_` for `-`: `peakmem.options()` lists them with their help. All sizes are in
-bytes. Nothing is run and no GPU is needed; neither torch nor transformers is imported.
+Options are those of the command line, with `_` for `-`: `peakmem.options()` lists them with their help. All sizes are
+in bytes. Nothing is run and no GPU is needed; neither torch nor transformers is imported.
 """
 
 from __future__ import annotations

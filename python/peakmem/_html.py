@@ -36,7 +36,8 @@ def report(answer: Report, picture: str) -> str:
     """The peak, the ledger and the timeline."""
     peak = answer.peak
     verdict = f" · {answer.fits.gpu}: {answer.fits.verdict}" if answer.fits else ""
-    head = f"{answer.model}: {units(peak.allocated_bytes)} at the peak, in the {peak.phase} of step {peak.step}{verdict}"
+    where = f"in the {peak.phase} of step {peak.step}"
+    head = f"{answer.model}: {units(peak.allocated_bytes)} at the peak, {where}{verdict}"
     ledger = sorted(answer.ledger, key=lambda each: -each.bytes)
     rows = [(f"{each.category}: {each.name}", units(each.bytes), each.formula, each.why) for each in ledger]
     shown = table("What lives then", ("", "bytes", "formula", "why"), rows[:30])

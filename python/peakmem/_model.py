@@ -22,6 +22,10 @@ class ReadModel:
 PRECISIONS = {"float32": "fp32", "bfloat16": "bf16", "float16": "fp16"}
 
 
+#: transformers' names of attention implementations where the options have others.
+ATTENTIONS = {"flash_attention_2": "flash2"}
+
+
 def precision_of(dtype: object) -> str | None:
     """`torch.bfloat16` or "bfloat16" as an option's value; None if it is neither."""
     return PRECISIONS.get(str(dtype).removeprefix("torch."))
@@ -65,14 +69,15 @@ def read_config(config: Any) -> ReadModel:
     read = ReadModel(held, str(held.get("_name_or_path") or held.get("model_type") or "config"))
     attention = getattr(config, "_attn_implementation", None)
     if attention is not None:
-        read.options["attention"] = str(attention)
+        read.options["attention"] = ATTENTIONS.get(str(attention), str(attention))
     return read
 
 
 def read_live(model: Any) -> ReadModel:
     """A model that was built: its weights have a dtype, and some may be frozen."""
     if hasattr(model, "peft_config"):
-        return ReadModel("", problem=("model", "has adapters", "pass the base model's config, lora_rank and lora_targets"))
+        hint = "pass the base model's config, lora_rank and lora_targets"
+        return ReadModel("", problem=("model", "has adapters", hint))
     read = read_config(model.config)
     held = dict(read.model) if isinstance(read.model, Mapping) else {}
     read.model = {**held, "architectures": held.get("architectures") or [type(model).__name__]}

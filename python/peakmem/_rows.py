@@ -345,7 +345,7 @@ class FamilyRow:
 
 @dataclass(frozen=True)
 class OptionRow:
-    """An option: its kind ("size", "choice", "flag", "text", "file"), its default as text, the commands that take it."""
+    """An option: its kind ("size", "choice", "flag", "text", "file"), its default as text, the commands it is of."""
 
     name: str
     kind: str

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from ._answers import Report, ask_report
+from ._answers import Report, ask_report, option_rows
 from ._ask import InputError, Model, Option, Subject, option_name, subject
 from ._model import precision_of
 
@@ -26,13 +26,13 @@ DECAY_IN_GRADIENT = ("sgd", "adagrad", "rmsprop")
 USED = frozenset(
     """per_device_train_batch_size gradient_accumulation_steps max_grad_norm optim bf16 fp16 weight_decay
     activation_checkpointing activation_checkpointing_kwargs gradient_checkpointing gradient_checkpointing_kwargs
-    eval_strategy accelerator_config mixed_precision world_size""".split()
+    eval_strategy use_liger_kernel liger_kernel_config accelerator_config mixed_precision world_size""".split()
 )
 
 #: Fields that change no byte of a training step on the device.
 HARMLESS = frozenset(
-    """output_dir num_train_epochs max_steps learning_rate lr_scheduler_type lr_scheduler_kwargs warmup_steps warmup_ratio
-    adam_beta1 adam_beta2 adam_epsilon average_tokens_across_devices bf16_full_eval fp16_full_eval tf32
+    """output_dir num_train_epochs max_steps learning_rate lr_scheduler_type lr_scheduler_kwargs warmup_steps
+    warmup_ratio adam_beta1 adam_beta2 adam_epsilon average_tokens_across_devices bf16_full_eval fp16_full_eval tf32
     logging_dir logging_strategy logging_steps logging_first_step log_on_each_node logging_nan_inf_filter
     include_num_input_tokens_seen include_tokens_per_second log_level log_level_replica disable_tqdm report_to run_name
     project trackio_space_id trackio_bucket_id trackio_static_space_id eval_steps eval_delay per_device_eval_batch_size
@@ -43,15 +43,14 @@ HARMLESS = frozenset(
     ignore_data_skip restore_callback_states_from_checkpoint seed data_seed dataloader_drop_last dataloader_num_workers
     dataloader_pin_memory dataloader_persistent_workers dataloader_prefetch_factor dataloader_multiprocessing_context
     dataloader_in_order remove_unused_columns label_names train_sampling_strategy group_by_length length_column_name
-    ddp_backend ddp_broadcast_buffers ddp_timeout ddp_find_unused_parameters skip_memory_metrics resume_from_checkpoint local_rank
-    torch_compile_backend torch_compile_mode liger_kernel_config fsdp_config past_index jit_mode_eval
+    ddp_backend ddp_broadcast_buffers ddp_timeout ddp_find_unused_parameters skip_memory_metrics resume_from_checkpoint
+    local_rank torch_compile_backend torch_compile_mode fsdp_config past_index jit_mode_eval
     distributed_state deepspeed_plugin fsdp_plugin_args""".split()
 )
 
 #: Fields that change no byte at these values, and the reason they are not understood at others.
 AT: dict[str, tuple[tuple[object, ...], str]] = {
     "torch_compile": ((False,), "compiled code allocates otherwise"),
-    "use_liger_kernel": ((False,), "its kernels allocate otherwise"),
     "neftune_noise_alpha": ((None, 0, 0.0), "noise is added to the embeddings"),
     "label_smoothing_factor": ((0, 0.0), "the smoothed loss is another one"),
     "torch_empty_cache_steps": ((None,), "what is reserved is given back"),
@@ -88,6 +87,10 @@ class Reading:
         value = self.fields.get(name, otherwise)
         return otherwise if value is None else value
 
+    def knows(self, option: str) -> bool:
+        """Whether the core has that option."""
+        return any(row.name == option for row in option_rows())
+
     def doubt(self, name: str, why: str) -> None:
         self.not_understood.append(f"{name}={self.fields[name]!r}: {why}")
 
@@ -96,8 +99,8 @@ def from_training_args(model: Model, args: Mapping[str, Any] | object, **options
     """The estimate of a run of transformers' Trainer.
 
     Args:
-        model: as in `estimate`. TrainingArguments do not say in which dtype the weights are: a live model does, else its
-            config's `dtype`, else they are taken to be float32; the report's assumptions say which.
+        model: as in `estimate`. TrainingArguments do not say in which dtype the weights are: a live model does, else
+            its config's `dtype`, else they are taken to be float32; the report's assumptions say which.
         args: a `transformers.TrainingArguments`, or a dict of its fields.
         options: what the arguments do not say, such as `seq` and `gpu`; they also replace what is read from `args`.
 
@@ -145,6 +148,8 @@ def read_run(reading: Reading) -> None:
     ranks = reading.get("world_size", 1)
     if ranks > 1:
         reading.options["ddp"] = ranks
+    if reading.knows("trainer"):
+        reading.options["trainer"] = "hf"
     config = reading.get("accelerator_config", {})
     split = config.get("split_batches") if isinstance(config, Mapping) else getattr(config, "split_batches", False)
     if split:
@@ -187,7 +192,8 @@ def read_precision(reading: Reading, asked: Subject) -> None:
         reading.options["precision"] = weights
     elif weights == "fp32":
         reading.options["precision"] = f"{mixed}-mixed"
-        reading.assumptions.append("the copy of the outputs in fp32 that accelerate makes is not traced")
+        if not reading.knows("trainer"):
+            reading.assumptions.append("the copy of the outputs in fp32 that accelerate makes is not traced")
     elif mixed == "bf16" and weights == "bf16":
         reading.options["precision"] = "bf16"
         reading.doubt("bf16", "autocast over weights in bf16 is estimated as bf16 without it")
@@ -209,9 +215,20 @@ def weights_precision(asked: Subject) -> tuple[str, str]:
     return precision, "as the config's dtype says"
 
 
+def read_liger(reading: Reading) -> None:
+    if not reading.knows("kernels"):
+        reading.doubt("use_liger_kernel", "its kernels allocate otherwise")
+    elif reading.get("liger_kernel_config"):
+        reading.doubt("liger_kernel_config", "some kernels but not all")
+    else:
+        reading.options["kernels"] = "liger"
+
+
 def read_others(reading: Reading, asked: Subject) -> None:
     if text_of(reading.get("eval_strategy", "no")) != "no":
         reading.doubt("eval_strategy", "evaluation is not traced")
+    if reading.get("use_liger_kernel", False):
+        read_liger(reading)
     sharded = any(asked.options.get(name) is not None for name in ("fsdp", "hsdp"))
     for name, value in reading.fields.items():
         if name in USED or name in HARMLESS:

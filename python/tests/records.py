@@ -12,23 +12,11 @@ ROOT = Path(__file__).resolve().parents[2]
 PRECISIONS = {"bf16-autocast": "bf16-mixed", "fp16-autocast": "fp16-mixed", "bf16-fsdp": "fp32"}
 OPTIMIZERS = {"adafactor": "hf-adafactor", "torch-adafactor": "adafactor"}
 
-#: What a case may say and the option that says the same.
-NAMED = {
-    "task": "task",
-    "batch": "batch",
-    "target_seq": "target-seq",
-    "attention": "attention",
-    "accumulate": "accumulate",
-    "clip": "clip-grad",
-    "experts": "experts",
-    "quantize": "quantize",
-    "double_quant": "double-quant",
-    "transformers": "transformers",
-    "no_sync": "no-sync",
-}
+#: What the cases name otherwise than the options do.
+NAMED = {"clip": "clip-grad", "imbalance": "moe-imbalance"}
 #: What is read below, and what measuring alone needs.
 READ = {"config", "seq", "optimizer", "precision", "checkpointing", "reentrant", "lora", "freeze", "ranks", "reduce"}
-READ |= {"reshard_after_forward", "attn_dropout_note"}
+READ |= {"kernels", "reshard_after_forward", "attn_dropout_note"}
 
 
 def records() -> Iterator[tuple[str, dict[str, Any]]]:
@@ -40,7 +28,8 @@ def records() -> Iterator[tuple[str, dict[str, Any]]]:
 
 def options_of(case: dict[str, Any], known: set[str]) -> dict[str, Any] | None:
     """The options of a case; None where no option says what it says."""
-    options: dict[str, Any] = {option: case[name] for name, option in NAMED.items() if name in case}
+    options = {NAMED.get(name, name.replace("_", "-")): value for name, value in case.items() if name not in READ}
+    options |= case.get("kernels", {})
     if "seq" in case and case["task"] != "image-classification":
         options["seq"] = case["seq"]
     options["precision"] = PRECISIONS.get(case["precision"], case["precision"])
@@ -53,8 +42,7 @@ def options_of(case: dict[str, Any], known: set[str]) -> dict[str, Any] | None:
         options["freeze"] = ",".join(case["freeze"])
     options |= adapter_of(case.get("lora")) | ranks_of(case)
     options = {name: value for name, value in options.items() if value is not None and value is not False}
-    understood = set(case) <= READ | set(NAMED) and set(options) <= known
-    return options if understood else None
+    return options if set(options) <= known else None
 
 
 def adapter_of(lora: dict[str, Any] | None) -> dict[str, Any]:
@@ -64,7 +52,7 @@ def adapter_of(lora: dict[str, Any] | None) -> dict[str, Any]:
         "lora-rank": lora["r"],
         "lora-targets": ",".join(lora["targets"]),
         "lora-dropout": lora.get("dropout", 0.0),
-        "lora-dtype": "fp32" if lora.get("fp32", True) else "model",
+        "lora-dtype": None if lora.get("fp32", True) else "model",
     }
 
 
@@ -80,6 +68,9 @@ def ranks_of(case: dict[str, Any]) -> dict[str, Any]:
         options["fsdp"] = ranks["fsdp"]
     if case["precision"] == "bf16-fsdp":
         options |= {"fsdp-param-dtype": "bf16", "fsdp-reduce-dtype": case.get("reduce", "fp32")}
+    for name in ("param_dtype", "reduce_dtype"):
+        if name in ranks:
+            options["fsdp-" + name.replace("_", "-")] = ranks[name]
     if case.get("reshard_after_forward") is False:
         options["no-reshard-after-forward"] = True
     return options

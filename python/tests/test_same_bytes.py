@@ -42,7 +42,7 @@ def in_python(path: Path, options: dict[str, Any]) -> str:
 
 
 def test_nearly_every_record_can_be_asked_for(asked: list[Any]) -> None:
-    assert len(asked) > 0.98 * sum(1 for _ in records())
+    assert len(asked) > 0.95 * sum(1 for _ in records())
 
 
 def test_python_gives_the_recorded_bytes(asked: list[Any]) -> None:

@@ -15,6 +15,18 @@ from peakmem import _training_args as reader
 RECORDED: dict[str, Any] = json.loads((Path(__file__).parent / "data" / "training_arguments.json").read_text())
 
 
+#: Trainer's own loop, where the core has it.
+LOOP = {"trainer": "hf"} if any(row.name == "trainer" for row in peakmem.options()) else {}
+
+
+#: What the recorded run says beside its batch and its optimizer.
+RECIPE: dict[str, Any] = {"seq": 64, "accumulate": 4, "checkpointing": "full", "clip_grad": True}
+
+
+def estimate(model: Any, **options: Any) -> peakmem.Report:
+    return peakmem.estimate(model, **{**LOOP, **options})
+
+
 def asked(model: Any = "gpt2", options: dict[str, Any] | None = None, **fields: Any) -> peakmem.Report:
     return peakmem.from_training_args(model, {**RECORDED, **fields}, **{"seq": 64, **(options or {})})
 
@@ -28,9 +40,7 @@ def test_every_field_of_5_23_is_known() -> None:
 
 def test_the_recorded_run_is_what_it_says() -> None:
     report = asked()
-    same = peakmem.estimate(
-        "gpt2", seq=64, batch=8, accumulate=4, checkpointing="full", clip_grad=True, optimizer="adamw", optimizer_impl="fused"
-    )
+    same = estimate("gpt2", batch=8, **RECIPE, optimizer="adamw", optimizer_impl="fused")
     assert report.ledger == same.ledger and report.peak == same.peak
     assert report.not_understood == ()
     assert any(line.startswith("weights: fp32") for line in report.assumptions)
@@ -55,9 +65,7 @@ def test_an_object_is_read_like_its_fields() -> None:
 def test_bf16_is_autocast_over_the_weights_dtype(dtype: str | None, fields: dict[str, Any], precision: str) -> None:
     config = {"model_type": "gpt2", "dtype": dtype}
     report = asked(config, **fields)
-    same = peakmem.estimate(
-        config, seq=64, accumulate=4, checkpointing="full", clip_grad=True, optimizer_impl="fused", precision=precision
-    )
+    same = estimate(config, **RECIPE, optimizer_impl="fused", precision=precision)
     assert report.ledger == same.ledger
     assert bool(report.not_understood) == (dtype == "bfloat16" and "bf16" in fields)
 
@@ -73,9 +81,7 @@ def test_autocast_over_half_weights_is_refused() -> None:
 @pytest.mark.parametrize(("name", "mapped"), list(reader.OPTIMIZERS.items()))
 def test_every_optimizer_of_the_table_is_the_cores(name: str, mapped: tuple[str, str]) -> None:
     report = asked(optim=name)
-    same = peakmem.estimate(
-        "gpt2", seq=64, accumulate=4, checkpointing="full", clip_grad=True, optimizer=mapped[0], optimizer_impl=mapped[1] or None
-    )
+    same = estimate("gpt2", **RECIPE, optimizer=mapped[0], optimizer_impl=mapped[1] or None)
     assert report.ledger == same.ledger
 
 
@@ -86,28 +92,32 @@ def test_other_optimizers_are_refused() -> None:
 
 
 def test_what_may_matter_is_listed() -> None:
-    report = asked(torch_compile=True, neftune_noise_alpha=5, eval_strategy="steps", optim="sgd", weight_decay=0.1, new="x")
+    fields: dict[str, Any] = {"torch_compile": True, "neftune_noise_alpha": 5, "eval_strategy": "steps", "new": "x"}
+    report = asked(optim="sgd", weight_decay=0.1, **fields)
     listed = [line.split("=")[0] for line in report.not_understood]
     assert listed == ["weight_decay", "eval_strategy", "torch_compile", "neftune_noise_alpha", "new"]
 
 
 def test_checkpointing_is_read_by_both_names() -> None:
     reentrant = asked(activation_checkpointing=False, gradient_checkpointing_kwargs={"use_reentrant": True})
-    same = peakmem.estimate(
-        "gpt2", seq=64, accumulate=4, checkpointing="full-reentrant", clip_grad=True, optimizer_impl="fused"
-    )
+    same = estimate("gpt2", **{**RECIPE, "checkpointing": "full-reentrant"}, optimizer_impl="fused")
     assert reentrant.ledger == same.ledger
     assert asked(activation_checkpointing_kwargs={"every_n_layers": 2}).not_understood
 
 
+def test_liger_is_estimated_or_said_not_to_be() -> None:
+    report = asked({"model_type": "llama", "num_hidden_layers": 2}, use_liger_kernel=True)
+    assert any(row.name == "kernels" for row in peakmem.options()) != bool(report.not_understood)
+
+
 def test_clipping_is_what_max_grad_norm_says() -> None:
-    off = peakmem.estimate("gpt2", seq=64, accumulate=4, checkpointing="full", optimizer_impl="fused")
+    off = estimate("gpt2", **{**RECIPE, "clip_grad": False}, optimizer_impl="fused")
     assert asked(max_grad_norm=0).ledger == off.ledger
 
 
 @pytest.mark.parametrize(
     ("field", "value"),
-    [("deepspeed", "zero3.json"), ("use_cpu", True), ("fsdp", "full_shard"), ("fsdp", True), ("parallelism_config", {})],
+    [("deepspeed", "z.json"), ("use_cpu", True), ("fsdp", "full_shard"), ("fsdp", True), ("parallelism_config", {})],
 )
 def test_another_job_is_refused(field: str, value: Any) -> None:
     with pytest.raises(InputError) as caught:
@@ -116,8 +126,8 @@ def test_another_job_is_refused(field: str, value: Any) -> None:
 
 
 def test_what_the_arguments_do_not_say_is_asked_beside_them() -> None:
-    assert asked(options={"batch": 2, "precision": "bf16"}).ledger == asked({"model_type": "gpt2", "dtype": "bfloat16"},
-                                                                            per_device_train_batch_size=2).ledger
+    half = {"model_type": "gpt2", "dtype": "bfloat16"}
+    assert asked(options={"batch": 2, "precision": "bf16"}).ledger == asked(half, per_device_train_batch_size=2).ledger
     sharded = asked({"model_type": "llama", "num_hidden_layers": 2}, {"fsdp": 2}, fsdp=True)
     assert sharded.peak.tensor_bytes > 0
     assert asked(world_size=2).ledger == asked(options={"ddp": 2}).ledger
@@ -132,11 +142,11 @@ def test_what_are_no_arguments_is_refused() -> None:
 
 def test_with_transformers_itself() -> None:
     transformers = pytest.importorskip("transformers")
-    args = transformers.TrainingArguments(output_dir="out", optim="adamw_torch", per_device_train_batch_size=2, report_to=[])
+    args = transformers.TrainingArguments("out", optim="adamw_torch", per_device_train_batch_size=2, report_to=[])
     config = transformers.GPT2Config(n_layer=2)
     report = peakmem.from_training_args(config, args, seq=64)
     assert report.not_understood == ()
-    same = peakmem.estimate({"model_type": "gpt2", "n_layer": 2}, batch=2, seq=64, clip_grad=True)
+    same = estimate({"model_type": "gpt2", "n_layer": 2}, batch=2, seq=64, clip_grad=True)
     assert report.ledger == same.ledger
     model = transformers.GPT2LMHeadModel(config)
     assert peakmem.from_training_args(model, args, seq=64).ledger == same.ledger
