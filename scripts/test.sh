@@ -41,6 +41,7 @@ built() {
 }
 tested() { built "$1" && ctest --preset "$1"; }
 wasm() { scripts/build_wasm.sh && node --test --test-reporter=tap wasm/smoke.mjs; }
+web() { scripts/build_web.sh && (cd web && node --test --test-reporter=tap tests/*.test.mjs); }
 fuzzed() { scripts/fuzz.sh "${FUZZ_SECONDS:-20}" build-check; }
 
 scripts/setup.sh --tests
@@ -50,6 +51,7 @@ step dev tested dev      # g++, warnings are errors
 step check tested check  # clang with clang-tidy, AddressSanitizer, UndefinedBehaviorSanitizer
 step fuzz fuzzed
 step wasm wasm
+step web web
 
 echo "$passed passed, $failed failed"
 [ "$failed" = 0 ]
