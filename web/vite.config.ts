@@ -1,4 +1,5 @@
 import { execFileSync } from "node:child_process";
+import { statSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { defineConfig, type Plugin } from "vite";
 import { viteSingleFile } from "vite-plugin-singlefile";
@@ -13,11 +14,9 @@ const core: Plugin = {
     if (id !== "\0core") return null;
     this.addWatchFile(wasm);
     const packed = execFileSync("xz", ["--format=lzma", "-9e", "--stdout", wasm], { maxBuffer: 1 << 26 });
-    return `export default ${JSON.stringify(packed.toString("base64"))};`;
+    const size = statSync(wasm).size;
+    return `export const packed = ${JSON.stringify(packed.toString("base64"))}, size = ${size};`;
   },
-  // The decoder was written for pages without modules.
-  transform: (code, id) =>
-    id.endsWith("lzma-d-min.js") ? code.replace("this.LZMA=this.LZMA_WORKER=e;", "export const LZMA=e;") : null,
 };
 
 /** The built page may ask for nothing and send nothing: everything is in it. */

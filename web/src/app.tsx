@@ -13,7 +13,7 @@ import { SweepPanel } from "./parts/sweep.tsx";
 import { TimelinePanel } from "./parts/timeline.tsx";
 import { VerdictPanel } from "./parts/verdict.tsx";
 import { useCompare, useConfig, useFormula, useLargest, useReport, useSweep, useTimeline } from "./state/ask.ts";
-import { sameSetup, subjectOf, toHash, withOption, type Setup } from "./state/setup.ts";
+import { FIRST, sameSetup, subjectOf, toHash, withOption, type Setup } from "./state/setup.ts";
 import { useHashState } from "./state/use_state.ts";
 
 const rowsOf = <T,>(core: Core, command: string): T[] => {
@@ -33,8 +33,8 @@ export function App({ core }: { core: Core }) {
   const { state, setSetup, setView } = useHashState();
   const { setup, view } = state;
   const tables = useMemo(() => readTables(core), [core]);
-  const key = useMemo(() => toHash({ setup, view: { ...view, over: "batch", exact: false, ledger: "bars" } }), [setup, view.pinned]);
-  const { report, problem } = useReport(core, setup);
+  const { report, answered, problem } = useReport(core, setup);
+  const key = useMemo(() => toHash({ setup: answered, view: { ...FIRST.view, pinned: view.pinned } }), [answered, view.pinned]);
   const config = useConfig(core, setup);
   const bare = useConfig(core, useMemo(() => bareOf(setup), [setup.model, setup.config, setup.model === null && setup.config === null ? setup : null]));
   const sizes = useMemo(
@@ -42,11 +42,11 @@ export function App({ core }: { core: Core }) {
     [tables, config],
   );
   const now = sizeIn(config, view.over);
-  const formula = useFormula(core, setup, key);
-  const largest = useLargest(core, setup, view.over, key);
-  const swept = useSweep(core, setup, view.over, sizeIn(bare, view.over) ?? now ?? 16, now, key);
-  const timeline = useTimeline(core, setup, key);
-  const compared = useCompare(core, view.pinned, setup, key);
+  const formula = useFormula(core, answered, key);
+  const largest = useLargest(core, answered, view.over, key);
+  const swept = useSweep(core, answered, view.over, sizeIn(bare, view.over) ?? now ?? 16, now, key);
+  const timeline = useTimeline(core, answered, key);
+  const compared = useCompare(core, view.pinned, answered, key);
   const [lit, setLit] = useState<readonly string[]>([]);
   const highlight = useMemo(() => ({ monomials: new Set(lit), light: setLit }), [lit]);
   const check = (asked: Setup): Problem | null => {

@@ -169,7 +169,6 @@ pageTest("what is wrong stands beside its field, and the last answer stays", "",
   assert.equal(await tensorBytes(page), before);
   await field(page, "batch").fill("8");
   assert.equal(await page.locator(".field .problem").count(), 0);
-  await page.waitForTimeout(0);
 });
 
 pageTest("a step goes to a size that the core accepts", "", {}, async (page) => {

@@ -1,6 +1,6 @@
 // The core, loaded from what the build put into the page, and asked in JSON.
-import packed from "virtual:core";
-import { unpack } from "./unpack.ts";
+import { packed, size } from "virtual:core";
+import { unpackLzma } from "./lzma.ts";
 import type { Answer } from "./answers.ts";
 
 /** A set-up as the core reads it: a shipped model's name or a config, and options of the command line. */
@@ -32,7 +32,8 @@ const wasi = new Proxy({}, { get: () => () => ENOSYS });
 
 /** A trap leaves the instance in an unknown state, so the next question gets a new one. */
 export async function loadCore(): Promise<Core> {
-  const module = await WebAssembly.compile(unpack(packed) as BufferSource);
+  const bytes = Uint8Array.from(atob(packed), (letter) => letter.charCodeAt(0));
+  const module = await WebAssembly.compile(unpackLzma(bytes, size) as BufferSource);
   const start = (): Exports => {
     const instance = new WebAssembly.Instance(module, { wasi_snapshot_preview1: wasi });
     const exports = instance.exports as unknown as Exports;

@@ -9,7 +9,7 @@ import { Save } from "./save.tsx";
 
 const WIDTH = 600;
 const HEIGHT = 420;
-const CHARACTER = 6.2; // of the small text, on average
+const CHARACTER = 6.9; // of the small text, on average
 
 interface Node {
   row?: LedgerRow;

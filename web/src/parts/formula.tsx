@@ -10,11 +10,10 @@ function Terms({ terms, peak }: { terms: Term[]; peak: number }) {
   const highlight = useHighlight();
   return (
     <ul class="terms">
-      {terms.map((term, i) => {
+      {terms.map((term) => {
         const { class: lit, on } = highlight([term.monomial]);
         return (
           <li class={`term ${lit}`} key={term.formula} tabIndex={0} {...on}>
-            {i > 0 && <span class="plus">+ </span>}
             <MathOf mathml={term.mathml} />
             <small>
               {inUnits(term.bytes)} · {percent(term.bytes / peak)}

@@ -23,13 +23,19 @@ const POINTS_AT_ONCE = 4; // of a sweep, so that frames are painted in between
 
 const good = <T extends object>(answer: Answer<T>): T | null => (failed(answer) ? null : answer);
 
+export interface Reported {
+  report: Report | null;
+  answered: Setup; // what the report is of
+  problem: Problem | null;
+}
+
 /** The report, the last good one while there is a problem. */
-export function useReport(core: Core, setup: Setup): { report: Report | null; problem: Problem | null } {
-  const last = useRef<Report | null>(null);
+export function useReport(core: Core, setup: Setup): Reported {
+  const last = useRef<Reported>({ report: null, answered: setup, problem: null });
   const answer = useMemo(() => core.ask<Report>({ command: "estimate", ...subjectOf(setup) }), [core, setup]);
-  if (failed(answer)) return { report: last.current, problem: answer.error };
-  last.current = answer;
-  return { report: answer, problem: null };
+  if (failed(answer)) return { ...last.current, problem: answer.error };
+  last.current = { report: answer, answered: setup, problem: null };
+  return last.current;
 }
 
 export function useConfig(core: Core, setup: Setup): ConfigAnswer["config"] | null {
