@@ -2,16 +2,21 @@
 # Installs what is missing of the Debian packages (12 or 13) that the project needs; with nothing missing, does nothing.
 # Usage: scripts/setup.sh            to build the program
 #        scripts/setup.sh --python   to build the Python package
-#        scripts/setup.sh --tests    to test both as well
+#        scripts/setup.sh --web      to build the page
+#        scripts/setup.sh --tests    to test all of it
 set -eu
 
 packages="g++ cmake ninja-build nlohmann-json3-dev libcli11-dev"
-[ $# = 0 ] || packages="$packages python3-venv python3-dev"
-if [ "${1:-}" = --tests ]; then
-  packages="$packages libgtest-dev librapidcheck-dev libbenchmark-dev
-    clang-19 clang-tidy-19 clang-format-19 libclang-rt-19-dev
-    lld-19 libc++-19-dev-wasm32 libclang-rt-19-dev-wasm32 wasi-libc nodejs"
-fi
+python="python3-venv python3-dev"
+web="clang-19 lld-19 libc++-19-dev-wasm32 libclang-rt-19-dev-wasm32 wasi-libc xz-utils nodejs"
+command -v npm >/dev/null || web="$web npm"  # which some packages of nodejs bring with them
+case "${1:-}" in
+  --python) packages="$packages $python" ;;
+  --web) packages="$packages $web" ;;
+  --tests)
+    packages="$packages $python $web libgtest-dev librapidcheck-dev libbenchmark-dev
+      clang-tidy-19 clang-format-19 libclang-rt-19-dev chromium" ;;
+esac
 
 if ! command -v apt-get >/dev/null; then
   echo "setup: this is no Debian; the program needs what these packages hold:" $packages >&2

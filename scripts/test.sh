@@ -50,6 +50,7 @@ tested() { built "$1" && ctest --preset "$1"; }
 wasm() { scripts/build_wasm.sh && node --test --test-reporter=tap wasm/smoke.mjs; }
 # The notebook and the examples of docs/python.md run as tests.
 packaged() { scripts/python.sh --tests && .venv/bin/mypy && .venv/bin/pytest; }
+web() { scripts/build_web.sh && (cd web && node --test --test-reporter=tap tests/*.test.mjs); }
 fuzzed() { scripts/fuzz.sh "${FUZZ_SECONDS:-20}" build-check; }
 
 scripts/setup.sh --tests
@@ -60,6 +61,7 @@ step check tested check  # clang with clang-tidy, AddressSanitizer, UndefinedBeh
 step fuzz fuzzed
 step wasm wasm
 step python packaged
+step web web
 
 echo "$passed passed, $failed failed"
 [ "$failed" = 0 ]

@@ -58,7 +58,7 @@ Result<Answer> answer_estimate(const Question& question) {
   if (!report) return report.error();
   const std::vector<Knob> changes = knobs(inquiry->job, inquiry->gpu, report->allocated_bytes);
   const bool fits = !report->fits || report->fits->fits;
-  if (question.form == Form::kJson) return json_answer(report_json(*report, changes), fits);
+  if (wants_json(question)) return json_answer(report_json(*report, changes), fits);
   return Answer{report_text(*report, changes, *inquiry, question.style), fits};
 }
 
@@ -71,7 +71,7 @@ Result<Answer> answer_formula(const Question& question) {
   if (!choices) return choices.error();
   const Result<FormulaReport> report = formulas(inquiry->job);
   if (!report) return report.error();
-  if (question.form == Form::kJson) return json_answer(formula_json(*report, *inquiry, *choices));
+  if (wants_json(question)) return json_answer(formula_json(*report, *inquiry, *choices));
   return Answer{formula_text(*report, *inquiry, *choices, question.style)};
 }
 
@@ -81,7 +81,7 @@ Result<Answer> answer_textbook(const Question& question) {
   const Result<FormulaChoices> choices = choices_of(Asked(question.subject.options));
   if (!choices) return choices.error();
   const std::vector<Textbook> rows = textbook(inquiry->job);
-  if (question.form == Form::kJson) return json_answer(textbook_json(rows, *inquiry));
+  if (wants_json(question)) return json_answer(textbook_json(rows, *inquiry));
   return Answer{textbook_text(rows, *inquiry, *choices, question.style)};
 }
 
@@ -95,7 +95,7 @@ Result<Answer> answer_solve(const Question& question) {
       solve(inquiry->job, *asked.text("for") == "batch" ? Unknown::kBatch : Unknown::kSeq, *inquiry->gpu);
   if (!solution) return solution.error();
   const bool fits = solution->value > 0;
-  if (question.form == Form::kJson) return json_answer(solution_json(*solution, *inquiry), fits);
+  if (wants_json(question)) return json_answer(solution_json(*solution, *inquiry), fits);
   return Answer{solution_page(*solution, *inquiry, question.style), fits};
 }
 
@@ -104,11 +104,11 @@ Result<Answer> answer_timeline(const Question& question) {
   if (!inquiry) return inquiry.error();
   const Result<MemoryTimeline> timeline = memory_timeline(inquiry->job, inquiry->gpu, inquiry->allocator);
   if (!timeline) return timeline.error();
+  if (wants_json(question)) return json_answer(timeline_json(*timeline, *inquiry));
   switch (question.form) {
-    case Form::kText:
-      return Answer{timeline_text(*timeline, *inquiry, question.style)};
     case Form::kJson:
-      return json_answer(timeline_json(*timeline, *inquiry));
+    case Form::kText:
+      break;
     case Form::kSvg:
       return Answer{timeline_svg(*timeline, *inquiry)};
     case Form::kCsv:
@@ -116,7 +116,7 @@ Result<Answer> answer_timeline(const Question& question) {
     case Form::kPerfetto:
       return json_answer(timeline_perfetto(*timeline, *inquiry));
   }
-  return Answer{};
+  return Answer{timeline_text(*timeline, *inquiry, question.style)};
 }
 
 }  // namespace peakmem

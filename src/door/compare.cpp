@@ -15,7 +15,7 @@ Result<Answer> answer_compare(const Question& question) {
   const Compared first = {*a, *report_a};
   const Compared second = {*b, *report_b};
   const bool fits = !report_b->fits || report_b->fits->fits;
-  if (question.form == Form::kJson) return json_answer(compare_json(first, second), fits);
+  if (wants_json(question)) return json_answer(compare_json(first, second), fits);
   return Answer{compare_text(first, second, question.style), fits};
 }
 

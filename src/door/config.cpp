@@ -90,7 +90,7 @@ std::string config_text(const Inquiry& inquiry, const Style& style) {
 Result<Answer> answer_config(const Question& question) {
   const Result<Inquiry> inquiry = inquire(question.subject, Command::kConfig);
   if (!inquiry) return inquiry.error();
-  if (question.form == Form::kJson) return json_answer(config_json(*inquiry));
+  if (wants_json(question)) return json_answer(config_json(*inquiry));
   return Answer{config_text(*inquiry, question.style)};
 }
 

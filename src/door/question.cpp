@@ -31,6 +31,7 @@ constexpr std::array kCommands = std::to_array<CommandRow>({
      "the error on every record of what PyTorch did"},
 });
 
+// JSON first: it may be the only one.
 constexpr std::array kForms = std::to_array<FormRow>({{Form::kJson, "json"},
                                                       {Form::kText, "text"},
                                                       {Form::kSvg, "svg"},
@@ -40,7 +41,7 @@ constexpr std::array kForms = std::to_array<FormRow>({{Form::kJson, "json"},
 }  // namespace
 
 std::span<const CommandRow> command_rows() { return kCommands; }
-std::span<const FormRow> form_rows() { return kForms; }
+std::span<const FormRow> form_rows() { return std::span<const FormRow>(kForms).first(kJsonAlone ? 1 : kForms.size()); }
 
 const CommandRow* find_command(std::string_view name) {
   for (const CommandRow& row : kCommands)

@@ -29,6 +29,14 @@ struct Question {
   Style style = {};  // of text
 };
 
+/// Whether this build answers in JSON alone: the page draws for itself, and need not carry what prints.
+#ifdef PEAKMEM_JSON_ALONE
+inline constexpr bool kJsonAlone = true;
+#else
+inline constexpr bool kJsonAlone = false;
+#endif
+constexpr bool wants_json(const Question& question) { return kJsonAlone || question.form == Form::kJson; }
+
 /// What a command has to say. `fits` is false where a GPU was named and the run does not fit on it.
 struct Answer {
   std::string text;

@@ -9,7 +9,7 @@ Result<Answer> answer_sweep(const Question& question) {
   const Subject& subject = question.subject;
   const Result<Sweep> swept = sweep(subject.model ? &*subject.model : nullptr, subject.options);
   if (!swept) return swept.error();
-  if (question.form == Form::kJson) return json_answer(sweep_json(*swept));
+  if (wants_json(question)) return json_answer(sweep_json(*swept));
   return Answer{sweep_text(*swept, question.style)};
 }
 

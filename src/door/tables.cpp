@@ -44,7 +44,7 @@ Result<Answer> table_answer(const Table& table, const Question& question) {
   if (auto wrong = check_options(question.subject.options, Command::kTable)) return *wrong;
   if (question.subject.model)
     return Error{question.subject.model->name, "is too much: this command takes no MODEL", {}};
-  return question.form == Form::kJson ? json_answer(table_json(table)) : Answer{table_text(table, question.style)};
+  return wants_json(question) ? json_answer(table_json(table)) : Answer{table_text(table, question.style)};
 }
 
 }  // namespace

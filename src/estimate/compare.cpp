@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstdlib>
 
+#include "size/order.h"
+
 namespace peakmem {
 namespace {
 
@@ -20,9 +22,7 @@ std::vector<LedgerDifference> compare(const Report& a, const Report& b) {
   for (const LedgerRow& row : a.ledger) row_for(rows, row).a += row.bytes;
   for (const LedgerRow& row : b.ledger) row_for(rows, row).b += row.bytes;
   std::erase_if(rows, [](const LedgerDifference& row) { return row.difference() == 0; });
-  std::stable_sort(rows.begin(), rows.end(), [](const LedgerDifference& x, const LedgerDifference& y) {
-    return std::abs(x.difference()) > std::abs(y.difference());
-  });
+  sort_by(rows, [](const LedgerDifference& row) { return -std::abs(row.difference()); });
   return rows;
 }
 

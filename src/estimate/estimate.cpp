@@ -1,10 +1,9 @@
 #include "estimate/estimate.h"
 
-#include <algorithm>
-
 #include "estimate/device.h"
 #include "estimate/ledger.h"
 #include "estimate/reserved.h"
+#include "size/order.h"
 #include "size/terms.h"
 
 namespace peakmem {
@@ -145,8 +144,7 @@ std::vector<Knob> knobs(const Job& job, const Gpu* gpu, int64_t allocated_bytes)
     if (levels && levels->allocated < allocated_bytes)
       found.push_back({change.option, allocated_bytes - levels->allocated});
   }
-  std::stable_sort(found.begin(), found.end(),
-                   [](const Knob& a, const Knob& b) { return a.saves_bytes > b.saves_bytes; });
+  sort_by(found, [](const Knob& knob) { return -knob.saves_bytes; });
   return found;
 }
 

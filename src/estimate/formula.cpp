@@ -5,6 +5,7 @@
 #include <cstdlib>
 
 #include "estimate/moment.h"
+#include "size/order.h"
 
 namespace peakmem {
 namespace {
@@ -191,8 +192,7 @@ class Formulas {
   void find_rivals() {
     std::vector<Sample> samples;
     for (const char* symbol : {"B", "T", "L", "V"}) add_samples(symbol, samples);
-    std::stable_sort(samples.begin(), samples.end(),
-                     [](const Sample& a, const Sample& b) { return a.doublings < b.doublings; });
+    sort_by(samples, [](const Sample& sample) { return int64_t{sample.doublings}; });
     for (const Sample& sample : samples) {
       const std::vector<int64_t> values = traced_->pool().evaluate(sample.sizes);
       const Result<Timeline> timeline = evaluate(program_, values);

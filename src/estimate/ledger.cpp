@@ -5,6 +5,8 @@
 #include <map>
 #include <tuple>
 
+#include "size/order.h"
+
 namespace peakmem {
 namespace {
 
@@ -80,7 +82,17 @@ LedgerRow extra_row(const char* category, const char* name, int64_t bytes, const
   return row;
 }
 
-bool larger(const LedgerRow& a, const LedgerRow& b) { return a.bytes > b.bytes; }
+template <class Row>
+void largest_first(std::vector<Row>& rows) {
+  sort_by(rows, [](const Row& row) { return -row.bytes; });
+}
+
+void add(std::vector<LedgerSum>& sums, std::string_view name, const LedgerRow& row) {
+  auto sum = std::find_if(sums.begin(), sums.end(), [&](const LedgerSum& each) { return each.name == name; });
+  if (sum == sums.end()) sum = sums.insert(sums.end(), LedgerSum{std::string(name)});
+  sum->count += row.count;
+  sum->bytes += row.bytes;
+}
 
 }  // namespace
 
@@ -118,24 +130,34 @@ std::vector<LedgerRow> ledger(const Job& job, const Program& program, const Mome
     row.name = row_name(program, storage);
     row.why = why(job, storage);
   }
+  std::array<std::vector<LedgerRow>, kCategories.size()> by_category;
+  for (auto& [key, row] : rows) by_category[std::get<0>(key)].push_back(std::move(row));
   std::vector<LedgerRow> ordered;
-  size_t category = kCategories.size();
-  auto begin = ordered.size();
-  for (auto& [key, row] : rows) {
-    if (std::get<0>(key) != category) {
-      std::stable_sort(ordered.begin() + static_cast<ptrdiff_t>(begin), ordered.end(), larger);
-      begin = ordered.size();
-      category = std::get<0>(key);
-    }
-    ordered.push_back(std::move(row));
+  for (std::vector<LedgerRow>& alike : by_category) {
+    largest_first(alike);
+    for (LedgerRow& row : alike) ordered.push_back(std::move(row));
   }
-  std::stable_sort(ordered.begin() + static_cast<ptrdiff_t>(begin), ordered.end(), larger);
   ordered.push_back(extra_row("rounding", "blocks of 512 bytes", rounding,
                               "the CUDA caching allocator rounds every storage up (CUDACachingAllocator.cpp)"));
   ordered.push_back(
       extra_row("workspace", "cuBLAS, two handles", workspace_bytes,
                 "one for the forward pass's thread, one for autograd's (CublasHandlePool.cpp, torch 2.13)"));
   return ordered;
+}
+
+std::vector<LedgerSum> sum_categories(const Report& report) {
+  std::vector<LedgerSum> sums;
+  for (const LedgerRow& row : report.ledger) add(sums, row.category, row);
+  largest_first(sums);
+  return sums;
+}
+
+std::vector<LedgerSum> sum_modules(const Report& report, std::string_view category) {
+  std::vector<LedgerSum> sums;
+  for (const LedgerRow& row : report.ledger)
+    if (row.category == category) add(sums, std::string_view(row.name).substr(0, row.name.find(": ")), row);
+  largest_first(sums);
+  return sums;
 }
 
 }  // namespace peakmem

@@ -17,4 +17,16 @@ std::string row_name(const Program& program, const Storage& storage);
 std::vector<LedgerRow> ledger(const Job& job, const Program& program, const Moment& at, const Pool& pool,
                               const std::vector<int64_t>& symbol_values, int64_t workspace_bytes);
 
+/// Rows of a category, or of a module in one, taken together.
+struct LedgerSum {
+  std::string name;
+  int64_t count = 0;
+  int64_t bytes = 0;
+};
+
+/// The categories, largest first.
+std::vector<LedgerSum> sum_categories(const Report& report);
+/// The modules of a category, largest first: `model.layers.*.mlp` for every row of that name whatever the op.
+std::vector<LedgerSum> sum_modules(const Report& report, std::string_view category);
+
 }  // namespace peakmem

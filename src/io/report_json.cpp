@@ -1,5 +1,6 @@
 #include "io/report_json.h"
 
+#include "estimate/ledger.h"
 #include "io/json_writer.h"
 #include "size/print.h"
 
@@ -46,8 +47,19 @@ void write_phases(JsonWriter& out, const Report& report) {
   out.end_list();
 }
 
+void write_monomials(JsonWriter& out, Expr formula) {
+  out.key("monomials");
+  out.begin_list();
+  if (Pool* pool = formula.pool(); pool != nullptr)
+    for (const Term& term : terms(formula)) out.value(monomial_text(term, *pool));
+  else
+    out.value("1");
+  out.end_list();
+}
+
 void write_ledger(JsonWriter& out, const Report& report) {
   const PrintOptions options = {Notation::kText, {}, report.symbol_values};
+  write_categories(out, report);
   out.key("ledger");
   out.begin_list();
   for (const LedgerRow& row : report.ledger) {
@@ -57,6 +69,7 @@ void write_ledger(JsonWriter& out, const Report& report) {
     out.member("count", row.count);
     out.member("bytes", row.bytes);
     out.member("formula", print(row.formula, options));
+    write_monomials(out, row.formula);
     out.member("why", row.why);
     out.end_object();
   }
@@ -76,6 +89,19 @@ void write_knobs(JsonWriter& out, std::span<const Knob> knobs) {
 }
 
 }  // namespace
+
+std::string monomial_text(const Term& term, Pool& pool) {
+  Term bare = {term.monomial, 1};
+  bare.monomial.divisor = 1;
+  return print(formula_of(bare, pool));
+}
+
+void write_categories(JsonWriter& out, const Report& report) {
+  out.key("categories");
+  out.begin_object();
+  for (const LedgerSum& sum : sum_categories(report)) out.member(sum.name, sum.bytes);
+  out.end_object();
+}
 
 void write_lines(JsonWriter& out, const char* name, const std::vector<std::string>& lines) {
   out.key(name);

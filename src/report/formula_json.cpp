@@ -11,6 +11,7 @@ class FormulaJson {
   FormulaJson(const FormulaReport& report, const Inquiry& inquiry) : report_(report), inquiry_(inquiry) {
     text_ = {Notation::kText, inquiry.letters, report.traced->symbol_values()};
     latex_ = {Notation::kLatex, inquiry.letters, report.traced->symbol_values()};
+    mathml_ = {Notation::kMathml, inquiry.letters, report.traced->symbol_values()};
   }
 
   std::string write(const FormulaChoices& choices) && {
@@ -91,6 +92,8 @@ class FormulaJson {
       for (const Term& term : terms(report_.peak.bytes, report_.traced->symbol_values())) {
         out_.begin_object();
         write_expr(formula_of(term, *pool));
+        out_.member("mathml", print(formula_of(term, *pool), mathml_));
+        out_.member("monomial", monomial_text(term, *pool));
         out_.member("bytes", term.value);
         out_.end_object();
       }
@@ -128,6 +131,7 @@ class FormulaJson {
   const Inquiry& inquiry_;
   PrintOptions text_;
   PrintOptions latex_;
+  PrintOptions mathml_;
   JsonWriter out_;
 };
 

@@ -11,17 +11,6 @@ constexpr size_t kBytes = 12;
 constexpr size_t kShare = 9;
 constexpr size_t kBar = 22;
 
-void add(std::vector<LedgerSum>& sums, std::string_view name, const LedgerRow& row) {
-  auto sum = std::find_if(sums.begin(), sums.end(), [&](const LedgerSum& each) { return each.name == name; });
-  if (sum == sums.end()) sum = sums.insert(sums.end(), LedgerSum{std::string(name)});
-  sum->count += row.count;
-  sum->bytes += row.bytes;
-}
-
-void order(std::vector<LedgerSum>& sums) {
-  std::stable_sort(sums.begin(), sums.end(), [](const LedgerSum& a, const LedgerSum& b) { return a.bytes > b.bytes; });
-}
-
 double share_of(int64_t bytes, const Report& report) {
   return static_cast<double>(bytes) / static_cast<double>(std::max<int64_t>(report.allocated_bytes, 1));
 }
@@ -63,21 +52,6 @@ void write_category(Page& page, const LedgerSum& category, const Report& report)
 }
 
 }  // namespace
-
-std::vector<LedgerSum> sum_categories(const Report& report) {
-  std::vector<LedgerSum> sums;
-  for (const LedgerRow& row : report.ledger) add(sums, row.category, row);
-  order(sums);
-  return sums;
-}
-
-std::vector<LedgerSum> sum_modules(const Report& report, std::string_view category) {
-  std::vector<LedgerSum> sums;
-  for (const LedgerRow& row : report.ledger)
-    if (row.category == category) add(sums, std::string_view(row.name).substr(0, row.name.find(": ")), row);
-  order(sums);
-  return sums;
-}
 
 void write_ledger(Page& page, const Report& report) {
   for (const LedgerSum& category : sum_categories(report)) write_category(page, category, report);

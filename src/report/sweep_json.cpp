@@ -1,5 +1,6 @@
+#include <algorithm>
+
 #include "io/report_json.h"
-#include "report/ledger_text.h"
 #include "report/sweep_text.h"
 
 namespace peakmem {
@@ -22,10 +23,7 @@ void write_report(JsonWriter& out, const Report& report) {
   out.member("parameters", report.parameters);
   out.member("phase", report.phase);
   write_fits(out, report);
-  out.key("categories");
-  out.begin_object();
-  for (const LedgerSum& sum : sum_categories(report)) out.member(sum.name, sum.bytes);
-  out.end_object();
+  write_categories(out, report);
 }
 
 void write_point(JsonWriter& out, const SweepPoint& point) {

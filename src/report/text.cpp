@@ -5,6 +5,7 @@
 #include "io/choices.h"
 #include "report/ledger_text.h"
 #include "size/bytes.h"
+#include "size/order.h"
 
 namespace peakmem {
 namespace {
@@ -125,8 +126,7 @@ std::vector<LedgerSum> growth_of(const Report& fits, const Report& next) {
     for (const LedgerSum& sum : sum_modules(next, category.name))
       grown.push_back({category.name + " of " + sum.name, sum.count, sum.bytes - bytes_of(before, sum.name)});
   }
-  std::stable_sort(grown.begin(), grown.end(),
-                   [](const LedgerSum& a, const LedgerSum& b) { return a.bytes > b.bytes; });
+  sort_by(grown, [](const LedgerSum& sum) { return -sum.bytes; });
   return grown;
 }
 

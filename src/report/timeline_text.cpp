@@ -5,6 +5,7 @@
 
 #include "report/text.h"
 #include "size/bytes.h"
+#include "size/order.h"
 
 namespace peakmem {
 namespace {
@@ -88,8 +89,7 @@ void write_phases(Page& page, const MemoryTimeline& timeline) {
 void write_largest(Page& page, const Report& report) {
   std::vector<const LedgerRow*> rows;
   for (const LedgerRow& row : report.ledger) rows.push_back(&row);
-  std::stable_sort(rows.begin(), rows.end(),
-                   [](const LedgerRow* a, const LedgerRow* b) { return a->bytes > b->bytes; });
+  sort_by(rows, [](const LedgerRow* row) { return -row->bytes; });
   rows.resize(std::min(rows.size(), kLedgerRows));
   page.heading("The largest rows at the peak");
   for (const LedgerRow* row : rows)

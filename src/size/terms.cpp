@@ -12,7 +12,7 @@ namespace {
 
 double real_term(const Monomial& monomial, int64_t coefficient, const std::vector<double>& atoms) {
   double value = static_cast<double>(coefficient) / static_cast<double>(monomial.divisor);
-  for (const auto& [atom, power] : monomial.powers) value *= std::pow(atoms[static_cast<size_t>(atom)], power);
+  for (const auto& [atom, power] : monomial.powers) value *= __builtin_powi(atoms[static_cast<size_t>(atom)], power);
   return value;
 }
 

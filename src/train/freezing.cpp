@@ -4,6 +4,7 @@
 #include <set>
 
 #include "size/nearest.h"
+#include "size/order.h"
 
 namespace peakmem {
 namespace {
@@ -22,9 +23,7 @@ std::vector<std::string> paths(const Program& program) {
 std::string nearest_paths(const Program& program, const std::string& pattern) {
   std::vector<std::string> known = paths(program);
   constexpr size_t kShown = 4;
-  std::stable_sort(known.begin(), known.end(), [&](const std::string& a, const std::string& b) {
-    return edit_distance(pattern, a) < edit_distance(pattern, b);
-  });
+  sort_by(known, [&](const std::string& path) { return static_cast<int64_t>(edit_distance(pattern, path)); });
   std::string text;
   for (size_t i = 0; i < std::min(kShown, known.size()); ++i) text += (i == 0 ? "nearest: " : ", ") + known[i];
   return text;

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <set>
+
 #include "door/question.h"
 #include "io/json.h"
 
@@ -99,6 +101,30 @@ TEST(Answer, ASweepsPointIsAnEstimate) {
   for (const Member& category : at(points[2], "categories").members) sum += category.value.integer;
   EXPECT_EQ(sum, at(points[2], "allocated_bytes").integer);
   EXPECT_EQ(at(points[2], "textbook_bytes").items.size(), at(response, "sweep.textbook").items.size());
+}
+
+TEST(Answer, TheTermsOfThePeakKnowTheirRows) {
+  for (const std::string subject :
+       {R"("model": "gpt2")", R"("model": "llama-3.2-1b", "options": {"precision": "bf16", "attention": "eager"})"}) {
+    std::set<std::string> of_rows;
+    const Value report = answered("{" + subject + "}");
+    for (const Value& row : at(report, "ledger").items)
+      for (const Value& monomial : at(row, "monomials").items) of_rows.insert(monomial.string);
+    std::set<std::string> of_terms = {"1"};  // rounding and workspaces are in no formula
+    const Value formula = answered(R"({"command": "formula", )" + subject + "}");
+    for (const Value& term : at(formula, "formula.terms").items) {
+      of_terms.insert(at(term, "monomial").string);
+      EXPECT_TRUE(at(term, "mathml").string.starts_with("<math")) << at(term, "formula").string;
+    }
+    EXPECT_EQ(of_rows, of_terms) << subject;
+  }
+}
+
+TEST(Answer, TheCategoriesSumToThePeak) {
+  const Value report = answered(R"({"model": "qwen3-0.6b"})");
+  int64_t sum = 0;
+  for (const Member& category : at(report, "categories").members) sum += category.value.integer;
+  EXPECT_EQ(sum, at(report, "peak.allocated_bytes").integer);
 }
 
 TEST(Answer, ATimelineIsAPictureToo) {

@@ -1,0 +1,111 @@
+// The page: the set-up on the left, the answer beside it.
+import { useMemo, useState } from "preact/hooks";
+import { failed, type Answer, type ConfigAnswer, type Problem } from "./core/answers.ts";
+import type { Core } from "./core/core.ts";
+import { CopyBar } from "./parts/copy_bar.tsx";
+import { fieldOf, Form, sizeIn, type Tables } from "./parts/form.tsx";
+import { FormulaPanel } from "./parts/formula.tsx";
+import { HighlightContext } from "./parts/highlight.ts";
+import { LedgerPanel } from "./parts/ledger.tsx";
+import { Notes } from "./parts/notes.tsx";
+import { PinnedPanel } from "./parts/pinned.tsx";
+import { SweepPanel } from "./parts/sweep.tsx";
+import { TimelinePanel } from "./parts/timeline.tsx";
+import { VerdictPanel } from "./parts/verdict.tsx";
+import { useCompare, useConfig, useFormula, useLargest, useReport, useSweep, useTimeline } from "./state/ask.ts";
+import { FIRST, sameSetup, subjectOf, toHash, withOption, type Setup } from "./state/setup.ts";
+import { useHashState } from "./state/use_state.ts";
+
+const rowsOf = <T,>(core: Core, command: string): T[] => {
+  const table: Answer<Record<string, T[]>> = core.ask({ command });
+  return failed(table) ? [] : ((table as Record<string, T[]>)[command] ?? []);
+};
+const readTables = (core: Core): Tables => ({
+  options: rowsOf(core, "options"),
+  models: rowsOf(core, "models"),
+  gpus: rowsOf(core, "gpus"),
+});
+
+/** The set-up as the model alone has it: sizes that are no option of their own stay where they describe it. */
+const bareOf = (setup: Setup): Setup => (setup.config || setup.model !== null ? { ...setup, options: {} } : setup);
+
+export function App({ core }: { core: Core }) {
+  const { state, setSetup, setView } = useHashState();
+  const { setup, view } = state;
+  const tables = useMemo(() => readTables(core), [core]);
+  const { report, answered, problem } = useReport(core, setup);
+  const key = useMemo(() => toHash({ setup: answered, view: { ...FIRST.view, pinned: view.pinned } }), [answered, view.pinned]);
+  const config = useConfig(core, setup);
+  const bare = useConfig(core, useMemo(() => bareOf(setup), [setup.model, setup.config, setup.model === null && setup.config === null ? setup : null]));
+  const sizes = useMemo(
+    () => tables.options.filter((row) => row.kind === "size" && row.symbol && sizeIn(config, row.name) !== null).map((row) => row.name),
+    [tables, config],
+  );
+  const now = sizeIn(config, view.over);
+  const formula = useFormula(core, answered, key);
+  const largest = useLargest(core, answered, view.over, key);
+  const swept = useSweep(core, answered, view.over, sizeIn(bare, view.over) ?? now ?? 16, now, key);
+  const timeline = useTimeline(core, answered, key);
+  const compared = useCompare(core, view.pinned, answered, key);
+  const [lit, setLit] = useState<readonly string[]>([]);
+  const highlight = useMemo(() => ({ monomials: new Set(lit), light: setLit }), [lit]);
+  const check = (asked: Setup): Problem | null => {
+    const answer = core.ask<ConfigAnswer>({ command: "config", ...subjectOf(asked) });
+    return failed(answer) ? answer.error : null;
+  };
+  const set = (name: string, text: string): void => setSetup(withOption(setup, name, text));
+  const known = problem && (fieldOf(problem) === "model" || tables.options.some((row) => row.name === fieldOf(problem)));
+
+  return (
+    <HighlightContext.Provider value={highlight}>
+      <header class="top">
+        <a class="skip" href="#answer" onClick={(event) => { event.preventDefault(); document.getElementById("answer")?.focus(); }}>
+          Skip to the answer
+        </a>
+        <h1>Peakmem</h1>
+        <p>How much memory will training this Transformer need, and why?</p>
+        <button type="button" aria-pressed={view.pinned !== null && sameSetup(view.pinned, setup)} onClick={() => setView({ pinned: setup })}>
+          Pin this set-up
+        </button>
+        <CopyBar state={state} report={report} formula={formula.value} />
+      </header>
+      <Form tables={tables} setup={setup} config={config} bare={bare} problem={problem} check={check} onSetup={setSetup} />
+      <main id="answer" tabIndex={-1} class={problem ? "wrong" : ""}>
+        <p class="problem-line" role="alert">
+          {problem && !known && `${problem.field}: ${problem.problem}${problem.hint ? `. ${problem.hint}` : ""}`}
+        </p>
+        {report && (
+          <div class="column">
+            <VerdictPanel report={report} title="The peak" />
+            {view.pinned && (
+              <PinnedPanel
+                pinned={view.pinned}
+                answer={compared}
+                onSwap={() => { if (view.pinned) { setSetup(view.pinned); setView({ pinned: setup }); } }}
+                onDrop={() => setView({ pinned: null })}
+              />
+            )}
+            <FormulaPanel answer={formula} exact={view.exact} onExact={(exact) => setView({ exact })} />
+            <LedgerPanel report={report} as={view.ledger} onAs={(ledger) => setView({ ledger })} />
+          </div>
+        )}
+        {report && (
+          <div class="column">
+            <SweepPanel
+              over={view.over}
+              choices={sizes}
+              answer={swept}
+              largest={largest.stale ? null : largest.value}
+              at={now}
+              fits={report.fits}
+              onOver={(over) => setView({ over })}
+              onValue={(value) => set(view.over, String(value))}
+            />
+            <TimelinePanel answer={timeline} fits={report.fits} />
+            <Notes report={report} onSet={set} />
+          </div>
+        )}
+      </main>
+    </HighlightContext.Provider>
+  );
+}

@@ -1,0 +1,62 @@
+// The core, loaded from what the build put into the page, and asked in JSON.
+import { packed, size } from "virtual:core";
+import { unpackLzma } from "./lzma.ts";
+import type { Answer } from "./answers.ts";
+
+/** A set-up as the core reads it: a shipped model's name or a config, and options of the command line. */
+export interface Subject {
+  model: string | object | null;
+  name?: string;
+  options: Record<string, string | number | boolean>;
+}
+export type Question =
+  | ({ command: string } & Partial<Subject>)
+  | { command: "compare"; a: Subject; b: Subject };
+
+export interface Core {
+  ask<T extends object>(question: Question): Answer<T>;
+}
+
+interface Exports {
+  memory: WebAssembly.Memory;
+  _initialize(): void;
+  allocate(bytes: number): number;
+  release(address: number): void;
+  run(address: number, bytes: number): number;
+  response_bytes(): number;
+}
+
+// What the C library imports of a system is never called, or may fail.
+const ENOSYS = 52;
+const wasi = new Proxy({}, { get: () => () => ENOSYS });
+
+/** A trap leaves the instance in an unknown state, so the next question gets a new one. */
+export async function loadCore(): Promise<Core> {
+  const bytes = Uint8Array.from(atob(packed), (letter) => letter.charCodeAt(0));
+  const module = await WebAssembly.compile(unpackLzma(bytes, size) as BufferSource);
+  const start = (): Exports => {
+    const instance = new WebAssembly.Instance(module, { wasi_snapshot_preview1: wasi });
+    const exports = instance.exports as unknown as Exports;
+    exports._initialize();
+    return exports;
+  };
+  let core = start();
+  const respond = (request: string): string => {
+    const text = new TextEncoder().encode(request);
+    const address = core.allocate(text.length);
+    new Uint8Array(core.memory.buffer, address, text.length).set(text);
+    const response = core.run(address, text.length);
+    core.release(address);
+    return new TextDecoder().decode(new Uint8Array(core.memory.buffer, response, core.response_bytes()));
+  };
+  return {
+    ask: <T extends object>(question: Question): Answer<T> => {
+      try {
+        return JSON.parse(respond(JSON.stringify(question))) as Answer<T>;
+      } catch (reason) {
+        core = start();
+        return { error: { field: "", problem: "the core could not finish", hint: String(reason) } };
+      }
+    },
+  };
+}

@@ -1,0 +1,109 @@
+// The questions a set-up raises, as hooks: the estimate at once, all else after it is painted.
+import { useMemo, useRef } from "preact/hooks";
+import {
+  failed,
+  type Answer,
+  type CompareAnswer,
+  type ConfigAnswer,
+  type FormulaAnswer,
+  type Problem,
+  type Report,
+  type SolveAnswer,
+  type SweepAnswer,
+  type SweepPoint,
+  type TimelineAnswer,
+} from "../core/answers.ts";
+import type { Core } from "../core/core.ts";
+import { useLater, type Later } from "./later.ts";
+import { notches } from "./notches.ts";
+import { subjectOf, withOption, type Setup } from "./setup.ts";
+
+const SHORT = "5%"; // what the short formula may leave out
+const POINTS_AT_ONCE = 4; // of a sweep, so that frames are painted in between
+
+const good = <T extends object>(answer: Answer<T>): T | null => (failed(answer) ? null : answer);
+
+export interface Reported {
+  report: Report | null;
+  answered: Setup; // what the report is of
+  problem: Problem | null;
+}
+
+/** The report, the last good one while there is a problem. */
+export function useReport(core: Core, setup: Setup): Reported {
+  const last = useRef<Reported>({ report: null, answered: setup, problem: null });
+  const answer = useMemo(() => core.ask<Report>({ command: "estimate", ...subjectOf(setup) }), [core, setup]);
+  if (failed(answer)) return { ...last.current, problem: answer.error };
+  last.current = { report: answer, answered: setup, problem: null };
+  return last.current;
+}
+
+export function useConfig(core: Core, setup: Setup): ConfigAnswer["config"] | null {
+  const last = useRef<ConfigAnswer["config"] | null>(null);
+  const answer = useMemo(() => good(core.ask<ConfigAnswer>({ command: "config", ...subjectOf(setup) })), [core, setup]);
+  last.current = answer?.config ?? last.current;
+  return last.current;
+}
+
+const once = <T>(value: T): { value: T; done: boolean } => ({ value, done: true });
+
+export function useFormula(core: Core, setup: Setup, key: string): Later<FormulaAnswer | null> {
+  return useLater(`formula ${key}`, () => {
+    const options = { ...subjectOf(setup).options, simplify: SHORT };
+    for (const name of ["alloc-conf", "reserved"]) delete (options as Record<string, unknown>)[name];
+    return once(good(core.ask<FormulaAnswer>({ command: "formula", ...subjectOf(setup), options })));
+  });
+}
+
+export function useTimeline(core: Core, setup: Setup, key: string): Later<TimelineAnswer | null> {
+  return useLater(`timeline ${key}`, () => once(good(core.ask<TimelineAnswer>({ command: "timeline", ...subjectOf(setup) }))));
+}
+
+/** The largest batch or sequence that fits; null where nothing is solved for. */
+export function useLargest(core: Core, setup: Setup, over: string, key: string): Later<SolveAnswer["solve"] | null> {
+  return useLater(`solve ${over} ${key}`, () => {
+    if (!setup.options["gpu"] || !["batch", "seq"].includes(over)) return once(null);
+    const subject = subjectOf(withOption(setup, over, ""));
+    const options = { ...subject.options, for: over };
+    for (const name of ["alloc-conf", "reserved"]) delete (options as Record<string, unknown>)[name];
+    return once(good(core.ask<SolveAnswer>({ command: "solve", ...subject, options }))?.solve ?? null);
+  });
+}
+
+interface Swept {
+  answer: SweepAnswer | null;
+  problem: Problem | null;
+}
+
+/** The points of a sweep, some at a time, in order. */
+export function useSweep(core: Core, setup: Setup, over: string, around: number, now: number | null, key: string): Later<Swept> {
+  const values = useMemo(() => [...new Set([...notches(around), ...(now ? [now] : [])])].sort((a, b) => a - b), [around, now]);
+  const points = useRef<{ done: number; points: SweepPoint[] }>({ done: 0, points: [] });
+  return useLater<Swept>(`sweep ${over} ${values.join()} ${key}`, (soFar) => {
+    if (soFar === null) points.current = { done: 0, points: [] };
+    const { current } = points;
+    const next = values.slice(current.done, current.done + POINTS_AT_ONCE);
+    const subject = subjectOf(withOption(setup, over, ""));
+    const options = { ...subject.options, over, values: next.join() };
+    for (const name of ["alloc-conf", "reserved"]) delete (options as Record<string, unknown>)[name];
+    const answer = core.ask<SweepAnswer>({ command: "sweep", ...subject, options });
+    current.done += next.length;
+    const done = current.done >= values.length;
+    if (failed(answer)) return { value: { answer: soFar?.answer ?? null, problem: soFar?.answer ? null : answer.error }, done };
+    current.points.push(...answer.sweep.points);
+    return { value: { answer: { sweep: { ...answer.sweep, points: current.points } }, problem: null }, done };
+  });
+}
+
+export interface Compared {
+  compare: CompareAnswer["compare"] | null;
+  problem: Problem | null;
+}
+
+export function useCompare(core: Core, pinned: Setup | null, setup: Setup, key: string): Later<Compared> {
+  return useLater<Compared>(`compare ${key}`, () => {
+    if (!pinned) return once({ compare: null, problem: null });
+    const answer = core.ask<CompareAnswer>({ command: "compare", a: subjectOf(pinned), b: subjectOf(setup) });
+    return once(failed(answer) ? { compare: null, problem: answer.error } : { compare: answer.compare, problem: null });
+  });
+}
