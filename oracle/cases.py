@@ -1,6 +1,7 @@
 """From a case (a JSON object) to a model, batches, an optimizer and a step."""
 
 import contextlib
+import importlib
 import fnmatch
 
 import torch
@@ -21,6 +22,18 @@ WEIGHTS = {"bf16": torch.bfloat16, "fp16": torch.float16}
 DTYPE = "torch_dtype" if transformers.__version__.startswith("4") else "dtype"  # what from_config calls it
 ATTENTION = {"flash2": "flash_attention_2"}
 AUTOCAST = {"bf16-autocast": torch.bfloat16, "fp16-autocast": torch.float16}
+
+# Optimizers: the class in torch.optim, or module:class elsewhere, and its options.
+TORCH = {
+    "adamw": ("AdamW", {}), "adam": ("Adam", {}), "sgd": ("SGD", {}), "sgd-momentum": ("SGD", {"momentum": 0.9}),
+    "adagrad": ("Adagrad", {}), "rmsprop": ("RMSprop", {}), "torch-adafactor": ("Adafactor", {}),
+    "nadam": ("NAdam", {}), "radam": ("RAdam", {}), "adamax": ("Adamax", {}), "adadelta": ("Adadelta", {}),
+    "asgd": ("ASGD", {}),
+}
+ELSEWHERE = {
+    "adafactor": ("transformers:Adafactor", {"scale_parameter": False, "relative_step": False}),
+    "lion": ("lion_pytorch:Lion", {}),
+}
 
 
 def build_config(case):
@@ -110,16 +123,15 @@ def build_batch(case, config):
 def build_optimizer(case, model):
     """`name/implementation`, as the case spells it."""
     name, _, way = case["optimizer"].partition("/")
-    ways = {"foreach": {"foreach": True}, "fused": {"fused": True}, "loop": {"foreach": False}}
-    options = ways.get(way, {})
     params = [p for p in model.parameters() if p.requires_grad]
-    if name == "adafactor":
-        return transformers.Adafactor(params, lr=1e-3, scale_parameter=False, relative_step=False)
-    if name == "sgd-momentum":
-        return torch.optim.SGD(params, lr=1e-3, momentum=0.9, **options)
-    classes = {"adamw": "AdamW", "adam": "Adam", "sgd": "SGD", "adagrad": "Adagrad",
-               "rmsprop": "RMSprop", "torch-adafactor": "Adafactor"}
-    return getattr(torch.optim, classes[name])(params, lr=1e-3, **options)
+    if name in ELSEWHERE:
+        package, options = ELSEWHERE[name]
+        package, _, kind = package.partition(":")
+        module = importlib.import_module(f"{package}.foreach" if way == "foreach" else package)
+        return getattr(module, kind)(params, lr=1e-3, **options)
+    kind, options = TORCH[name]
+    ways = {"foreach": {"foreach": True}, "fused": {"fused": True}, "loop": {"foreach": False}}
+    return getattr(torch.optim, kind)(params, lr=1e-3, **options, **ways.get(way, {}))
 
 
 def autocast(case):

@@ -48,12 +48,12 @@ def _kernels():
 
 
 def _optimizer_values():
-    """Optimizers read their step counters back (`.item()`): any number will do."""
+    """Optimizers read their step counters back (`.item()`): any number will do, but RAdam rectifies from step 6 on."""
     import torch.optim as optim
     modules = [m for n, m in sys.modules.items() if n.startswith("torch.optim.") and m]
     for module in modules + [optim]:
         if hasattr(module, "_get_value"):
-            module._get_value = lambda x: 1.0 if isinstance(x, torch.Tensor) else x
+            module._get_value = lambda x: 10.0 if isinstance(x, torch.Tensor) else x
 
 
 def _capabilities():

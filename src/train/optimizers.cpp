@@ -104,6 +104,42 @@ constexpr std::array kHfVector = {in_half(drop(0)),
                                   bind(6, "neg", Like::kParameterFull),
                                   drop(6)};
 
+// lion_pytorch.py: update = exp_avg.clone().mul_(beta1).add(grad, alpha=1 - beta1).sgn_(), a call for each parameter;
+// foreach.py: updates = [t.clone() for t in exp_avgs].
+constexpr std::array kLionState = {State{"exp_avg", Like::kParameter, Made::kInUpdate}};
+constexpr std::array kLionLoop = {kMakeState, bind(0, "clone"), bind(1, "add"), drop(0), drop(1)};
+constexpr std::array kLionForeach = {kMakeState, bind(0, "clone")};
+
+// nadam.py: denom = exp_avg_sq.div(bias_correction2).sqrt()
+constexpr std::array kNadamLoop = {bind(1, "div"), bind(0, "sqrt"), drop(1)};
+
+// radam.py, rectified (from step 6 on): bias_corrected_exp_avg * lr * _compute_adaptive_lr() * _compute_rect(), where
+// the second is a number over exp_avg_sq.sqrt(), which is a reciprocal times the number.
+constexpr std::array kRadamLoop = {
+    bind(0, "div"), bind(1, "mul"), bind(2, "sqrt"), bind(3, "reciprocal"), bind(4, "mul"), drop(3), drop(2),
+    bind(5, "mul"), drop(1),        drop(4),         bind(6, "mul"),        drop(5),        drop(6)};
+
+// adamax.py: torch.maximum(exp_inf.mul_(beta2), grad.abs().add_(eps), out=exp_inf)
+constexpr std::array kAdamaxState = {State{"exp_avg", Like::kParameter}, State{"exp_inf", Like::kParameter}};
+constexpr std::array kAdamaxLoop = {bind(0, "abs"), drop(0)};
+constexpr std::array kAdamaxForeach = {bind(0, "_foreach_abs"), drop(0)};
+
+// adadelta.py: std = square_avg.add(eps).sqrt_(), delta = acc_delta.add(eps).sqrt_()
+constexpr std::array kAdadeltaState = {State{"square_avg", Like::kParameter}, State{"acc_delta", Like::kParameter}};
+constexpr std::array kAdadeltaLoop = {bind(0, "add"), bind(1, "add")};
+constexpr std::array kAdadeltaForeach = {bind(0, "_foreach_add"), bind(1, "_foreach_add"), drop(0), drop(1)};
+
+// asgd.py: its counters are on the GPU; while mu is 1 (the first million steps) the average is a copy. foreach:
+// intermediate = grad + param * lambd, then param - ax; new_etas are made one after another and kept to the end.
+constexpr std::array kAsgdState = {State{"step", Like::kScalar}, State{"eta", Like::kScalar},
+                                   State{"mu", Like::kScalar}, State{"ax", Like::kParameter}};
+constexpr std::array kAsgdForeach = {bind(0, "_foreach_add"),
+                                     drop(0),
+                                     bind(0, "_foreach_sub"),
+                                     drop(0),
+                                     bind(1, "as_tensor", Like::kScalar),
+                                     bind(2, "as_tensor", Like::kScalar)};
+
 constexpr std::array kOptimizers = {
     Optimizer{"adamw", "AdamW", "torch 2.13, torch/optim/adam.py", kAdamState, same_for_all(kAdamLoop),
               same_for_all(kRootOfAll), kFusedWithStep, OptimizerImpl::kForeach},
@@ -130,6 +166,18 @@ constexpr std::array kOptimizers = {
               OptimizerImpl::kForeach},
     Optimizer{"rmsprop", "RMSprop", "torch 2.13, torch/optim/rmsprop.py (momentum=0, centered=False)", kRmspropState,
               same_for_all(kRootOfOne), same_for_all(kRootOfAll), kNoUpdate, OptimizerImpl::kForeach},
+    Optimizer{"nadam", "NAdam", "torch 2.13, torch/optim/nadam.py (weight_decay=0)", kAdamState,
+              same_for_all(kNadamLoop), same_for_all(kRootOfAll), kNoUpdate, OptimizerImpl::kForeach},
+    Optimizer{"radam", "RAdam", "torch 2.13, torch/optim/radam.py (weight_decay=0)", kAdamState,
+              same_for_all(kRadamLoop), same_for_all(kRootOfAll), kNoUpdate, OptimizerImpl::kForeach},
+    Optimizer{"adamax", "Adamax", "torch 2.13, torch/optim/adamax.py (weight_decay=0)", kAdamaxState,
+              same_for_all(kAdamaxLoop), same_for_all(kAdamaxForeach), kNoUpdate, OptimizerImpl::kForeach},
+    Optimizer{"adadelta", "Adadelta", "torch 2.13, torch/optim/adadelta.py (weight_decay=0)", kAdadeltaState,
+              same_for_all(kAdadeltaLoop), same_for_all(kAdadeltaForeach), kNoUpdate, OptimizerImpl::kForeach},
+    Optimizer{"asgd", "Averaged SGD", "torch 2.13, torch/optim/asgd.py (weight_decay=0)", kAsgdState, kInPlace,
+              same_for_all(kAsgdForeach), kNoUpdate, OptimizerImpl::kForeach},
+    Optimizer{"lion", "Lion", "lion-pytorch 0.2.5, lion_pytorch.py and foreach.py", kLionState, same_for_all(kLionLoop),
+              same_for_all(kLionForeach), kNoUpdate, OptimizerImpl::kLoop},
     Optimizer{"adafactor",
               "Adafactor of torch",
               "torch 2.13, torch/optim/_adafactor.py",
