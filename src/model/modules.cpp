@@ -58,7 +58,8 @@ Tensor Embedding::operator()(const Tensor& indices) const {
 }
 
 Tensor inputs_embeds(const Builder& b, Tensor output) {
-  const bool asked = b.description.image == 0 || b.structure.lora != nullptr;
+  const bool of_text = b.description.image == 0 && b.structure.transformers == Transformers::k5_23;
+  const bool asked = of_text || b.structure.lora != nullptr;
   if (asked && b.structure.checkpointing != Checkpointing::kNone) b.tape.require_grad(output);
   return output;
 }

@@ -79,8 +79,9 @@ class Embedding {
   Tensor weight_;
 };
 
-/// What the input embedding gave: checkpointing makes it want a gradient (enable_input_require_grads), that of an image
-/// only where there are adapters, so that reentrant checkpoints of frozen layers pass gradients on.
+/// What the input embedding gave: checkpointing makes it want a gradient (enable_input_require_grads), so that
+/// reentrant checkpoints of frozen layers pass gradients on. That of an image only where there are adapters, and so
+/// does transformers 4.48 with any.
 Tensor inputs_embeds(const Builder& b, Tensor output);
 
 /// torch.nn.LayerNorm.
