@@ -5,7 +5,7 @@ const FILLED = ["fill", "fill-opacity", "stroke", "stroke-width", "stroke-dashar
 const WRITTEN = ["fill", "font-size", "font-family", "font-weight", "text-anchor"];
 const DROPPED = ["class", "style", "tabindex", "role"];
 
-export function svgText(svg: SVGSVGElement): string {
+function svgText(svg: SVGSVGElement): string {
   const copy = svg.cloneNode(true) as SVGSVGElement;
   const originals = svg.querySelectorAll("*");
   copy.querySelectorAll("*").forEach((each, i) => {
@@ -24,7 +24,7 @@ export function svgText(svg: SVGSVGElement): string {
   return new XMLSerializer().serializeToString(copy);
 }
 
-export function download(name: string, text: string, type: string): void {
+function download(name: string, text: string, type: string): void {
   const link = document.createElement("a");
   link.href = URL.createObjectURL(new Blob([text], { type }));
   link.download = name;

@@ -1,4 +1,5 @@
 // The set-up: the model, then every option of an estimate by its group, as the core's table has them.
+import { useMemo } from "preact/hooks";
 import type { ConfigAnswer, GpuRow, ModelRow, OptionRow, Problem } from "../core/answers.ts";
 import { withOption, type Setup } from "../state/setup.ts";
 import { ModelField } from "./model_field.tsx";
@@ -40,7 +41,7 @@ function groupsOf(rows: OptionRow[]): [string, OptionRow[]][] {
 
 export function Form({ tables, setup, config, bare, problem, check, onSetup }: FormProps) {
   const rows = tables.options.filter((row) => row.commands.includes("estimate") && row.name !== "json");
-  const titles = new Map(tables.gpus.map((gpu) => [gpu.name, gpu.title]));
+  const titles = useMemo(() => new Map(tables.gpus.map((gpu) => [gpu.name, gpu.title])), [tables]);
   const field = (row: OptionRow) => (
     <OptionField
       key={row.name}

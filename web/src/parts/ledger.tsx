@@ -8,7 +8,7 @@ import { useHighlight } from "./highlight.ts";
 
 const FIRST_ROWS = 6; // of a category, until it is opened
 
-export const keyOf = (row: LedgerRow): string => `${row.category} ${row.name} ${row.formula}`;
+const keyOf = (row: LedgerRow): string => `${row.category} ${row.name} ${row.formula}`;
 
 function Row({ row, most, open, onOpen }: { row: LedgerRow; most: number; open: boolean; onOpen(): void }) {
   const { class: lit, on } = useHighlight()(row.monomials ?? []);

@@ -1,6 +1,6 @@
 // The model: one that is shipped, a config.json that is dropped, chosen or pasted, or sizes alone.
 import type { ComponentChildren } from "preact";
-import { useRef, useState } from "preact/hooks";
+import { useMemo, useRef, useState } from "preact/hooks";
 import { useDrop } from "../state/use_drop.ts";
 import type { ModelRow, Problem } from "../core/answers.ts";
 import type { Setup } from "../state/setup.ts";
@@ -34,6 +34,17 @@ export interface ModelProps {
 const CONFIG = "\u0000config";
 const NONE = "\u0000none";
 
+const byFamily = (models: ModelRow[]) =>
+  [...new Set(models.map((row) => row.family))].map((family) => (
+    <optgroup label={family}>
+      {models
+        .filter((row) => row.family === family)
+        .map((row) => (
+          <option value={row.name}>{row.name}</option>
+        ))}
+    </optgroup>
+  ));
+
 export function ModelField({ setup, models, problem, check, onSetup, children }: ModelProps) {
   const [refused, setRefused] = useState<Problem | null>(null);
   const [pasting, setPasting] = useState<string | null>(null);
@@ -63,7 +74,7 @@ export function ModelField({ setup, models, problem, check, onSetup, children }:
     if (value === CONFIG) return;
     onSetup({ model: value === NONE ? null : value, config: null, name: "", options: setup.options });
   };
-  const families = [...new Set(models.map((row) => row.family))];
+  const shipped = useMemo(() => byFamily(models), [models]);
   const unknown = setup.model !== null && !models.some((row) => row.name === setup.model);
 
   return (
@@ -77,15 +88,7 @@ export function ModelField({ setup, models, problem, check, onSetup, children }:
           {setup.config && <option value={CONFIG}>{setup.name || "config"}</option>}
           {unknown && <option value={setup.model ?? ""}>{setup.model}</option>}
           <option value={NONE}>by sizes alone</option>
-          {families.map((family) => (
-            <optgroup label={family}>
-              {models
-                .filter((row) => row.family === family)
-                .map((row) => (
-                  <option value={row.name}>{row.name}</option>
-                ))}
-            </optgroup>
-          ))}
+          {shipped}
         </select>
       </Field>
       <div class="buttons">

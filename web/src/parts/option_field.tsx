@@ -1,4 +1,5 @@
 // An option as its kind asks for: a choice, a switch, a text, or a size.
+import { useMemo } from "preact/hooks";
 import type { OptionRow, Problem } from "../core/answers.ts";
 import { describedBy, Field } from "./field.tsx";
 import { SizeField } from "./size_field.tsx";
@@ -16,15 +17,19 @@ export interface OptionProps {
 
 function ChoiceField({ row, text, titles, problem, onText }: OptionProps) {
   const known = text === "" || row.choices.includes(text);
+  // The same nodes as long as nothing changes, so that a slider's step need not look at every choice again.
+  const choices = useMemo(
+    () =>
+      row.choices
+        .filter((choice) => choice !== row.default)
+        .map((choice) => <option value={choice}>{titles?.get(choice) ?? choice}</option>),
+    [row, titles],
+  );
   return (
     <Field name={row.name} help={row.help} problem={problem}>
       <select {...describedBy(row.name, problem)} value={text} onChange={(event) => onText(event.currentTarget.value)}>
         <option value="">{row.default || "not given"}</option>
-        {row.choices
-          .filter((choice) => choice !== row.default)
-          .map((choice) => (
-            <option value={choice}>{titles?.get(choice) ?? choice}</option>
-          ))}
+        {choices}
         {text === row.default && text !== "" && <option value={text}>{text}</option>}
         {!known && <option value={text}>{text}</option>}
       </select>

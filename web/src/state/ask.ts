@@ -13,7 +13,7 @@ import {
   type SweepPoint,
   type TimelineAnswer,
 } from "../core/answers.ts";
-import type { Core } from "../core/core.ts";
+import type { Core, Subject } from "../core/core.ts";
 import { useLater, type Later } from "./later.ts";
 import { notches } from "./notches.ts";
 import { subjectOf, withOption, type Setup } from "./setup.ts";
@@ -22,6 +22,13 @@ const SHORT = "5%"; // what the short formula may leave out
 const POINTS_AT_ONCE = 4; // of a sweep, so that frames are painted in between
 
 const good = <T extends object>(answer: Answer<T>): T | null => (failed(answer) ? null : answer);
+
+/** The set-up for a command that does not replay the caching allocator, and so takes no option of it; with more options. */
+function unreplayed(setup: Setup, more: Record<string, string>): Subject {
+  const plain = ["alloc-conf", "reserved"].reduce((left, name) => withOption(left, name, ""), setup);
+  const subject = subjectOf(plain);
+  return { ...subject, options: { ...subject.options, ...more } };
+}
 
 export interface Reported {
   report: Report | null;
@@ -49,9 +56,7 @@ const once = <T>(value: T): { value: T; done: boolean } => ({ value, done: true 
 
 export function useFormula(core: Core, setup: Setup, key: string): Later<FormulaAnswer | null> {
   return useLater(`formula ${key}`, () => {
-    const options = { ...subjectOf(setup).options, simplify: SHORT };
-    for (const name of ["alloc-conf", "reserved"]) delete (options as Record<string, unknown>)[name];
-    return once(good(core.ask<FormulaAnswer>({ command: "formula", ...subjectOf(setup), options })));
+    return once(good(core.ask<FormulaAnswer>({ command: "formula", ...unreplayed(setup, { simplify: SHORT }) })));
   });
 }
 
@@ -63,10 +68,8 @@ export function useTimeline(core: Core, setup: Setup, key: string): Later<Timeli
 export function useLargest(core: Core, setup: Setup, over: string, key: string): Later<SolveAnswer["solve"] | null> {
   return useLater(`solve ${over} ${key}`, () => {
     if (!setup.options["gpu"] || !["batch", "seq"].includes(over)) return once(null);
-    const subject = subjectOf(withOption(setup, over, ""));
-    const options = { ...subject.options, for: over };
-    for (const name of ["alloc-conf", "reserved"]) delete (options as Record<string, unknown>)[name];
-    return once(good(core.ask<SolveAnswer>({ command: "solve", ...subject, options }))?.solve ?? null);
+    const subject = unreplayed(withOption(setup, over, ""), { for: over });
+    return once(good(core.ask<SolveAnswer>({ command: "solve", ...subject }))?.solve ?? null);
   });
 }
 
@@ -83,10 +86,8 @@ export function useSweep(core: Core, setup: Setup, over: string, around: number,
     if (soFar === null) points.current = { done: 0, points: [] };
     const { current } = points;
     const next = values.slice(current.done, current.done + POINTS_AT_ONCE);
-    const subject = subjectOf(withOption(setup, over, ""));
-    const options = { ...subject.options, over, values: next.join() };
-    for (const name of ["alloc-conf", "reserved"]) delete (options as Record<string, unknown>)[name];
-    const answer = core.ask<SweepAnswer>({ command: "sweep", ...subject, options });
+    const subject = unreplayed(withOption(setup, over, ""), { over, values: next.join() });
+    const answer = core.ask<SweepAnswer>({ command: "sweep", ...subject });
     current.done += next.length;
     const done = current.done >= values.length;
     if (failed(answer)) return { value: { answer: soFar?.answer ?? null, problem: soFar?.answer ? null : answer.error }, done };
