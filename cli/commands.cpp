@@ -21,10 +21,10 @@ std::string command_hint(std::string_view word, const std::string& otherwise) {
 
 std::vector<std::string> words_of(std::string_view text) {
   std::vector<std::string> words;
-  for (size_t end = 0; (text = text.substr(std::min(text.find_first_not_of(' '), text.size()))).size() > 0;
-       text.remove_prefix(end)) {
-    end = std::min(text.find(' '), text.size());
-    words.emplace_back(text.substr(0, end));
+  for (size_t begin = text.find_first_not_of(' '); begin != std::string_view::npos;) {
+    const size_t end = std::min(text.find(' ', begin), text.size());
+    words.emplace_back(text.substr(begin, end - begin));
+    begin = text.find_first_not_of(' ', end);
   }
   return words;
 }

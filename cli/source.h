@@ -19,7 +19,7 @@ Result<std::string> read_text(const std::string& path, size_t most = kConfigMaxB
 /// Writes a whole file; `field` names the option that asked for it.
 std::optional<Error> write_file(const std::string& field, const std::string& path, const std::string& text);
 
-/// The config that MODEL names.
-Result<NamedConfig> find_model(std::string_view model);
+/// The config that `name` stands for: MODEL of the command line.
+Result<NamedConfig> find_model(std::string_view name);
 
 }  // namespace peakmem::cli
