@@ -19,21 +19,18 @@ TEST(Options, HaveNamesOfTheirOwnAndHelp) {
 }
 
 /// A command that takes the option.
-Command command_of(const OptionRow& row) { return static_cast<Command>(row.commands & -row.commands); }
+Command command_of(const OptionRow& row) {
+  for (uint16_t bit = 1; bit != 0; bit = static_cast<uint16_t>(bit << 1))
+    if ((row.commands & bit) != 0) return static_cast<Command>(bit);
+  ADD_FAILURE() << row.name << " is of no command";
+  return Command::kEstimate;
+}
 
 TEST(Options, DefaultsPassTheirOwnCheck) {
   for (const OptionRow& row : option_rows()) {
     if (row.otherwise.empty()) continue;
     EXPECT_FALSE(check_options({{std::string(row.name), std::string(row.otherwise)}}, command_of(row))) << row.name;
   }
-}
-
-/// A command that takes the option.
-Command command_of(const OptionRow& row) {
-  for (uint16_t bit = 1; bit != 0; bit = static_cast<uint16_t>(bit << 1))
-    if ((row.commands & bit) != 0) return static_cast<Command>(bit);
-  ADD_FAILURE() << row.name << " is of no command";
-  return Command::kEstimate;
 }
 
 TEST(Options, EveryChoicePasses) {
