@@ -21,6 +21,7 @@ struct CategoryName {
 };
 constexpr std::array kCategories = std::to_array<CategoryName>({{"parameter", "weights"},
                                                                 {"gradient", "gradients"},
+                                                                {"bucket", "gradients"},
                                                                 {"optimizer_state", "optimizer"},
                                                                 {"activation", "activations"},
                                                                 {"input", "inputs"},

@@ -42,8 +42,8 @@ std::string_view Objects::text(ObjectId id) const {
 }
 
 const std::vector<ObjectId>& Objects::children(ObjectId id) const {
-  static const std::vector<ObjectId> kNothing;
-  return kind(id) == Kind::kList || kind(id) == Kind::kDict ? children_[index(id)] : kNothing;
+  static const std::vector<ObjectId> nothing;
+  return kind(id) == Kind::kList || kind(id) == Kind::kDict ? children_[index(id)] : nothing;
 }
 
 ObjectId Objects::find(ObjectId dict, std::string_view name) const {

@@ -2,6 +2,7 @@
 
 #include <array>
 #include <cmath>
+#include <initializer_list>
 
 #include "io/choices.h"
 #include "train/freezing.h"
@@ -129,7 +130,22 @@ Kernels read_kernels(const Value& what) {
                                  : LossKernel::kHf};
 }
 
+/// The sizes an object gives must be whole and at least 1; null is as good as none.
+std::optional<Error> check_sizes(const Value* object, std::initializer_list<const char*> names) {
+  if (object == nullptr) return std::nullopt;
+  for (const char* name : names) {
+    const Value* size = object->find(name);
+    if (size == nullptr || size->is_null()) continue;
+    if (size->kind != Value::Kind::kInteger || size->integer < 1)
+      return Error{name, "must be a whole number from 1 on", "see oracle/README.md"};
+  }
+  return std::nullopt;
+}
+
 std::optional<Error> read_recipe(const Value& what, Recipe& recipe) {
+  if (auto error = check_sizes(&what, {"batch", "seq", "target_seq", "accumulate"})) return error;
+  if (auto error = check_sizes(what.find("lora"), {"r"})) return error;
+  if (auto error = check_sizes(what.find("ranks"), {"fsdp", "replicate", "ddp"})) return error;
   if (const Value* lora = what.find("lora")) recipe.lora = read_lora(*lora);
   const std::string quantize = text(what, "quantize");
   recipe.quantize = value_in(kQuantizes, quantize);

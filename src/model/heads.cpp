@@ -86,21 +86,23 @@ Tensor token_loss(const Tensor& logits, const Tensor& labels) {
 Tensor last_token_loss(const Builder& b, const Tensor& logits, const Tensor& input_ids, const Tensor& labels) {
   const Scope scope(b.tape, "loss");
   Tape& tape = b.tape;
-  Tensor not_padding, range, last;
-  if (b.description.has_padding_token) {
-    {
-      const Tensor different = tape.make(input_ids.shape(), DType::kBool, "ne");
-      not_padding = tape.make(input_ids.shape(), DType::kInt32, "_to_copy");
-    }
-    range = tape.make({b.dims.seq}, DType::kInt32, "arange");
+  if (!b.description.has_padding_token) {  // logits[rows, -1]: Python takes the -1 first, as a view
+    const Tensor rows = tape.make({b.dims.batch}, DType::kInt64, "arange");
+    return label_loss(b, take_rows(select_first(logits), rows), labels);
+  }
+  Tensor not_padding;
+  {
+    const Tensor different = tape.make(input_ids.shape(), DType::kBool, "ne");
+    not_padding = tape.make(input_ids.shape(), DType::kInt32, "_to_copy");
+  }
+  const Tensor range = tape.make({b.dims.seq}, DType::kInt32, "arange");
+  Tensor last;
+  {
     const Tensor product = tape.make(input_ids.shape(), DType::kInt32, "mul");
     last = tape.make({b.dims.batch}, DType::kInt64, "argmax");
-  } else {
-    last = tape.make({}, DType::kInt64, "scalar_tensor");
   }
   const Tensor rows = tape.make({b.dims.batch}, DType::kInt64, "arange");
-  const Tensor pooled = index_rows(logits, rows, last);
-  return label_loss(b, pooled, labels);
+  return label_loss(b, index_rows(logits, rows, last), labels);
 }
 
 Tensor label_loss(const Builder& b, const Tensor& logits, const Tensor& labels) {

@@ -60,7 +60,8 @@ TEST_P(RecordsBySize, HaveEverySizeAsOftenAsOurs) {
 
 INSTANTIATE_TEST_SUITE_P(Oracle, RecordsBySize,
                          ::testing::Values("one_gpu.jsonl", "one_gpu_random.jsonl", "lora.jsonl", "gemma_mixtral.jsonl",
-                                           "fsdp2.jsonl", "images_and_targets.jsonl"));
+                                           "fsdp2.jsonl", "images_and_targets.jsonl", "freeze.jsonl",
+                                           "mask_gradient_last_token.jsonl"));
 
 /// Calls `check` with cases of the records, the text of each and our trace of it with every layer for itself.
 template <class Check>

@@ -66,6 +66,15 @@ TEST_P(Records, AreMetToTheByte) {
   EXPECT_GT(covered, 0);
 }
 
+TEST(RecordCase, SizesAreAtLeastOne) {
+  for (const char* text : {R"({"batch": 0})", R"({"seq": 0})", R"({"batch": -3})", R"({"accumulate": 1.5})",
+                           R"({"lora": {"r": 0}})", R"({"ranks": {"fsdp": 0}})", R"({"seq": "8"})"}) {
+    const Result<Job> job = read_case(*parse_json(text));
+    ASSERT_FALSE(job) << text;
+    EXPECT_EQ(job.error().problem, "must be a whole number from 1 on") << text;
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(Oracle, Records, ::testing::ValuesIn(record_files()),
                          [](const auto& name) { return name.param; });
 
