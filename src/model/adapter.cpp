@@ -37,7 +37,7 @@ bool Lora::adapts(std::string_view module) const {
 LoraPair::LoraPair(const Builder& b, const char* module, Expr in, Expr out) {
   const Lora* lora = b.structure.lora;
   if (lora == nullptr || !lora->adapts(module)) return;
-  const DType dtype = lora->full_precision ? DType::kFloat32 : b.structure.weights;
+  const DType dtype = lora->full_precision && !b.structure.casts_weights ? DType::kFloat32 : b.structure.weights;
   a_ = projection(b, "lora_A", dtype, in, b.dims.lora_rank);
   b_ = projection(b, "lora_B", dtype, b.dims.lora_rank, out);
   dropout_ = lora->dropout;

@@ -112,6 +112,7 @@ struct Structure {
   Transformers transformers = Transformers::k5_23;
   int64_t expert_turns = 0;  // of the loop over the experts
   DType weights = DType::kFloat32;
+  bool casts_weights = false;  // whatever they are kept in, modules see them in that dtype
   Quantize quantize = Quantize::kNone;
   bool double_quant = false;
   bool dequantizes_forward = false;  // too many rows for the kernel that multiplies 4-bit weights

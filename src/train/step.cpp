@@ -24,6 +24,7 @@ Structure structure_of(const Job& job, bool unrolled) {
   s.transformers = r.transformers;
   s.expert_turns = r.experts == Experts::kLoop ? d.experts : 0;
   s.weights = compute_dtype(r);
+  s.casts_weights = r.sharding.casts_parameters;
   s.grouped = d.kv_heads != d.heads;
   s.wide_heads = d.head_dim > 256;
   s.unaligned_heads = d.head_dim % (is_mixed(r.precision) || size_of(s.weights) == 2 ? 8 : 4) != 0;
@@ -108,7 +109,7 @@ void trace_micro_batch(Tape& tape, const Builder& builder, Model& model, const R
 void trace_update(Tape& tape, OptimizerRun& optimizer, const Recipe& recipe, int32_t step) {
   if (recipe.clip) {
     tape.begin_phase(step, -1, "clip");
-    clip_grad_norm(tape, recipe.sharding.shards > 1);
+    clip_grad_norm(tape, is_wrapped(recipe.sharding));
   }
   tape.begin_phase(step, -1, "optimizer");
   optimizer.step();
@@ -239,11 +240,11 @@ Program trace_step(const Job& job, const Dims& dims, bool unrolled) {
   Tape tape;
   const Builder builder = {tape, job.description, dims, structure};
   tape.begin_phase(0, -1, "model");
-  tape.meta_parameters = recipe.sharding.shards > 1;
+  tape.meta_parameters = is_wrapped(recipe.sharding);
   const std::unique_ptr<Model> model = find_family(job.description.family)->build(builder);
   const Tensor codes = shared_codes(builder);
   std::optional<FullyShard> sharded;
-  if (recipe.sharding.shards > 1) sharded.emplace(tape, recipe.sharding, weights_dtype(recipe.precision));
+  if (is_wrapped(recipe.sharding)) sharded.emplace(tape, recipe);
   std::optional<DataParallel> parallel;
   if (recipe.ddp.ranks > 1) parallel.emplace(tape, recipe.ddp);
   OptimizerRun optimizer(tape, *recipe.optimizer, recipe.impl);
