@@ -109,7 +109,7 @@ void trace_micro_batch(Tape& tape, const Builder& builder, Model& model, const R
 void trace_update(Tape& tape, OptimizerRun& optimizer, const Recipe& recipe, int32_t step) {
   if (recipe.clip) {
     tape.begin_phase(step, -1, "clip");
-    clip_grad_norm(tape, is_wrapped(recipe.sharding));
+    clip_grad_norm(tape, recipe.sharding.shards > 1);
   }
   tape.begin_phase(step, -1, "optimizer");
   optimizer.step();
