@@ -105,19 +105,27 @@ def _mesh(ranks):
         return dist.init_device_mesh("cuda", tuple(shape), mesh_dim_names=names)
 
 
-def _layers(model):
-    """The blocks of the model: the longest list of modules."""
-    lists = [m for m in model.modules() if isinstance(m, torch.nn.ModuleList)]
-    return max(lists, key=len)
+def _layers(module):
+    """The blocks of the model, of both stacks where it has two: what is in its outermost lists of modules."""
+    if isinstance(module, torch.nn.ModuleList):
+        yield from module
+        return
+    for child in module.children():
+        yield from _layers(child)
+
+
+def _policy(case):
+    """What to compute and to reduce in: as `ranks` says, or fp32 shards in bf16 for the precision bf16-fsdp."""
+    ranks = case["ranks"]
+    whole = {"param_dtype": "bf16", "reduce_dtype": case.get("reduce", "fp32")}
+    named = whole if case["precision"] == "bf16-fsdp" else ranks
+    return MixedPrecisionPolicy(**{k: DTYPES[named[k]] for k in whole if k in named})
 
 
 def shard(model, case):
     """Make each layer a unit and the rest one more."""
-    options = {"mesh": _mesh(case["ranks"]),
+    options = {"mesh": _mesh(case["ranks"]), "mp_policy": _policy(case),
                "reshard_after_forward": case.get("reshard_after_forward", True)}
-    if case["precision"] == "bf16-fsdp":
-        options["mp_policy"] = MixedPrecisionPolicy(
-            param_dtype=torch.bfloat16, reduce_dtype=DTYPES[case.get("reduce", "fp32")])
     for layer in _layers(model):
         fully_shard(layer, **options)
     fully_shard(model, **options)

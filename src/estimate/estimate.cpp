@@ -52,7 +52,7 @@ constexpr Change kChanges[] = {
      [](Recipe& r) { return r.optimizer->fused.available && set(r.impl, OptimizerImpl::kFused); }},
     {"--optimizer adafactor",
      [](Recipe& r) {
-       if (r.sharding.shards > 1 || !set(r.optimizer, find_optimizer("adafactor"))) return false;
+       if (is_wrapped(r.sharding) || !set(r.optimizer, find_optimizer("adafactor"))) return false;
        r.impl = r.optimizer->usual;
        return true;
      }},

@@ -1,5 +1,6 @@
 #include "io/record.h"
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <initializer_list>
@@ -90,14 +91,16 @@ DType read_dtype(const std::string& name) {
   return name == "bf16" ? DType::kBFloat16 : name == "fp16" ? DType::kFloat16 : DType::kFloat32;
 }
 
+constexpr std::array<std::string_view, 7> kRanks = {"fsdp", "replicate", "param_dtype", "reduce_dtype",
+                                                    "ddp",  "bucket_mb", "bucket_view"};
+
 /// "ranks": {"fsdp": 8} or {"replicate": 2, "fsdp": 4}; the precision bf16-fsdp is fp32 shards computed with in bf16.
 std::optional<Error> read_sharding(const Value& what, Recipe& recipe) {
   const Value* ranks = what.find("ranks");
   Sharding& sharding = recipe.sharding;
   if (ranks == nullptr || ranks->is_null()) return std::nullopt;
   for (const auto& [name, size] : ranks->members)
-    if (name != "fsdp" && name != "replicate" && name != "ddp" && name != "bucket_mb" && name != "bucket_view")
-      return not_modelled("ranks", name);
+    if (std::find(kRanks.begin(), kRanks.end(), name) == kRanks.end()) return not_modelled("ranks", name);
   recipe.ddp.ranks = number(*ranks, "ddp", 1);
   recipe.ddp.gradient_as_bucket_view = flag(*ranks, "bucket_view");
   recipe.ddp.no_sync = flag(what, "no_sync");
@@ -108,9 +111,11 @@ std::optional<Error> read_sharding(const Value& what, Recipe& recipe) {
   sharding.hybrid = ranks->find("replicate") != nullptr;
   const Value* reshard = what.find("reshard_after_forward");
   sharding.reshard_after_forward = reshard == nullptr || reshard->boolean;
-  sharding.casts_parameters = sharding.casts_gradients = text(what, "precision") == "bf16-fsdp";
-  sharding.param_dtype = DType::kBFloat16;
-  sharding.reduce_dtype = read_dtype(text(what, "reduce"));
+  const bool named = text(what, "precision") == "bf16-fsdp";
+  sharding.casts_parameters = named || ranks->find("param_dtype") != nullptr;
+  sharding.casts_gradients = named || ranks->find("reduce_dtype") != nullptr;
+  sharding.param_dtype = read_dtype(named ? "bf16" : text(*ranks, "param_dtype"));
+  sharding.reduce_dtype = read_dtype(text(named ? what : *ranks, named ? "reduce" : "reduce_dtype"));
   return std::nullopt;
 }
 

@@ -61,14 +61,13 @@ void read_dtypes(const Asked& asked, Sharding& sharding) {
 
 std::optional<Error> check(const Job& job) {
   const Recipe& recipe = job.recipe;
-  if (job.description.task == Task::kSeq2SeqLm)
-    return Error{"--fsdp", "is not modelled for an encoder-decoder", "use --ddp, or a model with one stack of layers"};
+  for (const LayerRun& run : job.description.runs)
+    if (run.alternates)
+      return Error{"--fsdp", "is not modelled where two kinds of layers alternate", "use --ddp, or another family"};
   if (recipe.sharding.casts_parameters && is_mixed(recipe.precision))
     return Error{"--fsdp-param-dtype", "contradicts autocast, which casts by itself", "pass --precision fp32"};
   if (!recipe.freeze.patterns.empty())
     return Error{"--freeze", "is not modelled with sharded parameters", "drop one of them, or use --ddp"};
-  if (recipe.lora.rank > 0)
-    return Error{"--lora-rank", "is not modelled with sharded parameters", "drop one of them, or use --ddp"};
   if (recipe.checkpointing == Checkpointing::kFullReentrant)
     return Error{"--checkpointing", "full-reentrant is not modelled with sharded parameters", "pass full"};
   const auto& known = kElementwise;

@@ -38,7 +38,7 @@ LoraPair::LoraPair(const Builder& b, const char* module, Expr in, Expr out) {
   const Lora* lora = b.structure.lora;
   if (lora == nullptr || !lora->adapts(module)) return;
   const DType half = b.structure.quantize == Quantize::kNone ? b.structure.weights : b.structure.compute;
-  const DType dtype = lora->full_precision ? DType::kFloat32 : half;
+  const DType dtype = lora->full_precision && !b.structure.casts_weights ? DType::kFloat32 : half;
   a_ = projection(b, "lora_A", dtype, in, b.dims.lora_rank);
   b_ = projection(b, "lora_B", dtype, b.dims.lora_rank, out);
   dropout_ = lora->dropout;

@@ -129,6 +129,7 @@ struct Structure {
   LossPieces loss;
   Imbalance imbalance;
   DType weights = DType::kFloat32;
+  bool casts_weights = false;  // whatever they are kept in, modules see them in that dtype
   DType norms = DType::kFloat32;  // dtype of the norms' weights
   Quantize quantize = Quantize::kNone;
   bool double_quant = false;

@@ -166,7 +166,8 @@ Result<Description> read_description(const Value& config, const Task* task, std:
   description.has_padding_token = fields.has("pad_token_id");
   description.task = task != nullptr ? *task : read_task(fields, *family);
   if (description.runs.empty()) description.runs = {{description.layers, false}};
-  if (description.decoder_layers > 0) description.decoder_runs = {{description.decoder_layers, false}};
+  if (description.decoder_layers > 0 && description.decoder_runs.empty())
+    description.decoder_runs = {{description.decoder_layers, false}};
   if (!fields.error()) {
     check_task(fields, *family, description.task);
     check_sizes(fields, description);

@@ -119,7 +119,7 @@ class Layers {
   /// makes one layer and is told whether it is windowed.
   template <class Make>
   Layers(const Builder& b, const std::vector<LayerRun>& runs, const std::vector<Expr>& turns, Make make)
-      : tape_(b.tape) {
+      : tape_(b.tape), repeat_(tape_.new_repeat()) {
     int64_t first = 0;
     for (size_t i = 0; i < runs.size(); ++i) {
       add(runs[i], turns[i], first, b.structure.unrolled, make);
@@ -146,19 +146,19 @@ class Layers {
 
   template <class Make>
   void add(const LayerRun& run, Expr turns, int64_t first, bool unrolled, Make& make) {
-    const int32_t repeat = tape_.new_repeat();
     const bool folded = run.turns() > 3 && !unrolled;
     const int64_t traced = folded ? 3 : run.turns();
     tape_.layer = first;
     for (int64_t i = 0; i < traced; ++i) {
       Turn& turn = turns_.emplace_back();
-      tape_.turn = turn.number = tape_.new_turn(repeat, i == 1 && folded ? turns - 2 : Expr(1));
+      tape_.turn = turn.number = tape_.new_turn(repeat_, i == 1 && folded ? turns - 2 : Expr(1));
       for (int64_t k = 0; k < run.layers_a_turn(); ++k, ++tape_.layer)
         turn.layers.push_back(make(run.windowed != (k == 1)));
     }
   }
 
   Tape& tape_;
+  int32_t repeat_;  // one for all runs: what one run's last layer leaves, another one's first may release
   std::vector<Turn> turns_;
 };
 

@@ -465,6 +465,12 @@ void read_feed_forward(Fields& fields, Description& d) {
   fields.fail("feed_forward_proj", "\"" + named.substr(0, 60) + "\" is not known", "such as relu or gated-gelu");
 }
 
+/// The first layer has what no other has, the relative positions' biases.
+std::vector<LayerRun> first_and_rest(int64_t layers) {
+  if (layers == 1) return {{1, false}};
+  return {{1, false}, {layers - 1, false}};
+}
+
 Description read(Fields& fields) {
   Description d;
   d.vocab = fields.size("vocab_size", 32128);
@@ -473,6 +479,8 @@ Description read(Fields& fields) {
   d.ffn = fields.size("d_ff", 2048);
   d.layers = fields.size("num_layers", 6);
   d.decoder_layers = fields.optional_size("num_decoder_layers").value_or(d.layers);
+  d.runs = first_and_rest(d.layers);
+  d.decoder_runs = first_and_rest(d.decoder_layers);
   d.heads = d.kv_heads = fields.size("num_heads", 8);
   d.buckets = fields.size("relative_attention_num_buckets", 32);
   d.positions = fields.size("n_positions", 512);  // what the model was trained for: relative positions have no end

@@ -194,7 +194,7 @@ std::string recipe_line(const Job& job) {
   if (r.quantize != Quantize::kNone)
     text += " · " + std::string(name_in(kQuantizes, r.quantize)) + (r.double_quant ? ", double quantized" : "");
   if (r.ddp.ranks > 1) text += " · " + ddp_text(r.ddp);
-  if (r.sharding.shards > 1) text += " · " + sharding_text(r.sharding);
+  if (is_wrapped(r.sharding)) text += " · " + sharding_text(r.sharding);
   return text;
 }
 

@@ -43,6 +43,7 @@ Tape::Tape() {
 void Tape::close() {
   closing_ = true;
   parameters.clear();
+  frozen.clear();
   autocast.cache.clear();
 }
 
@@ -123,7 +124,10 @@ Tensor Tape::parameter(const Shape& shape, DType dtype, const char* name, bool t
   const Expr elements = program.turns[static_cast<size_t>(turn)].count * shape.elements();
   program.parameters += elements;
   program.weights.push_back({scope, turn, layer, trained});
-  if (!trained) return value;
+  if (!trained) {
+    frozen.push_back({value, nullptr, scope, turn});
+    return value;
+  }
   program.trained_parameters += elements;
   parameters.push_back({value, new_accumulator(value), scope, turn});
   return value;

@@ -195,7 +195,7 @@ class Tape {
   Tensor make_empty(const Shape& shape, DType dtype, const char* made_by);
   /// A tensor that looks at another's storage.
   Tensor look(const Tensor& base, const Shape& shape, bool is_view);
-  /// A weight; a frozen one wants no gradient and is no entry of `parameters`.
+  /// A weight; a frozen one wants no gradient.
   Tensor parameter(const Shape& shape, DType dtype, const char* name, bool trained = true);
   Tensor buffer(const Shape& shape, DType dtype, const char* name);
   /// Give a tensor's storage memory, or take it away, while its handles go on (UntypedStorage.resize_).
@@ -210,6 +210,8 @@ class Tape {
   void require_grad(const Tensor& tensor);
   /// The graph is gone, and with it the leaves that are no parameters.
   void drop_leaves();
+  /// Whether anything but a parameter wants a gradient, of what was recorded since node `first`.
+  bool has_graph(int32_t first) const { return nodes() > first || !leaves_.empty(); }
 
   /// A node for an op whose inputs these are; null when none of them wants a gradient.
   Node* record(const Op& op, std::initializer_list<const Tensor*> inputs);
@@ -238,6 +240,8 @@ class Tape {
   int32_t frame = -1;
   Program program;
   std::vector<Parameter> parameters;
+  /// Parameters that are not trained; they have no accumulator.
+  std::vector<Parameter> frozen;
   int32_t scope = 0;
   int32_t turn = 0;
   int64_t layer = 0;  // the number of the layer that is being made

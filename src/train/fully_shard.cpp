@@ -1,5 +1,7 @@
 #include "train/fully_shard.h"
 
+#include <algorithm>
+
 #include "trace/engine.h"
 
 namespace peakmem {
@@ -23,23 +25,24 @@ int32_t common(const Program& program, int32_t a, int32_t b) {
 
 }  // namespace
 
-FullyShard::FullyShard(Tape& tape, const Sharding& sharding, DType dtype)
-    : tape_(tape), sharding_(sharding), dtype_(dtype), groups_(tape.program.turns.size()) {
-  const std::vector<Parameter> whole = std::move(tape.parameters);
-  tape.parameters.clear();
-  for (const Parameter& parameter : whole) {
-    Group& group = group_of(parameter.turn);
-    group.scope = group.whole.empty() ? parameter.scope : common(tape.program, group.scope, parameter.scope);
-    group.shards.push_back(tape.parameters.size());
-    group.whole.push_back(parameter);
-    const Tensor shard = cut(parameter);
-    group.elements += shard.shape().elements();
-    tape.parameters.push_back({shard, shard->node, parameter.scope, parameter.turn});
-  }
+FullyShard::FullyShard(Tape& tape, const Recipe& recipe)
+    : tape_(tape),
+      sharding_(recipe.sharding),
+      trained_dtype_(trained_dtype(recipe)),
+      groups_(tape.program.turns.size()) {
+  for (const Parameter& whole : std::exchange(tape.frozen, {})) add(whole, weights_dtype(recipe.precision));
+  for (const Parameter& whole : std::exchange(tape.parameters, {})) add(whole, trained_dtype_);
   tape.hooks = this;
 }
 
 FullyShard::Group& FullyShard::group_of(int32_t unit) { return groups_[static_cast<size_t>(unit)]; }
+
+void FullyShard::add(const Parameter& whole, DType dtype) {
+  Group& group = group_of(whole.turn);
+  group.scope = group.pieces.empty() ? whole.scope : common(tape_.program, group.scope, whole.scope);
+  const Piece& piece = group.pieces.emplace_back(Piece{whole, cut(whole, dtype)});
+  if (piece.shard.accumulator != nullptr) tape_.parameters.push_back(piece.shard);
+}
 
 Tensor FullyShard::make(const Group& group, Expr elements, DType dtype, const char* made_by) const {
   const int32_t scope = std::exchange(tape_.scope, group.scope);
@@ -51,47 +54,76 @@ Tensor FullyShard::make(const Group& group, Expr elements, DType dtype, const ch
 }
 
 /// This rank's shard; the whole parameter's memory holds the padding of all ranks.
-Tensor FullyShard::cut(const Parameter& parameter) const {
-  const Tensor& whole = parameter.value;
-  const Shape shape = shard_of(whole.shape(), shards());
-  Storage& storage = tape_.program.storages[static_cast<size_t>(whole->storage)];
-  storage.bytes = shards() * shape.elements() * Expr(size_of(whole.dtype()));
+Parameter FullyShard::cut(const Parameter& whole, DType dtype) const {
+  const Shape shape = shard_of(whole.value.shape(), shards());
+  Storage& storage = tape_.program.storages[static_cast<size_t>(whole.value->storage)];
+  storage.bytes = shards() * shape.elements() * Expr(size_of(whole.value.dtype()));
   storage.category = Category::kTemporaries;
   storage.made_by = "all_gather_copy_out";
-  const int32_t scope = std::exchange(tape_.scope, parameter.scope);
-  const int32_t turn = std::exchange(tape_.turn, parameter.turn);
+  const int32_t scope = std::exchange(tape_.scope, whole.scope);
+  const int32_t turn = std::exchange(tape_.turn, whole.turn);
   const Category category = std::exchange(tape_.category, Category::kWeights);
-  Tensor shard = tape_.leaf(tape_.make(shape, dtype_, "parameter"));
+  Tensor shard = tape_.make(shape, dtype, "parameter");
+  if (whole.accumulator != nullptr) shard = tape_.leaf(shard);
   tape_.category = category;
   tape_.turn = turn;
   tape_.scope = scope;
-  return shard;
+  return {shard, shard->node, whole.scope, whole.turn};
 }
 
-/// foreach_all_gather: shards are cast into one buffer, which goes once it is sent.
+/// foreach_all_gather: shards that are cast are so into one buffer, which goes once it is sent; shards of several
+/// dtypes travel as bytes.
 void FullyShard::gather(Group& group) {
-  if (group.whole.empty() || group.gathered || group.is_whole) return;
-  const DType dtype = group.whole[0].value.dtype();
+  if (group.pieces.empty() || group.gathered || group.is_whole || sharding_.shards == 1) return;
+  const DType dtype = group.pieces[0].whole.value.dtype();
+  Expr cast = 0;
+  Expr elements = 0;
+  Expr bytes = 0;
+  bool is_uniform = true;
+  for (const Piece& piece : group.pieces) {
+    const Expr own = piece.shard.value.shape().elements();
+    if (piece.whole.value.dtype() != piece.shard.value.dtype()) cast += own;
+    is_uniform = is_uniform && piece.whole.value.dtype() == dtype;
+    elements += own;
+    bytes += own * Expr(size_of(piece.whole.value.dtype()));
+  }
   Tensor input;
-  if (dtype != dtype_) input = make(group, group.elements, dtype, "all_gather_input");
-  group.gathered = make(group, shards() * group.elements, dtype, "all_gather_output");
+  if (!identical(cast, Expr(0))) input = make(group, cast, dtype, "all_gather_input");
+  group.gathered = is_uniform ? make(group, shards() * elements, dtype, "all_gather_output")
+                              : make(group, shards() * bytes, DType::kUInt8, "all_gather_output");
 }
 
 /// foreach_all_gather_copy_out; returns what was gathered.
 Tensor FullyShard::copy_out(Group& group) {
+  if (sharding_.shards == 1) copy(group);
   if (!group.gathered) return {};
-  for (const Parameter& parameter : group.whole) tape_.fill(parameter.value);
+  for (const Piece& piece : group.pieces) tape_.fill(piece.whole.value);
   group.is_whole = true;
   return std::move(group.gathered);
 }
 
+/// What stands for a gather where nothing is sharded: each is cast and copied, and the loop names the last cast.
+void FullyShard::copy(Group& group) {
+  if (std::exchange(group.is_whole, true)) return;
+  Tensor input;
+  for (const Piece& piece : group.pieces) {
+    const Tensor& whole = piece.whole.value;
+    input = whole.dtype() == piece.shard.value.dtype()
+                ? Tensor()
+                : make(group, whole.shape().elements(), whole.dtype(), "_to_copy");
+    tape_.fill(whole);
+  }
+}
+
 void FullyShard::reshard(Group& group) {
   if (!std::exchange(group.is_whole, false)) return;
-  for (const Parameter& parameter : group.whole) tape_.empty(parameter.value);
+  for (const Piece& piece : group.pieces) tape_.empty(piece.whole.value);
 }
 
 void FullyShard::before_forward(int32_t unit) {
   Group& group = group_of(unit);
+  if (unit == 0) first_node_ = tape_.nodes();
+  group.is_reached = unit == 0 || tape_.has_graph(first_node_);
   gather(group);
   if (Tensor gathered = copy_out(group)) copied_out_ = std::move(gathered);
 }
@@ -110,14 +142,38 @@ void FullyShard::before_backward(int32_t unit) {
   if (!order_.empty()) gather(group_of(order_.back()));
 }
 
+// The root's end comes before that of units that wait; what the layer before left goes in their turn, since its own may
+// stand for many.
 void FullyShard::after_backward(int32_t unit) {
-  Group& group = group_of(unit);
-  reshard(group);
+  if (!group_of(unit).is_reached) {
+    scattered_.reset();
+    waiting_.push_back(unit);
+    return;
+  }
+  finish(unit);
+  if (unit == 0) finish_all();
+}
+
+/// post_backward.
+void FullyShard::finish(int32_t unit) {
+  reshard(group_of(unit));
   scattered_.reset();
-  reduce(group);
-  if (unit != 0) return;
+  reduce(group_of(unit));
+}
+
+/// _root_post_backward_final_callback, behind the root's own.
+void FullyShard::finish_all() {
+  for (size_t i = waiting_.size(); i-- > 0;) {
+    const int32_t turn = std::exchange(tape_.turn, waiting_[i]);
+    finish(waiting_[i]);
+    tape_.turn = turn;
+  }
+  waiting_.clear();
   scattered_.reset();
-  for (Group& any : groups_) any.reduced.reset();
+  for (Group& any : groups_) {
+    any.reduced.reset();
+    any.gathered.reset();
+  }
   order_.clear();
 }
 
@@ -126,29 +182,28 @@ void FullyShard::after_backward(int32_t unit) {
 void FullyShard::reduce(Group& group) {
   Tensor last;
   Expr elements = 0;
-  std::vector<size_t> reduced;
-  for (size_t i = 0; i < group.whole.size(); ++i) {
-    if (!gradient_of(group.whole[i])) continue;
-    reduced.push_back(i);
-    last = gradient_of(group.whole[i]);
-    elements += tape_.parameters[group.shards[i]].value.shape().elements();
+  std::vector<const Piece*> reduced;
+  for (const Piece& piece : group.pieces) {
+    if (piece.whole.accumulator == nullptr || !gradient_of(piece.whole)) continue;
+    reduced.push_back(&piece);
+    last = gradient_of(piece.whole);
+    elements += piece.shard.value.shape().elements();
   }
   if (reduced.empty()) return;
   const DType dtype = sharding_.casts_gradients ? sharding_.reduce_dtype : last.dtype();
   group.reduced.reset();
   scattered_ = make(group, shards() * elements, dtype, "reduce_scatter_input");
-  for (const size_t i : reduced) gradient_of(group.whole[i]).reset();
+  for (const Piece* piece : reduced) gradient_of(piece->whole).reset();
   Tensor output = make(group, elements, dtype, "reduce_scatter_output");
   if (sharding_.hybrid) group.reduced = output;
-  if (dtype != dtype_) output = make(group, elements, dtype_, "_to_copy");
-  for (const size_t i : reduced) hand_out(output, group, i);
+  if (dtype != trained_dtype_) output = make(group, elements, trained_dtype_, "_to_copy");
+  for (const Piece* piece : reduced) hand_out(output, *piece);
 }
 
 /// A shard's gradient is a part of the reduced buffer, or is added to what is there.
-void FullyShard::hand_out(const Tensor& reduced, const Group& group, size_t i) {
-  const Parameter& shard = tape_.parameters[group.shards[i]];
-  if (gradient_of(shard)) return;
-  gradient_of(shard) = tape_.look(reduced, shard.value.shape(), true);
+void FullyShard::hand_out(const Tensor& reduced, const Piece& piece) {
+  if (gradient_of(piece.shard)) return;
+  gradient_of(piece.shard) = tape_.look(reduced, piece.shard.value.shape(), true);
   tape_.program.storages[static_cast<size_t>(reduced->storage)].category = Category::kGradients;
 }
 

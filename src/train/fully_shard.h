@@ -14,11 +14,13 @@
 
 namespace peakmem {
 
-/// fully_shard on each layer and on the model; the tape's parameters become this rank's shards.
+/// fully_shard on each layer (of both stacks, where there are two) and on the model; the tape's parameters become this
+/// rank's shards. Over one rank, as copies that share nothing, a "shard" is the whole, which is copied rather than
+/// gathered.
 class FullyShard : public Hooks {
  public:
-  /// `dtype` is that of the shards. The model's parameters were made without memory, in the dtype modules see.
-  FullyShard(Tape& tape, const Sharding& sharding, DType dtype);
+  /// The model's parameters were made without memory, in the dtype modules see.
+  FullyShard(Tape& tape, const Recipe& recipe);
   ~FullyShard() override { tape_.hooks = nullptr; }
   FullyShard(const FullyShard&) = delete;
   FullyShard& operator=(const FullyShard&) = delete;
@@ -29,34 +31,45 @@ class FullyShard : public Hooks {
   void after_backward(int32_t unit) override;
 
  private:
+  /// A parameter as modules see it, and this rank's part of it.
+  struct Piece {
+    Parameter whole;
+    Parameter shard;
+  };
+
   /// The parameters of a layer, or of all that is in none.
   struct Group {
-    std::vector<Parameter> whole;
-    std::vector<size_t> shards;  // where in the tape's parameters
-    Expr elements = 0;           // of all shards
+    std::vector<Piece> pieces;
     int32_t scope = 0;
     bool is_whole = false;
-    Tensor gathered;  // an all-gather's result that is not copied out yet
-    Tensor reduced;   // HSDP: what is all-reduced
+    bool is_reached = true;  // the backward pass comes back to what the unit was given
+    Tensor gathered;         // an all-gather's result that is not copied out yet
+    Tensor reduced;          // HSDP: what is all-reduced
   };
 
   Group& group_of(int32_t unit);
-  Tensor cut(const Parameter& parameter) const;
+  void add(const Parameter& whole, DType dtype);
+  Parameter cut(const Parameter& whole, DType dtype) const;
   void gather(Group& group);
   Tensor copy_out(Group& group);
+  void copy(Group& group);
   void reshard(Group& group);
+  void finish(int32_t unit);
+  void finish_all();
   void reduce(Group& group);
-  void hand_out(const Tensor& reduced, const Group& group, size_t i);
+  void hand_out(const Tensor& reduced, const Piece& piece);
   Tensor make(const Group& group, Expr elements, DType dtype, const char* made_by) const;
   Expr shards() const { return sharding_.shards; }
 
   Tape& tape_;
   Sharding sharding_;
-  DType dtype_;
-  std::vector<Group> groups_;   // by unit
-  std::vector<int32_t> order_;  // units as their forward passes ended
-  Tensor copied_out_;           // the last forward all-gather's result, kept so that the next may overlap its copy-out
-  Tensor scattered_;            // the last reduce-scatter's input, kept to the next one
+  DType trained_dtype_;
+  std::vector<Group> groups_;     // by unit
+  std::vector<int32_t> order_;    // units as their forward passes ended
+  std::vector<int32_t> waiting_;  // units whose inputs want no gradient: nothing says that their backward is over
+  int32_t first_node_ = 0;        // of this forward pass
+  Tensor copied_out_;  // the last forward all-gather's result, kept so that the next may overlap its copy-out
+  Tensor scattered_;   // the last reduce-scatter's input, kept to the next one
 };
 
 }  // namespace peakmem

@@ -28,6 +28,9 @@ struct Sharding {
   bool reshard_after_forward = true;
 };
 
+/// Whether the model is wrapped at all; copies that are not sharded are, too.
+constexpr bool is_wrapped(const Sharding& sharding) { return sharding.shards > 1 || sharding.replicas > 1; }
+
 /// torch.nn.parallel.DistributedDataParallel.
 struct DataParallelism {
   int64_t ranks = 1;                     // 1: no wrapper
@@ -81,6 +84,10 @@ constexpr bool is_mixed(Precision precision) {
 /// (_gemm_4bit_custom_max_m of its CUDA backend), up to there a kernel does without.
 constexpr bool dequantizes_forward(const Recipe& recipe) {
   return in_4_bits(recipe.quantize) && recipe.batch > 1536 / recipe.seq;
+}
+/// The dtype in which what is trained is kept.
+constexpr DType trained_dtype(const Recipe& recipe) {
+  return recipe.lora.rank > 0 && recipe.lora.full_precision ? DType::kFloat32 : weights_dtype(recipe.precision);
 }
 /// The dtype modules see their parameters in.
 constexpr DType compute_dtype(const Recipe& recipe) {

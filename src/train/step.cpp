@@ -47,6 +47,7 @@ Structure structure_of(const Job& job, bool unrolled) {
   s.loss = loss_pieces(job);
   s.imbalance = r.imbalance;
   s.weights = compute_dtype(r);
+  s.casts_weights = r.sharding.casts_parameters;
   s.grouped = d.kv_heads != d.heads;
   s.wide_heads = d.head_dim > 256;
   s.unaligned_heads = d.head_dim % (is_mixed(r.precision) || size_of(s.weights) == 2 ? 8 : 4) != 0;
@@ -306,11 +307,11 @@ Program trace_step(const Job& job, const Dims& dims, bool unrolled) {
   Tape tape;
   const Builder builder = {tape, job.description, dims, structure};
   tape.begin_phase(0, -1, "model");
-  tape.meta_parameters = recipe.sharding.shards > 1;
+  tape.meta_parameters = is_wrapped(recipe.sharding);
   const std::unique_ptr<Model> model = find_family(job.description.family)->build(builder);
   const Tensor codes = shared_codes(builder);
   std::optional<FullyShard> sharded;
-  if (recipe.sharding.shards > 1) sharded.emplace(tape, recipe.sharding, weights_dtype(recipe.precision));
+  if (is_wrapped(recipe.sharding)) sharded.emplace(tape, recipe);
   std::optional<DataParallel> parallel;
   if (recipe.ddp.ranks > 1) parallel.emplace(tape, recipe.ddp);
   OptimizerRun optimizer(tape, *recipe.optimizer, recipe.impl);
