@@ -19,6 +19,8 @@ inline constexpr std::string_view kSchema = "peakmem/1";
 void write_sums(JsonWriter& out, const Report& report);
 /// `fits`: the verdict, or null where no GPU was named.
 void write_fits(JsonWriter& out, const Report& report);
+/// `error`: its field, problem and hint.
+void write_error(JsonWriter& out, const Error& error);
 void write_lines(JsonWriter& out, const char* name, const std::vector<std::string>& lines);
 
 /// The report of an estimate.
