@@ -20,12 +20,7 @@ using Names = std::vector<std::string_view>;
 std::string error_response(const Error& error) {
   JsonWriter out(0);
   out.begin_object();
-  out.key("error");
-  out.begin_object();
-  out.member("field", error.field);
-  out.member("problem", error.problem);
-  out.member("hint", error.hint);
-  out.end_object();
+  write_error(out, error);
   out.end_object();
   return std::move(out).text();
 }

@@ -43,7 +43,7 @@ class Checker {
   std::string option(std::string_view name) const { return asked_.has(name) ? "--" + std::string(name) : "--kernels"; }
 
   std::optional<Error> check_version(const Kernels& kernels) const {
-    if (job_.recipe.transformers == Transformers::k5_23) return std::nullopt;
+    if (job_.recipe.transformers == Transformers::kV523) return std::nullopt;
     if (kernels == Kernels()) return std::nullopt;
     return Error{"--transformers", "4.48 is not modelled with fused kernels", "drop it, or them"};
   }

@@ -163,7 +163,7 @@ std::optional<Error> read_recipe(const Value& what, Recipe& recipe) {
   if (const Value* trainer = what.find("trainer")) recipe.trainer = find_trainer(trainer->string);
   if (recipe.trainer == nullptr) return not_modelled("trainer", text(what, "trainer"));
   read_trainer_defaults(recipe);
-  if (text(what, "transformers") == "4.48") recipe.transformers = Transformers::k4_48;
+  if (text(what, "transformers") == "4.48") recipe.transformers = Transformers::kV448;
   const std::string attention = text(what, "attention");
   recipe.attention = attention == "eager"    ? Attention::kEager
                      : attention == "flash2" ? Attention::kFlash2

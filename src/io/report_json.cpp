@@ -110,6 +110,15 @@ void write_lines(JsonWriter& out, const char* name, const std::vector<std::strin
   out.end_list();
 }
 
+void write_error(JsonWriter& out, const Error& error) {
+  out.key("error");
+  out.begin_object();
+  out.member("field", error.field);
+  out.member("problem", error.problem);
+  out.member("hint", error.hint);
+  out.end_object();
+}
+
 void write_sums(JsonWriter& out, const Report& report) {
   out.key("parameters");
   out.begin_object();

@@ -45,7 +45,7 @@ std::optional<Error> read_transformers(const Asked& asked, Inquiry& inquiry) {
   if (recipe.trainer->runs_no_other && recipe.transformers != of_trainer)
     return Error{"--transformers", std::string(recipe.trainer->title) + " does not run on that version",
                  "pass --transformers " + std::string(name_in(kTransformers, of_trainer))};
-  return recipe.transformers == Transformers::k4_48 ? check_4_48(asked, inquiry) : std::nullopt;
+  return recipe.transformers == Transformers::kV448 ? check_4_48(asked, inquiry) : std::nullopt;
 }
 
 std::optional<Error> read_trainer(const Asked& asked, Inquiry& inquiry) {

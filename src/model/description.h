@@ -23,7 +23,7 @@ enum class Task : uint8_t { kCausalLm, kMaskedLm, kSequenceClassification, kImag
 enum class Attention : uint8_t { kEager, kSdpa, kFlash2 };
 
 /// Whose modelling code runs: that of transformers 5.23, or of 4.48 (in forward passes alike since 4.46).
-enum class Transformers : uint8_t { k5_23, k4_48 };
+enum class Transformers : uint8_t { kV523, kV448 };
 
 /// What of a quantized model's weights that are not quantized is made fp32 before it is trained.
 enum class Upcast : uint8_t { kAll, kNorms, kNone };
@@ -121,7 +121,7 @@ struct Structure {
   Attention attention = Attention::kSdpa;
   Checkpointing checkpointing = Checkpointing::kNone;
   Experts experts = Experts::kGrouped;
-  Transformers transformers = Transformers::k5_23;
+  Transformers transformers = Transformers::kV523;
   bool padding_mask = false;  // batches carry an attention mask, of ones
   int64_t expert_turns = 0;   // of the loop over the experts
   Kernels kernels;
@@ -129,7 +129,7 @@ struct Structure {
   LossPieces loss;
   Imbalance imbalance;
   DType weights = DType::kFloat32;
-  bool casts_weights = false;  // whatever they are kept in, modules see them in that dtype
+  bool casts_weights = false;     // whatever they are kept in, modules see them in that dtype
   DType norms = DType::kFloat32;  // dtype of the norms' weights
   Quantize quantize = Quantize::kNone;
   bool double_quant = false;

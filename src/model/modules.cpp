@@ -58,7 +58,7 @@ Tensor Embedding::operator()(const Tensor& indices) const {
 }
 
 Tensor inputs_embeds(const Builder& b, Tensor output) {
-  const bool of_text = b.description.image == 0 && b.structure.transformers == Transformers::k5_23;
+  const bool of_text = b.description.image == 0 && b.structure.transformers == Transformers::kV523;
   const bool asked = of_text || b.structure.lora != nullptr;
   if (asked && b.structure.checkpointing != Checkpointing::kNone) b.tape.require_grad(output);
   return output;
@@ -139,7 +139,7 @@ AttentionOutput eager(const Tensor& query, const Tensor& key, const Tensor& valu
 
 Tensor sdpa(Tensor query, Tensor key, Tensor value, const AttentionInput& input) {
   const Builder& model = input.model;
-  const bool copies = model.structure.transformers == Transformers::k4_48;  // all three, even where nothing repeats
+  const bool copies = model.structure.transformers == Transformers::kV448;  // all three, even where nothing repeats
   if (!is_one(input.groups) && (copies || input.mask || model.structure.wide_heads)) {
     key = repeat_kv(key, input.groups);
     value = repeat_kv(value, input.groups);

@@ -18,14 +18,14 @@ RotaryEmbedding::RotaryEmbedding(const Builder& builder) : b_(builder) {
   const Scope scope(b_.tape, "rotary_emb");
   const Shape half = {exact_div(b_.dims.head_dim, 2)};
   inv_freq_ = b_.tape.buffer(half, DType::kFloat32, "inv_freq");
-  if (b_.structure.transformers == Transformers::k5_23)
+  if (b_.structure.transformers == Transformers::kV523)
     original_inv_freq_ = b_.tape.buffer(half, DType::kFloat32, "original_inv_freq");
 }
 
 Rotation RotaryEmbedding::in_dtype(DType dtype, const Tensor& position_ids) const {
   const Scope scope(b_.tape, "rotary_emb");
   const NoGrad no_grad(b_.tape);
-  if (b_.structure.transformers == Transformers::k4_48) return in_dtype_4_48(dtype, position_ids);
+  if (b_.structure.transformers == Transformers::kV448) return in_dtype_4_48(dtype, position_ids);
   const Dims& d = b_.dims;
   Tape& tape = b_.tape;
   Tensor positions = tape.make({1, d.seq, 1}, DType::kFloat32, "_to_copy");

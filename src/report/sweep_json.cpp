@@ -6,15 +6,6 @@
 namespace peakmem {
 namespace {
 
-void write_error(JsonWriter& out, const Error& error) {
-  out.key("error");
-  out.begin_object();
-  out.member("field", error.field);
-  out.member("problem", error.problem);
-  out.member("hint", error.hint);
-  out.end_object();
-}
-
 void write_report(JsonWriter& out, const Report& report) {
   out.member("tensor_bytes", report.tensor_bytes);
   out.member("allocated_bytes", report.allocated_bytes);

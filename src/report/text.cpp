@@ -181,7 +181,7 @@ std::string recipe_line(const Job& job) {
                      std::string(name_in(kAttentions, r.attention)) + " · " + std::string(r.optimizer->name) + " (" +
                      std::string(name_in(kOptimizerImpls, r.impl)) + ")";
   if (r.trainer->is_transformers_loop) text += " · trainer " + std::string(r.trainer->name);
-  if (r.transformers != Transformers::k5_23)
+  if (r.transformers != Transformers::kV523)
     text += " · transformers " + std::string(name_in(kTransformers, r.transformers));
   text += kernels_text(r.kernels);
   if (r.checkpointing != Checkpointing::kNone)

@@ -35,7 +35,7 @@ Batch Batches::take(int64_t micro) {
 /// labels, and the number leaves the device.
 void Batches::count_labels() {
   Tape& tape = builder_.tape;
-  const bool stays = builder_.structure.transformers == Transformers::k5_23;
+  const bool stays = builder_.structure.transformers == Transformers::kV523;
   const Shape labels = {builder_.dims.batch, stays ? builder_.dims.seq - 1 : builder_.dims.seq};
   Tensor sum;
   for (int64_t i = 0; i < (micro_batches_ > 1 ? 2 : 1); ++i) {

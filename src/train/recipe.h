@@ -50,7 +50,7 @@ struct Recipe {
   Checkpointing checkpointing = Checkpointing::kNone;
   Experts experts = Experts::kGrouped;
   Imbalance imbalance;
-  Transformers transformers = Transformers::k5_23;
+  Transformers transformers = Transformers::kV523;
   const Trainer* trainer = find_trainer("loop");
   Kernels kernels;
   int64_t multiprocessors = 108;  // of the GPU, an A100 unless told: some kernels have a buffer for each
