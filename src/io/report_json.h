@@ -20,15 +20,12 @@ inline constexpr std::string_view kSchema = "peakmem/1";
 void write_sums(JsonWriter& out, const Report& report);
 /// `fits`: the verdict, or null where no GPU was named.
 void write_fits(JsonWriter& out, const Report& report);
-<<<<<<< HEAD
 /// `categories`: the bytes of the ledger's categories, largest first.
 void write_categories(JsonWriter& out, const Report& report);
 /// A term without its factor, "B·T·C": rows of the ledger and terms of the peak that have it in common belong together.
 std::string monomial_text(const Term& term, Pool& pool);
-=======
 /// `error`: its field, problem and hint.
 void write_error(JsonWriter& out, const Error& error);
->>>>>>> door
 void write_lines(JsonWriter& out, const char* name, const std::vector<std::string>& lines);
 
 /// The report of an estimate.
