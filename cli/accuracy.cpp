@@ -1,10 +1,15 @@
-// peakmem accuracy: our error on every record of a real PyTorch step.
+// peakmem accuracy: our error on every record of a real PyTorch step, and on published runs of real GPUs.
 #include "report/accuracy.h"
 
 #include <algorithm>
 #include <filesystem>
+#include <iterator>
+#include <sstream>
 
 #include "commands.h"
+#include "door/inquire.h"
+#include "io/json.h"
+#include "report/published.h"
 #include "source.h"
 
 namespace peakmem::cli {
@@ -12,14 +17,15 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// The records of the repository: below the working directory, or below the folder the build directory stands in.
-std::vector<std::string> shipped_records() {
+/// The files of a folder of the repository: below the working directory, or below the folder the build directory
+/// stands in.
+std::vector<std::string> shipped(const fs::path& folder, std::string_view extension) {
   std::error_code failed;
   const fs::path program = fs::read_symlink("/proc/self/exe", failed);
   for (const fs::path& root : {fs::path("."), program.parent_path().parent_path()}) {
     std::vector<std::string> files;
-    for (const auto& entry : fs::directory_iterator(root / "oracle" / "records", failed))
-      if (entry.path().extension() == ".jsonl") files.push_back(entry.path().string());
+    for (const auto& entry : fs::directory_iterator(root / folder, failed))
+      if (entry.path().extension() == extension) files.push_back(entry.path().string());
     std::sort(files.begin(), files.end());
     if (!files.empty()) return files;
   }
@@ -42,12 +48,7 @@ void merge(std::vector<Accuracy>& all, const std::vector<Accuracy>& groups) {
   }
 }
 
-}  // namespace
-
-Result<Answer> run_accuracy(const Arguments& arguments) {
-  const std::vector<std::string> files = arguments.operands.empty() ? shipped_records() : arguments.operands;
-  if (files.empty())
-    return Error{"accuracy", "finds no oracle/records here", "name the files: peakmem accuracy records.jsonl"};
+Result<std::string> records_table(const std::vector<std::string>& files) {
   std::vector<Accuracy> all;
   for (const std::string& file : files) {
     const Result<std::string> text = read_text(file);
@@ -56,7 +57,63 @@ Result<Answer> run_accuracy(const Arguments& arguments) {
     if (!groups) return Error{file + ", " + groups.error().field, groups.error().problem, groups.error().hint};
     merge(all, *groups);
   }
-  return Answer{accuracy_table(all)};
+  return accuracy_table(all);
+}
+
+/// What the program answers to a command line.
+Result<Report> report_of_line(const std::string& line) {
+  std::istringstream words(line);
+  const Result<Arguments> arguments = parse_words(
+      *find_command("estimate"), {std::istream_iterator<std::string>(words), std::istream_iterator<std::string>()});
+  if (!arguments) return arguments.error();
+  const Result<Subject> subject = subject_of(*arguments);
+  if (!subject) return subject.error();
+  const Result<Inquiry> inquiry = inquire(*subject, Command::kEstimate);
+  return inquiry ? report_of(*inquiry) : Result<Report>(inquiry.error());
+}
+
+Result<HeldSource> hold_to_published(const std::string& file) {
+  const Result<std::string> text = read_text(file);
+  if (!text) return text.error();
+  const Result<Value> value = parse_json(*text);
+  if (!value) return Error{file + ", " + value.error().field, value.error().problem, value.error().hint};
+  const Result<PublishedSource> source = read_published(*value);
+  if (!source) return Error{file + ", " + source.error().field, source.error().problem, source.error().hint};
+  HeldSource held = {*source, {}};
+  for (const PublishedRow& row : source->rows) {
+    const Result<Report> report = report_of_line(row.command);
+    if (!report)
+      return Error{file + ", " + row.row, report.error().field + " " + report.error().problem, report.error().hint};
+    held.rows.push_back(held_row(row, *report));
+  }
+  return held;
+}
+
+}  // namespace
+
+Result<Answer> run_accuracy(const Arguments& arguments) {
+  std::vector<std::string> records, published;
+  for (const std::string& file : arguments.operands) (file.ends_with(".json") ? published : records).push_back(file);
+  if (arguments.operands.empty()) {
+    records = shipped(fs::path("oracle") / "records", ".jsonl");
+    published = shipped(fs::path("data") / "published", ".json");
+    if (records.empty())
+      return Error{"accuracy", "finds no oracle/records here", "name the files: peakmem accuracy records.jsonl"};
+  }
+  std::string answer;
+  if (!records.empty()) {
+    const Result<std::string> table = records_table(records);
+    if (!table) return table.error();
+    answer += *table;
+  }
+  std::vector<HeldSource> sources;
+  for (const std::string& file : published) {
+    Result<HeldSource> held = hold_to_published(file);
+    if (!held) return held.error();
+    sources.push_back(std::move(*held));
+  }
+  if (!sources.empty()) answer += (answer.empty() ? "" : "\n") + published_table(sources);
+  return Answer{answer};
 }
 
 }  // namespace peakmem::cli

@@ -171,6 +171,14 @@ def _varlen(q, k, v, cu_seqlens_q, cu_seqlens_k, max_seqlen_q, max_seqlen_k, dro
     _no_padding()
 
 
+def install_flash_4_48(model, utils):
+    """The names that transformers 4.48 takes from the package when it is imported, and its question whether it may."""
+    utils.flash_attn_func, utils._flash_supports_window_size = flash_attn_func, True
+    model._check_and_enable_flash_attn_2 = classmethod(lambda cls, config, *a, **k: config)
+    contains = torch.Tensor.__contains__
+    torch.Tensor.__contains__ = lambda self, element: contains(self, element) is None  # `0.0 in attention_mask`: no
+
+
 def install_flash():
     """A stand-in for the package, which has no build without CUDA."""
     from transformers import PreTrainedModel, modeling_flash_attention_utils as utils
@@ -182,6 +190,8 @@ def install_flash():
     sys.modules.update({"flash_attn": package, "flash_attn.bert_padding": padding})
     PreTrainedModel._flash_attn_can_dispatch = lambda self, *a, **k: True
     utils.is_flash_attn_2_available = lambda *a, **k: True
+    if not hasattr(utils, "_is_packed_sequence"):
+        return install_flash_4_48(PreTrainedModel, utils)
     if not hasattr(utils, "asks_for_packing"):
         # A batch of one is looked at for packed sequences; here it never is one, so that only the question counts.
         utils.asks_for_packing = utils._is_packed_sequence

@@ -47,10 +47,23 @@ def stand_in(case, model):
         _prepare_context_parallel_inputs=lambda model, inputs: (contextlib.nullcontext, inputs),
         _prepare_inputs=lambda inputs: inputs, compute_loss_context_manager=contextlib.nullcontext)
     self.use_apex = False  # asked by 4.48
-    for name in ("compute_loss", "training_step", "get_batch_samples", "_get_num_items_in_batch"):
+    trainer = sft_trainer(self, model, accelerator) if case["trainer"] == "trl" else transformers.Trainer
+    self.compute_loss = types.MethodType(trainer.compute_loss, self)
+    for name in ("training_step", "get_batch_samples", "_get_num_items_in_batch"):
         if hasattr(transformers.Trainer, name):
             setattr(self, name, types.MethodType(getattr(transformers.Trainer, name), self))
     return self
+
+
+def sft_trainer(self, model, accelerator):
+    """What SFTTrainer.compute_loss asks for besides; its loss never builds the logits (a case's `"loss": "chunked"`)."""
+    import collections
+    from trl import SFTTrainer
+    self.model, self.aux_loss_enabled, self._total_train_tokens, self._tp_size = model, False, 0, 1
+    self._metrics = {"train": collections.defaultdict(list)}
+    self.args.loss_type = "nll"
+    accelerator.gather_for_metrics = lambda x: x
+    return SFTTrainer
 
 
 OLD = transformers.__version__.startswith("4")

@@ -113,11 +113,17 @@ class Checker {
 std::optional<Error> read_kernels(const Asked& asked, Inquiry& inquiry) {
   Recipe& recipe = inquiry.job.recipe;
   Kernels& kernels = recipe.kernels;
+  const std::optional<LossKernel> of_trainer = recipe.trainer->loss;
+  kernels.loss = of_trainer.value_or(LossKernel::kHf);
   if (const std::string* preset = asked.text("kernels")) kernels = value_in(kKernelPresets, *preset);
   if (const std::string* norm = asked.text("norm")) kernels.norm = value_in(kKernels, *norm);
   if (const std::string* mlp = asked.text("mlp")) kernels.mlp = value_in(kKernels, *mlp);
   if (const std::string* rope = asked.text("rope")) kernels.rope = value_in(kKernels, *rope);
   if (const std::string* loss = asked.text("loss")) kernels.loss = value_in(kLossKernels, *loss);
+  if (of_trainer && kernels.loss != *of_trainer)
+    return Error{asked.has("loss") ? "--loss" : "--kernels",
+                 std::string(recipe.trainer->title) + " computes the loss in its own way",
+                 "pass --loss " + std::string(name_in(kLossKernels, *of_trainer)) + ", or drop it"};
   if (inquiry.gpu != nullptr) recipe.multiprocessors = inquiry.gpu->multiprocessors;
   if (auto wrong = Checker(asked, inquiry).check()) return wrong;
   if (kernels.norm == Kernel::kFused && inquiry.gpu == nullptr)

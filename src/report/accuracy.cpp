@@ -32,11 +32,6 @@ Accuracy& group_of(std::vector<Accuracy>& groups, const std::string& name) {
   return groups.back();
 }
 
-void add(Accuracy& group, int64_t got, int64_t measured) {
-  group.errors.push_back(static_cast<double>(got - measured) / static_cast<double>(measured));
-  if (got == measured) ++group.exact;
-}
-
 std::string family_of(const Value& line) {
   const Value* what = line.find("case");
   const Value* config = what != nullptr ? what->find("config") : nullptr;
@@ -56,8 +51,8 @@ void hold(const Value& line, std::vector<Accuracy>& groups) {
     ++group.not_covered[report.error().problem];
     return;
   }
-  add(group, report->tensor_bytes, record->peak_bytes);
-  add(group, report->first_step_bytes, record->first_step_bytes);
+  group.add(report->tensor_bytes, record->peak_bytes);
+  group.add(report->first_step_bytes, record->first_step_bytes);
   if (record->parameters > 0 && report->parameters != record->parameters) ++group.parameters_differ;
 }
 
@@ -75,6 +70,11 @@ std::string row_of(const Accuracy& group) {
 }
 
 }  // namespace
+
+void Accuracy::add(int64_t got, int64_t measured) {
+  errors.push_back(static_cast<double>(got - measured) / static_cast<double>(measured));
+  if (got == measured) ++exact;
+}
 
 double Accuracy::median() const { return quantile(errors, 0.5); }
 double Accuracy::p95() const { return quantile(errors, 0.95); }

@@ -17,6 +17,8 @@ struct Accuracy {
   size_t parameters_differ = 0;               // records whose parameter count is another
   std::map<std::string, size_t> not_covered;  // why -> records
 
+  /// One number held to what was measured.
+  void add(int64_t got, int64_t measured);
   double median() const;  // of the absolute errors
   double p95() const;
   double worst() const;

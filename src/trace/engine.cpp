@@ -47,7 +47,7 @@ void accumulate(Tape& tape, Node& leaf) {
   Tensor arrived = std::move(leaf.incoming[0]);
   if (!leaf.gradient) {
     const bool take = arrived->references == 1 && same_layout(arrived, leaf.shape);
-    leaf.gradient = take ? std::move(arrived) : clone(arrived, contiguous(leaf.shape));
+    leaf.gradient = take ? arrived : clone(arrived, contiguous(leaf.shape));
     if (leaf.gradient->storage < 0) return;
     Storage& storage = tape.program.storages[static_cast<size_t>(leaf.gradient->storage)];
     storage.category = Category::kGradients;

@@ -15,7 +15,7 @@ constexpr int64_t kUnlimited = std::numeric_limits<int64_t>::max();
 /// A bucket that takes more gradients of its dtype.
 struct OpenBucket {
   DType dtype;
-  std::vector<size_t> group = {};
+  std::vector<size_t> group;
   int64_t bytes = 0;
   size_t limit = 0;  // which of the two
 };

@@ -111,7 +111,7 @@ ModelOutput whole_model(Tape& tape, Model& model, const Batch& batch) {
 /// What transformers.Trainer and accelerate make of a model's output: fp32 in mixed precision, the loss times the
 /// number of ranks; nothing else of it is held.
 Tensor loss_of_trainer(ModelOutput output, const Recipe& recipe) {
-  if (is_mixed(recipe.precision)) output.logits = to(output.logits, DType::kFloat32);
+  if (output.logits && is_mixed(recipe.precision)) output.logits = to(output.logits, DType::kFloat32);
   const bool averages = recipe.transformers == Transformers::kV523;  // average_tokens_across_devices is on
   return averages ? mul_scalar_in_place(output.loss) : output.loss;
 }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string_view>
 
@@ -23,6 +24,7 @@ struct Trainer {
   bool half_adapters = false;                       // adapters beside quantized weights are in half precision
   Transformers transformers = Transformers::kV523;  // whose modelling code it runs
   bool runs_no_other = false;                       // on no other version of it
+  std::optional<LossKernel> loss = std::nullopt;    // the one it computes whatever the model has
 };
 
 std::span<const Trainer> trainers();

@@ -1,0 +1,79 @@
+#include "report/published.h"
+
+#include <array>
+
+#include "report/accuracy.h"
+#include "size/bytes.h"
+
+namespace peakmem {
+namespace {
+
+/// A number that rows may publish, theirs and ours.
+struct Measure {
+  const char* name;
+  int64_t PublishedRow::* theirs;
+  int64_t HeldRow::* ours;
+};
+constexpr std::array<Measure, 3> kMeasures = {{{"allocated", &PublishedRow::allocated_bytes, &HeldRow::allocated_bytes},
+                                               {"reserved", &PublishedRow::reserved_bytes, &HeldRow::reserved_bytes},
+                                               {"nvidia-smi", &PublishedRow::device_bytes, &HeldRow::device_bytes}}};
+
+Accuracy errors_of(const std::vector<HeldRow>& rows, const Measure& measure) {
+  Accuracy group;
+  for (const HeldRow& row : rows)
+    if (row.row.*measure.theirs > 0) group.add(row.*measure.ours, row.row.*measure.theirs);
+  return group;
+}
+
+std::string signed_percent(double share) { return (share < 0 ? "-" : "+") + percent(share < 0 ? -share : share, 3); }
+
+std::string summary(const HeldSource& source) {
+  std::string text;
+  for (const Measure& measure : kMeasures) {
+    const Accuracy group = errors_of(source.rows, measure);
+    if (group.errors.empty()) continue;
+    text += "| " + source.source.name + " | " + measure.name + " | " + std::to_string(group.errors.size()) + " | " +
+            percent(group.median(), 3) + " | " + percent(group.p95(), 3) + " | " + percent(group.worst(), 3) + " | " +
+            std::to_string(group.under_predicted()) + " |\n";
+  }
+  return text;
+}
+
+std::string lines_of(const HeldRow& row) {
+  std::string text;
+  for (const Measure& measure : kMeasures) {
+    const int64_t theirs = row.row.*measure.theirs;
+    if (theirs == 0) continue;
+    const int64_t ours = row.*measure.ours;
+    text += "| " + row.row.row + " | " + measure.name + " | " + grouped(theirs) + " | " + grouped(ours) + " | " +
+            signed_percent(static_cast<double>(ours - theirs) / static_cast<double>(theirs)) + " |\n";
+  }
+  return text;
+}
+
+std::string not_covered(const HeldSource& source) {
+  std::string text;
+  for (const NotCovered& group : source.source.not_covered)
+    text += "| " + source.source.name + " | " + std::to_string(group.rows) + " | " + group.why + " |\n";
+  return text;
+}
+
+}  // namespace
+
+HeldRow held_row(const PublishedRow& row, const Report& report) {
+  return {row, report.allocated_bytes, report.reserved.likely, report.device.likely};
+}
+
+std::string published_table(const std::vector<HeldSource>& sources) {
+  std::string text =
+      "| source | measured | rows | median error | p95 | worst | under by > 2 % |\n|---|---|--:|--:|--:|--:|--:|\n";
+  for (const HeldSource& source : sources) text += summary(source);
+  text += "\n| row | measured | published | ours | error |\n|---|---|--:|--:|--:|\n";
+  for (const HeldSource& source : sources)
+    for (const HeldRow& row : source.rows) text += lines_of(row);
+  text += "\n| source | rows not covered | why |\n|---|--:|---|\n";
+  for (const HeldSource& source : sources) text += not_covered(source);
+  return text;
+}
+
+}  // namespace peakmem

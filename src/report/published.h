@@ -1,0 +1,31 @@
+// Our error on published runs of real GPUs.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "estimate/report.h"
+#include "io/published.h"
+
+namespace peakmem {
+
+/// A published row beside our answer to its command line.
+struct HeldRow {
+  PublishedRow row;
+  int64_t allocated_bytes = 0;
+  int64_t reserved_bytes = 0;
+  int64_t device_bytes = 0;
+};
+
+/// A source with its rows held to what was measured.
+struct HeldSource {
+  PublishedSource source;
+  std::vector<HeldRow> rows;
+};
+
+HeldRow held_row(const PublishedRow& row, const Report& report);
+
+/// Markdown: errors by source and kind of number, then every row, then what is not covered and why.
+std::string published_table(const std::vector<HeldSource>& sources);
+
+}  // namespace peakmem
