@@ -200,6 +200,7 @@ class Report(Answer):
     peak: Peak
     first_step: FirstStep
     phases: tuple[Phase, ...]
+    categories: dict[str, int]
     ledger: tuple[LedgerRow, ...]
     fits: Fits | None
     knobs: tuple[Knob, ...]

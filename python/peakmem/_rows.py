@@ -68,13 +68,14 @@ class Phase:
 
 @dataclass(frozen=True)
 class LedgerRow:
-    """`count` storages that are alike, live at the peak; `formula` is of their bytes."""
+    """`count` storages that are alike, live at the peak; `formula` is of their bytes, `monomials` its terms without factors."""
 
     category: str
     name: str
     count: int
     bytes: int
     formula: str
+    monomials: tuple[str, ...]
     why: str
 
 
@@ -265,10 +266,12 @@ class ShortFormula:
 
 @dataclass(frozen=True)
 class Term:
-    """A term of the peak's formula and its bytes."""
+    """A term of the peak's formula and its bytes; `monomial` is the term without its factor, as the ledger's rows name it."""
 
     formula: str
     latex: str
+    mathml: str
+    monomial: str
     bytes: int
 
 

@@ -120,12 +120,23 @@ def from_training_args(model: Model, args: Mapping[str, Any] | object, **options
         read_precision(reading, asked)
     given = {option_name(keyword) for keyword, value in options.items() if value is not None}
     kept = {name: value for name, value in reading.options.items() if name not in given}
-    report = ask_report(asked.changed(kept))
+    report = report_of_trainer(asked.changed(kept), reading)
     return replace(
         report,
         assumptions=(*reading.assumptions, *report.assumptions),
         not_understood=tuple(reading.not_understood),
     )
+
+
+def report_of_trainer(asked: Subject, reading: Reading) -> Report:
+    """The report with Trainer's own loop; where the core has not measured that, with a plain one, said so."""
+    try:
+        return ask_report(asked)
+    except InputError as error:
+        if error.field != "--trainer" or asked.options.get("trainer") != "hf":
+            raise
+        reading.assumptions.append(f"trainer: a plain loop, for {error.problem}")
+        return ask_report(asked.changed({"trainer": None}))
 
 
 def fields_of(args: Mapping[str, Any] | object) -> Mapping[str, Any]:
@@ -148,8 +159,7 @@ def read_run(reading: Reading) -> None:
     ranks = reading.get("world_size", 1)
     if ranks > 1:
         reading.options["ddp"] = ranks
-    if reading.knows("trainer"):
-        reading.options["trainer"] = "hf"
+    reading.options["trainer"] = "hf"
     config = reading.get("accelerator_config", {})
     split = config.get("split_batches") if isinstance(config, Mapping) else getattr(config, "split_batches", False)
     if split:
@@ -192,8 +202,6 @@ def read_precision(reading: Reading, asked: Subject) -> None:
         reading.options["precision"] = weights
     elif weights == "fp32":
         reading.options["precision"] = f"{mixed}-mixed"
-        if not reading.knows("trainer"):
-            reading.assumptions.append("the copy of the outputs in fp32 that accelerate makes is not traced")
     elif mixed == "bf16" and weights == "bf16":
         reading.options["precision"] = "bf16"
         reading.doubt("bf16", "autocast over weights in bf16 is estimated as bf16 without it")

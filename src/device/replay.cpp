@@ -36,9 +36,9 @@ class Workspace {
 /// The allocator, and which block each storage is in.
 class Run {
  public:
-  Run(const Program& program, const AllocatorOptions& options, int64_t workspace_bytes)
+  Run(const Program& program, const AllocatorOptions& options, int64_t workspace_bytes, int64_t capacity)
       : program_(program),
-        allocator_(options),
+        allocator_(options, capacity),
         blocks_(program.storages.size(), CachingAllocator::kNone),
         workspaces_{Workspace("forward", workspace_bytes), Workspace("backward", workspace_bytes)} {}
 
@@ -83,8 +83,8 @@ class Run {
 
 }  // namespace
 
-Replayed replay(const Program& program, const AllocatorOptions& options, int64_t workspace_bytes) {
-  Run run(program, options, workspace_bytes);
+Replayed replay(const Program& program, const AllocatorOptions& options, int64_t workspace_bytes, int64_t capacity) {
+  Run run(program, options, workspace_bytes, capacity);
   CachingAllocator& allocator = run.allocator();
   Replayed result;
   run.step(0);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 
 #include "device/allocator.h"
 #include "trace/program.h"
@@ -20,7 +21,9 @@ struct Replayed {
 /// Replays building the model, step 1, and step 2 again and again until the reserved bytes stay, five steps at most.
 /// `program`: a trace in numbers that unrolls its layers (every turn stands for itself), since the allocator's state
 /// after a turn depends on all before. `workspace_bytes`: of one cuBLAS handle; the forward pass's thread and
-/// autograd's each take one at their first matrix product and keep it.
-Replayed replay(const Program& program, const AllocatorOptions& options, int64_t workspace_bytes);
+/// autograd's each take one at their first matrix product and keep it. `capacity`: what the device has for segments;
+/// where it is reached, cached ones are given back, as the allocator does before it gives up.
+Replayed replay(const Program& program, const AllocatorOptions& options, int64_t workspace_bytes,
+                int64_t capacity = std::numeric_limits<int64_t>::max());
 
 }  // namespace peakmem

@@ -38,7 +38,15 @@ int64_t beside_blocks(int64_t allocated_bytes, const Replayed& replayed) {
 
 Replayed replay_job(const Job& job, const Gpu* gpu, const AllocatorOptions& options) {
   const Job replayed = bounded(job);
-  return replay(trace_step(replayed, number_dims(replayed), true), options, cublas_workspace_bytes(gpu));
+  const Program program = trace_step(replayed, number_dims(replayed), true);
+  const int64_t workspace = cublas_workspace_bytes(gpu);
+  const bool is_whole = replayed.description.layers == job.description.layers &&
+                        replayed.description.decoder_layers == job.description.decoder_layers;
+  if (gpu == nullptr || !is_whole) return replay(program, options, workspace);
+  // A full card makes the allocator give back what it only caches; where that does not help, what it would have taken.
+  const int64_t context = (gpu->context_low + gpu->context_high) / 2;
+  const Replayed on_card = replay(program, options, workspace, gpu->memory_bytes - context);
+  return on_card.out_of_memory ? replay(program, options, workspace) : on_card;
 }
 
 Range reserved_range(int64_t allocated_bytes, const Replayed& replayed) {

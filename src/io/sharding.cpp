@@ -42,8 +42,7 @@ std::optional<Error> read_ranks(const Asked& asked, Sharding& sharding) {
   if (mesh != nullptr)
     if (auto wrong = read_mesh(*mesh, sharding)) return wrong;
   const std::string_view option = sharding.hybrid ? "hsdp" : "fsdp";
-  if (sharding.hybrid && sharding.shards == 1)
-    return Error{"--hsdp", "shards nothing over 1 rank", "such as 2x4: 2 copies, each over 4 ranks"};
+  if (sharding.shards == 1 && sharding.replicas == 1) sharding.hybrid = false;  // one GPU
   if (std::max(sharding.shards, sharding.replicas) > kMostRanks)
     return Error{dashed(option), "is more than " + std::to_string(kMostRanks) + " ranks", {}};
   return std::nullopt;
