@@ -21,8 +21,8 @@ class Objects {
   static constexpr size_t kMax = size_t{1} << 27;  // values; readers stop there
 
   Objects();
-  Objects(Objects&&) = default;
-  Objects& operator=(Objects&&) = default;
+  Objects(Objects&&) noexcept = default;
+  Objects& operator=(Objects&&) noexcept = default;
   size_t size() const { return nodes_.size(); }
 
   static constexpr ObjectId none() { return 0; }
