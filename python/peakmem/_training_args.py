@@ -133,7 +133,7 @@ def report_of_trainer(asked: Subject, reading: Reading) -> Report:
     try:
         return ask_report(asked)
     except InputError as error:
-        if error.field != "--trainer" or asked.options.get("trainer") != "hf":
+        if error.field != "trainer" or asked.options.get("trainer") != "hf":
             raise
         reading.assumptions.append(f"trainer: a plain loop, for {error.problem}")
         return ask_report(asked.changed({"trainer": None}))

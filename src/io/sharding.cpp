@@ -111,7 +111,7 @@ std::optional<Error> read_sharding(const Asked& asked, Inquiry& inquiry) {
   Sharding& sharding = recipe.sharding;
   if (auto wrong = read_ddp(asked, inquiry)) return wrong;
   if (auto wrong = read_ranks(asked, sharding)) return wrong;
-  if (sharding.shards == 1) {
+  if (!is_wrapped(sharding)) {
     for (const std::string_view policy : kPolicies)
       if (asked.has(policy)) return Error{dashed(policy), "needs more ranks than one", "pass --fsdp 8"};
     return std::nullopt;
