@@ -12,8 +12,9 @@ namespace {
 constexpr std::array<std::string_view, 3> kPolicies = {"fsdp-param-dtype", "fsdp-reduce-dtype",
                                                        "no-reshard-after-forward"};
 /// Optimizers whose step on shards was measured to be what it is on whole parameters.
-constexpr std::array<std::string_view, 7> kElementwise = {"adamw",   "adam",    "sgd", "sgd-momentum",
-                                                          "adagrad", "rmsprop", "lion"};
+constexpr std::array<std::string_view, 12> kElementwise = {"adamw",   "adam",     "sgd",   "sgd-momentum",
+                                                           "adagrad", "rmsprop",  "nadam", "radam",
+                                                           "adamax",  "adadelta", "asgd",  "lion"};
 constexpr const char* kNccl = "NCCL's own buffers are not counted (tenths of a GiB for each group of ranks)";
 constexpr int64_t kMostRanks = 1 << 20;
 constexpr int64_t kMostBucketMb = 1 << 20;
