@@ -28,6 +28,27 @@ BENCHMARK_CAPTURE(BM_TraceAndEvaluate, gpt2, "gpt2", Checkpointing::kNone)->Arg(
 BENCHMARK_CAPTURE(BM_TraceAndEvaluate, llama, "llama-3.1-70b", Checkpointing::kNone)->Arg(4)->Arg(80)->Arg(10000);
 BENCHMARK_CAPTURE(BM_TraceAndEvaluate, llama_checkpointed, "llama-3.1-70b", Checkpointing::kFull)->Arg(80);
 
+/// The same for a set-up of each kind, given as on the command line.
+void BM_EstimateOf(benchmark::State& state, const char* name, OptionValues options) {
+  options.insert(options.end(), {{"batch", "4"}, {"seq", "512"}});
+  const Job job = make_inquiry(&*shipped_config(name), options, Command::kEstimate)->job;
+  for (auto _ : state) benchmark::DoNotOptimize(peak_levels(job, nullptr));
+}
+#define PEAKMEM_KIND(kind, model, ...) BENCHMARK_CAPTURE(BM_EstimateOf, kind, model, OptionValues __VA_ARGS__)
+PEAKMEM_KIND(t5, "t5-base", {{"task", "seq2seq-lm"}, {"target-seq", "128"}, {"checkpointing", "full"}});
+PEAKMEM_KIND(mixtral, "mixtral-8x7b", {{"precision", "bf16"}});
+PEAKMEM_KIND(gemma2, "gemma-2-9b", {{"precision", "bf16"}, {"checkpointing", "full"}});
+PEAKMEM_KIND(lora, "llama-3.1-8b", {{"precision", "bf16-mixed"}, {"lora-rank", "16"}, {"lora-targets", "all-linear"}});
+PEAKMEM_KIND(qlora, "llama-3.1-8b",
+             {{"precision", "bf16-mixed"},
+              {"quantize", "nf4"},
+              {"checkpointing", "full"},
+              {"lora-rank", "16"},
+              {"lora-targets", "all-linear"}});
+PEAKMEM_KIND(liger, "llama-3.1-8b", {{"precision", "bf16"}, {"kernels", "liger"}});
+PEAKMEM_KIND(fsdp, "llama-3.1-70b", {{"precision", "bf16"}, {"fsdp", "64"}, {"checkpointing", "full"}});
+PEAKMEM_KIND(ddp, "gpt2", {{"precision", "bf16-mixed"}, {"ddp", "8"}});
+
 /// A traced structure at other sizes: what a search pays for each estimate.
 void BM_EvaluateTraced(benchmark::State& state, const char* name, Checkpointing checkpointing) {
   const TracedJob traced(job_of(name, state.range(0), checkpointing));

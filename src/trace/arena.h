@@ -19,7 +19,7 @@ class Arena {
       return reused;
     }
     if (used_ == kChunk) {
-      chunks_.push_back(std::make_unique<T[]>(kChunk));
+      chunks_.push_back(std::make_unique_for_overwrite<T[]>(kChunk));
       used_ = 0;
     }
     return &chunks_.back()[used_++];

@@ -46,8 +46,8 @@ bool same_layout(const Tensor& a, const Shape& b) {
 void accumulate(Tape& tape, Node& leaf) {
   Tensor arrived = std::move(leaf.incoming[0]);
   if (!leaf.gradient) {
-    const bool take = arrived->references == 1 && same_layout(arrived, leaf.shape);
-    leaf.gradient = take ? arrived : clone(arrived, contiguous(leaf.shape));
+    const bool take = arrived->references == 1 && same_layout(arrived, leaf.shape());
+    leaf.gradient = take ? arrived : clone(arrived, contiguous(leaf.shape()));
     if (leaf.gradient->storage < 0) return;
     Storage& storage = tape.program.storages[static_cast<size_t>(leaf.gradient->storage)];
     storage.category = Category::kGradients;

@@ -5,7 +5,7 @@ namespace {
 
 void nll_loss_backward(Gradients& g) {
   const Node& input = *g.node.next[0].node;
-  g.out[0] = g.in[0].tape().make(contiguous(input.shape), g.in[0].dtype(), "nll_loss_backward");
+  g.out[0] = g.in[0].tape().make(contiguous(input.shape()), g.in[0].dtype(), "nll_loss_backward");
 }
 const Op kNllLoss = {"nll_loss", nll_loss_backward};
 

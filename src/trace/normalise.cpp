@@ -18,13 +18,13 @@ const Op kLayerNorm = {"native_layer_norm", layer_norm_backward};
 
 void softmax_backward(Gradients& g) {
   const DType input = g.node.next[0].node->dtype;  // half when the kernel made fp32 of it
-  g.out[0] = g.in[0].tape().make(contiguous(g.node.shape), input, "_softmax_backward_data");
+  g.out[0] = g.in[0].tape().make(contiguous(g.node.shape()), input, "_softmax_backward_data");
 }
 const Op kSoftmax = {"_softmax", softmax_backward};
 
 void log_softmax_backward(Gradients& g) {
   const DType input = g.node.next[0].node->dtype;
-  g.out[0] = g.in[0].tape().make(contiguous(g.node.shape), input, "_log_softmax_backward_data");
+  g.out[0] = g.in[0].tape().make(contiguous(g.node.shape()), input, "_log_softmax_backward_data");
 }
 const Op kLogSoftmax = {"_log_softmax", log_softmax_backward};
 
@@ -52,7 +52,7 @@ const Op kDropout = {"native_dropout", dropout_backward};
 
 void embedding_backward(Gradients& g) {
   const Node& weight = *g.node.next[0].node;
-  g.out[0] = g.in[0].tape().make(contiguous(weight.shape), g.in[0].dtype(), "embedding_dense_backward");
+  g.out[0] = g.in[0].tape().make(contiguous(weight.shape()), g.in[0].dtype(), "embedding_dense_backward");
 }
 const Op kEmbedding = {"embedding", embedding_backward};
 

@@ -57,10 +57,10 @@ int32_t Tape::new_frame() {
   return static_cast<int32_t>(frames_.size()) - 1;
 }
 
-Meta* Tape::new_meta(const Shape& shape, DType dtype, int32_t storage) {
+Meta* Tape::new_meta(const KeptShape* shape, DType dtype, int32_t storage) {
   Meta* meta = metas_.make();
   meta->tape = this;
-  meta->shape = shape;
+  meta->kept = shape;
   meta->storage = storage;
   meta->references = 0;
   meta->node = nullptr;
@@ -90,7 +90,7 @@ Node* Tape::new_node() {
 }
 
 Tensor Tape::make(const Shape& shape, DType dtype, const char* made_by) {
-  if (ghost) return Tensor(new_meta(shape, dtype, -1));
+  if (ghost) return Tensor(new_meta(shapes_.keep(shape), dtype, -1));
   Tensor made = make_empty(shape, dtype, made_by);
   fill(made);
   return made;
@@ -98,19 +98,21 @@ Tensor Tape::make(const Shape& shape, DType dtype, const char* made_by) {
 
 Tensor Tape::make_empty(const Shape& shape, DType dtype, const char* made_by) {
   const auto place = static_cast<int32_t>(program.storages.size());
+  const KeptShape* kept = shapes_.keep(shape);
   Storage& storage = program.storages.emplace_back();
-  storage.bytes = shape.elements() * Expr(size_of(dtype));
+  storage.bytes = kept->elements * Expr(size_of(dtype));
   storage.made_by = made_by;
   storage.scope = scope;
   storage.turn = turn;
   storage.references = 1;
   storage.category = category;
   storage.dtype = dtype;
-  return Tensor(new_meta(shape, dtype, place));
+  return Tensor(new_meta(kept, dtype, place));
 }
 
 Tensor Tape::look(const Tensor& base, const Shape& shape, bool is_view) {
-  Meta* meta = new_meta(shape, base.dtype(), base->storage);
+  const KeptShape* kept = &shape == &base.shape() ? base->kept : shapes_.keep(shape);
+  Meta* meta = new_meta(kept, base.dtype(), base->storage);
   meta->is_view = is_view;
   if (meta->storage >= 0) ++program.storages[static_cast<size_t>(meta->storage)].references;
   return Tensor(meta);
@@ -136,7 +138,7 @@ Tensor Tape::parameter(const Shape& shape, DType dtype, const char* name, bool t
 Node* Tape::new_accumulator(const Tensor& leaf) {
   Node* accumulator = new_node();
   accumulator->accumulates = true;
-  accumulator->shape = leaf.shape();
+  accumulator->first = leaf->kept;
   accumulator->dtype = leaf.dtype();
   leaf->requires_grad = true;
   leaf->node = accumulator;
@@ -220,7 +222,7 @@ void Tape::attach(Node* node, const Tensor& output, uint8_t index) {
   output->node = node;
   output->output = index;
   ++node->references;
-  (index == 1 ? node->second : node->shape) = output.shape();
+  (index == 1 ? node->second : node->first) = output->kept;
   node->dtype = output.dtype();
 }
 

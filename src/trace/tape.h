@@ -18,7 +18,7 @@
 #include "size/dtype.h"
 #include "trace/arena.h"
 #include "trace/program.h"
-#include "trace/shape.h"
+#include "trace/shape_store.h"
 
 namespace peakmem {
 
@@ -28,7 +28,7 @@ struct Node;
 /// A tensor's description; several may share a storage.
 struct Meta {
   Tape* tape = nullptr;
-  Shape shape;
+  const KeptShape* kept = nullptr;
   int32_t storage = -1;
   int32_t references = 0;
   Node* node = nullptr;  // the node that made it, or the accumulator of a leaf
@@ -58,8 +58,8 @@ class Tensor {
   explicit operator bool() const { return meta_ != nullptr; }
   Meta* operator->() const { return meta_; }
   Meta* get() const { return meta_; }
-  const Shape& shape() const { return meta_->shape; }
-  Expr size(int dim) const { return meta_->shape[dim]; }
+  const Shape& shape() const { return meta_->kept->shape; }
+  Expr size(int dim) const { return shape()[dim]; }
   DType dtype() const { return meta_->dtype; }
   Tape& tape() const { return *meta_->tape; }
   /// Let the tensor go now, as Python's `del`.
@@ -108,7 +108,8 @@ struct Op {
 
 /// A grad_fn.
 struct Node {
-  const Shape& shape_of(uint8_t output) const { return output == 1 ? second : shape; }
+  const Shape& shape_of(uint8_t output) const { return (output == 1 ? second : first)->shape; }
+  const Shape& shape() const { return first->shape; }
 
   static constexpr size_t kMaxInputs = 4;
   static constexpr size_t kMaxSaved = 8;
@@ -121,8 +122,8 @@ struct Node {
   uint8_t inputs = 0;
   uint8_t saved_count = 0;
   std::array<Saved, kMaxSaved> saved;
-  Shape shape;   // of its outputs
-  Shape second;  // of output 1, which may differ
+  const KeptShape* first = nullptr;   // shape of its outputs
+  const KeptShape* second = nullptr;  // of output 1, which may differ
   DType dtype = DType::kFloat32;
   std::array<int, 2> dims = {0, 0};          // a view's dimensions, or settings of a kernel
   Expr bias_row;                             // of an attention whose mask wants a gradient: KernelSizes::bias_row
@@ -271,11 +272,12 @@ class Tape {
 
  private:
   void close();
-  Meta* new_meta(const Shape& shape, DType dtype, int32_t storage);
+  Meta* new_meta(const KeptShape* shape, DType dtype, int32_t storage);
   Node* new_node();
   Node* new_accumulator(const Tensor& leaf);
   void note(int32_t storage, bool birth);
 
+  ShapeStore shapes_;
   Arena<Meta> metas_;  // outlives all that holds tensors
   Arena<Node> node_store_;
   std::deque<Frame> frames_;
