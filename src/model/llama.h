@@ -59,6 +59,7 @@ struct LlamaParts {
   using Rotary = RotaryEmbedding;
   using Layer = PreNormLayer<>;
   using Norm = RmsNorm;
+  static Tensor scale_embeddings(Tensor inputs_embeds) { return inputs_embeds; }
   static Tensor scale_logits(const Builder& /*b*/, Tensor logits) { return logits; }
 };
 
