@@ -79,7 +79,8 @@ class CausalLm : public Model {
     const Tensor hidden_states = model_(batch.input_ids);
     if (b_.structure.kernels.loss != LossKernel::kHf)
       return {fused_lm_loss(b_, hidden_states, lm_head_.weight(), batch.labels), Tensor()};
-    const Tensor logits = Parts::scale_logits(b_, lm_head_(hidden_states));
+    Tensor logits = Parts::scale_logits(b_, lm_head_(hidden_states));
+    if (b_.structure.transformers == Transformers::kV445) logits = to(std::move(logits), DType::kFloat32);
     return {causal_lm_loss(b_, logits, batch), logits};
   }
 

@@ -13,7 +13,7 @@ struct SelfAttention {
   explicit SelfAttention(const Builder& builder);
   AttentionOutput operator()(const Tensor& hidden_states, const Rotation& rotation, const Tensor& mask) const;
   /// Attention over [B, heads, T, D], then o_proj.
-  AttentionOutput finish(const Tensor& query, const Tensor& key, const Tensor& value, const Tensor& mask) const;
+  AttentionOutput finish(Tensor query, Tensor key, Tensor value, const Tensor& mask) const;
 };
 
 /// LlamaMLP.
