@@ -89,7 +89,7 @@ def convert_beside_quantized(model, trainer):
         for parameter in model.parameters():
             if parameter.requires_grad:
                 parameter.data = parameter.data.to(torch.bfloat16)
-    if trainer == "trl-0.13":
+    if trainer in ("trl-0.13", "trl-0.11"):
         from trl.trainer.utils import peft_module_casting_to_bf16
         peft_module_casting_to_bf16(model)
 

@@ -7,6 +7,7 @@ A100 (108).
 
 import contextlib
 import importlib
+import importlib.machinery
 import sys
 import types
 
@@ -175,14 +176,16 @@ def install_flash_4_48(model, utils):
     """The names that transformers 4.48 takes from the package when it is imported, and its question whether it may."""
     utils.flash_attn_func, utils._flash_supports_window_size = flash_attn_func, True
     model._check_and_enable_flash_attn_2 = classmethod(lambda cls, config, *a, **k: config)
-    contains = torch.Tensor.__contains__
-    torch.Tensor.__contains__ = lambda self, element: contains(self, element) is None  # `0.0 in attention_mask`: no
+    anywhere = torch.Tensor.any  # is any token padding? no
+    torch.Tensor.__contains__ = lambda self, element: anywhere(self == element) is None  # `0.0 in attention_mask`
+    torch.Tensor.any = lambda self: anywhere(self) is None  # `(attention_mask == 0.0).any()`
 
 
 def install_flash():
     """A stand-in for the package, which has no build without CUDA."""
     from transformers import PreTrainedModel, modeling_flash_attention_utils as utils
     package = types.ModuleType("flash_attn")
+    package.__spec__ = importlib.machinery.ModuleSpec("flash_attn", None)  # older versions look for it
     package.flash_attn_func, package.flash_attn_varlen_func, package.flash_attn_with_kvcache = (
         flash_attn_func, _varlen, _varlen)
     padding = types.ModuleType("flash_attn.bert_padding")

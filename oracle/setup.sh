@@ -25,7 +25,7 @@ if [ "${1:-}" = --transformers ]; then
   venv=$venv-$2
   [ -x "$venv/bin/python" ] || "${PYTHON:-python3}" -m venv "$venv"
   pip --no-deps -r "$here/requirements-$2.txt"
-  pip requests 2>/dev/null  # what the hub of that time needs besides
+  pip requests aiohttp multiprocess  # what hub and datasets of that time need besides
   cp "$device" "$venv/"
   # What is installed here comes first; torch and the rest are those of the first environment.
   echo "$first" >"$("$venv/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/first.pth"

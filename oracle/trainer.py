@@ -84,11 +84,14 @@ class Loop:
         for batch in batches:
             if "input_ids" in batch:
                 batch["attention_mask"] = torch.ones_like(batch["input_ids"])
-        device = () if OLD else (None,)
-        self.batches, self.items = self.trainer.get_batch_samples(iter(batches), many, *device)
+        self.batches = batches
+        if hasattr(self.trainer, "get_batch_samples"):
+            device = () if OLD else (None,)
+            self.batches, self.items = self.trainer.get_batch_samples(iter(batches), many, *device)
 
     def run(self, model, part):
         """One micro-batch."""
         self.inputs = self.batches[part]
-        step = self.trainer.training_step(model, self.inputs, self.items)
+        items = (self.items,) if hasattr(self.trainer, "get_batch_samples") else ()  # up to 4.45 nobody counts labels
+        step = self.trainer.training_step(model, self.inputs, *items)
         self.loss += step

@@ -36,8 +36,8 @@ inline constexpr std::array<Choice<Checkpointing>, 3> kCheckpointings = {
 inline constexpr std::array<Choice<Quantize>, 4> kQuantizes = {
     {{Quantize::kNone, "none"}, {Quantize::kNf4, "nf4"}, {Quantize::kFp4, "fp4"}, {Quantize::kInt8, "int8"}}};
 inline constexpr std::array<Choice<Experts>, 2> kExperts = {{{Experts::kGrouped, "grouped"}, {Experts::kLoop, "loop"}}};
-inline constexpr std::array<Choice<Transformers>, 2> kTransformers = {
-    {{Transformers::kV523, "5.23"}, {Transformers::kV448, "4.48"}}};
+inline constexpr std::array<Choice<Transformers>, 3> kTransformers = {
+    {{Transformers::kV523, "5.23"}, {Transformers::kV448, "4.48"}, {Transformers::kV445, "4.45"}}};
 inline constexpr std::array<Choice<Upcast>, 3> kUpcasts = {
     {{Upcast::kAll, "all"}, {Upcast::kNorms, "norms"}, {Upcast::kNone, "none"}}};
 inline constexpr std::array<Choice<OptimizerImpl>, 3> kOptimizerImpls = {

@@ -45,12 +45,14 @@ class Checker {
   std::optional<Error> check_version(const Kernels& kernels) const {
     if (job_.recipe.transformers == Transformers::kV523) return std::nullopt;
     if (kernels == Kernels()) return std::nullopt;
-    return Error{"--transformers", "4.48 is not modelled with fused kernels", "drop it, or them"};
+    return Error{"--transformers",
+                 std::string(name_in(kTransformers, job_.recipe.transformers)) + " is not modelled with fused kernels",
+                 "drop it, or them"};
   }
 
   std::optional<Error> check_liger(std::string_view name) const {
     if (row_.liger) return std::nullopt;
-    return Error{option(name), "Liger-Kernel fuses nothing for " + job_.description.family,
+    return Error{option(name), "Liger-Kernel fuses nothing that is modelled for " + job_.description.family,
                  "it does for " + families_that([](const FamilyKernels& row) { return row.liger; })};
   }
 

@@ -163,7 +163,7 @@ std::optional<Error> read_recipe(const Value& what, Recipe& recipe) {
   if (const Value* trainer = what.find("trainer")) recipe.trainer = find_trainer(trainer->string);
   if (recipe.trainer == nullptr) return not_modelled("trainer", text(what, "trainer"));
   read_trainer_defaults(recipe);
-  if (text(what, "transformers") == "4.48") recipe.transformers = Transformers::kV448;
+  if (const Value* version = what.find("transformers")) recipe.transformers = value_in(kTransformers, version->string);
   const std::string attention = text(what, "attention");
   recipe.attention = attention == "eager"    ? Attention::kEager
                      : attention == "flash2" ? Attention::kFlash2

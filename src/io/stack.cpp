@@ -2,16 +2,25 @@
 
 #include <algorithm>
 #include <array>
+#include <span>
 
 #include "io/choices.h"
 
 namespace peakmem {
 namespace {
 
-constexpr std::array<std::string_view, 2> kFamiliesOf448 = {"llama", "mistral"};
+/// What an older transformers was held to.
+struct OlderVersion {
+  Transformers transformers;
+  std::span<const std::string_view> families;
+};
+constexpr auto kFamiliesOf448 = std::to_array<std::string_view>({"llama", "mistral", "granite"});
+constexpr auto kFamiliesOf445 = std::to_array<std::string_view>({"granite"});
+constexpr auto kOlder = std::to_array<OlderVersion>(
+    {{Transformers::kV448, kFamiliesOf448}, {Transformers::kV445, kFamiliesOf445}});
 
-/// Whether the 4.48 code makes an attention mask, which is not traced.
-bool makes_mask_in_4_48(const Inquiry& inquiry) {
+/// Whether the older code makes an attention mask, which is not traced.
+bool makes_mask(const Inquiry& inquiry) {
   const Description& d = inquiry.job.description;
   const Recipe& recipe = inquiry.job.recipe;
   const bool windowed = std::any_of(d.runs.begin(), d.runs.end(), [](const LayerRun& run) { return run.windowed; });
@@ -19,20 +28,31 @@ bool makes_mask_in_4_48(const Inquiry& inquiry) {
          (recipe.attention == Attention::kSdpa && windowed && recipe.seq >= d.window);
 }
 
-std::optional<Error> check_4_48(const Asked& asked, const Inquiry& inquiry) {
+std::string list_of(std::span<const std::string_view> names) {
+  std::string list;
+  for (const std::string_view name : names) list += (list.empty() ? "" : ", ") + std::string(name);
+  return list;
+}
+
+std::optional<Error> check_older(const OlderVersion& version, const Asked& asked, const Inquiry& inquiry) {
   const Description& d = inquiry.job.description;
-  const auto not_modelled = [](std::string what, std::string hint) {
-    return Error{"--transformers", "4.48 is not modelled " + std::move(what), std::move(hint)};
+  const Recipe& recipe = inquiry.job.recipe;
+  const auto not_modelled = [&](const std::string& what, std::string hint) {
+    return Error{"--transformers",
+                 std::string(name_in(kTransformers, version.transformers)) + " is not modelled " + what,
+                 std::move(hint)};
   };
-  if (std::find(kFamiliesOf448.begin(), kFamiliesOf448.end(), d.family) == kFamiliesOf448.end())
-    return not_modelled("for " + d.family, "known for it: llama, mistral");
+  if (std::find(version.families.begin(), version.families.end(), d.family) == version.families.end())
+    return not_modelled("for " + d.family, "known for it: " + list_of(version.families));
   if (d.task != Task::kCausalLm) return not_modelled("for this task", "known for it: causal-lm");
-  if (makes_mask_in_4_48(inquiry))
+  if (makes_mask(inquiry))
     return not_modelled("where attention needs a mask",
                         "pass --attention flash2, or a sequence shorter than the window");
   for (const char* ranks : {"fsdp", "hsdp", "ddp"})
     if (asked.has(ranks)) return not_modelled("over ranks", "drop --" + std::string(ranks));
-  if (inquiry.job.recipe.seq == 1) return not_modelled("for sequences of one token", "its loss has nothing to predict");
+  if (recipe.seq == 1) return not_modelled("for sequences of one token", "its loss has nothing to predict");
+  if (version.transformers == Transformers::kV445 && recipe.trainer->is_transformers_loop && recipe.accumulate > 1)
+    return not_modelled("for a trainer that accumulates", "drop --accumulate");
   return std::nullopt;
 }
 
@@ -45,7 +65,9 @@ std::optional<Error> read_transformers(const Asked& asked, Inquiry& inquiry) {
   if (recipe.trainer->runs_no_other && recipe.transformers != of_trainer)
     return Error{"--transformers", std::string(recipe.trainer->title) + " does not run on that version",
                  "pass --transformers " + std::string(name_in(kTransformers, of_trainer))};
-  return recipe.transformers == Transformers::kV448 ? check_4_48(asked, inquiry) : std::nullopt;
+  for (const OlderVersion& version : kOlder)
+    if (version.transformers == recipe.transformers) return check_older(version, asked, inquiry);
+  return std::nullopt;
 }
 
 std::optional<Error> read_trainer(const Asked& asked, Inquiry& inquiry) {

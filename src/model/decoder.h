@@ -5,6 +5,7 @@
 //     Rotary           (b);  (hidden_states, position_ids) -> Rotation
 //     Layer            (b);  (hidden_states, rotation, mask) -> hidden_states
 //     Norm             (b, name, width);  (hidden_states) -> hidden_states
+//     scale_embeddings (inputs_embeds) -> inputs_embeds, static
 //     scale_logits     (b, logits) -> logits, static
 #pragma once
 
@@ -33,7 +34,7 @@ class Decoder {
 
   Tensor operator()(const Tensor& input_ids) const {
     const Scope scope(b_.tape, "model");
-    const Tensor inputs_embeds = peakmem::inputs_embeds(b_, embed_tokens_(input_ids));
+    const Tensor inputs_embeds = Parts::scale_embeddings(peakmem::inputs_embeds(b_, embed_tokens_(input_ids)));
     const Tensor positions = position_ids(b_);
     const DecoderMasks masks = decoder_masks(b_, inputs_embeds.dtype());
     Tensor hidden_states = inputs_embeds;
@@ -78,7 +79,8 @@ class CausalLm : public Model {
     const Tensor hidden_states = model_(batch.input_ids);
     if (b_.structure.kernels.loss != LossKernel::kHf)
       return {fused_lm_loss(b_, hidden_states, lm_head_.weight(), batch.labels), Tensor()};
-    const Tensor logits = Parts::scale_logits(b_, lm_head_(hidden_states));
+    Tensor logits = Parts::scale_logits(b_, lm_head_(hidden_states));
+    if (b_.structure.transformers == Transformers::kV445) logits = to(std::move(logits), DType::kFloat32);
     return {causal_lm_loss(b_, logits, batch), logits};
   }
 

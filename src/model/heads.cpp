@@ -62,7 +62,7 @@ Tensor shifted_labels_loss(const Builder& b, const Tensor& logits, const Batch& 
 
 Tensor causal_lm_loss(const Builder& b, const Tensor& logits, const Batch& batch) {
   const Scope scope(b.tape, "loss");
-  const bool shifts_logits = b.structure.transformers == Transformers::kV448;
+  const bool shifts_logits = b.structure.transformers <= Transformers::kV448;
   return shifts_logits ? shifted_logits_loss(logits, batch) : shifted_labels_loss(b, logits, batch);
 }
 

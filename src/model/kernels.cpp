@@ -12,13 +12,14 @@ constexpr Activation kGelu = Activation::kGelu;
 
 // apply_liger_kernel_to_* of liger-kernel 0.8.5 (transformers/monkey_patch.py), _supports_flash_attn of transformers
 // 5.23. Mixtral's experts become Liger's fused mixture, which is not modelled.
-constexpr std::array<FamilyKernels, 11> kRows = {{{"gpt2", true},
+constexpr std::array<FamilyKernels, 12> kRows = {{{"gpt2", true},
                                                   {"bert", true},
                                                   {"vit", true},
                                                   {"t5"},
                                                   {"llama", true, true, true, kSilu},
                                                   {"mistral", true, true, true, kSilu},
                                                   {"mixtral", true, true, true},
+                                                  {"granite", true},
                                                   {"qwen2", true, true, true, kSilu},
                                                   {"qwen3", true, true, true, kSilu},
                                                   {"gemma", true, true, true, kGelu},

@@ -17,13 +17,23 @@ AttentionOutput SelfAttention::operator()(const Tensor& hidden_states, const Rot
   const Dims& d = b.dims;
   Tensor query = as_heads(q_proj(hidden_states), d.heads, d.head_dim);
   Tensor key = as_heads(k_proj(hidden_states), d.kv_heads, d.head_dim);
-  const Tensor value = as_heads(v_proj(hidden_states), d.kv_heads, d.head_dim);
+  Tensor value = as_heads(v_proj(hidden_states), d.kv_heads, d.head_dim);
   apply_rotary(b, query, key, rotation);
-  return finish(query, key, value, mask);
+  return finish(std::move(query), std::move(key), std::move(value), mask);
 }
 
-AttentionOutput SelfAttention::finish(const Tensor& query, const Tensor& key, const Tensor& value,
-                                      const Tensor& mask) const {
+namespace {
+
+/// The flash attention classes of transformers 4.45 cast by rebinding their own names; later code keeps its caller's.
+bool rebinds_casts(const Structure& structure) {
+  return structure.transformers == Transformers::kV445 && structure.attention == Attention::kFlash2;
+}
+
+}  // namespace
+
+AttentionOutput SelfAttention::finish(Tensor query, Tensor key, Tensor value, const Tensor& mask) const {
+  if (rebinds_casts(b.structure) && query.dtype() == DType::kFloat32)
+    for (Tensor* states : {&query, &key, &value}) *states = to(std::move(*states), b.structure.compute);
   const Expr groups = b.structure.grouped ? exact_div(b.dims.heads, b.dims.kv_heads) : Expr(1);
   AttentionOutput attention = attend(query, key, value, {b, groups, mask, true, SoftmaxDtype::kFullPrecision, true});
   attention.output = from_heads(attention.output);

@@ -13,7 +13,7 @@ struct SelfAttention {
   explicit SelfAttention(const Builder& builder);
   AttentionOutput operator()(const Tensor& hidden_states, const Rotation& rotation, const Tensor& mask) const;
   /// Attention over [B, heads, T, D], then o_proj.
-  AttentionOutput finish(const Tensor& query, const Tensor& key, const Tensor& value, const Tensor& mask) const;
+  AttentionOutput finish(Tensor query, Tensor key, Tensor value, const Tensor& mask) const;
 };
 
 /// LlamaMLP.
@@ -59,6 +59,7 @@ struct LlamaParts {
   using Rotary = RotaryEmbedding;
   using Layer = PreNormLayer<>;
   using Norm = RmsNorm;
+  static Tensor scale_embeddings(Tensor inputs_embeds) { return inputs_embeds; }
   static Tensor scale_logits(const Builder& /*b*/, Tensor logits) { return logits; }
 };
 

@@ -79,13 +79,13 @@ Tensor padding_of(const Builder& b, bool is_asked) {
 
 Tensor position_ids(const Builder& b) {
   const NoGrad no_grad(b.tape);
-  const bool at_once = b.structure.transformers == Transformers::kV448;
+  const bool at_once = b.structure.transformers <= Transformers::kV448;
   return unsqueeze(at_once ? b.tape.make({b.dims.seq}, DType::kInt64, "arange") : positions_from(b), 0);
 }
 
 Tensor causal_mask(const Builder& b, bool windowed, DType dtype, bool has_positions) {
   const NoGrad no_grad(b.tape);
-  if (b.structure.transformers == Transformers::kV448) return no_mask_4_48(b);
+  if (b.structure.transformers <= Transformers::kV448) return no_mask_4_48(b);
   const Scope scope(b.tape, "causal_mask");
   const bool sdpa = b.structure.attention == Attention::kSdpa;
   const bool flash2 = b.structure.attention == Attention::kFlash2;

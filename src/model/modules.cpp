@@ -140,7 +140,8 @@ AttentionOutput eager(const Tensor& query, const Tensor& key, const Tensor& valu
 Tensor sdpa(Tensor query, Tensor key, Tensor value, const AttentionInput& input) {
   const Builder& model = input.model;
   const bool copies = model.structure.transformers == Transformers::kV448;  // all three, even where nothing repeats
-  if (!is_one(input.groups) && (copies || input.mask || model.structure.wide_heads)) {
+  const bool repeats = model.structure.transformers <= Transformers::kV448;
+  if (!is_one(input.groups) && (repeats || input.mask || model.structure.wide_heads)) {
     key = repeat_kv(key, input.groups);
     value = repeat_kv(value, input.groups);
   }

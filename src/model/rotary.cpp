@@ -25,7 +25,7 @@ RotaryEmbedding::RotaryEmbedding(const Builder& builder) : b_(builder) {
 Rotation RotaryEmbedding::in_dtype(DType dtype, const Tensor& position_ids) const {
   const Scope scope(b_.tape, "rotary_emb");
   const NoGrad no_grad(b_.tape);
-  if (b_.structure.transformers == Transformers::kV448) return in_dtype_4_48(dtype, position_ids);
+  if (b_.structure.transformers <= Transformers::kV448) return in_dtype_4_48(dtype, position_ids);
   const Dims& d = b_.dims;
   Tape& tape = b_.tape;
   Tensor positions = tape.make({1, d.seq, 1}, DType::kFloat32, "_to_copy");

@@ -14,7 +14,7 @@ Batch one_of(const Batch& batches, Expr size) {
 }  // namespace
 
 Batches::Batches(const Builder& builder, const Recipe& recipe)
-    : builder_(builder), micro_batches_(recipe.accumulate), held_(recipe.trainer->is_transformers_loop) {
+    : builder_(builder), micro_batches_(recipe.accumulate), held_(recipe.trainer->is_transformers_loop), counts_(recipe.transformers > Transformers::kV445) {
   if (held_) logged_loss_ = builder_.tape.buffer({}, DType::kFloat32, "logged_loss");
 }
 
@@ -23,10 +23,10 @@ Batch Batches::take(int64_t micro) {
   if (micro == 0) {
     first_ = make_batch(builder_, 1);
     if (micro_batches_ > 1) others_ = make_batch(builder_, micro_batches_ - 1);
-    count_labels();
+    if (counts_) count_labels();
   }
   Batch batch = micro == 0 ? first_ : one_of(others_, builder_.dims.batch);
-  batch.is_counted = true;
+  batch.is_counted = counts_;
   batch.items = items_;
   return batch;
 }
@@ -55,7 +55,7 @@ void Batches::renew() {
       if (*tensor) held.push_back(*tensor);
   for (const Tensor& tensor : held) tape.fill(tensor);
   const Tensor items_before = items_;
-  count_labels();
+  if (counts_) count_labels();
   for (const Tensor& tensor : held) tape.empty(tensor);
 }
 

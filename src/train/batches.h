@@ -25,6 +25,7 @@ class Batches {
   Builder builder_;
   int64_t micro_batches_;
   bool held_;
+  bool counts_;  // labels, which Trainer does from 4.46 on
   Batch first_;
   Batch others_;  // all but the first, one after another
   Tensor items_;  // how many labels there are

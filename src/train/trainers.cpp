@@ -13,6 +13,8 @@ constexpr std::array kTrainers = {
             Transformers::kV523, true, LossKernel::kChunked},
     Trainer{"trl-0.13", "SFTTrainer of TRL 0.13", "TRL 0.13, trainer/utils.py, peft_module_casting_to_bf16", true,
             Upcast::kNorms, false, Transformers::kV448, true},
+    Trainer{"trl-0.11", "SFTTrainer of TRL 0.11", "TRL 0.11, trainer/utils.py, peft_module_casting_to_bf16", true,
+            Upcast::kNorms, false, Transformers::kV445, true},
 };
 
 }  // namespace
