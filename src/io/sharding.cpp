@@ -62,9 +62,6 @@ void read_dtypes(const Asked& asked, Sharding& sharding) {
 
 std::optional<Error> check(const Job& job) {
   const Recipe& recipe = job.recipe;
-  for (const LayerRun& run : job.description.runs)
-    if (run.alternates)
-      return Error{"--fsdp", "is not modelled where two kinds of layers alternate", "use --ddp, or another family"};
   if (recipe.sharding.casts_parameters && is_mixed(recipe.precision))
     return Error{"--fsdp-param-dtype", "contradicts autocast, which casts by itself", "pass --precision fp32"};
   if (!recipe.freeze.patterns.empty())

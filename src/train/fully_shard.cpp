@@ -29,7 +29,7 @@ FullyShard::FullyShard(Tape& tape, const Recipe& recipe)
     : tape_(tape),
       sharding_(recipe.sharding),
       trained_dtype_(trained_dtype(recipe)),
-      groups_(tape.program.turns.size()) {
+      groups_(static_cast<size_t>(tape.units())) {
   for (const Parameter& whole : std::exchange(tape.frozen, {})) add(whole, weights_dtype(recipe.precision));
   for (const Parameter& whole : std::exchange(tape.parameters, {})) add(whole, trained_dtype_);
   tape.hooks = this;
@@ -38,7 +38,7 @@ FullyShard::FullyShard(Tape& tape, const Recipe& recipe)
 FullyShard::Group& FullyShard::group_of(int32_t unit) { return groups_[static_cast<size_t>(unit)]; }
 
 void FullyShard::add(const Parameter& whole, DType dtype) {
-  Group& group = group_of(whole.turn);
+  Group& group = group_of(whole.unit);
   group.scope = group.pieces.empty() ? whole.scope : common(tape_.program, group.scope, whole.scope);
   const Piece& piece = group.pieces.emplace_back(Piece{whole, cut(whole, dtype)});
   if (piece.shard.accumulator != nullptr) tape_.parameters.push_back(piece.shard);
@@ -61,14 +61,15 @@ Parameter FullyShard::cut(const Parameter& whole, DType dtype) const {
   storage.category = Category::kTemporaries;
   storage.made_by = "all_gather_copy_out";
   const int32_t scope = std::exchange(tape_.scope, whole.scope);
-  const int32_t turn = std::exchange(tape_.turn, whole.turn);
+  const int32_t unit = tape_.unit;
+  tape_.enter_unit(whole.unit);
   const Category category = std::exchange(tape_.category, Category::kWeights);
   Tensor shard = tape_.make(shape, dtype, "parameter");
   if (whole.accumulator != nullptr) shard = tape_.leaf(shard);
   tape_.category = category;
-  tape_.turn = turn;
+  tape_.enter_unit(unit);
   tape_.scope = scope;
-  return {shard, shard->node, whole.scope, whole.turn};
+  return {shard, shard->node, whole.scope, whole.turn, whole.unit};
 }
 
 /// foreach_all_gather: shards that are cast are so into one buffer, which goes once it is sent; shards of several
@@ -164,9 +165,9 @@ void FullyShard::finish(int32_t unit) {
 /// _root_post_backward_final_callback, behind the root's own.
 void FullyShard::finish_all() {
   for (size_t i = waiting_.size(); i-- > 0;) {
-    const int32_t turn = std::exchange(tape_.turn, waiting_[i]);
+    tape_.enter_unit(waiting_[i]);
     finish(waiting_[i]);
-    tape_.turn = turn;
+    tape_.enter_unit(0);
   }
   waiting_.clear();
   scattered_.reset();
