@@ -127,6 +127,7 @@ struct Node {
   std::array<int, 2> dims = {0, 0};          // a view's dimensions, or settings of a kernel
   Expr bias_row;                             // of an attention whose mask wants a gradient: KernelSizes::bias_row
   std::function<void(Gradients&)> function;  // of a custom autograd function
+  bool passes_within = false;                // that function runs a layer again and a backward pass through it
 
   // Accumulators of leaves (AccumulateGrad) have these.
   bool accumulates = false;
@@ -309,16 +310,16 @@ class Scope {
   int32_t outer_;
 };
 
-/// The unit whose forward pass is running; ends with the C++ scope.
+/// The unit whose forward pass is running, for the first time or again; ends with the C++ scope.
 class Unit {
  public:
-  Unit(Tape& tape, int32_t unit) : tape_(tape), unit_(unit) {
+  Unit(Tape& tape, int32_t unit) : tape_(tape), unit_(unit), outer_(tape.unit) {
     tape.enter_unit(unit);
     if (tape.hooks != nullptr) tape.hooks->before_forward(unit);
   }
   ~Unit() {
     if (tape_.hooks != nullptr) tape_.hooks->after_forward(unit_);
-    tape_.enter_unit(0);
+    tape_.enter_unit(outer_);
   }
   Unit(const Unit&) = delete;
   Unit& operator=(const Unit&) = delete;
@@ -326,6 +327,7 @@ class Unit {
  private:
   Tape& tape_;
   int32_t unit_;
+  int32_t outer_;
 };
 
 /// torch.no_grad; ends with the C++ scope.
