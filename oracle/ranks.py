@@ -39,7 +39,7 @@ def _streams():
     one = _Stream()
     cuda = torch.cuda
     cuda.Stream = cuda.Event = _Stream
-    cuda.current_stream = cuda.default_stream = lambda *a, **k: one
+    cuda.current_stream = cuda.default_stream = torch.accelerator.current_stream = lambda *a, **k: one
     cuda.stream = lambda *a, **k: contextlib.nullcontext()
     cuda.current_device = lambda: 0
     cuda.device_count = lambda: 1

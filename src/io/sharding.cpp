@@ -62,15 +62,8 @@ void read_dtypes(const Asked& asked, Sharding& sharding) {
 
 std::optional<Error> check(const Job& job) {
   const Recipe& recipe = job.recipe;
-  for (const LayerRun& run : job.description.runs)
-    if (run.alternates)
-      return Error{"--fsdp", "is not modelled where two kinds of layers alternate", "use --ddp, or another family"};
   if (recipe.sharding.casts_parameters && is_mixed(recipe.precision))
     return Error{"--fsdp-param-dtype", "contradicts autocast, which casts by itself", "pass --precision fp32"};
-  if (!recipe.freeze.patterns.empty())
-    return Error{"--freeze", "is not modelled with sharded parameters", "drop one of them, or use --ddp"};
-  if (recipe.checkpointing == Checkpointing::kFullReentrant)
-    return Error{"--checkpointing", "full-reentrant is not modelled with sharded parameters", "pass full"};
   const auto& known = kElementwise;
   if (std::find(known.begin(), known.end(), recipe.optimizer->name) == known.end())
     return Error{"--optimizer", std::string(recipe.optimizer->name) + " is not modelled with sharded parameters",

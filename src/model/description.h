@@ -129,8 +129,9 @@ struct Structure {
   LossPieces loss;
   Imbalance imbalance;
   DType weights = DType::kFloat32;
-  bool casts_weights = false;     // whatever they are kept in, modules see them in that dtype
-  DType norms = DType::kFloat32;  // dtype of the norms' weights
+  bool casts_weights = false;       // whatever they are kept in, modules see them in that dtype
+  DType norms = DType::kFloat32;    // dtype of the norms' weights
+  DType buffers = DType::kFloat32;  // of those made in the model's dtype, which nothing casts
   Quantize quantize = Quantize::kNone;
   bool double_quant = false;
   bool dequantizes_forward = false;  // too many rows for the kernel that multiplies 4-bit weights

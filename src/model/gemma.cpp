@@ -37,9 +37,7 @@ class ScaledEmbedding {
  public:
   ScaledEmbedding(const Builder& b, const char* name, Expr rows, Expr width) : embedding_(b, name, rows, width) {
     const Scope scope(b.tape, name);
-    // What prepare_model_for_kbit_training casts are parameters, and this is a buffer.
-    const DType dtype = b.structure.quantize == Quantize::kNone ? b.structure.weights : b.structure.compute;
-    embed_scale_ = b.tape.buffer({}, dtype, "embed_scale");
+    embed_scale_ = b.tape.buffer({}, b.structure.buffers, "embed_scale");
   }
   Tensor operator()(const Tensor& indices) const {
     Tensor output = embedding_(indices);

@@ -125,41 +125,37 @@ class Layers {
       add(runs[i], turns[i], first, b.structure.unrolled, make);
       first += runs[i].layers;
     }
-    tape_.turn = 0;
+    tape_.enter_unit(0);
   }
 
   /// Run all in order, from the embedding's output to the last layer's.
   template <class Call>
   void run(Call call) const {
-    for (const Turn& turn : turns_) {
-      const Unit unit(tape_, turn.number);
-      for (const Layer& layer : turn.layers) call(layer);
+    for (size_t i = 0; i < layers_.size(); ++i) {
+      const Unit unit(tape_, units_[i]);
+      call(layers_[i]);
     }
   }
 
  private:
-  /// What repeats: a layer, or a pair of a windowed one and a full one.
-  struct Turn {
-    int32_t number;
-    std::vector<Layer> layers;
-  };
-
   template <class Make>
   void add(const LayerRun& run, Expr turns, int64_t first, bool unrolled, Make& make) {
     const bool folded = run.turns() > 3 && !unrolled;
     const int64_t traced = folded ? 3 : run.turns();
     tape_.layer = first;
     for (int64_t i = 0; i < traced; ++i) {
-      Turn& turn = turns_.emplace_back();
-      tape_.turn = turn.number = tape_.new_turn(repeat_, i == 1 && folded ? turns - 2 : Expr(1));
-      for (int64_t k = 0; k < run.layers_a_turn(); ++k, ++tape_.layer)
-        turn.layers.push_back(make(run.windowed != (k == 1)));
+      tape_.turn = tape_.new_turn(repeat_, i == 1 && folded ? turns - 2 : Expr(1));
+      for (int64_t k = 0; k < run.layers_a_turn(); ++k, ++tape_.layer) {
+        tape_.unit = units_.emplace_back(tape_.new_unit());
+        layers_.push_back(make(run.windowed != (k == 1)));
+      }
     }
   }
 
   Tape& tape_;
   int32_t repeat_;  // one for all runs: what one run's last layer leaves, another one's first may release
-  std::vector<Turn> turns_;
+  std::vector<Layer> layers_;
+  std::vector<int32_t> units_;  // by layer
 };
 
 /// ACT2FN[name](input).

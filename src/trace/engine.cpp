@@ -71,7 +71,7 @@ void fit_to_inputs(Gradients& gradients) {
 
 void run_node(Tape& tape, Node* node, std::array<Tensor, 4>& out) {
   tape.scope = node->scope;
-  tape.turn = node->turn;
+  tape.enter_unit(node->unit);
   std::array<Tensor, 3> in = std::move(node->incoming);
   bool any = false;
   for (const Tensor& gradient : in) any = any || gradient;
@@ -93,17 +93,18 @@ void route(Tape& tape, Node* node, std::array<Tensor, 4>& out) {
   }
 }
 
-/// Tells the hooks where the backward pass goes from one unit to the next; a pass within a pass is no matter of theirs.
+/// Tells the hooks where the backward pass goes from one unit to the next. The root's is the outermost pass; a pass
+/// within it stays in one unit.
 class Crossing {
  public:
-  Crossing(Tape& tape, bool outermost) : tape_(tape), hooks_(outermost ? tape.hooks : nullptr) {
-    tape_.turn = 0;
-    if (hooks_ != nullptr) hooks_->before_backward(0);
+  Crossing(Tape& tape, bool outermost) : tape_(tape), hooks_(tape.hooks), outermost_(outermost) {
+    tape_.enter_unit(0);
+    if (hooks_ != nullptr && outermost_) hooks_->before_backward(0);
   }
   ~Crossing() {
     if (hooks_ == nullptr) return;
     enter(0);
-    hooks_->after_backward(0);
+    if (outermost_) hooks_->after_backward(0);
   }
   Crossing(const Crossing&) = delete;
   Crossing& operator=(const Crossing&) = delete;
@@ -111,13 +112,14 @@ class Crossing {
   void enter(int32_t unit) {
     if (hooks_ == nullptr || unit == unit_) return;
     if (unit_ != 0) hooks_->after_backward(unit_);
-    tape_.turn = unit_ = unit;
+    tape_.enter_unit(unit_ = unit);
     if (unit_ != 0) hooks_->before_backward(unit_);
   }
 
  private:
   Tape& tape_;
   Hooks* hooks_;
+  bool outermost_;
   int32_t unit_ = 0;
 };
 
@@ -127,7 +129,7 @@ void walk(Tape& tape, int32_t newest, int32_t floor, int32_t run) {
   for (int32_t i = newest; i >= floor; --i) {
     Node* node = tape.node(i);
     if (node == nullptr || node->reached_in != run) continue;
-    crossing.enter(node->turn);
+    if (!node->passes_within) crossing.enter(node->unit);
     std::array<Tensor, 4> out;
     run_node(tape, node, out);
     tape.drop_saved(node);
@@ -140,7 +142,7 @@ void walk(Tape& tape, int32_t newest, int32_t floor, int32_t run) {
 void run_backward(Tape& tape, const Tensor& root, Tensor gradient, int32_t floor) {
   const NoGrad no_grad(tape);
   const int32_t outer_scope = tape.scope;
-  const int32_t outer_turn = tape.turn;
+  const int32_t outer_unit = tape.unit;
   const Category outer_category = std::exchange(tape.category, Category::kTemporaries);
   if (!gradient) gradient = tape.make(contiguous(root.shape()), root.dtype(), "ones_like");
   Node* first = root->node;
@@ -152,7 +154,7 @@ void run_backward(Tape& tape, const Tensor& root, Tensor gradient, int32_t floor
   walk(tape, first->index, floor, run);
   tape.category = outer_category;
   tape.scope = outer_scope;
-  tape.turn = outer_turn;
+  tape.enter_unit(outer_unit);
 }
 
 Tensor& gradient_of(const Parameter& parameter) { return parameter.accumulator->gradient; }

@@ -79,10 +79,11 @@ Node* Tape::new_node() {
   node->references = 0;
   node->index = -1;
   node->scope = scope;
-  node->turn = turn;
+  node->unit = unit;
   node->next = {};
   node->inputs = 0;
   node->saved_count = 0;
+  node->passes_within = false;
   node->accumulates = false;
   node->reached_in = 0;
   node->pending = 0;
@@ -127,11 +128,11 @@ Tensor Tape::parameter(const Shape& shape, DType dtype, const char* name, bool t
   program.parameters += elements;
   program.weights.push_back({scope, turn, layer, trained});
   if (!trained) {
-    frozen.push_back({value, nullptr, scope, turn});
+    frozen.push_back({value, nullptr, scope, turn, unit});
     return value;
   }
   program.trained_parameters += elements;
-  parameters.push_back({value, new_accumulator(value), scope, turn});
+  parameters.push_back({value, new_accumulator(value), scope, turn, unit});
   return value;
 }
 
@@ -308,6 +309,16 @@ int32_t Tape::enter(const char* name) {
 int32_t Tape::new_turn(int32_t repeat, Expr count) {
   program.turns.push_back({repeat, count});
   return static_cast<int32_t>(program.turns.size()) - 1;
+}
+
+int32_t Tape::new_unit() {
+  turn_of_unit_.push_back(turn);
+  return units() - 1;
+}
+
+void Tape::enter_unit(int32_t which) {
+  unit = which;
+  turn = turn_of_unit_[static_cast<size_t>(which)];
 }
 
 }  // namespace peakmem

@@ -117,7 +117,7 @@ struct Node {
   int32_t references = 0;
   int32_t index = -1;  // order of creation; autograd runs the newest first
   int32_t scope = 0;
-  int32_t turn = 0;
+  int32_t unit = 0;
   std::array<Edge, kMaxInputs> next;
   uint8_t inputs = 0;
   uint8_t saved_count = 0;
@@ -128,6 +128,7 @@ struct Node {
   std::array<int, 2> dims = {0, 0};          // a view's dimensions, or settings of a kernel
   Expr bias_row;                             // of an attention whose mask wants a gradient: KernelSizes::bias_row
   std::function<void(Gradients&)> function;  // of a custom autograd function
+  bool passes_within = false;                // that function runs a layer again and a backward pass through it
 
   // Accumulators of leaves (AccumulateGrad) have these.
   bool accumulates = false;
@@ -156,6 +157,7 @@ struct Parameter {
   Node* accumulator;
   int32_t scope;
   int32_t turn;
+  int32_t unit;
 };
 
 /// torch.autocast: the dtype that matrix products run in, and the leaves (weights, a recomputed layer's
@@ -167,7 +169,7 @@ struct Autocast {
 };
 
 /// What wraps a model and its layers and is told when the forward or backward pass of one begins and ends. A unit is a
-/// turn of the program: a traced layer, or 0, the model with all that is in no layer.
+/// traced layer, or 0, the model with all that is in no layer; a turn of the program has one or several.
 class Hooks {
  public:
   Hooks() = default;
@@ -245,11 +247,17 @@ class Tape {
   std::vector<Parameter> frozen;
   int32_t scope = 0;
   int32_t turn = 0;
+  int32_t unit = 0;
   int64_t layer = 0;  // the number of the layer that is being made
 
   int32_t enter(const char* name);
   int32_t new_turn(int32_t repeat, Expr count);
   int32_t new_repeat() { return ++repeats_; }
+  /// A new unit of the turn that is running.
+  int32_t new_unit();
+  /// What happens from now on is in this unit and its turn.
+  void enter_unit(int32_t which);
+  int32_t units() const { return static_cast<int32_t>(turn_of_unit_.size()); }
 
   /// A new checkpointed call, and any of them.
   int32_t new_frame();
@@ -284,6 +292,7 @@ class Tape {
   std::vector<Tensor> leaves_;  // that are no parameters
   std::vector<Node*> going_;    // scratch of let_go
   std::vector<Node*> nodes_;    // by index; null once it is gone
+  std::vector<int32_t> turn_of_unit_ = {0};
   int32_t repeats_ = 0;
   int32_t casts_ = 0;
   int32_t runs_ = 0;
@@ -303,23 +312,24 @@ class Scope {
   int32_t outer_;
 };
 
-/// The unit whose forward pass is running; ends with the C++ scope.
+/// The unit whose forward pass is running, for the first time or again; ends with the C++ scope.
 class Unit {
  public:
-  Unit(Tape& tape, int32_t turn) : tape_(tape), turn_(turn) {
-    tape.turn = turn;
-    if (tape.hooks != nullptr) tape.hooks->before_forward(turn);
+  Unit(Tape& tape, int32_t unit) : tape_(tape), unit_(unit), outer_(tape.unit) {
+    tape.enter_unit(unit);
+    if (tape.hooks != nullptr) tape.hooks->before_forward(unit);
   }
   ~Unit() {
-    if (tape_.hooks != nullptr) tape_.hooks->after_forward(turn_);
-    tape_.turn = 0;
+    if (tape_.hooks != nullptr) tape_.hooks->after_forward(unit_);
+    tape_.enter_unit(outer_);
   }
   Unit(const Unit&) = delete;
   Unit& operator=(const Unit&) = delete;
 
  private:
   Tape& tape_;
-  int32_t turn_;
+  int32_t unit_;
+  int32_t outer_;
 };
 
 /// torch.no_grad; ends with the C++ scope.

@@ -29,16 +29,24 @@ FullyShard::FullyShard(Tape& tape, const Recipe& recipe)
     : tape_(tape),
       sharding_(recipe.sharding),
       trained_dtype_(trained_dtype(recipe)),
-      groups_(tape.program.turns.size()) {
-  for (const Parameter& whole : std::exchange(tape.frozen, {})) add(whole, weights_dtype(recipe.precision));
-  for (const Parameter& whole : std::exchange(tape.parameters, {})) add(whole, trained_dtype_);
+      groups_(static_cast<size_t>(tape.units())) {
+  const std::vector<Parameter> trained = std::exchange(tape.parameters, {});
+  const std::vector<Parameter> frozen = std::exchange(tape.frozen, {});
+  auto next_trained = trained.begin();
+  auto next_frozen = frozen.begin();
+  for (const Weight& weight : tape.program.weights) {
+    if (weight.trained)
+      add(*next_trained++, trained_dtype_);
+    else
+      add(*next_frozen++, weights_dtype(recipe.precision));
+  }
   tape.hooks = this;
 }
 
 FullyShard::Group& FullyShard::group_of(int32_t unit) { return groups_[static_cast<size_t>(unit)]; }
 
 void FullyShard::add(const Parameter& whole, DType dtype) {
-  Group& group = group_of(whole.turn);
+  Group& group = group_of(whole.unit);
   group.scope = group.pieces.empty() ? whole.scope : common(tape_.program, group.scope, whole.scope);
   const Piece& piece = group.pieces.emplace_back(Piece{whole, cut(whole, dtype)});
   if (piece.shard.accumulator != nullptr) tape_.parameters.push_back(piece.shard);
@@ -61,14 +69,15 @@ Parameter FullyShard::cut(const Parameter& whole, DType dtype) const {
   storage.category = Category::kTemporaries;
   storage.made_by = "all_gather_copy_out";
   const int32_t scope = std::exchange(tape_.scope, whole.scope);
-  const int32_t turn = std::exchange(tape_.turn, whole.turn);
+  const int32_t unit = tape_.unit;
+  tape_.enter_unit(whole.unit);
   const Category category = std::exchange(tape_.category, Category::kWeights);
   Tensor shard = tape_.make(shape, dtype, "parameter");
   if (whole.accumulator != nullptr) shard = tape_.leaf(shard);
   tape_.category = category;
-  tape_.turn = turn;
+  tape_.enter_unit(unit);
   tape_.scope = scope;
-  return {shard, shard->node, whole.scope, whole.turn};
+  return {shard, shard->node, whole.scope, whole.turn, whole.unit};
 }
 
 /// foreach_all_gather: shards that are cast are so into one buffer, which goes once it is sent; shards of several
@@ -123,18 +132,24 @@ void FullyShard::reshard(Group& group) {
 void FullyShard::before_forward(int32_t unit) {
   Group& group = group_of(unit);
   if (unit == 0) first_node_ = tape_.nodes();
-  group.is_reached = unit == 0 || tape_.has_graph(first_node_);
+  if (!in_backward_) {
+    group.is_reached = unit == 0 || tape_.has_graph(first_node_);
+    group.is_finished = false;
+  }
   gather(group);
   if (Tensor gathered = copy_out(group)) copied_out_ = std::move(gathered);
 }
 
+// A layer that is run again in the backward pass stays whole for it, and is its own root as to what it gathered.
 void FullyShard::after_forward(int32_t unit) {
+  if (unit == 0 || in_backward_) copied_out_.reset();
+  if (in_backward_) return;
   if (sharding_.reshard_after_forward) reshard(group_of(unit));
   order_.push_back(unit);
-  if (unit == 0) copied_out_.reset();
 }
 
 void FullyShard::before_backward(int32_t unit) {
+  in_backward_ = true;
   gather(group_of(unit));
   copy_out(group_of(unit)).reset();
   while (!order_.empty() && order_.back() != unit) order_.pop_back();
@@ -142,39 +157,37 @@ void FullyShard::before_backward(int32_t unit) {
   if (!order_.empty()) gather(group_of(order_.back()));
 }
 
-// The root's end comes before that of units that wait; what the layer before left goes in their turn, since its own may
-// stand for many.
+// Nothing says of a unit whose input wants no gradient that its backward is over: it waits for the root's end. What the
+// unit before left goes in its turn, since its own may stand for many.
 void FullyShard::after_backward(int32_t unit) {
-  if (!group_of(unit).is_reached) {
+  if (group_of(unit).is_reached) {
+    finish(unit);
+  } else {
     scattered_.reset();
-    waiting_.push_back(unit);
-    return;
   }
-  finish(unit);
   if (unit == 0) finish_all();
 }
 
 /// post_backward.
 void FullyShard::finish(int32_t unit) {
+  group_of(unit).is_finished = true;
   reshard(group_of(unit));
   scattered_.reset();
   reduce(group_of(unit));
 }
 
-/// _root_post_backward_final_callback, behind the root's own.
+/// _root_post_backward_final_callback, behind the root's own: for units that wait and those that no gradient reached.
 void FullyShard::finish_all() {
-  for (size_t i = waiting_.size(); i-- > 0;) {
-    const int32_t turn = std::exchange(tape_.turn, waiting_[i]);
-    finish(waiting_[i]);
-    tape_.turn = turn;
+  for (int32_t unit = 0; unit < tape_.units(); ++unit) {
+    tape_.enter_unit(unit);
+    if (!group_of(unit).is_finished) finish(unit);
+    group_of(unit).reduced.reset();
+    group_of(unit).gathered.reset();
   }
-  waiting_.clear();
+  tape_.enter_unit(0);
   scattered_.reset();
-  for (Group& any : groups_) {
-    any.reduced.reset();
-    any.gathered.reset();
-  }
   order_.clear();
+  in_backward_ = false;
 }
 
 /// foreach_reduce: gradients are copied into one buffer of the reduction's dtype; the last one outlives the others, for

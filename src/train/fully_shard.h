@@ -42,9 +42,10 @@ class FullyShard : public Hooks {
     std::vector<Piece> pieces;
     int32_t scope = 0;
     bool is_whole = false;
-    bool is_reached = true;  // the backward pass comes back to what the unit was given
-    Tensor gathered;         // an all-gather's result that is not copied out yet
-    Tensor reduced;          // HSDP: what is all-reduced
+    bool is_reached = true;   // the backward pass comes back to what the unit was given
+    bool is_finished = true;  // nothing is left to do for it in this backward pass
+    Tensor gathered;          // an all-gather's result that is not copied out yet
+    Tensor reduced;           // HSDP: what is all-reduced
   };
 
   Group& group_of(int32_t unit);
@@ -64,10 +65,10 @@ class FullyShard : public Hooks {
   Tape& tape_;
   Sharding sharding_;
   DType trained_dtype_;
-  std::vector<Group> groups_;     // by unit
-  std::vector<int32_t> order_;    // units as their forward passes ended
-  std::vector<int32_t> waiting_;  // units whose inputs want no gradient: nothing says that their backward is over
-  int32_t first_node_ = 0;        // of this forward pass
+  std::vector<Group> groups_;   // by unit
+  std::vector<int32_t> order_;  // units as their forward passes ended
+  int32_t first_node_ = 0;      // of this forward pass
+  bool in_backward_ = false;
   Tensor copied_out_;  // the last forward all-gather's result, kept so that the next may overlap its copy-out
   Tensor scattered_;   // the last reduce-scatter's input, kept to the next one
 };

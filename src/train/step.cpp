@@ -60,6 +60,7 @@ Structure structure_of(const Job& job, bool unrolled) {
   s.double_quant = r.double_quant;
   s.dequantizes_forward = dequantizes_forward(r);
   s.compute = product_dtype(r.precision);
+  s.buffers = r.quantize == Quantize::kNone ? weights_dtype(r.precision) : s.compute;
   if (r.quantize != Quantize::kNone)
     s.weights = r.upcast == Upcast::kAll ? DType::kFloat32 : product_dtype(r.precision);
   s.norms = r.quantize != Quantize::kNone && r.upcast == Upcast::kNorms ? DType::kFloat32 : s.weights;

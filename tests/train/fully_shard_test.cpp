@@ -7,12 +7,32 @@ namespace {
 
 using testing::random_sharded_job;
 
-/// Bytes of this rank's shards of all weights.
-int64_t shard_bytes(const Program& program) {
+int64_t bytes_of(const Program& program, Category category) {
   int64_t bytes = 0;
   for (const Storage& storage : program.storages)
-    if (storage.category == Category::kWeights) bytes += storage.bytes.number();
+    if (storage.category == category) bytes += storage.bytes.number();
   return bytes;
+}
+
+/// Bytes of this rank's shards of all weights.
+int64_t shard_bytes(const Program& program) { return bytes_of(program, Category::kWeights); }
+
+/// A model whose every size is a multiple of 8, in fp32 over 8 ranks, some of it frozen.
+Job even_job(const char* family, std::vector<std::string> frozen) {
+  Value config;
+  config.kind = Value::Kind::kObject;
+  config.members.emplace_back("model_type", testing::word(family));
+  for (const auto& [name, size] :
+       {std::pair("hidden_size", 64), std::pair("intermediate_size", 128), std::pair("num_attention_heads", 8),
+        std::pair("num_key_value_heads", 8), std::pair("num_hidden_layers", 7), std::pair("vocab_size", 80),
+        std::pair("type_vocab_size", 8)})
+    config.members.emplace_back(name, testing::whole(size));
+  std::vector<std::string> unknown;
+  Job job = {*read_description(config, nullptr, unknown), {}};
+  job.recipe.optimizer = find_optimizer("adamw");
+  job.recipe.sharding.shards = 8;
+  EXPECT_FALSE(freeze(job, std::move(frozen), "freeze")) << family;
+  return job;
 }
 
 TEST(FullyShard, ShardsAreTheirPartOfThePaddedWhole) {
@@ -25,6 +45,21 @@ TEST(FullyShard, ShardsAreTheirPartOfThePaddedWhole) {
     const int64_t whole = shard_bytes(trace_step(one, number_dims(one), true));
     const int64_t shards = job.recipe.sharding.shards * shard_bytes(trace_step(job, number_dims(job), true));
     EXPECT_GE(shards, whole) << "seed " << seed;
+  }
+}
+
+TEST(FullyShard, EvenShardsSumToTheWholeAndOnlyTrainedOnesHaveGradients) {
+  for (const char* family : {"llama", "gemma2", "qwen3", "bert"}) {
+    for (const std::vector<std::string>& frozen :
+         {std::vector<std::string>{}, {"*.weight"}, {"*.[0-3].*", "*embed*"}}) {
+      if (frozen == std::vector<std::string>{"*.weight"} && std::string_view(family) != "bert") continue;  // all of it
+      const Job job = even_job(family, frozen);
+      const Program program = trace_step(job, number_dims(job), true);
+      EXPECT_EQ(8 * shard_bytes(program), 4 * program.parameters.number()) << family;
+      // A gradient is whole before it is cut to a shard.
+      EXPECT_EQ(8 * bytes_of(program, Category::kGradients), int64_t{9} * 4 * program.trained_parameters.number())
+          << family;
+    }
   }
 }
 

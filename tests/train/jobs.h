@@ -177,9 +177,6 @@ inline Job random_sharded_job(uint32_t seed) {
   sharding.casts_gradients = dice.coin();
   sharding.reduce_dtype = dice.coin() ? DType::kBFloat16 : DType::kFloat32;
   sharding.reshard_after_forward = dice.coin();
-  if (recipe.checkpointing == Checkpointing::kFullReentrant) recipe.checkpointing = Checkpointing::kFull;
-  // Nothing is frozen by name over shards yet.
-  recipe.freeze = {};
   recipe.quantize = Quantize::kNone;
   recipe.double_quant = false;
   return job;
