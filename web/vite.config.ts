@@ -13,7 +13,7 @@ const core: Plugin = {
   load(id) {
     if (id !== "\0core") return null;
     this.addWatchFile(wasm);
-    const packed = execFileSync("xz", ["--format=lzma", "-9e", "--stdout", wasm], { maxBuffer: 1 << 26 });
+    const packed = execFileSync("xz", ["--format=lzma", "--lzma1=preset=9e,pb=0", "--stdout", wasm], { maxBuffer: 1 << 26 });
     const size = statSync(wasm).size;
     return `export const packed = ${JSON.stringify(packed.toString("base64"))}, size = ${size};`;
   },

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <bit>
 
+#include "size/order.h"
+
 namespace peakmem {
 namespace {
 
@@ -213,7 +215,7 @@ std::vector<CachingAllocator::View> CachingAllocator::blocks() const {
   std::vector<View> views;
   for (const Block& block : blocks_)
     if (block.size > 0) views.push_back({block.segment, block.address, block.size, block.in_use});
-  std::sort(views.begin(), views.end(), [](const View& a, const View& b) { return a.address < b.address; });
+  sort_by(views, [](const View& view) { return view.address; });
   return views;
 }
 

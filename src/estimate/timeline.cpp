@@ -4,6 +4,7 @@
 #include <string_view>
 
 #include "estimate/estimate.h"
+#include "size/order.h"
 #include "trace/evaluate.h"
 
 namespace peakmem {
@@ -47,8 +48,7 @@ class Curve {
 
  private:
   void flush() {
-    std::sort(kept_.begin(), kept_.end(),
-              [](const TimelinePoint& a, const TimelinePoint& b) { return a.event < b.event; });
+    sort_by(kept_, [](const TimelinePoint& point) { return point.event; });
     for (const TimelinePoint& point : kept_)
       if (points_.empty() || points_.back().event != point.event) points_.push_back(point);
     kept_.clear();

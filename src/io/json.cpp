@@ -69,15 +69,13 @@ class Complaints {
   static bool binary(const Json::binary_t& /*value*/) { return false; }  // not in JSON texts
   bool parse_error(size_t characters_read, const std::string& last_token, const Json::exception& error) {
     const size_t offset = std::min(characters_read - std::min<size_t>(characters_read, 1), text_.size());
-    error_ = {.field = place(text_, offset),
-              .problem = plain_message(error.what(), last_token),
-              .hint = hint_for(text_.substr(offset))};
+    error_ = Error(place(text_, offset), plain_message(error.what(), last_token), hint_for(text_.substr(offset)));
     return false;
   }
 
  protected:
-  bool stop(std::string problem, std::string hint) {
-    error_ = {.field = "", .problem = std::move(problem), .hint = std::move(hint)};
+  bool stop(std::string_view problem, std::string_view hint) {
+    error_ = Error("", problem, hint);
     return false;
   }
   bool too_many(size_t most) {
@@ -213,9 +211,7 @@ class GraphBuilder : public Complaints {
 
 Result<Value> parse_json(std::string_view text) {
   if (text.size() > kJsonMaxBytes)
-    return Error{.field = "",
-                 .problem = "is larger than " + std::to_string(kJsonMaxBytes >> 20) + " MiB",
-                 .hint = "is this the right file?"};
+    return Error("", "is larger than " + std::to_string(kJsonMaxBytes >> 20) + " MiB", "is this the right file?");
   Builder builder(text);
   const bool complete = Json::sax_parse(text.begin(), text.end(), &builder);
   return std::move(builder).result(complete);
@@ -225,6 +221,12 @@ Result<ObjectFile> parse_json_graph(std::string_view text) {
   GraphBuilder builder(text);
   const bool complete = Json::sax_parse(text.begin(), text.end(), &builder);
   return std::move(builder).result(complete);
+}
+
+std::string json_number(double number) {
+  std::array<char, 64> text = {};
+  const char* end = nlohmann::detail::to_chars(text.data(), text.data() + text.size(), number);
+  return std::string(text.data(), static_cast<size_t>(end - text.data()));
 }
 
 }  // namespace peakmem

@@ -1,7 +1,8 @@
-// Reading JSON.
+// JSON: reading it, and how it writes a number.
 #pragma once
 
 #include <cstddef>
+#include <string>
 #include <string_view>
 
 #include "io/objects.h"
@@ -20,5 +21,9 @@ inline constexpr size_t kJsonMaxValues = 1'000'000;
 Result<Value> parse_json(std::string_view text);
 /// The same as a graph, of a text of any size, within Objects::kMax values.
 Result<ObjectFile> parse_json_graph(std::string_view text);
+
+/// A finite number as JSON writes it: digits that read back as the same double, and a point or an exponent, so that it
+/// stays one.
+std::string json_number(double number);
 
 }  // namespace peakmem

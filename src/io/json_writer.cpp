@@ -1,11 +1,10 @@
 #include "io/json_writer.h"
 
-#include <array>
 #include <cmath>
 #include <cstddef>
-#include <cstdio>
-#include <cstdlib>
 #include <utility>
+
+#include "io/json.h"
 
 namespace peakmem {
 namespace {
@@ -52,18 +51,6 @@ std::string escape(char c) {
   return std::string("\\u00") + kDigits[static_cast<size_t>(c) >> 4U] + kDigits[static_cast<size_t>(c) & 15U];
 }
 
-/// The fewest digits that read back as the same number.
-std::string shortest(double number) {
-  std::array<char, 32> buffer{};
-  for (int digits = 15; digits <= 17; ++digits) {
-    (void)std::snprintf(buffer.data(), buffer.size(), "%.*g", digits, number);
-    if (std::strtod(buffer.data(), nullptr) == number) break;
-  }
-  std::string text = buffer.data();
-  // A real stays one when it is read again.
-  return text.find_first_of(".e") == std::string::npos ? text + ".0" : text;
-}
-
 }  // namespace
 
 void JsonWriter::key(std::string_view name) {
@@ -79,7 +66,7 @@ void JsonWriter::value(std::string_view text) {
 }
 
 void JsonWriter::value(int64_t number) { put(std::to_string(number)); }
-void JsonWriter::value(double number) { put(std::isfinite(number) ? shortest(number) : "null"); }
+void JsonWriter::value(double number) { put(std::isfinite(number) ? json_number(number) : "null"); }
 void JsonWriter::value(bool truth) { put(truth ? "true" : "false"); }
 void JsonWriter::null() { put("null"); }
 

@@ -16,8 +16,8 @@ struct OlderVersion {
 };
 constexpr auto kFamiliesOf448 = std::to_array<std::string_view>({"llama", "mistral", "granite"});
 constexpr auto kFamiliesOf445 = std::to_array<std::string_view>({"granite"});
-constexpr auto kOlder = std::to_array<OlderVersion>(
-    {{Transformers::kV448, kFamiliesOf448}, {Transformers::kV445, kFamiliesOf445}});
+constexpr auto kOlder =
+    std::to_array<OlderVersion>({{Transformers::kV448, kFamiliesOf448}, {Transformers::kV445, kFamiliesOf445}});
 
 /// Whether the older code makes an attention mask, which is not traced.
 bool makes_mask(const Inquiry& inquiry) {

@@ -1,6 +1,5 @@
 #include "size/print.h"
 
-#include <algorithm>
 #include <limits>
 #include <memory>
 #include <tuple>
@@ -8,6 +7,7 @@
 #include <vector>
 
 #include "size/notation.h"
+#include "size/order.h"
 
 namespace peakmem {
 namespace {
@@ -62,7 +62,7 @@ class Printer {
       written.symbols.emplace_back(std::numeric_limits<int32_t>::max(), 0);
       all.push_back(std::move(written));
     }
-    std::sort(all.begin(), all.end(), [](const WrittenTerm& a, const WrittenTerm& b) {
+    sort_rows(all, [](const WrittenTerm& a, const WrittenTerm& b) {
       if (comes_first(a.term, b.term) || comes_first(b.term, a.term)) return comes_first(a.term, b.term);
       return std::tie(a.symbols, a.piece.text) < std::tie(b.symbols, b.piece.text);
     });
@@ -87,7 +87,7 @@ class Printer {
   }
 
   static void append_sorted(std::vector<Piece>& all, std::vector<Piece> more) {
-    std::sort(more.begin(), more.end(), [](const Piece& a, const Piece& b) { return a.text < b.text; });
+    sort_rows(more, [](const Piece& a, const Piece& b) { return a.text < b.text; });
     all.insert(all.end(), more.begin(), more.end());
   }
 

@@ -3,11 +3,19 @@
 #include <algorithm>
 #include <numeric>
 
+#include "size/order.h"
+
 namespace peakmem::sparse {
 namespace {
 
 // A trace's largest sums have some dozens of terms; a product past this bound is a runaway, not a size.
 constexpr size_t kMaxProducts = 1 << 16;
+
+/// The hash of two numbers side by side.
+uint64_t mixed(uint64_t numbers) {
+  numbers *= 0x9E3779B97F4A7C15;
+  return numbers ^ (numbers >> 32);
+}
 
 bool merge_powers(const Powers& a, const Powers& b, Powers& merged) {
   auto x = a.begin();
@@ -29,7 +37,7 @@ bool merge_powers(const Powers& a, const Powers& b, Powers& merged) {
 
 /// Sorts by monomial and adds up the coefficients of equal ones.
 bool collect(Sum& sum) {
-  std::sort(sum.begin(), sum.end(), [](const Summand& a, const Summand& b) { return a.monomial < b.monomial; });
+  sort_by(sum, [](const Summand& summand) { return summand.monomial; });
   size_t kept = 0;
   for (size_t i = 0; i < sum.size();) {
     Summand total = sum[i];
@@ -95,11 +103,15 @@ std::optional<int32_t> Monomials::product(int32_t a, int32_t b) {
   if (b == 0) return a;
   if (a > b) std::swap(a, b);
   const uint64_t key = static_cast<uint64_t>(a) << 32 | static_cast<uint64_t>(b);
-  if (const auto known = products_.find(key); known != products_.end()) return known->second;
+  const int32_t known =
+      product_index_.find(mixed(key), [&](int32_t i) { return products_[static_cast<size_t>(i)].factors == key; });
+  if (known >= 0) return products_[static_cast<size_t>(known)].monomial;
   Powers merged;
   if (!merge_powers(powers(a), powers(b), merged)) return std::nullopt;
   const int32_t result = number(std::move(merged));
-  products_.emplace(key, result);
+  products_.push_back({key, result});
+  product_index_.insert(static_cast<int32_t>(products_.size() - 1),
+                        [this](int32_t i) { return mixed(products_[static_cast<size_t>(i)].factors); });
   return result;
 }
 

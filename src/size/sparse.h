@@ -10,9 +10,10 @@
 #include <map>
 #include <optional>
 #include <span>
-#include <unordered_map>
 #include <utility>
 #include <vector>
+
+#include "size/hash_index.h"
 
 namespace peakmem::sparse {
 
@@ -67,7 +68,12 @@ class Monomials {
  private:
   std::map<Powers, int32_t> numbers_;
   std::vector<std::map<Powers, int32_t>::const_iterator> entries_;
-  std::unordered_map<uint64_t, int32_t> products_;
+  struct Product {
+    uint64_t factors;  // the numbers of both
+    int32_t monomial;
+  };
+  std::vector<Product> products_;
+  HashIndex product_index_;
 };
 
 /// `sum` = a + b; false if a coefficient leaves 63 bits.

@@ -1,11 +1,12 @@
 #include "size/terms.h"
 
-#include <algorithm>
 #include <cmath>
 #include <cstdlib>
 #include <limits>
 #include <numeric>
 #include <span>
+
+#include "size/order.h"
 
 namespace peakmem {
 namespace {
@@ -156,7 +157,7 @@ std::vector<Term> terms(Expr formula, const SymbolValues& symbol_values) {
     const double value = valued ? real_term(monomial, coefficient, atoms) : 0;
     all.push_back({monomial, coefficient, std::isnan(value) ? 0 : value});
   }
-  std::sort(all.begin(), all.end(), [](const Term& a, const Term& b) {
+  sort_rows(all, [](const Term& a, const Term& b) {
     if (comes_first(a, b) || comes_first(b, a)) return comes_first(a, b);
     return a.monomial < b.monomial;
   });

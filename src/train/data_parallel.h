@@ -7,7 +7,7 @@
 #pragma once
 
 #include <array>
-#include <unordered_map>
+#include <map>
 #include <vector>
 
 #include "train/recipe.h"
@@ -49,9 +49,9 @@ class DataParallel : public Hooks {
   Limits limits_;
   int32_t once_ = -1;
   std::vector<Tensor> buckets_;
-  std::vector<Tensor> bucket_of_;                    // by parameter
-  std::unordered_map<const Node*, size_t> indices_;  // of parameters, by accumulator
-  Group arrived_;                                    // as the first reduced gradients did
+  std::vector<Tensor> bucket_of_;          // by parameter
+  std::map<const Node*, size_t> indices_;  // of parameters, by accumulator
+  Group arrived_;                          // as the first reduced gradients did
 };
 
 }  // namespace peakmem

@@ -1,8 +1,11 @@
 #include "size/bytes.h"
 
 #include <gtest/gtest.h>
+#include <rapidcheck/gtest.h>
 
+#include <array>
 #include <cmath>
+#include <cstdio>
 #include <limits>
 #include <string>
 
@@ -50,6 +53,15 @@ TEST(Bytes, Percent) {
   EXPECT_EQ(percent(1, 0), "100 %");
   EXPECT_EQ(percent(std::nan("")), "n/a");
   EXPECT_EQ(percent(1e300), "n/a");
+}
+
+// The exact value is rounded, halves to the even digit: as the C library does.
+RC_GTEST_PROP(Bytes, PercentIsWrittenAsPrintfWritesIt, (int32_t numerator, int power)) {
+  const double share = std::ldexp(numerator, -((power & 63)));
+  const int decimals = (power >> 6) & 7;
+  std::array<char, 64> expected = {};
+  std::snprintf(expected.data(), expected.size(), "%.*f %%", decimals, share * 100);
+  RC_ASSERT(percent(share, decimals) == expected.data());
 }
 
 struct Readable {
