@@ -22,7 +22,8 @@ enum class Task : uint8_t { kCausalLm, kMaskedLm, kSequenceClassification, kImag
 /// Which attention code of transformers runs.
 enum class Attention : uint8_t { kEager, kSdpa, kFlash2 };
 
-/// Whose modelling code runs, by age: that of transformers 4.45, of 4.48 (in forward passes alike since 4.46), or of 5.23.
+/// Whose modelling code runs, by age: that of transformers 4.45, of 4.48 (in forward passes alike since 4.46), or
+/// of 5.23.
 enum class Transformers : uint8_t { kV445, kV448, kV523 };
 
 /// What of a quantized model's weights that are not quantized is made fp32 before it is trained.

@@ -43,7 +43,7 @@ constexpr std::array kTasks = {Task::kCausalLm};
 
 }  // namespace
 
-const Family kGranite = {"granite",       "Granite", "transformers 5.23, models/granite", Task::kCausalLm,
-                         kTasks, read,      build_decoder<GraniteParts>};
+const Family kGranite = {"granite", "Granite", "transformers 5.23, models/granite", Task::kCausalLm,
+                         kTasks,    read,      build_decoder<GraniteParts>};
 
 }  // namespace peakmem

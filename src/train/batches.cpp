@@ -14,7 +14,10 @@ Batch one_of(const Batch& batches, Expr size) {
 }  // namespace
 
 Batches::Batches(const Builder& builder, const Recipe& recipe)
-    : builder_(builder), micro_batches_(recipe.accumulate), held_(recipe.trainer->is_transformers_loop), counts_(recipe.transformers > Transformers::kV445) {
+    : builder_(builder),
+      micro_batches_(recipe.accumulate),
+      held_(recipe.trainer->is_transformers_loop),
+      counts_(recipe.transformers > Transformers::kV445) {
   if (held_) logged_loss_ = builder_.tape.buffer({}, DType::kFloat32, "logged_loss");
 }
 
