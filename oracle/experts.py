@@ -2,7 +2,7 @@
 
 Which tokens an expert gets is a matter of values, which fake tensors have not: here every expert gets as many, or one
 of them (`busiest`) `imbalance` times as many, at most every token, and the others share what is left. The statements
-are those of MixtralExperts.forward (transformers 5.23) with the sizes put in.
+are those of MixtralExperts.forward (transformers 5.23; of 4.48, MixtralSparseMoeBlock.forward) with the sizes put in.
 """
 
 import math
@@ -55,9 +55,34 @@ def forward(self, hidden_states, top_k_index, top_k_weights):
     return final_hidden_states
 
 
+def forward_4_48(self, hidden_states):
+    """MixtralSparseMoeBlock.forward of transformers 4.48, whose experts are modules."""
+    batch_size, sequence_length, hidden_dim = hidden_states.shape
+    hidden_states = hidden_states.view(-1, hidden_dim)
+    router_logits = self.gate(hidden_states)
+    routing_weights = torch.nn.functional.softmax(router_logits, dim=1, dtype=torch.float)
+    routing_weights, selected_experts = torch.topk(routing_weights, self.top_k, dim=-1)
+    routing_weights /= routing_weights.sum(dim=-1, keepdim=True)
+    routing_weights = routing_weights.to(hidden_states.dtype)
+    final_hidden_states = torch.zeros(
+        (batch_size * sequence_length, hidden_dim), dtype=hidden_states.dtype, device=hidden_states.device)
+    expert_mask = one_hot(selected_experts, self.num_experts).permute(2, 1, 0)
+    rows = rows_of_experts(
+        selected_experts.numel(), hidden_states.shape[0], self.num_experts, self.imbalance, self.busiest)
+    for expert_idx in range(self.num_experts):
+        expert_layer = self.experts[expert_idx]
+        idx, top_x = torch.empty(rows[expert_idx], 2, dtype=torch.long, device=expert_mask.device).unbind(1)
+        current_state = hidden_states[None, top_x].reshape(-1, hidden_dim)
+        current_hidden_states = expert_layer(current_state) * routing_weights[top_x, idx, None]
+        final_hidden_states.index_add_(0, top_x, current_hidden_states.to(hidden_states.dtype))
+    final_hidden_states = final_hidden_states.reshape(batch_size, sequence_length, hidden_dim)
+    return final_hidden_states, router_logits
+
+
 def run_in_a_loop(model, imbalance, busiest):
     """Give every module of experts the loop."""
     for module in model.modules():
-        if hasattr(module, "_apply_gate"):
+        older = hasattr(module, "jitter_noise") and isinstance(module.experts, torch.nn.ModuleList)
+        if older or hasattr(module, "_apply_gate"):
             module.imbalance, module.busiest = imbalance, busiest
-            module.forward = types.MethodType(forward, module)
+            module.forward = types.MethodType(forward_4_48 if older else forward, module)

@@ -84,10 +84,11 @@ class Loop:
         for batch in batches:
             if "input_ids" in batch:
                 batch["attention_mask"] = torch.ones_like(batch["input_ids"])
-        self.batches = batches
-        if hasattr(self.trainer, "get_batch_samples"):
-            device = () if OLD else (None,)
-            self.batches, self.items = self.trainer.get_batch_samples(iter(batches), many, *device)
+        if not hasattr(self.trainer, "get_batch_samples"):
+            self.batches = batches
+            return
+        device = () if OLD else (None,)
+        self.batches, self.items = self.trainer.get_batch_samples(iter(batches), many, *device)
 
     def run(self, model, part):
         """One micro-batch."""

@@ -12,7 +12,7 @@ namespace {
 /// A size's option, and the field of a config that holds it.
 struct SizeField {
   const char* option;
-  const char* gpt2;  // GPT-2 and T5 have names of their own
+  const char* gpt2;  // GPT-2, GPT-BigCode and T5 have names of their own
   const char* t5;
   const char* others;
 };
@@ -25,12 +25,13 @@ constexpr std::array<SizeField, 7> kFields = {{{"layers", "n_layer", "num_layers
                                                {"head-dim", nullptr, "d_kv", "head_dim"}}};
 constexpr std::array<const char*, 3> kRequired = {"layers", "heads", "hidden"};
 
+bool names_as_gpt2(const Family& family) { return family.name == "gpt2" || family.name == "gpt_bigcode"; }
 bool is_rotary(const Family& family) { return family.tasks.data() == decoder_tasks().data(); }
 
 /// The field of this family's configs, or null where it has no such size.
 const char* field_of(const SizeField& field, const Family& family) {
   const std::string_view option = field.option;
-  if (family.name == "gpt2") return field.gpt2;
+  if (names_as_gpt2(family)) return field.gpt2;
   if (family.name == "t5") return field.t5;
   if (option == "vocab" && family.usual_task == Task::kImageClassification) return nullptr;
   return (option == "kv-heads" || option == "head-dim") && !is_rotary(family) ? nullptr : field.others;
@@ -74,7 +75,7 @@ class BareModel {
         return no_choice(field, family_);
     }
     if (is_rotary(family_)) add_kv_heads(assumptions);
-    if (family_.name == "gpt2") grow_positions(assumptions);
+    if (names_as_gpt2(family_)) grow_positions(assumptions);
     return std::nullopt;
   }
   Value config() && { return std::move(config_); }
@@ -84,7 +85,7 @@ class BareModel {
     const std::optional<int64_t> size = asked_.size(option);
     if (size) return put(field, *size);
     if (asked_.has(option)) return add_symbol(option, field);
-    if (std::string_view(option) == "vocab" || (std::string_view(option) == "ffn" && family_.name != "gpt2"))
+    if (std::string_view(option) == "vocab" || (std::string_view(option) == "ffn" && !names_as_gpt2(family_)))
       assumptions.push_back(std::string(option) + ": the default of transformers for " + std::string(family_.name));
   }
 

@@ -294,6 +294,10 @@ class Reader {
     if (d.experts == 0)
       return asked_.has("experts") ? std::optional(Error{"--experts", d.family + " has no experts", "drop it"})
                                    : std::nullopt;
+    constexpr int64_t kMostExperts = 10'000;  // of the loop, whose turns are traced one by one
+    if (recipe.experts == Experts::kLoop && d.experts > kMostExperts)
+      return Error{"--experts", "cannot be a loop over " + std::to_string(d.experts) + " experts: too many to trace",
+                   "pass --experts grouped"};
     if (recipe.experts == Experts::kGrouped && recipe.precision != Precision::kBf16)
       return Error{"--precision", "cannot be other than bf16: the grouped GEMM of experts takes nothing else",
                    "pass --precision bf16 or --experts loop"};

@@ -14,7 +14,8 @@ struct OlderVersion {
   Transformers transformers;
   std::span<const std::string_view> families;
 };
-constexpr auto kFamiliesOf448 = std::to_array<std::string_view>({"llama", "mistral", "granite"});
+constexpr auto kFamiliesOf448 =
+    std::to_array<std::string_view>({"llama", "mistral", "mixtral", "granite", "gpt_bigcode"});
 constexpr auto kFamiliesOf445 = std::to_array<std::string_view>({"granite"});
 constexpr auto kOlder =
     std::to_array<OlderVersion>({{Transformers::kV448, kFamiliesOf448}, {Transformers::kV445, kFamiliesOf445}});
@@ -45,6 +46,13 @@ std::optional<Error> check_older(const OlderVersion& version, const Asked& asked
   if (std::find(version.families.begin(), version.families.end(), d.family) == version.families.end())
     return not_modelled("for " + d.family, "known for it: " + list_of(version.families));
   if (d.task != Task::kCausalLm) return not_modelled("for this task", "known for it: causal-lm");
+  if (d.experts > 0 && recipe.experts == Experts::kGrouped)
+    return Error{"--experts", "cannot be grouped: transformers of that age runs one expert after another",
+                 "pass --experts loop"};
+  if (d.experts > 0 && recipe.quantize != Quantize::kNone && !recipe.imbalance.balanced())
+    return not_modelled("for quantized experts that are not balanced", "drop --moe-imbalance");
+  if (d.family == "gpt_bigcode" && recipe.attention != Attention::kFlash2)
+    return not_modelled("for gpt_bigcode without flash attention", "pass --attention flash2");
   if (makes_mask(inquiry))
     return not_modelled("where attention needs a mask",
                         "pass --attention flash2, or a sequence shorter than the window");

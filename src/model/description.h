@@ -136,6 +136,7 @@ struct Structure {
   Quantize quantize = Quantize::kNone;
   bool double_quant = false;
   bool dequantizes_forward = false;  // too many rows for the kernel that multiplies 4-bit weights
+  bool dequantizes_experts = false;  // the same of an expert's rows
   DType compute = DType::kFloat32;   // of products with 4-bit weights
   const Lora* lora = nullptr;        // null: no adapters, and weights are trained
   const Freeze* freeze = nullptr;    // null: all of them are

@@ -59,10 +59,10 @@ Tensor SparseMoe::grouped(const Tensor& hidden_states, const Tensor& top_k_index
 
 // A token goes to different experts, so the busiest gets each token once at most. Of the others the last takes up what
 // division leaves: all rows together are as many as balanced ones.
-Expr SparseMoe::rows_of(int64_t expert) const {
-  const Dims& d = b_.dims;
-  const Imbalance& imbalance = b_.structure.imbalance;
-  const int64_t experts = b_.structure.expert_turns;
+Expr rows_of_expert(const Builder& b, int64_t expert) {
+  const Dims& d = b.dims;
+  const Imbalance& imbalance = b.structure.imbalance;
+  const int64_t experts = b.structure.expert_turns;
   const int64_t others = experts - 1;
   const Expr share = ceil_div(d.batch * d.seq * d.experts_per_token, experts);
   if (imbalance.balanced() || others == 0) return share;
@@ -74,10 +74,10 @@ Expr SparseMoe::rows_of(int64_t expert) const {
   return expert == last ? rest - (others - 1) * rounded_down : rounded_down;
 }
 
-std::array<Tensor, 2> SparseMoe::tokens_of(int64_t expert) const {
-  const Expr rows = rows_of(expert);
-  const Tensor pairs = b_.tape.make({rows, 2}, DType::kInt64, "nonzero");
-  return {b_.tape.look(pairs, {rows}, true), b_.tape.look(pairs, {rows}, true)};
+std::array<Tensor, 2> tokens_of_expert(const Builder& b, int64_t expert) {
+  const Expr rows = rows_of_expert(b, expert);
+  const Tensor pairs = b.tape.make({rows, 2}, DType::kInt64, "nonzero");
+  return {b.tape.look(pairs, {rows}, true), b.tape.look(pairs, {rows}, true)};
 }
 
 Tensor SparseMoe::loop(const Tensor& hidden_states, const Tensor& top_k_index, const Tensor& top_k_weights) const {
@@ -95,7 +95,7 @@ Tensor SparseMoe::loop(const Tensor& hidden_states, const Tensor& top_k_index, c
   std::array<Tensor, 2> where, gate_up;  // names of the loop's body live on into its next turn
   Tensor current_state, current_hidden_states;
   for (int64_t i = 0; i < b_.structure.expert_turns; ++i) {
-    where = tokens_of(i);
+    where = tokens_of_expert(b_, i);
     const auto& [top_k_pos, token_idx] = where;
     current_state = take_rows(hidden_states, token_idx);
     gate_up = split_in_two(linear(current_state, select_row(gate_up_proj_), Tensor()), 1);

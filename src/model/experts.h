@@ -8,9 +8,15 @@
 
 namespace peakmem {
 
+/// How many tokens an expert of the loop gets: as many as any, or what Imbalance leaves it.
+Expr rows_of_expert(const Builder& b, int64_t expert);
+/// torch.where's two indices of an expert's tokens, which share their memory: which choice it was, and which token.
+std::array<Tensor, 2> tokens_of_expert(const Builder& b, int64_t expert);
+
 /// MixtralSparseMoeBlock: a router and its experts, whose weights are two parameters of three dimensions.
 class SparseMoe {
  public:
+  static constexpr const char* kName = "mlp";  // as which a layer holds it
   explicit SparseMoe(const Builder& builder);
   Tensor operator()(const Tensor& input) const;
 
@@ -27,10 +33,6 @@ class SparseMoe {
   /// MixtralExperts.forward. An expert's slice of a weight has a gradient as
   /// large as the whole.
   Tensor loop(const Tensor& hidden_states, const Tensor& top_k_index, const Tensor& top_k_weights) const;
-  /// How many tokens an expert of the loop gets: as many as any, or what Imbalance leaves it.
-  Expr rows_of(int64_t expert) const;
-  /// torch.where's two indices of an expert's tokens, which share their memory.
-  std::array<Tensor, 2> tokens_of(int64_t expert) const;
   Tensor apply_gate(const Tensor& gate_up) const;
 
   const Builder& b_;

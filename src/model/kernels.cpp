@@ -12,7 +12,8 @@ constexpr Activation kGelu = Activation::kGelu;
 
 // apply_liger_kernel_to_* of liger-kernel 0.8.5 (transformers/monkey_patch.py), _supports_flash_attn of transformers
 // 5.23. Mixtral's experts become Liger's fused mixture, which is not modelled.
-constexpr std::array<FamilyKernels, 12> kRows = {{{"gpt2", true},
+constexpr std::array<FamilyKernels, 13> kRows = {{{"gpt2", true},
+                                                  {"gpt_bigcode", true},
                                                   {"bert", true},
                                                   {"vit", true},
                                                   {"t5"},

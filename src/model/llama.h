@@ -18,6 +18,7 @@ struct SelfAttention {
 
 /// LlamaMLP.
 struct Mlp {
+  static constexpr const char* kName = "mlp";  // as which a layer holds it
   const Builder& b;
   Linear gate_proj, up_proj, down_proj;
 
@@ -35,7 +36,7 @@ struct PreNormLayer {
 
   explicit PreNormLayer(const Builder& b)
       : self_attn(named<Attention>(b, "self_attn")),
-        mlp(named<FeedForward>(b, "mlp")),
+        mlp(named<FeedForward>(b, FeedForward::kName)),
         input_layernorm(b, "input_layernorm", b.dims.hidden),
         post_attention_layernorm(b, "post_attention_layernorm", b.dims.hidden) {}
 

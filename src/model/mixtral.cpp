@@ -1,4 +1,6 @@
-// Mixtral: Mistral with a mixture of experts in every MLP (transformers 5.23, models/mixtral/modeling_mixtral.py).
+// Mixtral: Mistral with a mixture of experts in every MLP (transformers 5.23, models/mixtral/modeling_mixtral.py;
+// of 4.48, whose experts are modules of their own).
+#include "model/expert_list.h"
 #include "model/experts.h"
 #include "model/llama.h"
 
@@ -8,6 +10,15 @@ namespace {
 struct MixtralParts : LlamaParts {
   using Layer = PreNormLayer<SelfAttention, SparseMoe>;
 };
+
+struct MixtralParts448 : LlamaParts {
+  using Layer = PreNormLayer<SelfAttention, ExpertList>;
+};
+
+std::unique_ptr<Model> build(const Builder& b) {
+  const bool lists = b.structure.transformers <= Transformers::kV448;
+  return lists ? build_decoder<MixtralParts448>(b) : build_decoder<MixtralParts>(b);
+}
 
 Description read(Fields& fields) {
   Description d = read_decoder(fields, 32000, 4096, 14336, 131072);
@@ -29,7 +40,7 @@ Description read(Fields& fields) {
 
 }  // namespace
 
-const Family kMixtral = {"mixtral",       "Mixtral", "transformers 5.23, models/mixtral", Task::kCausalLm,
-                         decoder_tasks(), read,      build_decoder<MixtralParts>};
+const Family kMixtral = {"mixtral", "Mixtral", "transformers 5.23, models/mixtral", Task::kCausalLm, decoder_tasks(),
+                         read,      build};
 
 }  // namespace peakmem

@@ -9,9 +9,12 @@ bool Builder::trains(const char* name) const {
   return structure.freeze == nullptr || !structure.freeze->covers(tape.program.name(tape.enter(name), tape.layer));
 }
 
-Linear::Linear(const Builder& b, const char* name, Expr in, Expr out, bool bias) : name_(name) {
+Linear::Linear(const Builder& b, const char* name, Expr in, Expr out, bool bias)
+    : Linear(b, name, in, out, bias, b.structure.dequantizes_forward) {}
+
+Linear::Linear(const Builder& b, const char* name, Expr in, Expr out, bool bias, bool dequantizes) : name_(name) {
   const Scope scope(b.tape, name);
-  quantized_ = QuantizedWeight(b, name, in, out);
+  quantized_ = QuantizedWeight(b, name, in, out, dequantizes);
   int8_ = Int8Weight(b, name, in, out);
   if (!quantized_ && !int8_) weight_ = b.parameter({out, in}, "weight");
   if (bias) bias_ = b.parameter({out}, quantized_ ? b.structure.compute : b.structure.weights, "bias");

@@ -39,6 +39,8 @@ Module named(const Builder& b, const char* name, Choices... choices) {
 class Linear {
  public:
   Linear(const Builder& b, const char* name, Expr in, Expr out, bool bias);
+  /// One whose rows are not a micro-batch's tokens: `dequantizes` says whether they are many.
+  Linear(const Builder& b, const char* name, Expr in, Expr out, bool bias, bool dequantizes);
   /// A head whose parameters are another module's (the embedding's, as a rule).
   Linear(const char* name, Tensor weight, Tensor bias);
   Tensor operator()(Tensor input) const;

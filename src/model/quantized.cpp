@@ -14,9 +14,9 @@ const Op kMatMul4Bit = {"MatMul4Bit", run_function};
 
 }  // namespace
 
-QuantizedWeight::QuantizedWeight(const Builder& b, std::string_view module, Expr in, Expr out)
+QuantizedWeight::QuantizedWeight(const Builder& b, std::string_view module, Expr in, Expr out, bool dequantizes)
     : nested_(b.structure.double_quant),
-      dequantizes_forward_(b.structure.dequantizes_forward),
+      dequantizes_forward_(dequantizes),
       compute_(b.structure.compute),
       weight_({out, in}) {
   if (!in_4_bits(b.structure.quantize) || is_head(module)) return;

@@ -22,7 +22,8 @@ constexpr bool in_4_bits(Quantize quantize) { return quantize == Quantize::kNf4 
 class QuantizedWeight {
  public:
   QuantizedWeight() = default;
-  QuantizedWeight(const Builder& b, std::string_view module, Expr in, Expr out);
+  /// `dequantizes`: the forward pass makes the weight whole, its rows being many.
+  QuantizedWeight(const Builder& b, std::string_view module, Expr in, Expr out, bool dequantizes);
 
   explicit operator bool() const { return static_cast<bool>(packed_); }
   /// Linear4bit.forward: the input in the compute dtype, the product, and back in the input's dtype. The weight is

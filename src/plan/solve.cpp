@@ -28,7 +28,7 @@ class Evaluator {
   }
 
  private:
-  using Key = std::tuple<bool, bool, bool, bool, bool, bool, LossPieces>;
+  using Key = std::tuple<bool, bool, bool, bool, bool, bool, bool, LossPieces>;
 
   const TracedJob& traced(int64_t value) {
     const bool seq = unknown_ == Unknown::kSeq;
@@ -40,6 +40,7 @@ class Evaluator {
                      seq && value >= job_.description.window,
                      seq && value % 128 != 0,
                      dequantizes_forward(at.recipe),
+                     dequantizes_experts(at.recipe, at.description),
                      loss_pieces(at)};
     std::unique_ptr<TracedJob>& slot = structures_[key];
     if (slot) return *slot;

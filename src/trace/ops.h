@@ -26,6 +26,8 @@ Tensor merge_dims(Tensor input, int first, int count);
 Tensor slice(Tensor input, int dim, Expr length);
 /// x.split(x.size(dim) / 3, dim)
 std::array<Tensor, 3> split_in_three(Tensor input, int dim);
+/// x.split(lengths, dim)
+std::array<Tensor, 3> split_in_three(Tensor input, int dim, const std::array<Expr, 3>& lengths);
 /// x.chunk(2, dim)
 std::array<Tensor, 2> split_in_two(Tensor input, int dim);
 /// x[:, 0] of [B, T, C].

@@ -100,13 +100,17 @@ Tensor slice(Tensor input, int dim, Expr length) {
 }
 
 std::array<Tensor, 3> split_in_three(Tensor input, int dim) {
+  const Expr third = exact_div(input.size(dim), 3);
+  return split_in_three(std::move(input), dim, {third, third, third});
+}
+
+std::array<Tensor, 3> split_in_three(Tensor input, int dim, const std::array<Expr, 3>& lengths) {
   const Tensor x = std::move(input);
   Tape& tape = x.tape();
   Node* node = tape.record(kSplit, {&x});
-  const Shape part = narrowed(x.shape(), dim, exact_div(x.size(dim), 3));
   std::array<Tensor, 3> parts;
   for (uint8_t i = 0; i < 3; ++i) {
-    parts[i] = tape.look(x, part, true);
+    parts[i] = tape.look(x, narrowed(x.shape(), dim, lengths[i]), true);
     Tape::attach(node, parts[i], i);
   }
   return parts;

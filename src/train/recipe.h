@@ -85,6 +85,11 @@ constexpr bool is_mixed(Precision precision) {
 constexpr bool dequantizes_forward(const Recipe& recipe) {
   return in_4_bits(recipe.quantize) && recipe.batch > 1536 / recipe.seq;
 }
+/// The same for a layer of one of a mixture's experts, balanced: its rows are the expert's share of the tokens.
+constexpr bool dequantizes_experts(const Recipe& recipe, const Description& d) {
+  if (!in_4_bits(recipe.quantize) || d.experts == 0) return false;
+  return recipe.batch > 1536 * d.experts / (recipe.seq * d.experts_per_token);
+}
 /// The dtype in which what is trained is kept.
 constexpr DType trained_dtype(const Recipe& recipe) {
   return recipe.lora.rank > 0 && recipe.lora.full_precision ? DType::kFloat32 : weights_dtype(recipe.precision);

@@ -59,6 +59,7 @@ Structure structure_of(const Job& job, bool unrolled) {
   s.quantize = r.quantize;
   s.double_quant = r.double_quant;
   s.dequantizes_forward = dequantizes_forward(r);
+  s.dequantizes_experts = dequantizes_experts(r, d);
   s.compute = product_dtype(r.precision);
   s.buffers = r.quantize == Quantize::kNone ? weights_dtype(r.precision) : s.compute;
   if (r.quantize != Quantize::kNone)

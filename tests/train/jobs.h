@@ -63,6 +63,10 @@ inline Value random_config(Dice& dice) {
     put("reorder_and_upcast_attn", truth(dice.coin()));
     return config;
   }
+  if (family == "gpt_bigcode") {
+    put("multi_query", truth(dice.coin()));
+    return config;
+  }
   put("intermediate_size", whole(dice.from(1, 300)));
   if (family == "bert") return config;
   put("num_key_value_heads", whole(kv));

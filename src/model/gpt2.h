@@ -1,0 +1,167 @@
+// GPT-2's model (transformers 5.23, models/gpt2/modeling_gpt2.py) made of parts. What a family has otherwise it names:
+//
+//     Projection     (b, name, in, out);  (input) -> output, with a bias
+//     Attention      (b);  (hidden_states, mask) -> AttentionOutput
+//     positions      (b) -> position_ids, static; kBlocksGetPositions, so that checkpoints hold them
+//     causal_buffer  (b) -> a buffer of the model or nothing, static
+//     loss           (b, logits, batch) -> the loss of a language model, static
+#pragma once
+
+#include <memory>
+
+#include "model/family.h"
+#include "model/masks.h"
+
+namespace peakmem {
+
+/// GPT2MLP.
+template <class Parts>
+struct Gpt2Mlp {
+  const Builder& b;
+  typename Parts::Projection c_fc;
+  typename Parts::Projection c_proj;
+
+  explicit Gpt2Mlp(const Builder& builder)
+      : b(builder), c_fc(b, "c_fc", b.dims.hidden, b.dims.ffn), c_proj(b, "c_proj", b.dims.ffn, b.dims.hidden) {}
+
+  Tensor operator()(const Tensor& input) const {
+    const Scope scope(b.tape, "mlp");
+    Tensor hidden_states = c_fc(input);
+    hidden_states = activate(b.description.activation, hidden_states);
+    hidden_states = c_proj(hidden_states);
+    hidden_states = dropout(hidden_states, b.description.hidden_dropout);
+    return hidden_states;
+  }
+};
+
+/// GPT2Block.
+template <class Parts>
+struct Gpt2Block {
+  using Attention = typename Parts::Attention;
+  using Mlp = Gpt2Mlp<Parts>;
+
+  LayerNorm ln_1;
+  Attention attn;
+  LayerNorm ln_2;
+  Mlp mlp;
+
+  explicit Gpt2Block(const Builder& b)
+      : ln_1(b, "ln_1", b.dims.hidden),
+        attn(named<Attention>(b, "attn")),
+        ln_2(b, "ln_2", b.dims.hidden),
+        mlp(named<Mlp>(b, "mlp")) {}
+
+  Tensor operator()(const Tensor& input, const Tensor& mask) const {
+    Tensor residual = input;
+    Tensor hidden_states = ln_1(input);
+    const AttentionOutput attention = attn(hidden_states, mask);
+    hidden_states = add(attention.output, residual);
+    residual = hidden_states;
+    hidden_states = ln_2(hidden_states);
+    const Tensor feed_forward = mlp(hidden_states);
+    hidden_states = add(residual, feed_forward);
+    return hidden_states;
+  }
+};
+
+/// GPT2Model.
+template <class Parts>
+struct Gpt2Transformer {
+  using Block = Gpt2Block<Parts>;
+
+  const Builder& b;
+  Embedding wte;
+  Embedding wpe;
+  Layers<Block> h;
+  LayerNorm ln_f;
+  Tensor bias;  // the causal triangle, of families that keep one
+
+  explicit Gpt2Transformer(const Builder& builder)
+      : b(builder),
+        wte(b, "wte", b.dims.vocab, b.dims.hidden),
+        wpe(b, "wpe", b.dims.positions, b.dims.hidden),
+        h(b, b.description.runs, b.dims.runs, [this](bool) { return named<Block>(b, "h.*"); }),
+        ln_f(b, "ln_f", b.dims.hidden),
+        bias(Parts::causal_buffer(b)) {}
+
+  Tensor operator()(const Tensor& input_ids) const {
+    const Scope scope(b.tape, "transformer");
+    const Tensor inputs_embeds = peakmem::inputs_embeds(b, wte(input_ids));
+    const Tensor positions = Parts::positions(b);
+    const Tensor position_embeds = wpe(positions);
+    Tensor hidden_states = add(inputs_embeds, position_embeds);
+    const Tensor mask = causal_mask(b, false, inputs_embeds.dtype());
+    hidden_states = dropout(hidden_states, b.description.embedding_dropout);
+    const Tensor held = Parts::kBlocksGetPositions ? positions : Tensor();
+    h.run([&](const Block& block) {
+      const Scope layer(b.tape, "h.*");
+      hidden_states = checkpoint(
+          b.structure.checkpointing,
+          [&block, held](const Tensor& input, const Tensor& seen) { return block(input, seen); }, hidden_states, mask);
+    });
+    return ln_f(hidden_states);
+  }
+};
+
+/// GPT2LMHeadModel.
+template <class Parts>
+class Gpt2LmHead : public Model {
+ public:
+  explicit Gpt2LmHead(const Builder& b)
+      : b_(b), transformer_(named<Transformer>(b_, "transformer")), lm_head_(head(b_, transformer_)) {}
+
+  ModelOutput forward(const Batch& batch) override {
+    const Tensor hidden_states = transformer_(batch.input_ids);
+    if (b_.structure.kernels.loss != LossKernel::kHf)
+      return {fused_lm_loss(b_, hidden_states, lm_head_.weight(), batch.labels), Tensor()};
+    const Tensor logits = lm_head_(hidden_states);
+    return {Parts::loss(b_, logits, batch), logits};
+  }
+
+ private:
+  using Transformer = Gpt2Transformer<Parts>;
+
+  static Linear head(const Builder& b, const Transformer& transformer) {
+    return b.description.tied ? Linear("lm_head", transformer.wte.weight(), Tensor())
+                              : Linear(b, "lm_head", b.dims.hidden, b.dims.vocab, false);
+  }
+
+  Builder b_;
+  Transformer transformer_;
+  Linear lm_head_;
+};
+
+/// GPT2ForSequenceClassification.
+template <class Parts>
+class Gpt2Classifier : public Model {
+ public:
+  explicit Gpt2Classifier(const Builder& b)
+      : b_(b),
+        transformer_(named<Transformer>(b_, "transformer")),
+        score_(b_, "score", b.dims.hidden, b.dims.labels, false) {}
+
+  ModelOutput forward(const Batch& batch) override {
+    const Tensor hidden_states = transformer_(batch.input_ids);
+    const Tensor logits = score_(hidden_states);
+    return {last_token_loss(b_, logits, batch.input_ids, batch.labels), logits};
+  }
+
+ private:
+  using Transformer = Gpt2Transformer<Parts>;
+
+  Builder b_;
+  Transformer transformer_;
+  Linear score_;
+};
+
+/// A family's `build`.
+template <class Parts>
+std::unique_ptr<Model> build_gpt2(const Builder& b) {
+  if (b.description.task == Task::kSequenceClassification) return std::make_unique<Gpt2Classifier<Parts>>(b);
+  return std::make_unique<Gpt2LmHead<Parts>>(b);
+}
+
+/// The fields that configs of the kind share, with GPT-2's defaults.
+Description read_gpt2(Fields& fields, std::string_view activation);
+
+}  // namespace peakmem
