@@ -294,7 +294,7 @@ class Reader {
     if (d.experts == 0)
       return asked_.has("experts") ? std::optional(Error{"--experts", d.family + " has no experts", "drop it"})
                                    : std::nullopt;
-    if (recipe.experts == Experts::kGrouped && recipe.precision != Precision::kBf16)
+    if (recipe.experts == Experts::kGrouped && compute_dtype(recipe) != DType::kBFloat16)
       return Error{"--precision", "cannot be other than bf16: the grouped GEMM of experts takes nothing else",
                    "pass --precision bf16 or --experts loop"};
     if (recipe.experts == Experts::kGrouped)

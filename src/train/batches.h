@@ -24,6 +24,7 @@ class Batches {
 
   Builder builder_;
   int64_t micro_batches_;
+  int64_t ranks_;
   bool held_;
   Batch first_;
   Batch others_;  // all but the first, one after another
