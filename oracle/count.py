@@ -4,6 +4,7 @@ import sys
 import weakref
 
 import torch
+from torch._subclasses.fake_tensor import FakeTensor
 from torch.distributed.tensor import DTensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
@@ -122,13 +123,13 @@ class Counter(TorchDispatchMode):
 
     def _instead(self, func, args, kwargs, caller):
         """Do what real tensors do where fake ones differ: (done, result)."""
-        if func is aten._local_scalar_dense.default:
+        if func is aten._local_scalar_dense.default and isinstance(args[0], FakeTensor):
             # Positions form one sequence and nothing is masked; numbers are 1.
             return True, True if args[0].dtype == torch.bool else 1.0
         if func in NO_SHAPE_FUNCTION:
             return True, None
-        if func is aten.equal.default:
-            return True, True
+        if func is aten.equal.default or func is aten.is_pinned.default:
+            return True, True  # DDP's reducer asks of what it has put into pinned memory
         if func in BY_MASK and any(i is not None and i.dtype == torch.bool for i in args[1]):
             return True, BY_MASK[func](*args)
         if torch.is_grad_enabled() or not _from_engine(caller):

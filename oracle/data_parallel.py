@@ -1,7 +1,7 @@
 """One rank of DistributedDataParallel: its real reducer, beside ranks that do not exist.
 
 `ranks` says how many there are (`ddp`), how large a bucket is (`bucket_mb`, the default is
-PyTorch's) and whether gradients look into the buckets (`bucket_view`).
+PyTorch's) and whether gradients look into the buckets (`bucket_view`). `find_unused` says whether it looks for unused parameters (the default is the trainer's).
 """
 
 import contextlib
@@ -10,6 +10,7 @@ import types
 import torch
 import torch.distributed as dist
 import torch.nn.parallel.distributed as ddp
+import transformers
 from torch._C._distributed_c10d import _create_work_from_future
 from torch._subclasses.fake_tensor import FakeTensor
 from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_modes
@@ -39,10 +40,37 @@ class _Values(TorchDispatchMode):
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
         kwargs = kwargs or {}
         if func is aten.empty.memory_format and kwargs.get("device", None) in (None, torch.device("cpu")):
-            with _disable_current_modes():
-                return func(*args, **kwargs)
+            return _really(func, args, kwargs)
         if func is aten.copy_.default and not all(isinstance(t, FakeTensor) for t in args[:2]):
             return args[0]  # between a value and a fake: what rank 0 broadcasts is what it has
+        return func(*args, **kwargs)
+
+
+class UsedParameters(TorchDispatchMode):
+    """Beneath the counter: the reducer's map of used parameters, numbers on the CPU, has values too."""
+
+    def __init__(self):
+        super().__init__()
+        self.maps = []
+
+    def _is_map(self, x):
+        return isinstance(x, torch.Tensor) and x.untyped_storage()._cdata in self.maps
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        kwargs = kwargs or {}
+        if func is aten.zeros.default and kwargs == {"dtype": torch.int32}:
+            map_ = _really(func, args, kwargs)
+            self.maps.append(map_.untyped_storage()._cdata)
+            return map_
+        if not any(map(self._is_map, args)):
+            return func(*args, **kwargs)
+        if any(isinstance(x, FakeTensor) for x in args):
+            return args[0]  # copied to the device or back: all ranks have used the same
+        return _really(func, args, kwargs)
+
+
+def _really(func, args, kwargs):
+    with _disable_current_modes():
         return func(*args, **kwargs)
 
 
@@ -72,6 +100,7 @@ def replicate(model, case, counter):
     """Wrap a model; every rank has all of it."""
     ranks = case["ranks"]
     options = {"bucket_cap_mb": ranks["bucket_mb"]} if "bucket_mb" in ranks else {}
+    options["find_unused_parameters"] = finds_unused(case, model)
     ddp._verify_param_shape_across_processes = lambda *a, **k: None  # compares shapes as values
     with _named(counter, "bucket"):
         wrapped = ddp.DistributedDataParallel(model, process_group=_Group(0, ranks["ddp"]),
@@ -83,6 +112,16 @@ def replicate(model, case, counter):
     return wrapped
 
 
+def finds_unused(case, model):
+    """What transformers.Trainer asks for (_build_accelerator_args): not where checkpoints of a model of its own forbid it."""
+    asked = case["ranks"].get("find_unused")
+    if asked is not None or case.get("trainer", "loop") == "loop":
+        return bool(asked)
+    return not (isinstance(model, transformers.PreTrainedModel) and case.get("checkpointing"))
+
+
 def synchronized(model, case, last):
-    """The context of one micro-batch: with `no_sync`, gradients are reduced after the last one only."""
-    return model.no_sync() if case.get("no_sync") and not last else contextlib.nullcontext()
+    """The context of one micro-batch: with `no_sync`, and in a trainer, gradients are reduced after the last one only."""
+    if "ddp" not in case.get("ranks", {}) or last:
+        return contextlib.nullcontext()
+    return model.no_sync() if case.get("no_sync") or "trainer" in case else contextlib.nullcontext()

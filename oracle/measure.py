@@ -8,6 +8,7 @@ allocation and release.
 """
 
 import argparse
+import contextlib
 import json
 import pathlib
 import sys
@@ -22,7 +23,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 import fused
 from cases import autocast, build_batch, build_model, build_optimizer
 from count import Counter
-from data_parallel import replicate, synchronized
+from data_parallel import UsedParameters, replicate, synchronized
 from report import make_record, write_trace
 from trainer import Loop
 
@@ -61,10 +62,11 @@ def trainer_step(case, model, counter, step, loop):
         number = round(step + part / 100, 2) if "accumulate" in case else step
         counter.phase("input", number)
         if part == 0:
-            loop.micro_batches(lambda: build_batch(case, model.config), many)
+            loop.micro_batches(lambda: build_batch(case, getattr(model, "module", model).config), many)
         counter.phase("forward", number)
         loop.trainer.accelerator.backward = lambda loss, **_: (counter.phase("backward", number), loss.backward())
-        loop.run(model, part)
+        with synchronized(model, case, part + 1 == many):
+            loop.run(model, part)
         counter.label((local(p.grad) for p in model.parameters() if p.grad is not None), "gradient")
 
 
@@ -129,7 +131,8 @@ def measure(case, steps=2):
     # Its cache makes outputs anew from sizes and strides, and forgets what a kernel pads behind the last row: the
     # gradient of an attention mask is 32 bytes short whenever it is made again.
     mode.cache_enabled = False
-    with fused.scope(case), mode, counter:
+    values = UsedParameters() if "ddp" in (case.get("ranks") or {}) else contextlib.nullcontext()
+    with fused.scope(case), mode, values, counter:
         parameters, trainable = run(case, counter, steps)
     return make_record(case, counter, parameters, trainable), counter.log
 

@@ -29,15 +29,25 @@ def wrap(case, model, context):
         model.forward = types.MethodType(convert_outputs_to_fp32(forward), model)
 
 
+def gather(ranks):
+    """accelerate's gather of a number (utils/operations.py, _gpu_gather_one) from ranks that are not there."""
+    def gathered(number):
+        own = number.clone()[None]
+        return torch.empty(ranks * own.numel(), dtype=own.dtype, device=own.device).view(-1)
+    return gathered
+
+
 def stand_in(case, model):
-    """A Trainer without data, callbacks and devices: what its training_step asks for."""
+    """A Trainer without data, callbacks and other devices: what its training_step asks for."""
+    ranks = case.get("ranks", {}).get("ddp", 1)
+    kind = DistributedType.NO if ranks == 1 else DistributedType.MULTI_GPU
     base = model.get_base_model() if hasattr(model, "get_base_model") else model
     parameters = inspect.signature(type(base).forward).parameters.values()
     accepts = getattr(base, "accepts_loss_kwargs", any(p.kind == p.VAR_KEYWORD for p in parameters))
     accelerator = types.SimpleNamespace(backward=lambda loss, **kwargs: loss.backward(), parallelism_config=None,
-                                        distributed_type=DistributedType.NO, num_processes=1)
+                                        distributed_type=kind, num_processes=ranks, gather=gather(ranks))
     arguments = types.SimpleNamespace(torch_empty_cache_steps=None, n_gpu=1, optim="adamw_torch",
-                                      average_tokens_across_devices=not OLD, world_size=1, device=None,
+                                      average_tokens_across_devices=not OLD, world_size=ranks, device=None,
                                       past_index=-1, gradient_accumulation_steps=case.get("accumulate", 1))
     self = types.SimpleNamespace(
         accelerator=accelerator, args=arguments, optimizer=None, label_smoother=None, compute_loss_func=None,
@@ -62,7 +72,7 @@ def sft_trainer(self, model, accelerator):
     self.model, self.aux_loss_enabled, self._total_train_tokens, self._tp_size = model, False, 0, 1
     self._metrics = {"train": collections.defaultdict(list)}
     self.args.loss_type = "nll"
-    accelerator.gather_for_metrics = lambda x: x
+    accelerator.gather_for_metrics = accelerator.gather if accelerator.num_processes > 1 else lambda x: x
     return SFTTrainer
 
 
@@ -73,8 +83,9 @@ class Loop:
     """The inner training loop: what it names lives from step to step."""
 
     def __init__(self, case, model, context):
-        wrap(case, model, context)
-        self.trainer = stand_in(case, model)
+        inner = getattr(model, "module", model)  # accelerate wraps its forward pass before DDP wraps the model
+        wrap(case, inner, context)
+        self.trainer = stand_in(case, inner)
         self.batches = self.inputs = self.items = None
         self.loss = torch.zeros((), device="cuda")
 

@@ -43,7 +43,7 @@ HARMLESS = frozenset(
     ignore_data_skip restore_callback_states_from_checkpoint seed data_seed dataloader_drop_last dataloader_num_workers
     dataloader_pin_memory dataloader_persistent_workers dataloader_prefetch_factor dataloader_multiprocessing_context
     dataloader_in_order remove_unused_columns label_names train_sampling_strategy group_by_length length_column_name
-    ddp_backend ddp_broadcast_buffers ddp_timeout ddp_find_unused_parameters skip_memory_metrics resume_from_checkpoint
+    ddp_backend ddp_broadcast_buffers ddp_timeout  skip_memory_metrics resume_from_checkpoint
     local_rank torch_compile_backend torch_compile_mode fsdp_config past_index jit_mode_eval
     distributed_state deepspeed_plugin fsdp_plugin_args""".split()
 )
@@ -60,7 +60,6 @@ AT: dict[str, tuple[tuple[object, ...], str]] = {
     "optim_target_modules": ((None,), "only some modules have the optimizer"),
     "full_determinism": ((False,), "deterministic kernels allocate otherwise"),
     "eval_on_start": ((False,), "evaluation is not traced"),
-    "ddp_bucket_cap_mb": ((None,), "the size of DDP's buckets"),
     "ddp_static_graph": ((None, False), "DDP treats a static graph otherwise"),
     "debug": (([], "", ()), "debugging keeps tensors"),
 }
@@ -159,6 +158,10 @@ def read_run(reading: Reading) -> None:
     ranks = reading.get("world_size", 1)
     if ranks > 1:
         reading.options["ddp"] = ranks
+        if reading.get("ddp_bucket_cap_mb") is not None:
+            reading.options["bucket-mb"] = reading.get("ddp_bucket_cap_mb")
+        if reading.get("ddp_find_unused_parameters") is not None:
+            reading.options["find-unused"] = "yes" if reading.get("ddp_find_unused_parameters") else "no"
     reading.options["trainer"] = "hf"
     config = reading.get("accelerator_config", {})
     split = config.get("split_batches") if isinstance(config, Mapping) else getattr(config, "split_batches", False)

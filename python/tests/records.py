@@ -59,6 +59,8 @@ def adapter_of(lora: dict[str, Any] | None) -> dict[str, Any]:
 def ranks_of(case: dict[str, Any]) -> dict[str, Any]:
     ranks = case.get("ranks") or {}
     options: dict[str, Any] = {"ddp": ranks.get("ddp"), "bucket-view": ranks.get("bucket_view")}
+    if "find_unused" in ranks:
+        options["find-unused"] = "yes" if ranks["find_unused"] else "no"
     if "bucket_mb" in ranks:
         whole = float(ranks["bucket_mb"]).is_integer()
         options["bucket-mb" if whole else "part of a MiB"] = int(ranks["bucket_mb"])

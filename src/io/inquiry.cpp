@@ -298,7 +298,7 @@ class Reader {
     if (recipe.experts == Experts::kLoop && d.experts > kMostExperts)
       return Error{"--experts", "cannot be a loop over " + std::to_string(d.experts) + " experts: too many to trace",
                    "pass --experts grouped"};
-    if (recipe.experts == Experts::kGrouped && recipe.precision != Precision::kBf16)
+    if (recipe.experts == Experts::kGrouped && compute_dtype(recipe) != DType::kBFloat16)
       return Error{"--precision", "cannot be other than bf16: the grouped GEMM of experts takes nothing else",
                    "pass --precision bf16 or --experts loop"};
     if (recipe.experts == Experts::kGrouped)

@@ -34,6 +34,7 @@ Names experts() { return names_of(kExperts); }
 Names transformers_versions() { return names_of(kTransformers); }
 Names trainer_names() { return names_of(trainers()); }
 Names upcasts() { return names_of(kUpcasts); }
+Names yes_or_no() { return names_of(kYesNo); }
 Names impls() { return names_of(kOptimizerImpls); }
 Names lora_dtypes() { return {"fp32", "model"}; }
 Names quantizes() { return names_of(kQuantizes); }
@@ -125,6 +126,8 @@ constexpr std::array kOptions = std::to_array<OptionRow>({
      kRun},
     {"no-sync", kFlag, "", nullptr, "", "Ranks", "accumulate in DDP's no_sync(): only the last micro-batch reduces",
      kRun},
+    {"find-unused", kChoice, "W", yes_or_no, "", "Ranks",
+     "DDP looks for unused parameters, for which it copies the outputs (as the trainer has it)", kRun},
     {"fsdp", kSize, "N", nullptr, "", "Ranks", "FSDP2: shard every layer and the rest over N ranks", kRun},
     {"hsdp", kText, "RxS", nullptr, "", "Ranks", "the same in R copies of S ranks each", kRun},
     {"fsdp-param-dtype", kChoice, "D", dtypes, "", "Ranks", "dtype to compute in (that of the shards)", kRun},

@@ -91,8 +91,8 @@ DType read_dtype(const std::string& name) {
   return name == "bf16" ? DType::kBFloat16 : name == "fp16" ? DType::kFloat16 : DType::kFloat32;
 }
 
-constexpr std::array<std::string_view, 7> kRanks = {"fsdp", "replicate", "param_dtype", "reduce_dtype",
-                                                    "ddp",  "bucket_mb", "bucket_view"};
+constexpr std::array<std::string_view, 8> kRanks = {"fsdp", "replicate", "param_dtype", "reduce_dtype",
+                                                    "ddp",  "bucket_mb", "bucket_view", "find_unused"};
 
 /// "ranks": {"fsdp": 8} or {"replicate": 2, "fsdp": 4}; the precision bf16-fsdp is fp32 shards computed with in bf16.
 std::optional<Error> read_sharding(const Value& what, Recipe& recipe) {
@@ -103,7 +103,9 @@ std::optional<Error> read_sharding(const Value& what, Recipe& recipe) {
     if (std::find(kRanks.begin(), kRanks.end(), name) == kRanks.end()) return not_modelled("ranks", name);
   recipe.ddp.ranks = number(*ranks, "ddp", 1);
   recipe.ddp.gradient_as_bucket_view = flag(*ranks, "bucket_view");
-  recipe.ddp.no_sync = flag(what, "no_sync");
+  recipe.ddp.no_sync = flag(what, "no_sync") || (recipe.ddp.ranks > 1 && reduces_once(recipe));
+  const Value* find_unused = ranks->find("find_unused");
+  recipe.ddp.finds_unused = find_unused != nullptr ? find_unused->boolean : trainer_finds_unused(recipe);
   if (const Value* size = ranks->find("bucket_mb"))
     recipe.ddp.bucket_bytes = static_cast<int64_t>(size->real * 1048576.0);
   sharding.shards = number(*ranks, "fsdp", 1);

@@ -18,7 +18,7 @@ constexpr std::array<std::string_view, 12> kElementwise = {"adamw",   "adam",   
 constexpr const char* kNccl = "NCCL's own buffers are not counted (tenths of a GiB for each group of ranks)";
 constexpr int64_t kMostRanks = 1 << 20;
 constexpr int64_t kMostBucketMb = 1 << 20;
-constexpr std::array<std::string_view, 3> kDdpOptions = {"bucket-mb", "bucket-view", "no-sync"};
+constexpr std::array<std::string_view, 4> kDdpOptions = {"bucket-mb", "bucket-view", "no-sync", "find-unused"};
 
 std::string dashed(std::string_view name) { return "--" + std::string(name); }
 
@@ -74,14 +74,28 @@ std::optional<Error> check(const Job& job) {
 /// BertForMaskedLM has a bias that only its tied head uses; DDP waits for the gradient of every parameter.
 bool has_unused_parameter(const Description& d) { return d.family == "bert" && d.task == Task::kMaskedLm && !d.tied; }
 
+/// Whether DDP looks for unused parameters: as asked, else as the trainer has it look.
+std::optional<Error> read_find_unused(const Asked& asked, Inquiry& inquiry) {
+  Recipe& recipe = inquiry.job.recipe;
+  const std::string* asked_for = asked.text("find-unused");
+  recipe.ddp.finds_unused = asked_for != nullptr ? value_in(kYesNo, *asked_for) : trainer_finds_unused(recipe);
+  if (!recipe.ddp.finds_unused) return std::nullopt;
+  if (recipe.checkpointing == Checkpointing::kFullReentrant)
+    return Error{"--checkpointing", "full-reentrant fails in PyTorch where DDP looks for unused parameters",
+                 "pass full, or --find-unused no"};
+  if (asked_for == nullptr)
+    inquiry.assumptions.emplace_back("Trainer has DDP look for unused parameters: it copies the outputs");
+  return std::nullopt;
+}
+
 std::optional<Error> read_ddp(const Asked& asked, Inquiry& inquiry) {
   DataParallelism& ddp = inquiry.job.recipe.ddp;
   ddp.ranks = asked.size("ddp").value_or(1);
   for (const std::string_view option : kDdpOptions)
     if (ddp.ranks == 1 && asked.has(option)) return Error{dashed(option), "needs more ranks than one", "pass --ddp 8"};
   ddp.gradient_as_bucket_view = asked.flag("bucket-view");
-  ddp.no_sync = asked.flag("no-sync");
-  if (ddp.no_sync && inquiry.job.recipe.accumulate == 1)
+  ddp.no_sync = asked.flag("no-sync") || reduces_once(inquiry.job.recipe);
+  if (asked.flag("no-sync") && inquiry.job.recipe.accumulate == 1)
     return Error{"--no-sync", "needs more micro-batches than one", "pass --accumulate 4"};
   const int64_t bucket_mb = asked.size("bucket-mb").value_or(0);
   if (bucket_mb > kMostBucketMb)
@@ -91,9 +105,10 @@ std::optional<Error> read_ddp(const Asked& asked, Inquiry& inquiry) {
     return Error{"--ddp", "contradicts --fsdp and --hsdp", "--hsdp RxS has copies of a sharded model"};
   if (ddp.ranks > kMostRanks) return Error{"--ddp", "is more than " + std::to_string(kMostRanks) + " ranks", {}};
   if (ddp.ranks == 1) return std::nullopt;
-  if (has_unused_parameter(inquiry.job.description))
+  if (auto wrong = read_find_unused(asked, inquiry)) return wrong;
+  if (has_unused_parameter(inquiry.job.description) && !ddp.finds_unused)
     return Error{"--ddp", "fails in PyTorch: cls.predictions.bias of an untied BERT gets no gradient",
-                 "tie_word_embeddings, or --task sequence-classification"};
+                 "pass --find-unused yes, or tie_word_embeddings"};
   inquiry.assumptions.emplace_back("DDP: bytes are those of one rank, and all ranks are alike");
   inquiry.warnings.emplace_back(kNccl);
   return std::nullopt;

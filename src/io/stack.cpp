@@ -86,8 +86,8 @@ std::optional<Error> read_trainer(const Asked& asked, Inquiry& inquiry) {
   if (!trainer.is_transformers_loop) return std::nullopt;
   if (inquiry.job.description.task != Task::kCausalLm)
     return Error{"--trainer", *name + " is not modelled for this task", "known for it: causal-lm; or drop --trainer"};
-  for (const char* ranks : {"fsdp", "hsdp", "ddp"})
-    if (asked.has(ranks)) return Error{"--trainer", *name + " is not modelled over ranks", "drop it"};
+  for (const char* ranks : {"fsdp", "hsdp"})
+    if (asked.has(ranks)) return Error{"--trainer", *name + " is not modelled over shards", "drop it, or use --ddp"};
   if (inquiry.job.recipe.seq == 1) return Error{"--seq", "must be at least 2 here: the trainer counts labels", {}};
   inquiry.assumptions.emplace_back("no padding: the trainer's attention mask is all ones");
   return std::nullopt;

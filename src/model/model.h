@@ -12,6 +12,7 @@ namespace peakmem {
 struct ModelOutput {
   Tensor loss;
   Tensor logits;
+  Tensor encoder_hidden_states;  // of an encoder-decoder
 };
 
 /// One architecture with one head, its parameters made.

@@ -422,7 +422,7 @@ class ConditionalGeneration : public Model {
     Tensor sequence_output = last_hidden_state;
     if (b_.description.scaled_head) sequence_output = mul_scalar(sequence_output);
     const Tensor lm_logits = lm_head_(sequence_output);
-    return {token_loss(lm_logits, batch.labels), lm_logits};
+    return {token_loss(lm_logits, batch.labels), lm_logits, hidden_states};
   }
 
  private:

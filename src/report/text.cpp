@@ -149,6 +149,7 @@ std::string ddp_text(const DataParallelism& ddp) {
   if (ddp.bucket_bytes > 0) text += ", buckets of " + in_binary_units(ddp.bucket_bytes);
   if (ddp.gradient_as_bucket_view) text += ", bucket views";
   if (ddp.no_sync) text += ", no_sync";
+  if (ddp.finds_unused) text += ", find_unused";
   return text;
 }
 

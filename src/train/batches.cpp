@@ -16,6 +16,7 @@ Batch one_of(const Batch& batches, Expr size) {
 Batches::Batches(const Builder& builder, const Recipe& recipe)
     : builder_(builder),
       micro_batches_(recipe.accumulate),
+      ranks_(recipe.ddp.ranks),
       held_(recipe.trainer->is_transformers_loop),
       counts_(recipe.transformers > Transformers::kV445) {
   if (held_) logged_loss_ = builder_.tape.buffer({}, DType::kFloat32, "logged_loss");
@@ -46,6 +47,12 @@ void Batches::count_labels() {
     const Tensor count = tape.make({}, DType::kInt64, "sum");
     counted.reset();
     sum = tape.make({}, DType::kInt64, "add");
+  }
+  if (stays && ranks_ > 1) {
+    Tensor own = tape.make({1}, DType::kInt64, "clone");
+    const Tensor all = tape.make({ranks_}, DType::kInt64, "all_gather");
+    own.reset();
+    sum = tape.make({}, DType::kInt64, "sum");
   }
   if (stays) items_ = tape.make({}, DType::kFloat32, "div");
 }

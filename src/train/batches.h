@@ -24,6 +24,7 @@ class Batches {
 
   Builder builder_;
   int64_t micro_batches_;
+  int64_t ranks_;
   bool held_;
   bool counts_;  // labels, which Trainer does from 4.46 on
   Batch first_;

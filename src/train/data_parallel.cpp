@@ -5,6 +5,7 @@
 #include <numeric>
 
 #include "trace/engine.h"
+#include "trace/ops.h"
 
 namespace peakmem {
 namespace {
@@ -32,12 +33,14 @@ OpenBucket& open_bucket(std::vector<OpenBucket>& open, DType dtype) {
 DataParallel::DataParallel(Tape& tape, const DataParallelism& ddp)
     : tape_(tape),
       views_(ddp.gradient_as_bucket_view),
+      finds_unused_(ddp.finds_unused),
       limits_(ddp.bucket_bytes == 0 ? Limits{kMiB, 25 * kMiB} : Limits{ddp.bucket_bytes, ddp.bucket_bytes}),
       bucket_of_(tape.parameters.size()) {
   for (size_t i = 0; i < tape.parameters.size(); ++i) indices_[tape.parameters[i].accumulator] = i;
   Group all(tape.parameters.size());
   std::iota(all.begin(), all.end(), size_t{0});
-  for (const Group& group : assign(all, {kUnlimited, kUnlimited})) make_bucket(group);
+  for (const Group& group : assign(all, finds_unused_)) make_bucket(group);
+  if (finds_unused_) make_map();
   tape.hooks = this;
 }
 
@@ -49,16 +52,16 @@ Expr DataParallel::bytes_of(size_t parameter) const {
 }
 
 /// Whether buckets can be told apart: sizes are numbers and every layer is traced.
-bool DataParallel::is_countable() const {
+bool DataParallel::is_countable(const Group& order) const {
   const std::vector<Turn>& turns = tape_.program.turns;
   const bool unrolled =
       std::all_of(turns.begin(), turns.end(), [](const Turn& turn) { return identical(turn.count, Expr(1)); });
-  return unrolled &&
-         std::all_of(arrived_.begin(), arrived_.end(), [this](size_t i) { return bytes_of(i).is_number(); });
+  return unrolled && std::all_of(order.begin(), order.end(), [this](size_t i) { return bytes_of(i).is_number(); });
 }
 
-/// compute_bucket_assignment_by_size: a bucket is closed by the gradient that reaches its limit.
-std::vector<DataParallel::Group> DataParallel::assign(const Group& order, const Limits& limits) const {
+/// compute_bucket_assignment_by_size: a bucket is closed by the gradient that reaches its limit, if there is one.
+std::vector<DataParallel::Group> DataParallel::assign(const Group& order, bool into_parts) const {
+  const Limits limits = into_parts && is_countable(order) ? limits_ : Limits{kUnlimited, kUnlimited};
   std::vector<Group> groups;
   std::vector<OpenBucket> open;
   for (const size_t i : order) {
@@ -94,18 +97,37 @@ void DataParallel::make_bucket(const Group& group) {
   buckets_.push_back(bucket);
 }
 
+/// local_used_map_dev_: a number for each parameter.
+void DataParallel::make_map() {
+  const Scope scope(tape_, "DistributedDataParallel");
+  const Category category = std::exchange(tape_.category, Category::kBuffers);
+  Expr parameters = 0;
+  for (const Parameter& parameter : tape_.parameters)
+    parameters += tape_.program.turns[static_cast<size_t>(parameter.turn)].count;
+  map_ = tape_.make({parameters}, DType::kInt32, "ddp_used_map");
+  tape_.category = category;
+}
+
 void DataParallel::accumulated(Node& leaf) {
   const auto found = indices_.find(&leaf);
   if (!reduces_ || found == indices_.end()) return;
   const size_t i = found->second;
-  if (once_ < 0) arrived_.push_back(i);
+  if (once_ < 0 && !finds_unused_) arrived_.push_back(i);
   if (views_ && leaf.gradient->storage != bucket_of_[i]->storage)
     leaf.gradient = tape_.look(bucket_of_[i], leaf.gradient.shape(), true);
 }
 
+/// _DDPSink copies what it passes on.
+ModelOutput DataParallel::passed(ModelOutput output) const {
+  if (!finds_unused_) return output;
+  const ModelOutput given = std::move(output);
+  const auto copy = [](const Tensor& tensor) { return tensor ? clone(tensor, tensor.shape()) : Tensor(); };
+  return {copy(given.loss), copy(given.logits), copy(given.encoder_hidden_states)};
+}
+
 void DataParallel::rebuild_buckets() {
-  if (once_ >= 0 || arrived_.empty()) return;
-  const std::vector<Group> groups = assign(arrived_, is_countable() ? limits_ : Limits{kUnlimited, kUnlimited});
+  if (once_ >= 0 || finds_unused_ || arrived_.empty()) return;
+  const std::vector<Group> groups = assign(arrived_, true);
   buckets_.clear();  // gradients may still look into them
   for (const Group& group : groups)
     for (const size_t i : group) bucket_of_[i].reset();

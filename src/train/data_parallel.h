@@ -4,12 +4,16 @@
 //     built       one bucket for all gradients of a dtype
 //     backward    a gradient that has arrived is copied into its bucket; with views it looks into it from then on
 //     forward     after the first reduction, once: new buckets of --bucket-mb in the order gradients arrived
+//
+// Where it looks for unused parameters (find_unused_parameters) buckets are those of --bucket-mb from the start, and
+// the model's outputs are copied.
 #pragma once
 
 #include <array>
 #include <map>
 #include <vector>
 
+#include "model/model.h"
 #include "train/recipe.h"
 
 namespace peakmem {
@@ -27,6 +31,8 @@ class DataParallel : public Hooks {
   /// Whether the next backward pass reduces; between no_sync() gradients are only gathered.
   void synchronize(bool reduces) { reduces_ = reduces; }
   void accumulated(Node& leaf) override;
+  /// What its forward pass returns of what the model's did.
+  ModelOutput passed(ModelOutput output) const;
   /// New buckets for the old, if gradients have been reduced and it was not done yet; at the start of a forward pass.
   /// What happens afterwards begins a new segment, see once().
   void rebuild_buckets();
@@ -39,16 +45,19 @@ class DataParallel : public Hooks {
   using Limits = std::array<int64_t, 2>;
 
   Expr bytes_of(size_t parameter) const;
-  bool is_countable() const;
-  std::vector<Group> assign(const Group& order, const Limits& limits) const;
+  bool is_countable(const Group& order) const;
+  std::vector<Group> assign(const Group& order, bool into_parts) const;
   void make_bucket(const Group& group);
+  void make_map();
 
   Tape& tape_;
   bool views_;
+  bool finds_unused_;
   bool reduces_ = true;
   Limits limits_;
   int32_t once_ = -1;
   std::vector<Tensor> buckets_;
+  Tensor map_;                             // which parameters were used
   std::vector<Tensor> bucket_of_;          // by parameter
   std::map<const Node*, size_t> indices_;  // of parameters, by accumulator
   Group arrived_;                          // as the first reduced gradients did

@@ -37,6 +37,7 @@ struct DataParallelism {
   int64_t bucket_bytes = 0;              // at which a bucket is full; 0: as PyTorch has it, 1 MiB and then 25 MiB
   bool gradient_as_bucket_view = false;  // gradients look into the buckets that are reduced
   bool no_sync = false;                  // only the last micro-batch reduces, the others run in no_sync()
+  bool finds_unused = false;             // find_unused_parameters: outputs are copied, buckets stay as they were built
 };
 
 /// A training recipe. Sizes are at least 1.
@@ -93,6 +94,15 @@ constexpr bool dequantizes_experts(const Recipe& recipe, const Description& d) {
 /// The dtype in which what is trained is kept.
 constexpr DType trained_dtype(const Recipe& recipe) {
   return recipe.lora.rank > 0 && recipe.lora.full_precision ? DType::kFloat32 : weights_dtype(recipe.precision);
+}
+/// Whether the trainer has DDP look for unused parameters: transformers.Trainer does (5.23, trainer.py,
+/// _build_accelerator_args) but in a model of transformers itself whose layers are checkpointed.
+constexpr bool trainer_finds_unused(const Recipe& recipe) {
+  return recipe.trainer->is_transformers_loop && (recipe.lora.rank > 0 || recipe.checkpointing == Checkpointing::kNone);
+}
+/// Whether the trainer reduces after the last micro-batch only.
+constexpr bool reduces_once(const Recipe& recipe) {
+  return recipe.trainer->is_transformers_loop && recipe.accumulate > 1;
 }
 /// The dtype modules see their parameters in.
 constexpr DType compute_dtype(const Recipe& recipe) {

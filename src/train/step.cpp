@@ -105,33 +105,34 @@ void put_layers(Expr letter, int64_t layers, const LayerRun& run, const std::vec
   turns[static_cast<size_t>(&run - runs.data())] = run.alternates ? exact_div(own, 2) : own;
 }
 
-ModelOutput whole_model(Tape& tape, Model& model, const Batch& batch) {
-  const Unit unit(tape, 0);
-  return model.forward(batch);
-}
-
-/// What transformers.Trainer and accelerate make of a model's output: fp32 in mixed precision, the loss times the
-/// number of ranks; nothing else of it is held.
-Tensor loss_of_trainer(ModelOutput output, const Recipe& recipe) {
-  if (output.logits && is_mixed(recipe.precision)) output.logits = to(output.logits, DType::kFloat32);
-  const bool averages = recipe.transformers == Transformers::kV523;  // average_tokens_across_devices is on
-  return averages ? mul_scalar_in_place(output.loss) : output.loss;
-}
-
-/// loss = model(**batch).loss under autocast where the recipe asks for it; divided where gradients accumulate.
-Tensor forward(Tape& tape, Model& model, const Batch& batch, const Recipe& recipe) {
+/// model(**batch). As accelerate wraps it for transformers.Trainer autocast ends with it, and in mixed precision what
+/// it returns is made fp32.
+ModelOutput whole_model(Tape& tape, Model& model, const Batch& batch, const Recipe& recipe) {
   tape.autocast.enabled = is_mixed(recipe.precision);
   tape.autocast.dtype = recipe.precision == Precision::kFp16Mixed ? DType::kFloat16 : DType::kBFloat16;
-  ModelOutput output = whole_model(tape, model, batch);
+  const auto run = [&] {
+    const Unit unit(tape, 0);
+    return model.forward(batch);
+  };
+  ModelOutput output = run();
   tape.autocast.enabled = false;
-  if (recipe.trainer->is_transformers_loop) {
-    tape.autocast.cache.clear();
-    return loss_of_trainer(std::move(output), recipe);
-  }
-  output.logits.reset();
-  if (recipe.accumulate > 1) output.loss = div_scalar(output.loss);
+  if (!recipe.trainer->is_transformers_loop) return output;
   tape.autocast.cache.clear();
-  return output.loss;
+  if (output.logits && is_mixed(recipe.precision)) output.logits = to(output.logits, DType::kFloat32);
+  return output;
+}
+
+/// loss = model(**batch).loss, nothing else of the output being held; divided where gradients accumulate, or times the
+/// number of ranks in transformers.Trainer.
+Tensor forward(Tape& tape, Model& model, const Batch& batch, const Recipe& recipe, const DataParallel* parallel) {
+  ModelOutput output = whole_model(tape, model, batch, recipe);
+  if (parallel != nullptr) output = parallel->passed(std::move(output));
+  const bool averages = recipe.transformers == Transformers::kV523;  // average_tokens_across_devices is on
+  if (recipe.trainer->is_transformers_loop) return averages ? mul_scalar_in_place(output.loss) : output.loss;
+  Tensor loss = std::exchange(output, {}).loss;
+  if (recipe.accumulate > 1) loss = div_scalar(loss);
+  tape.autocast.cache.clear();
+  return loss;
 }
 
 /// One micro-batch of step 1; the loop's names end with it.
@@ -143,7 +144,7 @@ void trace_micro_batch(Tape& tape, Batches& batches, Model& model, const Recipe&
   tape.begin_phase(1, micro, "forward");
   if (parallel != nullptr) parallel->rebuild_buckets();
   tape.category = Category::kActivations;
-  const Tensor loss = forward(tape, model, batch, recipe);
+  const Tensor loss = forward(tape, model, batch, recipe, parallel);
   tape.begin_phase(1, micro, "backward");
   run_backward(tape, loss);
 }
@@ -334,8 +335,8 @@ Program trace_step(const Job& job, const Dims& dims, bool unrolled) {
   zero_grad(tape);
   Phase cleared = tape.program.phases.back();
   cleared.step = 2;
-  const std::optional<Phase> renewed = renew(tape, batches);
   if (parallel) parallel->rebuild_buckets();  // in step 2's first forward pass, where no gradients are yet either
+  const std::optional<Phase> renewed = renew(tape, batches);
   repeat_micro_batches(tape.program, parallel ? parallel->once() : -1, renewed);
   tape.program.phases.insert(tape.program.phases.end(), steady.begin(), steady.end());
   tape.program.phases.push_back(cleared);
