@@ -63,7 +63,7 @@ void read_dtypes(const Asked& asked, Sharding& sharding) {
 std::optional<Error> check(const Job& job) {
   const Recipe& recipe = job.recipe;
   for (const LayerRun& run : job.description.runs)
-    if (run.alternates)
+    if (run.alternates())
       return Error{"--fsdp", "is not modelled where two kinds of layers alternate", "use --ddp, or another family"};
   if (recipe.sharding.casts_parameters && is_mixed(recipe.precision))
     return Error{"--fsdp-param-dtype", "contradicts autocast, which casts by itself", "pass --precision fp32"};
@@ -78,8 +78,10 @@ std::optional<Error> check(const Job& job) {
   return std::nullopt;
 }
 
-/// BertForMaskedLM has a bias that only its tied head uses; DDP waits for the gradient of every parameter.
-bool has_unused_parameter(const Description& d) { return d.family == "bert" && d.task == Task::kMaskedLm && !d.tied; }
+/// BERT's head and its kin's have a bias that only a tied one uses; DDP waits for the gradient of every parameter.
+bool has_unused_parameter(const Description& d) {
+  return d.task == Task::kMaskedLm && !d.tied && !d.tied_head_bias.empty();
+}
 
 std::optional<Error> read_ddp(const Asked& asked, Inquiry& inquiry) {
   DataParallelism& ddp = inquiry.job.recipe.ddp;
@@ -99,7 +101,8 @@ std::optional<Error> read_ddp(const Asked& asked, Inquiry& inquiry) {
   if (ddp.ranks > kMostRanks) return Error{"--ddp", "is more than " + std::to_string(kMostRanks) + " ranks", {}};
   if (ddp.ranks == 1) return std::nullopt;
   if (has_unused_parameter(inquiry.job.description))
-    return Error{"--ddp", "fails in PyTorch: cls.predictions.bias of an untied BERT gets no gradient",
+    return Error{"--ddp",
+                 "fails in PyTorch: " + inquiry.job.description.tied_head_bias + " of an untied head gets no gradient",
                  "tie_word_embeddings, or --task sequence-classification"};
   inquiry.assumptions.emplace_back("DDP: bytes are those of one rank, and all ranks are alike");
   inquiry.warnings.emplace_back(kNccl);

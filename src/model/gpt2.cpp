@@ -218,8 +218,10 @@ std::unique_ptr<Model> build(const Builder& b) {
   return std::make_unique<LmHead>(b);
 }
 
+constexpr SizeNames kSizes = {"n_layer", "n_head", "n_embd", "n_inner"};
+
 }  // namespace
 
-const Family kGpt2 = {"gpt2", "GPT-2", "transformers 5.23, models/gpt2", Task::kCausalLm, kTasks, read, build};
+const Family kGpt2 = {"gpt2", "GPT-2", "transformers 5.23, models/gpt2", Task::kCausalLm, kTasks, read, build, &kSizes};
 
 }  // namespace peakmem

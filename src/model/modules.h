@@ -4,6 +4,7 @@
 // forward, with the same names alive for as long.
 #pragma once
 
+#include <utility>
 #include <vector>
 
 #include "model/description.h"
@@ -71,6 +72,8 @@ class Conv1D {
 class Embedding {
  public:
   Embedding(const Builder& b, const char* name, Expr rows, Expr width);
+  /// One whose weight is another module's.
+  Embedding(const char* name, Tensor weight) : name_(name), weight_(std::move(weight)) {}
   Tensor operator()(const Tensor& indices) const;
   const Tensor& weight() const { return weight_; }
 
@@ -138,7 +141,7 @@ class Layers {
   }
 
  private:
-  /// What repeats: a layer, or a pair of a windowed one and a full one.
+  /// What repeats: a layer, or windowed ones and a full one.
   struct Turn {
     int32_t number;
     std::vector<Layer> layers;
@@ -152,8 +155,8 @@ class Layers {
     for (int64_t i = 0; i < traced; ++i) {
       Turn& turn = turns_.emplace_back();
       tape_.turn = turn.number = tape_.new_turn(repeat_, i == 1 && folded ? turns - 2 : Expr(1));
-      for (int64_t k = 0; k < run.layers_a_turn(); ++k, ++tape_.layer)
-        turn.layers.push_back(make(run.windowed != (k == 1)));
+      for (int64_t k = 0; k < run.period; ++k, ++tape_.layer)
+        turn.layers.push_back(make(run.windowed != (k > 0 && k + 1 == run.period)));
     }
   }
 
