@@ -12,6 +12,7 @@ import sys
 import types
 
 import torch
+from transformers.models.auto.configuration_auto import model_type_to_module_name
 
 MULTIPROCESSORS = 108
 # What a case's "kernels" say, and what Liger's apply_liger_kernel_to_* functions call it.
@@ -76,7 +77,7 @@ def _apply_liger(case, model):
 @contextlib.contextmanager
 def scope(case):
     """Liger patches transformers' modules for good; put back what was there when the case ends."""
-    family = case["config"]["model_type"]
+    family = model_type_to_module_name(case["config"]["model_type"])
     module = importlib.import_module(f"transformers.models.{family}.modeling_{family}")
     before = dict(vars(module))
     if case["attention"] == "flash2":

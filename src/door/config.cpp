@@ -21,6 +21,7 @@ std::vector<SizeLine> size_lines(const Job& job) {
   return {{"layers", d.layers},
           {"decoder_layers", d.decoder_layers},
           {"hidden", d.hidden},
+          {"embedding", d.embedding},
           {"heads", d.heads},
           {"kv_heads", d.kv_heads},
           {"head_dim", d.head_dim},

@@ -9,20 +9,20 @@
 namespace peakmem {
 namespace {
 
-/// A size's option, and the field of a config that holds it.
+/// A size's option, where a family says what its configs call it, and what most of them call it.
 struct SizeField {
   const char* option;
-  const char* gpt2;  // GPT-2, GPT-BigCode and T5 have names of their own
-  const char* t5;
-  const char* others;
+  const char* SizeNames::* own;
+  const char* usual;
 };
-constexpr std::array<SizeField, 7> kFields = {{{"layers", "n_layer", "num_layers", "num_hidden_layers"},
-                                               {"heads", "n_head", "num_heads", "num_attention_heads"},
-                                               {"hidden", "n_embd", "d_model", "hidden_size"},
-                                               {"ffn", "n_inner", "d_ff", "intermediate_size"},
-                                               {"vocab", "vocab_size", "vocab_size", "vocab_size"},
-                                               {"kv-heads", nullptr, nullptr, "num_key_value_heads"},
-                                               {"head-dim", nullptr, "d_kv", "head_dim"}}};
+constexpr std::array<SizeField, 7> kFields = {{{"layers", &SizeNames::layers, "num_hidden_layers"},
+                                               {"heads", &SizeNames::heads, "num_attention_heads"},
+                                               {"hidden", &SizeNames::hidden, "hidden_size"},
+                                               {"ffn", &SizeNames::ffn, "intermediate_size"},
+                                               {"vocab", &SizeNames::vocab, "vocab_size"},
+                                               {"kv-heads", &SizeNames::kv_heads, "num_key_value_heads"},
+                                               {"head-dim", &SizeNames::head_dim, "head_dim"}}};
+constexpr const SizeField& kKvHeads = kFields[5];
 constexpr std::array<const char*, 3> kRequired = {"layers", "heads", "hidden"};
 
 bool names_as_gpt2(const Family& family) { return family.name == "gpt2" || family.name == "gpt_bigcode"; }
@@ -31,10 +31,9 @@ bool is_rotary(const Family& family) { return family.tasks.data() == decoder_tas
 /// The field of this family's configs, or null where it has no such size.
 const char* field_of(const SizeField& field, const Family& family) {
   const std::string_view option = field.option;
-  if (names_as_gpt2(family)) return field.gpt2;
-  if (family.name == "t5") return field.t5;
+  if (family.sizes != nullptr) return family.sizes->*field.own;
   if (option == "vocab" && family.usual_task == Task::kImageClassification) return nullptr;
-  return (option == "kv-heads" || option == "head-dim") && !is_rotary(family) ? nullptr : field.others;
+  return (option == "kv-heads" || option == "head-dim") && !is_rotary(family) ? nullptr : field.usual;
 }
 
 Error no_choice(const SizeField& field, const Family& family) {
@@ -74,7 +73,7 @@ class BareModel {
       else if (asked_.has(field.option))
         return no_choice(field, family_);
     }
-    if (is_rotary(family_)) add_kv_heads(assumptions);
+    if (field_of(kKvHeads, family_) != nullptr) add_kv_heads(assumptions);
     if (names_as_gpt2(family_)) grow_positions(assumptions);
     return std::nullopt;
   }
@@ -130,15 +129,15 @@ std::string take(Value& config, std::string_view name) {
   return text;
 }
 
-/// Puts a size where the family's configs have it. GPT-2's configs may say it by its common name instead, T5's for
+/// Puts a size where the family's configs have it. GPT-2's configs may say it by its usual name instead, T5's for
 /// the decoder too.
 void resize(Value& config, const SizeField& field, const char* name, int64_t size,
             std::vector<std::string>& assumptions) {
-  const std::string alias = config.find(field.others) == nullptr ? "" : take(config, field.others);
-  const std::string held = take(config, name);
+  const bool aliased = config.find(name) == nullptr && config.find(field.usual) != nullptr;
+  const std::string held = take(config, aliased ? field.usual : name);
+  if (!aliased && field.usual != std::string_view(name)) take(config, field.usual);
   config.members.push_back({name, size_value(size)});
-  assumptions.push_back(std::string(field.option) + ": " + std::to_string(size) + " in place of " +
-                        (alias.empty() ? held : alias));
+  assumptions.push_back(std::string(field.option) + ": " + std::to_string(size) + " in place of " + held);
   if (std::string_view(field.option) != "layers") return;
   take(config, "num_decoder_layers");
   if (config.find("layer_types") == nullptr) return;

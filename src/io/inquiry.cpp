@@ -133,7 +133,7 @@ class Reader {
     recipe.batch = size("batch", 8, "as TrainingArguments of transformers");
     recipe.seq = inquiry_.job.description.image > 0
                      ? inquiry_.job.description.positions
-                     : size("seq", std::min<int64_t>(1024, inquiry_.job.description.positions), "");
+                     : size("seq", std::min<int64_t>(1024, inquiry_.job.description.longest_sequence()), "");
     if (inquiry_.job.description.task == Task::kSeq2SeqLm)
       recipe.target_seq = size("target-seq", recipe.seq, "as many as in a sequence");
     recipe.accumulate = asked_.size("accumulate").value_or(1);
@@ -367,12 +367,13 @@ class Reader {
                    "pass bf16 or fp16-mixed"};
     if (d.task == Task::kSeq2SeqLm && recipe.checkpointing == Checkpointing::kFullReentrant)
       return Error{"--checkpointing", "full-reentrant is not modelled for " + d.family, "pass full"};
-    if (recipe.seq > d.positions) {
+    const int64_t longest = d.longest_sequence();
+    if (recipe.seq > longest) {
       const std::string lengths = std::to_string(recipe.seq) + " is past the ";
       if (d.learned_positions)
-        return Error{"--seq", lengths + "learned position table of " + std::to_string(d.positions),
-                     "pass at most " + std::to_string(d.positions)};
-      inquiry_.warnings.push_back("seq " + lengths + std::to_string(d.positions) + " positions of the config");
+        return Error{"--seq", lengths + "learned position table of " + std::to_string(longest),
+                     "pass at most " + std::to_string(longest)};
+      inquiry_.warnings.push_back("seq " + lengths + std::to_string(longest) + " positions of the config");
     }
     const bool last_token =
         d.task == Task::kSequenceClassification && find_family(d.family)->usual_task == Task::kCausalLm;

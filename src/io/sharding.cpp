@@ -71,8 +71,10 @@ std::optional<Error> check(const Job& job) {
   return std::nullopt;
 }
 
-/// BertForMaskedLM has a bias that only its tied head uses; DDP waits for the gradient of every parameter.
-bool has_unused_parameter(const Description& d) { return d.family == "bert" && d.task == Task::kMaskedLm && !d.tied; }
+/// BERT's head and its kin's have a bias that only a tied one uses; DDP waits for the gradient of every parameter.
+bool has_unused_parameter(const Description& d) {
+  return d.task == Task::kMaskedLm && !d.tied && !d.tied_head_bias.empty();
+}
 
 /// Whether DDP looks for unused parameters: as asked, else as the trainer has it look.
 std::optional<Error> read_find_unused(const Asked& asked, Inquiry& inquiry) {
@@ -107,7 +109,8 @@ std::optional<Error> read_ddp(const Asked& asked, Inquiry& inquiry) {
   if (ddp.ranks == 1) return std::nullopt;
   if (auto wrong = read_find_unused(asked, inquiry)) return wrong;
   if (has_unused_parameter(inquiry.job.description) && !ddp.finds_unused)
-    return Error{"--ddp", "fails in PyTorch: cls.predictions.bias of an untied BERT gets no gradient",
+    return Error{"--ddp",
+                 "fails in PyTorch: " + inquiry.job.description.tied_head_bias + " of an untied head gets no gradient",
                  "pass --find-unused yes, or tie_word_embeddings"};
   inquiry.assumptions.emplace_back("DDP: bytes are those of one rank, and all ranks are alike");
   inquiry.warnings.emplace_back(kNccl);

@@ -4,21 +4,26 @@ namespace peakmem {
 namespace {
 
 /// The kinds of rotary embedding whose forward runs the same ops; `dynamic` and `longrope` read positions at run time.
-void read_rotary_parameters(Fields& fields) {
+void check_rotary_type(Fields& fields, const char* name, const Value& parameters) {
   static constexpr std::array<std::string_view, 4> kKnown = {"default", "linear", "llama3", "yarn"};
+  const Value* type = parameters.find("rope_type");
+  if (type == nullptr) type = parameters.find("type");
+  if (type == nullptr) return;
+  for (const std::string_view kind : kKnown)
+    if (type->string == kind) return;
+  fields.fail(name, "rotary embedding \"" + type->string.substr(0, 40) + "\" is not modelled",
+              "known: default, linear, llama3, yarn");
+}
+
+void read_rotary_parameters(Fields& fields) {
   fields.ignore({"rope_theta", "partial_rotary_factor"});
   for (const char* name : {"rope_parameters", "rope_scaling"}) {
     if (!fields.has(name)) continue;
     const Value* parameters = fields.find(name);
     if (parameters->kind != Value::Kind::kObject) return fields.fail(name, "must be an object");
-    const Value* type = parameters->find("rope_type");
-    if (type == nullptr) type = parameters->find("type");
-    if (type == nullptr) continue;
-    bool known = false;
-    for (const std::string_view kind : kKnown) known = known || type->string == kind;
-    if (!known)
-      fields.fail(name, "rotary embedding \"" + type->string.substr(0, 40) + "\" is not modelled",
-                  "known: default, linear, llama3, yarn");
+    check_rotary_type(fields, name, *parameters);
+    for (const Member& member : parameters->members)  // by kind of layer
+      if (member.value.kind == Value::Kind::kObject) check_rotary_type(fields, name, member.value);
   }
 }
 
@@ -53,6 +58,22 @@ Description read_decoder(Fields& fields, int64_t vocab, int64_t hidden, int64_t 
   if (d.head_dim % 2 != 0)
     fields.fail("head_dim", "is " + std::to_string(d.head_dim) + ", the rotary embedding needs an even one");
   return d;
+}
+
+int64_t read_rotary(Fields& fields, int64_t head_dim, double otherwise) {
+  double share = otherwise;
+  const auto take = [&](const Value* factor) {
+    if (factor != nullptr && !factor->is_null()) share = factor->real;
+  };
+  take(fields.find("partial_rotary_factor"));
+  for (const char* name : {"rope_scaling", "rope_parameters"})
+    if (const Value* parameters = fields.find(name)) take(parameters->find("partial_rotary_factor"));
+  const bool is_share = share >= 0.0 && share <= 1.0;
+  const auto turned = is_share ? static_cast<int64_t>(static_cast<double>(head_dim) * share) : 0;
+  if (turned >= 2 && turned % 2 == 0) return turned;
+  fields.fail("partial_rotary_factor", "turns " + std::to_string(turned) + " of a head's " + std::to_string(head_dim) +
+                                           " features, which must be an even number of them");
+  return head_dim;
 }
 
 int64_t read_kv_heads(Fields& fields, int64_t heads, int64_t absent) {

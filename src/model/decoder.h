@@ -2,10 +2,11 @@
 // namesakes). What a family has otherwise than LLaMA it names in its Parts:
 //
 //     TokenEmbedding   (b, name, rows, width);  (input_ids) -> [B, T, C];  weight()
-//     Rotary           (b);  (hidden_states, position_ids) -> Rotation
+//     Rotary           (b);  (hidden_states, position_ids) -> Rotation, or one for each kind of layer
 //     Layer            (b);  (hidden_states, rotation, mask) -> hidden_states
 //     Norm             (b, name, width);  (hidden_states) -> hidden_states
 //     scale_embeddings (inputs_embeds) -> inputs_embeds, static
+//     kModel, kEmbedding, kNorm    what the decoder is called, and its embedding and norm
 //     scale_logits     (b, logits) -> logits, static
 #pragma once
 
@@ -24,23 +25,24 @@ class Decoder {
  public:
   explicit Decoder(const Builder& builder)
       : b_(builder),
-        embed_tokens_(b_, "embed_tokens", b_.dims.vocab, b_.dims.hidden),
+        embed_tokens_(b_, Parts::kEmbedding, b_.dims.vocab, b_.dims.hidden),
         layers_(b_, b_.description.runs, b_.dims.runs,
                 [this](bool windowed) { return KindOfLayer{named<Layer>(b_, "layers.*"), windowed}; }),
-        norm_(b_, "norm", b_.dims.hidden),
+        norm_(b_, Parts::kNorm, b_.dims.hidden),
         rotary_emb_(b_) {}
 
   const Tensor& embedding_weight() const { return embed_tokens_.weight(); }
 
   Tensor operator()(const Tensor& input_ids) const {
-    const Scope scope(b_.tape, "model");
+    const Scope scope(b_.tape, Parts::kModel);
     const Tensor inputs_embeds = Parts::scale_embeddings(peakmem::inputs_embeds(b_, embed_tokens_(input_ids)));
     const Tensor positions = position_ids(b_);
     const DecoderMasks masks = decoder_masks(b_, inputs_embeds.dtype());
-    Tensor hidden_states = inputs_embeds;
-    const Rotation rotation = rotary_emb_(hidden_states, positions);
+    Tensor hidden_states = dropout(inputs_embeds, b_.description.embedding_dropout);
+    const auto rotation = rotary_emb_(hidden_states, positions);
     layers_.run([&](const KindOfLayer& kind) {
-      hidden_states = run(kind.layer, hidden_states, rotation, kind.windowed ? masks.windowed : masks.full);
+      hidden_states =
+          run(kind.layer, hidden_states, rotation.of(kind.windowed), kind.windowed ? masks.windowed : masks.full);
     });
     hidden_states = norm_(hidden_states);
     return hidden_states;
@@ -73,7 +75,8 @@ class Decoder {
 template <class Parts>
 class CausalLm : public Model {
  public:
-  explicit CausalLm(const Builder& b) : b_(b), model_(named<Decoder<Parts>>(b_, "model")), lm_head_(head(b_, model_)) {}
+  explicit CausalLm(const Builder& b)
+      : b_(b), model_(named<Decoder<Parts>>(b_, Parts::kModel)), lm_head_(head(b_, model_)) {}
 
   ModelOutput forward(const Batch& batch) override {
     const Tensor hidden_states = model_(batch.input_ids);
@@ -100,7 +103,9 @@ template <class Parts>
 class Classifier : public Model {
  public:
   explicit Classifier(const Builder& b)
-      : b_(b), model_(named<Decoder<Parts>>(b_, "model")), score_(b_, "score", b.dims.hidden, b.dims.labels, false) {}
+      : b_(b),
+        model_(named<Decoder<Parts>>(b_, Parts::kModel)),
+        score_(b_, "score", b.dims.hidden, b.dims.labels, false) {}
 
   ModelOutput forward(const Batch& batch) override {
     const Tensor hidden_states = model_(batch.input_ids);
@@ -127,6 +132,8 @@ std::span<const Task> decoder_tasks();
 // Reading a family's config.
 /// Fields all rotary decoders share: sizes, activation, dropout, rotary parameters.
 Description read_decoder(Fields& fields, int64_t vocab, int64_t hidden, int64_t ffn, int64_t positions);
+/// How many features of a head are turned: by partial_rotary_factor, of rope_parameters or beside them.
+int64_t read_rotary(Fields& fields, int64_t head_dim, double otherwise);
 /// num_key_value_heads: null is as many as heads.
 int64_t read_kv_heads(Fields& fields, int64_t heads, int64_t absent);
 /// Some models check it even where head_dim is given.

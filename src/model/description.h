@@ -44,14 +44,14 @@ struct Imbalance {
 /// Activation functions by what they do on the tape, not by name.
 enum class Activation : uint8_t { kRelu, kGelu, kGeluNew, kSilu, kTanh, kSigmoid, kQuickGelu };
 
-/// A stretch of layers that are alike: full attention, or a window of it; or of pairs that are alike.
+/// A stretch of layers that are alike: full attention, or a window of it; or of groups that are alike.
 struct LayerRun {
   int64_t layers = 0;
   bool windowed = false;
-  bool alternates = false;  // every second layer is of the other kind: what repeats is a pair
+  int64_t period = 1;  // layers a turn; of more than one the last is of the other kind
 
-  int64_t layers_a_turn() const { return alternates ? 2 : 1; }
-  int64_t turns() const { return layers / layers_a_turn(); }
+  bool alternates() const { return period > 1; }
+  int64_t turns() const { return layers / period; }
 };
 
 /// A model as its config describes it. Sizes are positive; `runs` adds up to `layers`, `decoder_runs` to
@@ -60,17 +60,21 @@ struct Description {
   std::string family;
   int64_t layers = 0;
   int64_t hidden = 0;
+  int64_t embedding = 0;  // width of the embeddings where that may be another; 0 where it is the hidden size
   int64_t heads = 0;
   int64_t kv_heads = 0;
   int64_t head_dim = 0;
+  int64_t rotary = 0;  // features of a head that are turned; 0 in a family's description is all of them
   int64_t ffn = 0;
   int64_t vocab = 0;
-  int64_t positions = 0;  // of a learned table, or the length the rotary embedding was trained for
+  int64_t positions = 0;           // of a learned table, or the length the rotary embedding was trained for
+  int64_t reserved_positions = 0;  // of the table, which no sequence uses
   int64_t token_types = 0;
   int64_t labels = 2;
   int64_t window = 0;   // of windowed layers
   int64_t experts = 0;  // of every MLP; 0 where it is dense
   int64_t experts_per_token = 0;
+  int64_t shared_ffn = 0;      // of an expert beside them that sees every token
   int64_t decoder_layers = 0;  // of an encoder-decoder, whose `layers` are the encoder's
   int64_t buckets = 0;         // of relative positions
   int64_t image = 0;  // pixels along a side of a square image, 0 for a model of text; its patches are the sequence
@@ -78,10 +82,12 @@ struct Description {
   int64_t channels = 0;
   std::vector<LayerRun> runs;
   std::vector<LayerRun> decoder_runs;
+  std::string tied_head_bias;  // a parameter that only a masked language model's tied head uses; empty if there is none
   Task task = Task::kCausalLm;
   Activation activation = Activation::kSilu;
   double embedding_dropout = 0;
   double hidden_dropout = 0;
+  double inner_dropout = 0;  // at the end of attention and MLP, before the residual
   double attention_dropout = 0;
   double classifier_dropout = 0;
   bool tied = false;         // input embedding and output head share their weight
@@ -91,7 +97,10 @@ struct Description {
   bool output_bias = false;
   bool mlp_bias = false;
   bool upcast_attention = false;
-  bool has_padding_token = false;
+  bool parallel_residual = false;    // attention and MLP read the same hidden states
+  bool normalizes_routing = true;    // the weights of a token's experts add up to 1
+  bool casts_routing = false;        // and are cast to the dtype of the router's logits
+  bool has_padding_token = false;    // the family's default where the config says nothing
   bool learned_positions = false;    // a sequence cannot be longer than `positions`
   bool maps_masks = false;           // the full mask is made even where every layer is windowed (Qwen)
   bool maps_windowed_masks = false;  // and the windowed one even where every layer is full (Gemma 2)
@@ -100,12 +109,15 @@ struct Description {
   bool eager_only = false;           // transformers has no sdpa attention for it
   bool head_dim_is_quotient = true;  // head_dim = hidden / heads, not a choice of its own
   bool ffn_is_four_hidden = false;
+
+  /// For which there are positions.
+  int64_t longest_sequence() const { return positions - reserved_positions; }
 };
 
 /// The sizes a trace uses, as numbers or as symbols; structure (which ops run) is in Structure.
 struct Dims {
-  Expr batch, seq, hidden, heads, kv_heads, head_dim, ffn, vocab, positions, token_types, labels;
-  Expr experts, experts_per_token;
+  Expr batch, seq, hidden, embedding, heads, kv_heads, head_dim, rotary, ffn, vocab, positions, token_types, labels;
+  Expr experts, experts_per_token, shared_ffn;
   Expr padded_head_dim;  // head_dim and seq rounded up to multiples of 8 as attention kernels need them
   Expr padded_seq;
   Expr bias_row;  // seq rounded up to a multiple of 16, as the gradient of an attention's bias is

@@ -19,10 +19,12 @@ Tensor SparseMoe::operator()(const Tensor& input) const {
   const Scope scope(b_.tape, "mlp");
   const Tensor rows = merge_dims(input, 0, 2);
   const Routing routing = route(rows);
+  return split_dim(experts(rows, routing), 0, b_.dims.batch, b_.dims.seq);
+}
+
+Tensor SparseMoe::experts(const Tensor& rows, const Routing& routing) const {
   const bool one_by_one = b_.structure.experts == Experts::kLoop;
-  const Tensor mixed =
-      one_by_one ? loop(rows, routing.indices, routing.weights) : grouped(rows, routing.indices, routing.weights);
-  return split_dim(mixed, 0, b_.dims.batch, b_.dims.seq);
+  return one_by_one ? loop(rows, routing.indices, routing.weights) : grouped(rows, routing.indices, routing.weights);
 }
 
 SparseMoe::Routing SparseMoe::route(const Tensor& hidden_states) const {
@@ -30,7 +32,9 @@ SparseMoe::Routing SparseMoe::route(const Tensor& hidden_states) const {
   const Tensor logits = linear(hidden_states, router_, Tensor());
   const Tensor probabilities = softmax(to(logits, DType::kFloat32));
   auto [values, indices] = topk(probabilities, b_.dims.experts_per_token);
-  return {logits, divide_by_sum(std::move(values)), indices};
+  if (b_.description.normalizes_routing) values = divide_by_sum(std::move(values));
+  if (b_.description.casts_routing) values = to(std::move(values), logits.dtype());
+  return {logits, values, indices};
 }
 
 Tensor SparseMoe::grouped(const Tensor& hidden_states, const Tensor& top_k_index, const Tensor& top_k_weights) const {
@@ -110,6 +114,16 @@ Tensor SparseMoe::loop(const Tensor& hidden_states, const Tensor& top_k_index, c
 Tensor SparseMoe::apply_gate(const Tensor& gate_up) const {
   const auto [gate, up] = split_in_two(gate_up, 1);
   return mul(activate(b_.description.activation, gate), up);
+}
+
+void read_experts(Fields& fields, Description& d, int64_t experts, int64_t per_token) {
+  d.experts = fields.size("num_local_experts", experts, "num_experts");
+  d.experts_per_token = fields.size("num_experts_per_tok", per_token);
+  if (d.experts_per_token > d.experts)
+    fields.fail("num_experts_per_tok",
+                "is " + std::to_string(d.experts_per_token) + " of " + std::to_string(d.experts) + " experts");
+  fields.refuse_flag("output_router_logits", false, "keeps every layer's router logits for the auxiliary loss");
+  fields.ignore({"router_aux_loss_coef"});
 }
 
 }  // namespace peakmem

@@ -4,6 +4,7 @@
 
 #include <array>
 
+#include "model/fields.h"
 #include "model/modules.h"
 
 namespace peakmem {
@@ -20,7 +21,7 @@ class SparseMoe {
   explicit SparseMoe(const Builder& builder);
   Tensor operator()(const Tensor& input) const;
 
- private:
+ protected:
   /// MixtralTopKRouter's router_logits, router_scores and router_indices.
   struct Routing {
     Tensor logits;
@@ -28,6 +29,10 @@ class SparseMoe {
     Tensor indices;
   };
   Routing route(const Tensor& hidden_states) const;
+  /// What the experts make of rows of hidden states.
+  Tensor experts(const Tensor& rows, const Routing& routing) const;
+
+ private:
   /// grouped_mm_experts_forward: its memory does not depend on how tokens are spread.
   Tensor grouped(const Tensor& hidden_states, const Tensor& top_k_index, const Tensor& top_k_weights) const;
   /// MixtralExperts.forward. An expert's slice of a weight has a gradient as
@@ -40,5 +45,8 @@ class SparseMoe {
   Tensor gate_up_proj_;
   Tensor down_proj_;
 };
+
+/// num_experts and num_experts_per_tok.
+void read_experts(Fields& fields, Description& description, int64_t experts, int64_t per_token);
 
 }  // namespace peakmem

@@ -163,7 +163,8 @@ Result<Description> read_description(const Value& config, const Task* task, std:
   Description description = family->read(fields);
   description.family = family->name;
   description.labels = read_labels(fields);
-  description.has_padding_token = fields.has("pad_token_id");
+  if (fields.find("pad_token_id") != nullptr) description.has_padding_token = fields.has("pad_token_id");
+  if (description.rotary == 0) description.rotary = description.head_dim;
   description.task = task != nullptr ? *task : read_task(fields, *family);
   if (description.runs.empty()) description.runs = {{description.layers, false}};
   if (description.decoder_layers > 0 && description.decoder_runs.empty())

@@ -10,6 +10,17 @@
 
 namespace peakmem {
 
+/// What a family's configs call its sizes; null for what is no choice of its own.
+struct SizeNames {
+  const char* layers;
+  const char* heads;
+  const char* hidden;
+  const char* ffn;
+  const char* vocab = "vocab_size";
+  const char* kv_heads = nullptr;
+  const char* head_dim = nullptr;
+};
+
 /// An architecture: its `model_type`, how its config is read, and how it is built.
 struct Family {
   std::string_view name;  // model_type
@@ -19,6 +30,7 @@ struct Family {
   std::span<const Task> tasks;
   Description (*read)(Fields& fields);  // errors are noted in `fields`
   std::unique_ptr<Model> (*build)(const Builder& builder);
+  const SizeNames* sizes = nullptr;  // null: the usual ones (num_hidden_layers, ...)
 };
 
 std::span<const Family* const> families();

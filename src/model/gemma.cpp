@@ -1,6 +1,9 @@
 // Gemma: LLaMA with a scaled embedding and norms that multiply by 1 + weight; Gemma 2 adds norms behind attention and
-// MLP, capped scores and logits, and a window in every second layer
-// (transformers 5.23, models/gemma/modeling_gemma.py and models/gemma2/modeling_gemma2.py).
+// MLP, capped scores and logits, and a window in every second layer; Gemma 3 norms of q and k, five windowed layers to
+// a full one, and a rotary embedding for either kind (transformers 5.23, models/gemma/modeling_gemma.py,
+// models/gemma2/modeling_gemma2.py and models/gemma3/modeling_gemma3.py).
+#include <optional>
+
 #include "model/llama.h"
 
 namespace peakmem {
@@ -57,13 +60,14 @@ struct GemmaParts : LlamaParts {
 };
 
 /// Gemma2DecoderLayer: norms behind attention and MLP as well.
+template <class Attention = SelfAttention>
 struct FourNormLayer {
-  SelfAttention self_attn;
+  Attention self_attn;
   Mlp mlp;
   ShiftedNorm input_layernorm, post_attention_layernorm, pre_feedforward_layernorm, post_feedforward_layernorm;
 
   explicit FourNormLayer(const Builder& b)
-      : self_attn(named<SelfAttention>(b, "self_attn")),
+      : self_attn(named<Attention>(b, "self_attn")),
         mlp(named<Mlp>(b, "mlp")),
         input_layernorm(b, "input_layernorm", b.dims.hidden),
         post_attention_layernorm(b, "post_attention_layernorm", b.dims.hidden),
@@ -87,7 +91,7 @@ struct FourNormLayer {
 };
 
 struct Gemma2Parts : GemmaParts {
-  using Layer = FourNormLayer;
+  using Layer = FourNormLayer<>;
   static Tensor scale_logits(const Builder& b, Tensor logits) {
     if (!b.description.caps_logits) return logits;
     logits = div_scalar(logits);
@@ -95,6 +99,63 @@ struct Gemma2Parts : GemmaParts {
     logits = mul_scalar(logits);
     return logits;
   }
+};
+
+/// Gemma3RotaryEmbedding's cos and sin for each kind of layer.
+struct RotationByKind {
+  Rotation full, windowed;
+
+  const Rotation& of(bool is_windowed) const { return is_windowed ? windowed : full; }
+};
+
+/// Gemma3RotaryEmbedding: one for each kind of layer there is.
+class RotaryByKind {
+ public:
+  explicit RotaryByKind(const Builder& b) {
+    bool has_full = false;
+    bool has_windowed = false;
+    for (const LayerRun& run : b.description.runs) {
+      (run.windowed ? has_windowed : has_full) = true;
+      if (run.alternates()) has_full = has_windowed = true;
+    }
+    if (has_full) full_.emplace(b);
+    if (has_windowed) windowed_.emplace(b);
+  }
+
+  RotationByKind operator()(const Tensor& hidden_states, const Tensor& position_ids) const {
+    RotationByKind rotations;
+    if (full_) rotations.full = (*full_)(hidden_states, position_ids);
+    if (windowed_) rotations.windowed = (*windowed_)(hidden_states, position_ids);
+    return rotations;
+  }
+
+ private:
+  std::optional<RotaryEmbedding> full_, windowed_;
+};
+
+/// Gemma3Attention: a norm over each head of q and k.
+struct Gemma3Attention : SelfAttention {
+  ShiftedNorm q_norm, k_norm;
+
+  explicit Gemma3Attention(const Builder& builder)
+      : SelfAttention(builder), q_norm(b, "q_norm", b.dims.head_dim), k_norm(b, "k_norm", b.dims.head_dim) {}
+
+  AttentionOutput operator()(const Tensor& hidden_states, const Rotation& rotation, const Tensor& mask) const {
+    const Scope scope(b.tape, "self_attn");
+    const Dims& d = b.dims;
+    Tensor query = as_heads(q_proj(hidden_states), d.heads, d.head_dim);
+    Tensor key = as_heads(k_proj(hidden_states), d.kv_heads, d.head_dim);
+    const Tensor value = as_heads(v_proj(hidden_states), d.kv_heads, d.head_dim);
+    query = q_norm(query);
+    key = k_norm(key);
+    apply_rotary(b, query, key, rotation);
+    return finish(query, key, value, mask);
+  }
+};
+
+struct Gemma3Parts : Gemma2Parts {
+  using Rotary = RotaryByKind;
+  using Layer = FourNormLayer<Gemma3Attention>;
 };
 
 /// Sizes by default, which differ between the two.
@@ -110,6 +171,7 @@ Description read_common(Fields& fields, const Defaults& otherwise) {
   d.head_dim = fields.size("head_dim", 256);  // a size of its own, not derived
   d.head_dim_is_quotient = d.head_dim * d.heads == d.hidden;
   d.tied = fields.flag("tie_word_embeddings", true);
+  d.has_padding_token = true;
   d.qkv_bias = d.output_bias = fields.flag("attention_bias", false);
   fields.refuse_flag("use_bidirectional_attention", false, "turns the causal mask off");
   return d;
@@ -122,36 +184,57 @@ Description read_gemma(Fields& fields) {
   return d;
 }
 
-/// Windowed and full by turns, the windowed first: pairs, and a windowed layer if one is left.
-void alternate(Description& d) {
-  if (d.layers > 1) d.runs.push_back({d.layers / 2 * 2, true, true});
-  if (d.layers % 2 == 1) d.runs.push_back({1, true});
+/// Every so many layers a full one, the others windowed: groups that end with it, and the windowed layers that are
+/// left.
+void alternate(Description& d, int64_t period) {
+  const int64_t left = d.layers % period;
+  if (d.layers >= period) d.runs.push_back({d.layers - left, period > 1, period});
+  if (left > 0) d.runs.push_back({left, true});
 }
 
-bool alternate_as_usual(const std::vector<std::string>& types) {
+bool alternate_as_usual(const std::vector<std::string>& types, int64_t period) {
   for (size_t i = 0; i < types.size(); ++i)
-    if ((types[i] == "sliding_attention") != (i % 2 == 0)) return false;
+    if ((types[i] == "full_attention") != ((static_cast<int64_t>(i) + 1) % period == 0)) return false;
   return true;
+}
+
+/// layer_types, or what transformers makes of the period where there are none.
+void read_alternation(Fields& fields, Description& d, int64_t period) {
+  d.maps_masks = d.maps_windowed_masks = true;
+  d.window = fields.size("sliding_window", 4096);
+  const std::vector<std::string> types = fields.texts("layer_types");
+  if (!types.empty()) read_layer_types(fields, d, types);
+  if (!alternate_as_usual(types, period)) return;
+  d.runs.clear();
+  alternate(d, period);
 }
 
 Description read_gemma2(Fields& fields) {
   Description d = read_common(fields, {2304, 9216, 26, 8, 4});
   d.activation = read_activation(fields, "hidden_activation", "gelu_pytorch_tanh");
-  d.maps_masks = d.maps_windowed_masks = true;
   const auto capped = [&](const char* name) {
     return fields.find(name) == nullptr || fields.has(name);
   };  // null is off
   d.caps_attention = capped("attn_logit_softcapping");
   d.caps_logits = capped("final_logit_softcapping");
   d.eager_only = true;
-  d.window = fields.size("sliding_window", 4096);
-  const std::vector<std::string> types = fields.texts("layer_types");
-  if (!types.empty()) read_layer_types(fields, d, types);
-  if (alternate_as_usual(types)) {
-    d.runs.clear();
-    alternate(d);
-  }
+  read_alternation(fields, d, 2);
   fields.ignore({"query_pre_attn_scalar", "hidden_act", "cache_implementation"});  // change no memory
+  check_head_quotient(fields, d);
+  return d;
+}
+
+Description read_gemma3(Fields& fields) {
+  Description d = read_common(fields, {2304, 9216, 26, 8, 4});
+  d.vocab = fields.size("vocab_size", 262208);
+  d.positions = fields.size("max_position_embeddings", 131072);
+  d.activation = read_activation(fields, "hidden_activation", "gelu_pytorch_tanh");
+  d.caps_logits = fields.has("final_logit_softcapping");
+  constexpr int64_t kUsualPeriod = 6;
+  const int64_t period = fields.size("sliding_window_pattern", kUsualPeriod, "_sliding_window_pattern");
+  read_alternation(fields, d, period);
+  fields.ignore({"query_pre_attn_scalar", "attn_logit_softcapping", "rope_local_base_freq", "hidden_act",
+                 "cache_implementation"});  // change no memory; the cap of scores is not applied
   check_head_quotient(fields, d);
   return d;
 }
@@ -162,5 +245,7 @@ const Family kGemma = {"gemma",         "Gemma",    "transformers 5.23, models/g
                        decoder_tasks(), read_gemma, build_decoder<GemmaParts>};
 const Family kGemma2 = {"gemma2",        "Gemma 2",   "transformers 5.23, models/gemma2", Task::kCausalLm,
                         decoder_tasks(), read_gemma2, build_decoder<Gemma2Parts>};
+const Family kGemma3 = {"gemma3_text",   "Gemma 3",   "transformers 5.23, models/gemma3", Task::kCausalLm,
+                        decoder_tasks(), read_gemma3, build_decoder<Gemma3Parts>};
 
 }  // namespace peakmem

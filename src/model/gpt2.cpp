@@ -108,6 +108,7 @@ Description read_gpt2(Fields& fields, std::string_view activation) {
 }
 
 const Family kGpt2 = {
-    "gpt2", "GPT-2", "transformers 5.23, models/gpt2", Task::kCausalLm, kTasks, read, build_gpt2<Gpt2Parts>};
+    "gpt2",     "GPT-2", "transformers 5.23, models/gpt2", Task::kCausalLm, kTasks, read, build_gpt2<Gpt2Parts>,
+    &kGpt2Sizes};
 
 }  // namespace peakmem

@@ -14,6 +14,8 @@
 
 namespace peakmem {
 
+inline constexpr SizeNames kGpt2Sizes = {"n_layer", "n_head", "n_embd", "n_inner"};
+
 /// GPT2MLP.
 template <class Parts>
 struct Gpt2Mlp {

@@ -97,6 +97,7 @@ const Family kGptBigCode = {"gpt_bigcode",
                             Task::kCausalLm,
                             kTasks,
                             read,
-                            build_gpt2<GptBigCodeParts>};
+                            build_gpt2<GptBigCodeParts>,
+                            &kGpt2Sizes};
 
 }  // namespace peakmem

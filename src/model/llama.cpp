@@ -34,21 +34,28 @@ bool rebinds_casts(const Structure& structure) {
 AttentionOutput SelfAttention::finish(Tensor query, Tensor key, Tensor value, const Tensor& mask) const {
   if (rebinds_casts(b.structure) && query.dtype() == DType::kFloat32)
     for (Tensor* states : {&query, &key, &value}) *states = to(std::move(*states), b.structure.compute);
-  const Expr groups = b.structure.grouped ? exact_div(b.dims.heads, b.dims.kv_heads) : Expr(1);
-  AttentionOutput attention = attend(query, key, value, {b, groups, mask, true, SoftmaxDtype::kFullPrecision, true});
-  attention.output = from_heads(attention.output);
+  AttentionOutput attention = attend_causally(b, query, key, value, mask);
   attention.output = o_proj(attention.output);
   return attention;
 }
 
-Mlp::Mlp(const Builder& builder)
+AttentionOutput attend_causally(const Builder& b, const Tensor& query, const Tensor& key, const Tensor& value,
+                                const Tensor& mask) {
+  const Expr groups = b.structure.grouped ? exact_div(b.dims.heads, b.dims.kv_heads) : Expr(1);
+  AttentionOutput attention = attend(query, key, value, {b, groups, mask, true, SoftmaxDtype::kFullPrecision, true});
+  attention.output = from_heads(attention.output);
+  return attention;
+}
+
+Mlp::Mlp(const Builder& builder, const char* its_name, Expr width)
     : b(builder),
-      gate_proj(b, "gate_proj", b.dims.hidden, b.dims.ffn, b.description.mlp_bias),
-      up_proj(b, "up_proj", b.dims.hidden, b.dims.ffn, b.description.mlp_bias),
-      down_proj(b, "down_proj", b.dims.ffn, b.dims.hidden, b.description.mlp_bias) {}
+      name(its_name),
+      gate_proj(b, "gate_proj", b.dims.hidden, width, b.description.mlp_bias),
+      up_proj(b, "up_proj", b.dims.hidden, width, b.description.mlp_bias),
+      down_proj(b, "down_proj", width, b.dims.hidden, b.description.mlp_bias) {}
 
 Tensor Mlp::operator()(const Tensor& x) const {
-  const Scope scope(b.tape, "mlp");
+  const Scope scope(b.tape, name);
   if (b.structure.kernels.mlp == Kernel::kFused) {
     Tensor gate = gate_proj(x);
     const Tensor product = liger_gated(b.description.activation == Activation::kSilu, std::move(gate), up_proj(x));

@@ -16,40 +16,49 @@ struct SelfAttention {
   AttentionOutput finish(Tensor query, Tensor key, Tensor value, const Tensor& mask) const;
 };
 
+/// Attention of grouped heads over [B, heads, T, D] under a causal mask: [B, T, heads·D].
+AttentionOutput attend_causally(const Builder& b, const Tensor& query, const Tensor& key, const Tensor& value,
+                                const Tensor& mask);
+
 /// LlamaMLP.
 struct Mlp {
   static constexpr const char* kName = "mlp";  // as which a layer holds it
   const Builder& b;
+  const char* name;
   Linear gate_proj, up_proj, down_proj;
 
-  explicit Mlp(const Builder& builder);
+  explicit Mlp(const Builder& builder) : Mlp(builder, "mlp", builder.dims.ffn) {}
+  Mlp(const Builder& builder, const char* name, Expr width);
   Tensor operator()(const Tensor& x) const;
 };
 
-/// LlamaDecoderLayer: a norm before attention and one before the MLP.
+/// LlamaDecoderLayer: a norm before attention and one before the MLP; what they give is dropped out of where a family
+/// has a `hidden_dropout`.
 template <class Attention = SelfAttention, class FeedForward = Mlp, class Norm = RmsNorm>
 struct PreNormLayer {
   Attention self_attn;
   FeedForward mlp;
   Norm input_layernorm;
   Norm post_attention_layernorm;
+  double dropped;
 
   explicit PreNormLayer(const Builder& b)
       : self_attn(named<Attention>(b, "self_attn")),
         mlp(named<FeedForward>(b, FeedForward::kName)),
         input_layernorm(b, "input_layernorm", b.dims.hidden),
-        post_attention_layernorm(b, "post_attention_layernorm", b.dims.hidden) {}
+        post_attention_layernorm(b, "post_attention_layernorm", b.dims.hidden),
+        dropped(b.description.hidden_dropout) {}
 
   Tensor operator()(const Tensor& input, const Rotation& rotation, const Tensor& mask) const {
     Tensor residual = input;
     Tensor hidden_states = input_layernorm(input);
     AttentionOutput attention = self_attn(hidden_states, rotation, mask);
     hidden_states = std::move(attention.output);
-    hidden_states = add(residual, hidden_states);
+    hidden_states = add(residual, dropout(hidden_states, dropped));
     residual = hidden_states;
     hidden_states = post_attention_layernorm(hidden_states);
     hidden_states = mlp(hidden_states);
-    hidden_states = add(residual, hidden_states);
+    hidden_states = add(residual, dropout(hidden_states, dropped));
     return hidden_states;
   }
 };
@@ -61,6 +70,9 @@ struct LlamaParts {
   using Layer = PreNormLayer<>;
   using Norm = RmsNorm;
   static Tensor scale_embeddings(Tensor inputs_embeds) { return inputs_embeds; }
+  static constexpr const char* kModel = "model";
+  static constexpr const char* kEmbedding = "embed_tokens";
+  static constexpr const char* kNorm = "norm";
   static Tensor scale_logits(const Builder& /*b*/, Tensor logits) { return logits; }
 };
 

@@ -23,18 +23,13 @@ std::unique_ptr<Model> build(const Builder& b) {
 Description read(Fields& fields) {
   Description d = read_decoder(fields, 32000, 4096, 14336, 131072);
   d.kv_heads = read_kv_heads(fields, d.heads, 8);
-  d.experts = fields.size("num_local_experts", 8, "num_experts");
-  d.experts_per_token = fields.size("num_experts_per_tok", 2);
-  if (d.experts_per_token > d.experts)
-    fields.fail("num_experts_per_tok",
-                "is " + std::to_string(d.experts_per_token) + " of " + std::to_string(d.experts) + " experts");
+  read_experts(fields, d, 8, 2);
   const bool windowed = fields.has("sliding_window");
   if (windowed) d.window = fields.size("sliding_window", 4096);
   d.runs = {{d.layers, windowed}};
-  fields.refuse_flag("output_router_logits", false, "keeps every layer's router logits for the auxiliary loss");
   if (fields.has("router_jitter_noise") && fields.find("router_jitter_noise")->real != 0)
     fields.fail("router_jitter_noise", "is not modelled", "set it to 0");
-  fields.ignore({"router_aux_loss_coef", "router_jitter_noise", "attention_bias", "mlp_bias"});
+  fields.ignore({"router_jitter_noise", "attention_bias", "mlp_bias"});
   return d;
 }
 

@@ -4,6 +4,7 @@
 // forward, with the same names alive for as long.
 #pragma once
 
+#include <utility>
 #include <vector>
 
 #include "model/description.h"
@@ -73,6 +74,8 @@ class Conv1D {
 class Embedding {
  public:
   Embedding(const Builder& b, const char* name, Expr rows, Expr width);
+  /// One whose weight is another module's.
+  Embedding(const char* name, Tensor weight) : name_(name), weight_(std::move(weight)) {}
   Tensor operator()(const Tensor& indices) const;
   const Tensor& weight() const { return weight_; }
 
@@ -147,9 +150,9 @@ class Layers {
     tape_.layer = first;
     for (int64_t i = 0; i < traced; ++i) {
       tape_.turn = tape_.new_turn(repeat_, i == 1 && folded ? turns - 2 : Expr(1));
-      for (int64_t k = 0; k < run.layers_a_turn(); ++k, ++tape_.layer) {
+      for (int64_t k = 0; k < run.period; ++k, ++tape_.layer) {
         tape_.unit = units_.emplace_back(tape_.new_unit());
-        layers_.push_back(make(run.windowed != (k == 1)));
+        layers_.push_back(make(run.windowed != (k > 0 && k + 1 == run.period)));
       }
     }
   }

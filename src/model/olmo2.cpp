@@ -1,5 +1,6 @@
-// OLMo 2: LLaMA with norms behind attention and MLP instead of before them, norms over all of q and k, and rotary
-// products in fp32 (transformers 5.23, models/olmo2/modeling_olmo2.py).
+// OLMo: LLaMA with norms that have no parameters and rotary products in fp32; OLMo 2: with norms behind attention and
+// MLP instead of before them, and over all of q and k (transformers 5.23, models/olmo/modeling_olmo.py and
+// models/olmo2/modeling_olmo2.py).
 #include "model/llama.h"
 
 namespace peakmem {
@@ -34,21 +35,28 @@ struct Olmo2Rotary : RotaryEmbedding {
   }
 };
 
-/// Olmo2Attention.
-struct Olmo2Attention : SelfAttention {
-  Olmo2RmsNorm q_norm, k_norm;
+/// OlmoLayerNorm: in fp32, without parameters.
+class OlmoLayerNorm {
+ public:
+  OlmoLayerNorm(const Builder& b, const char* name, Expr /*width*/) : b_(b), name_(name) {}
 
-  explicit Olmo2Attention(const Builder& builder)
-      : SelfAttention(builder),
-        q_norm(b, "q_norm", b.dims.heads * b.dims.head_dim),
-        k_norm(b, "k_norm", b.dims.kv_heads * b.dims.head_dim) {}
+  Tensor operator()(const Tensor& input) const {
+    const Scope scope(b_.tape, name_);
+    return to(layer_norm(to(input, DType::kFloat32), Tensor(), Tensor()), input.dtype());
+  }
 
-  AttentionOutput operator()(const Tensor& hidden_states, const Rotation& rotation, const Tensor& mask) const {
-    const Scope scope(b.tape, "self_attn");
+ private:
+  const Builder& b_;
+  const char* name_;
+};
+
+/// What both do with their projections [B, T, heads·D].
+struct OlmoAttentionBase : SelfAttention {
+  using SelfAttention::SelfAttention;
+
+  AttentionOutput attend_turned(Tensor query, Tensor key, Tensor value, const Rotation& rotation,
+                                const Tensor& mask) const {
     const Dims& d = b.dims;
-    Tensor query = q_norm(q_proj(hidden_states));
-    Tensor key = k_norm(k_proj(hidden_states));
-    Tensor value = v_proj(hidden_states);
     query = as_heads(query, d.heads, d.head_dim);
     key = as_heads(key, d.kv_heads, d.head_dim);
     value = as_heads(value, d.kv_heads, d.head_dim);
@@ -58,6 +66,37 @@ struct Olmo2Attention : SelfAttention {
     query = to(query, query_type);
     key = to(key, key_type);
     return finish(query, key, value, mask);
+  }
+};
+
+/// OlmoAttention.
+struct OlmoAttention : OlmoAttentionBase {
+  using OlmoAttentionBase::OlmoAttentionBase;
+
+  AttentionOutput operator()(const Tensor& hidden_states, const Rotation& rotation, const Tensor& mask) const {
+    const Scope scope(b.tape, "self_attn");
+    Tensor query = q_proj(hidden_states);
+    Tensor key = k_proj(hidden_states);
+    Tensor value = v_proj(hidden_states);
+    return attend_turned(std::move(query), std::move(key), std::move(value), rotation, mask);
+  }
+};
+
+/// Olmo2Attention.
+struct Olmo2Attention : OlmoAttentionBase {
+  Olmo2RmsNorm q_norm, k_norm;
+
+  explicit Olmo2Attention(const Builder& builder)
+      : OlmoAttentionBase(builder),
+        q_norm(b, "q_norm", b.dims.heads * b.dims.head_dim),
+        k_norm(b, "k_norm", b.dims.kv_heads * b.dims.head_dim) {}
+
+  AttentionOutput operator()(const Tensor& hidden_states, const Rotation& rotation, const Tensor& mask) const {
+    const Scope scope(b.tape, "self_attn");
+    Tensor query = q_norm(q_proj(hidden_states));
+    Tensor key = k_norm(k_proj(hidden_states));
+    Tensor value = v_proj(hidden_states);
+    return attend_turned(std::move(query), std::move(key), std::move(value), rotation, mask);
   }
 };
 
@@ -87,6 +126,12 @@ struct PostNormLayer {
   }
 };
 
+struct OlmoParts : LlamaParts {
+  using Rotary = Olmo2Rotary;
+  using Layer = PreNormLayer<OlmoAttention, Mlp, OlmoLayerNorm>;
+  using Norm = OlmoLayerNorm;
+};
+
 struct Olmo2Parts : LlamaParts {
   using Rotary = Olmo2Rotary;
   using Layer = PostNormLayer;
@@ -100,8 +145,17 @@ Description read(Fields& fields) {
   return d;
 }
 
+Description read_olmo(Fields& fields) {
+  Description d = read(fields);
+  if (fields.has("clip_qkv"))
+    fields.fail("clip_qkv", "is not modelled: it clips queries, keys and values", "set it to null");
+  return d;
+}
+
 }  // namespace
 
+const Family kOlmo = {"olmo",          "OLMo",    "transformers 5.23, models/olmo", Task::kCausalLm,
+                      decoder_tasks(), read_olmo, build_decoder<OlmoParts>};
 const Family kOlmo2 = {"olmo2",         "OLMo 2", "transformers 5.23, models/olmo2", Task::kCausalLm,
                        decoder_tasks(), read,     build_decoder<Olmo2Parts>};
 

@@ -1,27 +1,24 @@
 // Qwen2 and 2.5: LLaMA with biases on q, k, v and windows on the upper layers; Qwen3: a norm over each head of q and k
 // instead (transformers 5.23, models/qwen2/modeling_qwen2.py and models/qwen3/modeling_qwen3.py).
-#include "model/llama.h"
+#include "model/qwen.h"
 
 namespace peakmem {
+
+NormedAttention::NormedAttention(const Builder& builder)
+    : SelfAttention(builder), q_norm(b, "q_norm", b.dims.head_dim), k_norm(b, "k_norm", b.dims.head_dim) {}
+
+AttentionOutput NormedAttention::operator()(const Tensor& hidden_states, const Rotation& rotation,
+                                            const Tensor& mask) const {
+  const Scope scope(b.tape, "self_attn");
+  const Dims& d = b.dims;
+  Tensor query = transpose(q_norm(split_dim(q_proj(hidden_states), 2, d.heads, d.head_dim)), 1, 2);
+  Tensor key = transpose(k_norm(split_dim(k_proj(hidden_states), 2, d.kv_heads, d.head_dim)), 1, 2);
+  const Tensor value = as_heads(v_proj(hidden_states), d.kv_heads, d.head_dim);
+  apply_rotary(b, query, key, rotation);
+  return finish(query, key, value, mask);
+}
+
 namespace {
-
-/// Qwen3Attention.
-struct NormedAttention : SelfAttention {
-  RmsNorm q_norm, k_norm;
-
-  explicit NormedAttention(const Builder& builder)
-      : SelfAttention(builder), q_norm(b, "q_norm", b.dims.head_dim), k_norm(b, "k_norm", b.dims.head_dim) {}
-
-  AttentionOutput operator()(const Tensor& hidden_states, const Rotation& rotation, const Tensor& mask) const {
-    const Scope scope(b.tape, "self_attn");
-    const Dims& d = b.dims;
-    Tensor query = transpose(q_norm(split_dim(q_proj(hidden_states), 2, d.heads, d.head_dim)), 1, 2);
-    Tensor key = transpose(k_norm(split_dim(k_proj(hidden_states), 2, d.kv_heads, d.head_dim)), 1, 2);
-    const Tensor value = as_heads(v_proj(hidden_states), d.kv_heads, d.head_dim);
-    apply_rotary(b, query, key, rotation);
-    return finish(query, key, value, mask);
-  }
-};
 
 struct Qwen3Parts : LlamaParts {
   using Layer = PreNormLayer<NormedAttention>;

@@ -16,7 +16,7 @@ Tensor rotate_half(const Tensor& x) {
 
 RotaryEmbedding::RotaryEmbedding(const Builder& builder) : b_(builder) {
   const Scope scope(b_.tape, "rotary_emb");
-  const Shape half = {exact_div(b_.dims.head_dim, 2)};
+  const Shape half = {exact_div(b_.dims.rotary, 2)};
   inv_freq_ = b_.tape.buffer(half, DType::kFloat32, "inv_freq");
   if (b_.structure.transformers == Transformers::kV523)
     original_inv_freq_ = b_.tape.buffer(half, DType::kFloat32, "original_inv_freq");
@@ -29,9 +29,9 @@ Rotation RotaryEmbedding::in_dtype(DType dtype, const Tensor& position_ids) cons
   const Dims& d = b_.dims;
   Tape& tape = b_.tape;
   Tensor positions = tape.make({1, d.seq, 1}, DType::kFloat32, "_to_copy");
-  const Tensor freqs = tape.make({1, d.seq, exact_div(d.head_dim, 2)}, DType::kFloat32, "mul");
+  const Tensor freqs = tape.make({1, d.seq, exact_div(d.rotary, 2)}, DType::kFloat32, "mul");
   positions.reset();
-  const Tensor emb = tape.make({1, d.seq, d.head_dim}, DType::kFloat32, "cat");
+  const Tensor emb = tape.make({1, d.seq, d.rotary}, DType::kFloat32, "cat");
   const Tensor cos = mul_scalar(tape.make(emb.shape(), DType::kFloat32, "cos"));
   const Tensor sin = mul_scalar(tape.make(emb.shape(), DType::kFloat32, "sin"));
   const Tensor cos_cast = to(cos, dtype);
@@ -43,8 +43,8 @@ Rotation RotaryEmbedding::in_dtype_4_48(DType dtype, const Tensor& position_ids)
   const Dims& d = b_.dims;
   Tape& tape = b_.tape;
   const Tensor positions = tape.make({1, 1, d.seq}, DType::kFloat32, "_to_copy");
-  const Tensor freqs = tape.make({1, exact_div(d.head_dim, 2), d.seq}, DType::kFloat32, "bmm");
-  const Tensor emb = tape.make({1, d.seq, d.head_dim}, DType::kFloat32, "cat");
+  const Tensor freqs = tape.make({1, exact_div(d.rotary, 2), d.seq}, DType::kFloat32, "bmm");
+  const Tensor emb = tape.make({1, d.seq, d.rotary}, DType::kFloat32, "cat");
   Tensor cos = tape.make(emb.shape(), DType::kFloat32, "cos");
   Tensor sin = tape.make(emb.shape(), DType::kFloat32, "sin");
   cos = mul_scalar(cos);
@@ -77,6 +77,27 @@ void apply_rotary(const Builder& b, Tensor& query, Tensor& key, const Rotation& 
   const Tensor sin = unsqueeze(rotation.sin, 1);
   Tensor query_rotated = rotate(query, cos, sin);
   Tensor key_rotated = rotate(key, cos, sin);
+  query = std::move(query_rotated);
+  key = std::move(key_rotated);
+}
+
+HeadParts head_parts(const Builder& b, const Tensor& x) {
+  const Expr rest = b.dims.head_dim - b.dims.rotary;
+  const Tensor turned = identical(rest, Expr(0)) ? alias(x) : slice(x, -1, b.dims.rotary);
+  return {turned, slice(x, -1, rest)};
+}
+
+void apply_partial_rotary(const Builder& b, Tensor& query, Tensor& key, const Rotation& rotation, Joined joined) {
+  const Scope scope(b.tape, "rotary");
+  const Tensor cos = unsqueeze(rotation.cos, 1);
+  const Tensor sin = unsqueeze(rotation.sin, 1);
+  const HeadParts q = head_parts(b, query);
+  const HeadParts k = head_parts(b, key);
+  Tensor query_rotated = rotate(q.turned, cos, sin);
+  if (joined == Joined::kEach) query_rotated = cat(std::move(query_rotated), q.rest, -1);
+  Tensor key_rotated = rotate(k.turned, cos, sin);
+  if (joined == Joined::kAfterBoth) query_rotated = cat(query_rotated, q.rest, -1);
+  key_rotated = joined == Joined::kEach ? cat(std::move(key_rotated), k.rest, -1) : cat(key_rotated, k.rest, -1);
   query = std::move(query_rotated);
   key = std::move(key_rotated);
 }

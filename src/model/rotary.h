@@ -6,11 +6,15 @@
 
 namespace peakmem {
 
-/// What every layer is told of positions: cos and sin of the rotary embedding, [1, T, D], and the positions themselves.
+/// What every layer is told of positions: cos and sin of the rotary embedding, [1, T, rotary], and the positions
+/// themselves.
 struct Rotation {
   Tensor position_ids;
   Tensor cos;
   Tensor sin;
+
+  /// What a layer of that kind is told: here the same.
+  const Rotation& of(bool /*windowed*/) const { return *this; }
 };
 
 /// The frequencies, and the angles of all positions.
@@ -38,5 +42,17 @@ Rotation layer_inputs(const Builder& b, const Rotation& rotation);
 Tensor rotate(const Tensor& x, const Tensor& cos, const Tensor& sin);
 /// Queries and keys, turned.
 void apply_rotary(const Builder& b, Tensor& query, Tensor& key, const Rotation& rotation);
+
+/// A head's first features, as many as the rotary embedding turns, and the rest, which may be none.
+struct HeadParts {
+  Tensor turned;
+  Tensor rest;
+};
+HeadParts head_parts(const Builder& b, const Tensor& x);
+
+/// When parts that were turned are joined to the rest: each at once (Phi-3), or when both are turned (GPT-NeoX).
+enum class Joined : uint8_t { kEach, kAfterBoth };
+/// apply_rotary_pos_emb of a part of every head.
+void apply_partial_rotary(const Builder& b, Tensor& query, Tensor& key, const Rotation& rotation, Joined joined);
 
 }  // namespace peakmem

@@ -452,8 +452,8 @@ class ConditionalGeneration : public Model {
 };
 
 /// "relu", "gated-gelu", "gated-silu": gated-gelu means the tanh approximation by hand.
-void read_feed_forward(Fields& fields, Description& d) {
-  const std::string named = fields.text("feed_forward_proj", "relu");
+void read_feed_forward(Fields& fields, Description& d, std::string_view otherwise) {
+  const std::string named = fields.text("feed_forward_proj", otherwise);
   constexpr std::string_view kGated = "gated-";
   d.gated = named.starts_with(kGated);
   const std::string name = named == "gated-gelu" ? "gelu_new" : named.substr(d.gated ? kGated.size() : 0);
@@ -471,27 +471,46 @@ std::vector<LayerRun> first_and_rest(int64_t layers) {
   return {{1, false}, {layers - 1, false}};
 }
 
-Description read(Fields& fields) {
+/// Sizes by default, which differ between the two.
+struct Defaults {
+  int64_t vocab, ffn, layers, heads;
+  std::string_view feed_forward;
+};
+
+Description read_common(Fields& fields, const Defaults& otherwise) {
   Description d;
-  d.vocab = fields.size("vocab_size", 32128);
+  d.vocab = fields.size("vocab_size", otherwise.vocab);
   d.hidden = fields.size("d_model", 512);
   d.head_dim = fields.size("d_kv", 64);
-  d.ffn = fields.size("d_ff", 2048);
-  d.layers = fields.size("num_layers", 6);
+  d.ffn = fields.size("d_ff", otherwise.ffn);
+  d.layers = fields.size("num_layers", otherwise.layers);
   d.decoder_layers = fields.optional_size("num_decoder_layers").value_or(d.layers);
   d.runs = first_and_rest(d.layers);
   d.decoder_runs = first_and_rest(d.decoder_layers);
-  d.heads = d.kv_heads = fields.size("num_heads", 8);
+  d.heads = d.kv_heads = fields.size("num_heads", otherwise.heads);
   d.buckets = fields.size("relative_attention_num_buckets", 32);
   d.positions = fields.size("n_positions", 512);  // what the model was trained for: relative positions have no end
   d.head_dim_is_quotient = d.head_dim * d.heads == d.hidden;
   d.hidden_dropout = d.attention_dropout = fields.probability("dropout_rate", 0.1);
-  read_feed_forward(fields, d);
-  d.tied = true;  // transformers 5 always ties; a config that says no leaves out the scale
-  d.scaled_head = fields.flag("scale_decoder_outputs", fields.flag("tie_word_embeddings", true));
+  read_feed_forward(fields, d, otherwise.feed_forward);
+  d.tied = true;  // transformers 5 always ties
+  d.has_padding_token = true;
   fields.refuse_flag("is_decoder", false, "makes a decoder of it");
   fields.ignore({"relative_attention_max_distance", "initializer_factor", "classifier_dropout", "dense_act_fn",
                  "is_gated_act", "decoder_start_token_id", "output_past"});
+  return d;
+}
+
+/// A config that says it does not tie leaves out the scale.
+Description read_t5(Fields& fields) {
+  Description d = read_common(fields, {32128, 2048, 6, 8, "relu"});
+  d.scaled_head = fields.flag("scale_decoder_outputs", fields.flag("tie_word_embeddings", true));
+  return d;
+}
+
+Description read_mt5(Fields& fields) {
+  Description d = read_common(fields, {250112, 1024, 8, 6, "gated-gelu"});
+  fields.ignore({"tie_word_embeddings", "tokenizer_class"});
   return d;
 }
 
@@ -499,8 +518,12 @@ constexpr std::array kTasks = {Task::kSeq2SeqLm};
 
 std::unique_ptr<Model> build(const Builder& b) { return std::make_unique<ConditionalGeneration>(b); }
 
+constexpr SizeNames kSizes = {"num_layers", "num_heads", "d_model", "d_ff", "vocab_size", nullptr, "d_kv"};
+
 }  // namespace
 
-const Family kT5 = {"t5", "T5, v1.1 and Flan", "transformers 5.23, models/t5", Task::kSeq2SeqLm, kTasks, read, build};
+const Family kT5 = {
+    "t5", "T5, v1.1 and Flan", "transformers 5.23, models/t5", Task::kSeq2SeqLm, kTasks, read_t5, build, &kSizes};
+const Family kMt5 = {"mt5", "mT5", "transformers 5.23, models/mt5", Task::kSeq2SeqLm, kTasks, read_mt5, build, &kSizes};
 
 }  // namespace peakmem

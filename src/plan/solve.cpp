@@ -75,7 +75,7 @@ int64_t bisect(Evaluator& evaluator, int64_t limit) {
 Result<Solution> solve(const Job& job, Unknown unknown, const Gpu& gpu) {
   constexpr int64_t kSearchLimit = int64_t{1} << 40;
   const bool table = unknown == Unknown::kSeq && job.description.learned_positions;
-  const int64_t limit = table ? job.description.positions : kSearchLimit;
+  const int64_t limit = table ? job.description.longest_sequence() : kSearchLimit;
   Evaluator evaluator(job, unknown, gpu);
   Solution solution;
   solution.unknown = unknown;

@@ -160,11 +160,10 @@ Tensor scaled_dot_product_attention(Tensor query, Tensor key, Tensor value, Tens
   Tape& tape = q.tape();
   const bool autocast = std::exchange(tape.autocast.enabled, false);  // what is inside runs without it
   if (mask && mask.dtype() == DType::kBool) mask = additive(mask, q.dtype());
-  const Tensor m = std::move(mask);
   const bool fits_efficient = identical(q.size(1), k.size(1)) && !sizes.unaligned_heads;
-  Tensor output = is_half(q.dtype()) && !m && !sizes.wide_heads ? flash(q, k, v, sizes.head_dim)
-                  : fits_efficient                              ? efficient(q, k, v, m, sizes)
-                                                                : math(q, k, v, m, p, is_causal);
+  Tensor output = is_half(q.dtype()) && !mask && !sizes.wide_heads ? flash(q, k, v, sizes.head_dim)
+                  : fits_efficient                                 ? efficient(q, k, v, std::move(mask), sizes)
+                                                                   : math(q, k, v, mask, p, is_causal);
   tape.autocast.enabled = autocast;
   return output;
 }

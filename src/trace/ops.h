@@ -22,6 +22,8 @@ Tensor expand(Tensor input, const Shape& sizes);
 Tensor split_dim(Tensor input, int dim, Expr outer, Expr inner);
 /// x.reshape: `count` dimensions from `first` on become one.
 Tensor merge_dims(Tensor input, int first, int count);
+/// What indexing makes of a slice that is the whole: a view of its own.
+Tensor alias(Tensor input);
 /// x[..., start:start + length] along a dimension.
 Tensor slice(Tensor input, int dim, Expr length);
 /// x.split(x.size(dim) / 3, dim)

@@ -38,6 +38,9 @@ void slice_backward(Gradients& g) {
 }
 const Op kSlice = {"slice", slice_backward};
 
+void alias_backward(Gradients& g) { g.out[0] = g.in[0]; }
+const Op kAlias = {"alias", alias_backward};
+
 void select_backward(Gradients& g) {
   g.out[0] = g.in[0].tape().make(contiguous(g.input_shape(0)), g.in[0].dtype(), "select_backward");
 }
@@ -92,6 +95,11 @@ Tensor merge_dims(Tensor input, int first, int count) {
   Tensor x = std::move(input);
   if (!can_merge(x.shape(), first, count)) x = clone(x, contiguous(x.shape()));
   return view(kMergeDims, x, merged(x.shape(), first, count), first, count);
+}
+
+Tensor alias(Tensor input) {
+  const Tensor x = std::move(input);
+  return view(kAlias, x, x.shape(), 0, 0);
 }
 
 Tensor slice(Tensor input, int dim, Expr length) {

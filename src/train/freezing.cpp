@@ -56,7 +56,7 @@ std::vector<LayerRun> split(const std::vector<LayerRun>& runs, const Frozen& fro
         parts.push_back(run);
         parts.back().layers = 0;
       }
-      parts.back().layers += run.layers_a_turn();
+      parts.back().layers += run.period;
     }
   }
   return parts;

@@ -1,6 +1,7 @@
 #include "train/step.h"
 
 #include <algorithm>
+#include <numeric>
 #include <optional>
 
 #include "trace/engine.h"
@@ -29,6 +30,12 @@ Expr flash_columns(const Description& d, Expr padded_head_dim) {
   const int64_t padded = round_up_8(d.head_dim);
   if (padded > 192) return 256;
   return padded % 32 == 0 ? padded_head_dim : round_up(padded_head_dim, 32);
+}
+
+/// part / whole of an expression.
+Expr share_of(Expr expression, int64_t part, int64_t whole) {
+  const int64_t common = std::gcd(part, whole);
+  return part == whole ? expression : exact_div(part / common * expression, whole / common);
 }
 
 int64_t pieces(Expr all, Expr each) { return std::clamp<int64_t>(ceil_div(all, each).number(), 1, 3); }
@@ -94,7 +101,7 @@ const LayerRun* run_of_any_length(const std::vector<LayerRun>& runs) {
       std::max_element(runs.begin(), runs.end(), [](const auto& a, const auto& b) { return a.layers < b.layers; });
   if (longest == runs.end() || longest->turns() <= 3) return nullptr;
   for (const LayerRun& run : runs)
-    if (run.windowed != longest->windowed || run.alternates != longest->alternates) return nullptr;
+    if (run.windowed != longest->windowed || run.period != longest->period) return nullptr;
   return &*longest;
 }
 
@@ -102,7 +109,7 @@ const LayerRun* run_of_any_length(const std::vector<LayerRun>& runs) {
 void put_layers(Expr letter, int64_t layers, const LayerRun& run, const std::vector<LayerRun>& runs,
                 std::vector<Expr>& turns) {
   const Expr own = letter - Expr(layers - run.layers);
-  turns[static_cast<size_t>(&run - runs.data())] = run.alternates ? exact_div(own, 2) : own;
+  turns[static_cast<size_t>(&run - runs.data())] = exact_div(own, run.period);
 }
 
 /// model(**batch). As accelerate wraps it for transformers.Trainer autocast ends with it, and in mixed precision what
@@ -213,9 +220,11 @@ Dims number_dims(const Job& job) {
   dims.batch = r.batch;
   dims.seq = r.seq;
   dims.hidden = d.hidden;
+  dims.embedding = d.embedding;
   dims.heads = d.heads;
   dims.kv_heads = d.kv_heads;
   dims.head_dim = d.head_dim;
+  dims.rotary = d.rotary;
   dims.ffn = d.ffn;
   dims.vocab = d.vocab;
   dims.positions = d.positions;
@@ -226,6 +235,7 @@ Dims number_dims(const Job& job) {
   dims.padded_seq = round_up_8(r.seq);
   dims.experts = d.experts;
   dims.experts_per_token = d.experts_per_token;
+  dims.shared_ffn = d.shared_ffn;
   dims.bias_row = round_up_16(r.seq);
   dims.target_seq = r.target_seq;
   dims.padded_target = round_up_8(r.target_seq);
@@ -246,9 +256,11 @@ Dims symbol_dims(const Job& job, Pool& pool, std::vector<int64_t>& values) {
   dims.batch = symbol("B", r.batch);
   if (d.image == 0) dims.seq = symbol("T", r.seq);  // the patches of an image are a number
   dims.hidden = symbol("C", d.hidden);
+  if (d.embedding == d.hidden) dims.embedding = dims.hidden;
   dims.heads = symbol("N", d.heads);
   dims.kv_heads = d.kv_heads == d.heads ? dims.heads : symbol("K", d.kv_heads);
   dims.head_dim = d.head_dim_is_quotient ? exact_div(dims.hidden, dims.heads) : symbol("D", d.head_dim);
+  dims.rotary = share_of(dims.head_dim, d.rotary, d.head_dim);
   dims.ffn = d.ffn_is_four_hidden ? 4 * dims.hidden : symbol("F", d.ffn);
   dims.vocab = symbol("V", d.vocab);
   if (r.lora.rank > 0) dims.lora_rank = symbol("R", r.lora.rank);

@@ -18,6 +18,12 @@ inline Value whole(int64_t number) {
   value.real = static_cast<double>(number);
   return value;
 }
+inline Value real(double number) {
+  Value value;
+  value.kind = Value::Kind::kReal;
+  value.real = number;
+  return value;
+}
 inline Value word(std::string text) {
   Value value;
   value.kind = Value::Kind::kString;
@@ -70,14 +76,26 @@ inline Value random_config(Dice& dice) {
   put("intermediate_size", whole(dice.from(1, 300)));
   if (family == "bert") return config;
   put("num_key_value_heads", whole(kv));
-  if (family == "gemma2" || (family == "mixtral" && dice.coin())) put("sliding_window", whole(dice.from(1, 200)));
-  if (family == "mixtral") {
+  const bool mixture = family == "mixtral" || family.ends_with("_moe");
+  if (family == "gemma2" || family == "gemma3_text" || (family == "mixtral" && dice.coin()))
+    put("sliding_window", whole(dice.from(1, 200)));
+  if (family == "gemma3_text") put("sliding_window_pattern", whole(dice.from(1, 6)));
+  const double some = hidden / heads % 4 == 0 && dice.coin() ? 0.5 : 1.0;
+  if (family == "gpt_neox") put("rotary_pct", real(some));
+  if (family == "phi3" || family == "stablelm") put("partial_rotary_factor", real(some));
+  if (family == "gpt_neox" || family == "stablelm") put("use_parallel_residual", truth(dice.coin()));
+  if (mixture) {
     const int64_t experts = dice.from(1, 8);
     put("num_local_experts", whole(experts));
     put("num_experts_per_tok", whole(dice.from(1, experts)));
   }
   if (family == "mistral") put("sliding_window", whole(dice.from(1, 200)));
-  if (family.starts_with("qwen") && dice.coin()) {
+  if (mixture && family != "mixtral") {
+    put("moe_intermediate_size", whole(dice.from(1, 300)));
+    put("shared_expert_intermediate_size", whole(dice.from(1, 300)));
+    put("norm_topk_prob", truth(dice.coin()));
+  }
+  if (family.starts_with("qwen") && family != "qwen2_moe" && dice.coin()) {
     put("use_sliding_window", truth(true));
     put("sliding_window", whole(dice.from(1, 200)));
     put("max_window_layers", whole(dice.from(0, 9)));
