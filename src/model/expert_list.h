@@ -3,7 +3,7 @@
 
 #include <vector>
 
-#include "model/modules.h"
+#include "model/llama.h"
 
 namespace peakmem {
 
@@ -19,7 +19,6 @@ struct Expert {
 /// MixtralSparseMoeBlock of 4.48: a router and its experts, which run one after another.
 class ExpertList {
  public:
-  static constexpr const char* kName = "block_sparse_moe";
   explicit ExpertList(const Builder& builder);
   Tensor operator()(const Tensor& input) const;
 
@@ -28,5 +27,8 @@ class ExpertList {
   Linear gate_;
   std::vector<Expert> experts_;
 };
+
+template <>
+inline constexpr const char* kHeldAs<ExpertList> = "block_sparse_moe";
 
 }  // namespace peakmem

@@ -4,12 +4,19 @@
 
 namespace peakmem {
 
-SparseMoe::SparseMoe(const Builder& builder) : b_(builder) {
+SparseMoe::SparseMoe(const Builder& builder, First first) : b_(builder) {
+  if (first == First::kRouter) make_router();
+  make_experts();
+  if (first == First::kExperts) make_router();
+}
+
+void SparseMoe::make_router() {
+  const Scope scope(b_.tape, "gate");
+  router_ = b_.parameter({b_.dims.experts, b_.dims.hidden}, "weight");
+}
+
+void SparseMoe::make_experts() {
   const Dims& d = b_.dims;
-  {
-    const Scope scope(b_.tape, "gate");
-    router_ = b_.parameter({d.experts, d.hidden}, "weight");
-  }
   const Scope scope(b_.tape, "experts");
   gate_up_proj_ = b_.parameter({d.experts, 2 * d.ffn, d.hidden}, "gate_up_proj");
   down_proj_ = b_.parameter({d.experts, d.hidden, d.ffn}, "down_proj");

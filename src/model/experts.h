@@ -17,8 +17,9 @@ std::array<Tensor, 2> tokens_of_expert(const Builder& b, int64_t expert);
 /// MixtralSparseMoeBlock: a router and its experts, whose weights are two parameters of three dimensions.
 class SparseMoe {
  public:
-  static constexpr const char* kName = "mlp";  // as which a layer holds it
-  explicit SparseMoe(const Builder& builder);
+  /// Which of the two is registered first: Mixtral's router, Qwen3's experts.
+  enum class First : uint8_t { kRouter, kExperts };
+  explicit SparseMoe(const Builder& builder, First first = First::kRouter);
   Tensor operator()(const Tensor& input) const;
 
  protected:
@@ -33,6 +34,8 @@ class SparseMoe {
   Tensor experts(const Tensor& rows, const Routing& routing) const;
 
  private:
+  void make_router();
+  void make_experts();
   /// grouped_mm_experts_forward: its memory does not depend on how tokens are spread.
   Tensor grouped(const Tensor& hidden_states, const Tensor& top_k_index, const Tensor& top_k_weights) const;
   /// MixtralExperts.forward. An expert's slice of a weight has a gradient as

@@ -22,7 +22,6 @@ AttentionOutput attend_causally(const Builder& b, const Tensor& query, const Ten
 
 /// LlamaMLP.
 struct Mlp {
-  static constexpr const char* kName = "mlp";  // as which a layer holds it
   const Builder& b;
   const char* name;
   Linear gate_proj, up_proj, down_proj;
@@ -31,6 +30,10 @@ struct Mlp {
   Mlp(const Builder& builder, const char* name, Expr width);
   Tensor operator()(const Tensor& x) const;
 };
+
+/// The name by which a layer holds its feed-forward part.
+template <class FeedForward>
+inline constexpr const char* kHeldAs = "mlp";
 
 /// LlamaDecoderLayer: a norm before attention and one before the MLP; what they give is dropped out of where a family
 /// has a `hidden_dropout`.
@@ -44,7 +47,7 @@ struct PreNormLayer {
 
   explicit PreNormLayer(const Builder& b)
       : self_attn(named<Attention>(b, "self_attn")),
-        mlp(named<FeedForward>(b, FeedForward::kName)),
+        mlp(named<FeedForward>(b, kHeldAs<FeedForward>)),
         input_layernorm(b, "input_layernorm", b.dims.hidden),
         post_attention_layernorm(b, "post_attention_layernorm", b.dims.hidden),
         dropped(b.description.hidden_dropout) {}

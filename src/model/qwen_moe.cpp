@@ -36,8 +36,13 @@ struct Qwen2MoeParts : LlamaParts {
   using Layer = PreNormLayer<SelfAttention, SharedExpertMoe>;
 };
 
+/// Qwen3MoeSparseMoeBlock.
+struct ExpertsFirstMoe : SparseMoe {
+  explicit ExpertsFirstMoe(const Builder& builder) : SparseMoe(builder, First::kExperts) {}
+};
+
 struct Qwen3MoeParts : LlamaParts {
-  using Layer = PreNormLayer<NormedAttention, SparseMoe>;
+  using Layer = PreNormLayer<NormedAttention, ExpertsFirstMoe>;
 };
 
 /// Sizes by default, which differ between the two.
