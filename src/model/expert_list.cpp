@@ -36,7 +36,7 @@ ExpertList::ExpertList(const Builder& builder)
     : b_(builder), gate_(b_, "gate", b_.dims.hidden, b_.dims.experts, false), experts_(list_of_experts(b_)) {}
 
 Tensor ExpertList::operator()(const Tensor& input) const {
-  const Scope scope(b_.tape, kName);
+  const Scope scope(b_.tape, kHeldAs<ExpertList>);
   constexpr DType kFull = DType::kFloat32;
   Tape& tape = b_.tape;
   const Tensor hidden_states = merge_dims(input, 0, 2);
