@@ -99,9 +99,27 @@ def apply(case, model):
     if "fused" in kernels.values() or kernels.get("loss") == "fused-linear":
         _install_liger()
         _apply_liger(case, model)
+    if "foak" in kernels.values():
+        _apply_foak(kernels, model)
     if kernels.get("loss") == "chunked":
         from trl.trainer.utils import add_fused_lm_head
         add_fused_lm_head(model, outputs=("log_probs", "entropy", "is_top1"))  # as SFTTrainer asks for it
+
+
+def _apply_foak(kernels, model):
+    """What the rules of fms-acceleration-foak (models/*.py) put in place for the norms and for the loss."""
+    from fms_acceleration_foak.kernels.unsloth import cross_entropy_loss, rms_layernorm
+    if kernels.get("norm") == "foak":
+        for norm in model.modules():
+            if type(norm).__name__.endswith("RMSNorm"):
+                norm.forward = types.MethodType(rms_layernorm.fast_rms_layernorm, norm)
+    if kernels.get("loss") == "foak":
+        module = sys.modules[type(model).__module__]
+        if hasattr(module, "CrossEntropyLoss"):
+            module.CrossEntropyLoss = cross_entropy_loss.FastCrossEntropyLoss
+        if hasattr(model, "loss_function"):
+            from transformers.loss.loss_utils import LOSS_MAPPING
+            LOSS_MAPPING["foak"], model.loss_type = cross_entropy_loss.FastForCausalLMLoss, "foak"
 
 
 def arguments(case):

@@ -24,8 +24,12 @@ inline constexpr std::array<Choice<Precision>, 5> kPrecisions = {{{Precision::kF
 inline constexpr std::array<Choice<Attention>, 3> kAttentions = {
     {{Attention::kEager, "eager"}, {Attention::kSdpa, "sdpa"}, {Attention::kFlash2, "flash2"}}};
 inline constexpr std::array<Choice<Kernel>, 2> kKernels = {{{Kernel::kHf, "hf"}, {Kernel::kFused, "fused"}}};
-inline constexpr std::array<Choice<LossKernel>, 3> kLossKernels = {
-    {{LossKernel::kHf, "hf"}, {LossKernel::kFusedLinear, "fused-linear"}, {LossKernel::kChunked, "chunked"}}};
+inline constexpr std::array<Choice<Kernel>, 3> kNormKernels = {
+    {{Kernel::kHf, "hf"}, {Kernel::kFused, "fused"}, {Kernel::kFoak, "foak"}}};
+inline constexpr std::array<Choice<LossKernel>, 4> kLossKernels = {{{LossKernel::kHf, "hf"},
+                                                                    {LossKernel::kFusedLinear, "fused-linear"},
+                                                                    {LossKernel::kChunked, "chunked"},
+                                                                    {LossKernel::kFoak, "foak"}}};
 /// Kernels that are chosen together.
 inline constexpr std::array<Choice<Kernels>, 2> kKernelPresets = {
     {{{}, "hf"}, {{Kernel::kFused, Kernel::kFused, Kernel::kFused, LossKernel::kFusedLinear}, "liger"}}};

@@ -34,7 +34,7 @@ class Checker {
       if (auto wrong = check_liger("rope")) return wrong;
     if (kernels.mlp == Kernel::kFused)
       if (auto wrong = check_mlp()) return wrong;
-    if (kernels.loss != LossKernel::kHf)
+    if (makes_no_logits(kernels.loss))
       if (auto wrong = check_loss(kernels.loss)) return wrong;
     return job_.recipe.attention == Attention::kFlash2 ? check_flash() : std::nullopt;
   }
@@ -43,11 +43,28 @@ class Checker {
   std::string option(std::string_view name) const { return asked_.has(name) ? "--" + std::string(name) : "--kernels"; }
 
   std::optional<Error> check_version(const Kernels& kernels) const {
-    if (job_.recipe.transformers == Transformers::kV523) return std::nullopt;
+    const bool foak = kernels.norm == Kernel::kFoak || kernels.loss == LossKernel::kFoak;
+    if (job_.recipe.transformers == Transformers::kV523)
+      return foak ? std::optional(Error{"--transformers", "5.23 is not modelled with kernels of the foak plug-in",
+                                        "pass --transformers 4.48, or drop them"})
+                  : std::nullopt;
+    if (foak) return check_foak(kernels);
     if (kernels == Kernels()) return std::nullopt;
     return Error{"--transformers",
                  std::string(name_in(kTransformers, job_.recipe.transformers)) + " is not modelled with fused kernels",
                  "drop it, or them"};
+  }
+
+  /// The plug-in has its rules by families; transformers' own version was checked before.
+  std::optional<Error> check_foak(const Kernels& kernels) const {
+    if (kernels.norm == Kernel::kFused || kernels.mlp == Kernel::kFused || kernels.rope == Kernel::kFused ||
+        makes_no_logits(kernels.loss))
+      return Error{"--kernels", "of Liger or TRL are not modelled beside those of the foak plug-in", "drop one kind"};
+    if (kernels.norm == Kernel::kFoak && job_.description.family == "gpt_bigcode")
+      return Error{option("norm"), "is an RMS norm, and gpt_bigcode has none", "pass --norm hf"};
+    if (kernels.loss == LossKernel::kFoak && job_.description.vocab > kFoakVocabulary)
+      return Error{option("loss"), "sums vocabularies past 65,536 in pieces, which is not modelled", "pass --loss hf"};
+    return std::nullopt;
   }
 
   std::optional<Error> check_liger(std::string_view name) const {
@@ -118,7 +135,7 @@ std::optional<Error> read_kernels(const Asked& asked, Inquiry& inquiry) {
   const std::optional<LossKernel> of_trainer = recipe.trainer->loss;
   kernels.loss = of_trainer.value_or(LossKernel::kHf);
   if (const std::string* preset = asked.text("kernels")) kernels = value_in(kKernelPresets, *preset);
-  if (const std::string* norm = asked.text("norm")) kernels.norm = value_in(kKernels, *norm);
+  if (const std::string* norm = asked.text("norm")) kernels.norm = value_in(kNormKernels, *norm);
   if (const std::string* mlp = asked.text("mlp")) kernels.mlp = value_in(kKernels, *mlp);
   if (const std::string* rope = asked.text("rope")) kernels.rope = value_in(kKernels, *rope);
   if (const std::string* loss = asked.text("loss")) kernels.loss = value_in(kLossKernels, *loss);

@@ -27,6 +27,7 @@ Names names_of(const Rows& rows) {
 Names precisions() { return names_of(kPrecisions); }
 Names attentions() { return names_of(kAttentions); }
 Names kernels() { return names_of(kKernels); }
+Names norm_kernels() { return names_of(kNormKernels); }
 Names loss_kernels() { return names_of(kLossKernels); }
 Names kernel_presets() { return names_of(kKernelPresets); }
 Names checkpointings() { return names_of(kCheckpointings); }
@@ -106,11 +107,12 @@ constexpr std::array kOptions = std::to_array<OptionRow>({
      "whose training loop: a plain one, Trainer of transformers, SFTTrainer of TRL", kRun},
     {"kernels", kChoice, "K", kernel_presets, "hf", "Kernels",
      "liger: all that Liger-Kernel fuses, as use_liger_kernel", kRun},
-    {"norm", kChoice, "K", kernels, "hf", "Kernels", "fused: Liger's RMSNorm", kRun},
+    {"norm", kChoice, "K", norm_kernels, "hf", "Kernels",
+     "fused: Liger's RMSNorm; foak: that of fms-acceleration's plug-in", kRun},
     {"mlp", kChoice, "K", kernels, "hf", "Kernels", "fused: Liger's SwiGLU or GEGLU", kRun},
     {"rope", kChoice, "K", kernels, "hf", "Kernels", "fused: Liger's rotary embedding", kRun},
     {"loss", kChoice, "L", loss_kernels, "hf", "Kernels",
-     "fused-linear: Liger's, with the head; chunked: TRL's in tiles (SFTTrainer of 1.16)", kRun},
+     "fused-linear: Liger's, with the head; chunked: TRL's in tiles (SFTTrainer of 1.16); foak: that plug-in's", kRun},
     {"lora-rank", kSize, "N", nullptr, "", "LoRA", "train adapters of this rank beside frozen weights", kRun, "R"},
     {"lora-targets", kText, "a,b", nullptr, "", "LoRA", "the modules to adapt, or all-linear", kRun},
     {"lora-dropout", kText, "P", nullptr, "0", "LoRA", "dropout before the adapters", kRun},

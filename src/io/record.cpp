@@ -130,11 +130,8 @@ void read_trainer_defaults(Recipe& recipe) {
 /// "kernels": {"norm": "fused", "loss": "chunked"}; what is not named is transformers' own.
 Kernels read_kernels(const Value& what) {
   const auto kernel = [&](const char* name) { return text(what, name) == "fused" ? Kernel::kFused : Kernel::kHf; };
-  const std::string loss = text(what, "loss");
-  return {kernel("norm"), kernel("mlp"), kernel("rope"),
-          loss == "fused-linear" ? LossKernel::kFusedLinear
-          : loss == "chunked"    ? LossKernel::kChunked
-                                 : LossKernel::kHf};
+  return {value_in(kNormKernels, text(what, "norm")), kernel("mlp"), kernel("rope"),
+          value_in(kLossKernels, text(what, "loss"))};
 }
 
 /// The sizes an object gives must be whole and at least 1; null is as good as none.

@@ -80,7 +80,7 @@ class CausalLm : public Model {
 
   ModelOutput forward(const Batch& batch) override {
     const Tensor hidden_states = model_(batch.input_ids);
-    if (b_.structure.kernels.loss != LossKernel::kHf)
+    if (makes_no_logits(b_.structure.kernels.loss))
       return {fused_lm_loss(b_, hidden_states, lm_head_.weight(), batch.labels), Tensor()};
     Tensor logits = Parts::scale_logits(b_, lm_head_(hidden_states));
     if (b_.structure.transformers == Transformers::kV445) logits = to(std::move(logits), DType::kFloat32);

@@ -114,7 +114,7 @@ class Gpt2LmHead : public Model {
 
   ModelOutput forward(const Batch& batch) override {
     const Tensor hidden_states = transformer_(batch.input_ids);
-    if (b_.structure.kernels.loss != LossKernel::kHf)
+    if (makes_no_logits(b_.structure.kernels.loss))
       return {fused_lm_loss(b_, hidden_states, lm_head_.weight(), batch.labels), Tensor()};
     const Tensor logits = lm_head_(hidden_states);
     return {Parts::loss(b_, logits, batch), logits};

@@ -75,6 +75,8 @@ struct GptBigCodeParts {
     const Expr predicted = batch.labels.size(1) - 1;
     const Tensor shifted = contiguous(slice(logits, 1, predicted));
     const Tensor targets = contiguous(slice(batch.labels, 1, predicted));
+    if (b.structure.kernels.loss == LossKernel::kFoak)
+      return foak_loss(b, merge_dims(shifted, 0, 2), merge_dims(targets, 0, 2), false);
     return token_loss(shifted, targets);
   }
 };

@@ -33,12 +33,15 @@ Tensor cross_entropy_of(const Tensor& logits, const Tensor& labels, const Batch&
 }
 
 /// ForCausalLMLoss up to transformers 4.48: the logits are shifted, which copies them.
-Tensor shifted_logits_loss(const Tensor& logits, const Batch& batch) {
+Tensor shifted_logits_loss(const Builder& b, const Tensor& logits, const Batch& batch) {
   const Tensor full = to(logits, DType::kFloat32);
   const Expr predicted = batch.labels.size(1) - 1;
   const Tensor shifted = contiguous(slice(full, 1, predicted));
   const Tensor targets = contiguous(slice(batch.labels, 1, predicted));
-  return cross_entropy_of(merge_dims(shifted, 0, 2), merge_dims(targets, 0, 2), batch);
+  const Tensor rows = merge_dims(shifted, 0, 2);
+  const Tensor labels = merge_dims(targets, 0, 2);
+  return b.structure.kernels.loss == LossKernel::kFoak ? foak_loss(b, rows, labels, batch.is_counted)
+                                                       : cross_entropy_of(rows, labels, batch);
 }
 
 /// Labels shifted by one: as many, the last one ignored. The padded ones live as long.
@@ -63,7 +66,7 @@ Tensor shifted_labels_loss(const Builder& b, const Tensor& logits, const Batch& 
 Tensor causal_lm_loss(const Builder& b, const Tensor& logits, const Batch& batch) {
   const Scope scope(b.tape, "loss");
   const bool shifts_logits = b.structure.transformers <= Transformers::kV448;
-  return shifts_logits ? shifted_logits_loss(logits, batch) : shifted_labels_loss(b, logits, batch);
+  return shifts_logits ? shifted_logits_loss(b, logits, batch) : shifted_labels_loss(b, logits, batch);
 }
 
 Tensor fused_lm_loss(const Builder& b, const Tensor& hidden_states, const Tensor& head, const Tensor& labels) {
@@ -76,6 +79,15 @@ Tensor fused_lm_loss(const Builder& b, const Tensor& hidden_states, const Tensor
   const auto [padded, shifted] = shift(b, labels);
   return liger_linear_cross_entropy(merge_dims(hidden_states, 0, 2), head,
                                     {d.batch * d.seq, d.loss_rows, s.loss.chunks});
+}
+
+Tensor foak_loss(const Builder& b, const Tensor& logits, const Tensor& labels, bool is_counted) {
+  const Tensor losses = foak_cross_entropy(logits, labels);
+  if (is_counted) return div_scalar(sum_all(losses));
+  Tensor labelled = b.tape.make(labels.shape(), DType::kBool, "ne");
+  const Tensor items = b.tape.make({}, DType::kInt64, "count_nonzero");
+  labelled.reset();
+  return div(sum_all(losses), items);
 }
 
 Tensor token_loss(const Tensor& logits, const Tensor& labels) {

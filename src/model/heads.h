@@ -26,6 +26,11 @@ Tensor causal_lm_loss(const Builder& b, const Tensor& logits, const Batch& batch
 /// The same without logits: the head and the loss in one, by Liger's LigerForCausalLMLoss or TRL's add_fused_lm_head.
 Tensor fused_lm_loss(const Builder& b, const Tensor& hidden_states, const Tensor& head, const Tensor& labels);
 
+/// FastForCausalLMLoss and FastCrossEntropyLoss of the foak plug-in (fms-acceleration-foak 0.7.4, kernels/unsloth/
+/// cross_entropy_loss.py) of logits [rows, classes]: a sum over rows, by how many labels there are; a trainer may have
+/// counted them.
+Tensor foak_loss(const Builder& b, const Tensor& logits, const Tensor& labels, bool is_counted);
+
 /// torch.nn.CrossEntropyLoss over all tokens, logits as they are.
 Tensor token_loss(const Tensor& logits, const Tensor& labels);
 

@@ -10,11 +10,17 @@ namespace peakmem {
 
 enum class Activation : uint8_t;
 
-/// Whose code a module runs: transformers', or one fused kernel (Liger's).
-enum class Kernel : uint8_t { kHf, kFused };
+/// Whose code a module runs: transformers', or one fused kernel (Liger's, or that of fms-acceleration's foak plug-in).
+enum class Kernel : uint8_t { kHf, kFused, kFoak };
 
-/// Which code makes a language model's loss: transformers', Liger's together with the head, or TRL's in tiles.
-enum class LossKernel : uint8_t { kHf, kFusedLinear, kChunked };
+/// Which code makes a language model's loss: transformers', Liger's together with the head, TRL's in tiles, or the foak
+/// plug-in's on whole logits.
+enum class LossKernel : uint8_t { kHf, kFusedLinear, kChunked, kFoak };
+
+/// Whether the loss is made from hidden states, without logits.
+constexpr bool makes_no_logits(LossKernel loss) {
+  return loss == LossKernel::kFusedLinear || loss == LossKernel::kChunked;
+}
 
 /// A choice of kernels.
 struct Kernels {
@@ -25,6 +31,7 @@ struct Kernels {
   bool operator==(const Kernels&) const = default;
 };
 
+constexpr int64_t kFoakVocabulary = 65536;  // up to which foak's loss sums a row at once (MAX_FUSED_SIZE)
 constexpr int64_t kTokenTile = 4096;        // TOKEN_CHUNK_SIZE of TRL 1.16, kernels/chunked_logprob.py
 constexpr int64_t kVocabularyTile = 32768;  // _CHUNKED_LOGPROB_CHUNK_SIZE, trainer/utils.py
 

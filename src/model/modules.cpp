@@ -90,6 +90,7 @@ RmsNorm::RmsNorm(const Builder& b, const char* name, Expr width) : b_(b), name_(
 Tensor RmsNorm::operator()(const Tensor& input) const {
   const Scope scope(weight_.tape(), name_);
   if (b_.structure.kernels.norm == Kernel::kFused) return fused_norm(b_, input, weight_);
+  if (b_.structure.kernels.norm == Kernel::kFoak) return foak_rms_norm(input, weight_);
   const DType input_dtype = input.dtype();
   Tensor hidden_states = to(input, DType::kFloat32);
   const Tensor variance = mean_last(pow_scalar(hidden_states));

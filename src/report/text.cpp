@@ -168,7 +168,7 @@ std::string kernels_text(const Kernels& kernels) {
   const auto choice = [](const char* option, std::string_view name) {
     return name == "hf" ? std::string() : " · " + std::string(option) + " " + std::string(name);
   };
-  return choice("norm", name_in(kKernels, kernels.norm)) + choice("mlp", name_in(kKernels, kernels.mlp)) +
+  return choice("norm", name_in(kNormKernels, kernels.norm)) + choice("mlp", name_in(kKernels, kernels.mlp)) +
          choice("rope", name_in(kKernels, kernels.rope)) + choice("loss", name_in(kLossKernels, kernels.loss));
 }
 

@@ -38,17 +38,6 @@ Tensor scattered(const Tensor& input, const Tensor& mask) {
   return result;
 }
 
-void sum_backward(Gradients& g) { g.out[0] = expand(g.in[0], g.input_shape(0)); }
-const Op kSum = {"sum", sum_backward};
-
-Tensor sum_all(const Tensor& input) {
-  Tape& tape = input.tape();
-  Node* node = tape.record(kSum, {&input});
-  Tensor result = tape.make({}, input.dtype(), kSum.name);
-  Tape::attach(node, result);
-  return result;
-}
-
 void divide_backward(Gradients& g) { g.out[0] = div_scalar(g.in[0]); }
 const Op kDivide = {"div", divide_backward};
 

@@ -121,6 +121,15 @@ Tensor liger_gated(bool is_silu, Tensor gate, Tensor up);
 /// LigerRopeFunction (ops/rope.py) of [B, heads, T, D]: turns query and key, and their gradients, where they lie.
 std::array<Tensor, 2> liger_rope(Tensor query, Tensor key, const Tensor& cos, const Tensor& sin);
 
+// --- foak.cpp: kernels of fms-acceleration's foak plug-in (fms-acceleration-foak 0.7.4, kernels/unsloth), from Unsloth
+// ------------------------------------------------------------------
+/// Fast_RMS_Layernorm (rms_layernorm.py): keeps the input and a number per row, writes the gradient over the incoming
+/// one. The weight never gets one.
+Tensor foak_rms_norm(Tensor input, const Tensor& weight);
+/// Fast_CrossEntropyLoss (cross_entropy_loss.py) of [rows, classes]: a loss per row; the gradient is written over the
+/// logits.
+Tensor foak_cross_entropy(Tensor logits, const Tensor& labels);
+
 // --- fused_loss.cpp
 // ----------------------------------------------------------------------------------------------------
 /// A loop over pieces of rows or columns: the size of all, of each but the last, and how many are traced: one, two,
@@ -165,6 +174,8 @@ Tensor mse_loss(Tensor input, const Tensor& target);
 // --- routing.cpp: what a mixture of experts is made of ---------------------------------------------------------------
 /// x.sum(dim)
 Tensor sum_dim(Tensor self, int dim);
+/// x.sum()
+Tensor sum_all(Tensor self);
 /// torch.topk over the last dimension: values and indices.
 std::array<Tensor, 2> topk(Tensor self, Expr k);
 /// x /= x.sum(dim=-1, keepdim=True)

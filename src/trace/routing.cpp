@@ -18,6 +18,9 @@ const Op kSumDim = {"sum", sum_dim_backward};
 void sum_last_backward(Gradients& g) { g.out[0] = expand(g.in[0], g.input_shape(0)); }
 const Op kSumLast = {"sum", sum_last_backward};
 
+void sum_backward(Gradients& g) { g.out[0] = expand(g.in[0], g.input_shape(0)); }
+const Op kSum = {"sum", sum_backward};
+
 // Zeros of the input's sizes, filled in place.
 void topk_backward(Gradients& g) {
   g.out[0] = g.in[0].tape().make(contiguous(g.input_shape(0)), g.in[0].dtype(), "new_zeros");
@@ -59,6 +62,15 @@ Tensor sum_dim(Tensor self, int dim) {
   Node* node = tape.record(kSumDim, {&x});
   if (node != nullptr) node->dims = {dim, 0};
   Tensor result = tape.make(without(x.shape(), dim), x.dtype(), kSumDim.name);
+  Tape::attach(node, result);
+  return result;
+}
+
+Tensor sum_all(Tensor self) {
+  const Tensor x = std::move(self);
+  Tape& tape = x.tape();
+  Node* node = tape.record(kSum, {&x});
+  Tensor result = tape.make({}, x.dtype(), kSum.name);
   Tape::attach(node, result);
   return result;
 }
