@@ -11,7 +11,7 @@ constexpr Activation kSilu = Activation::kSilu;
 constexpr Activation kGelu = Activation::kGelu;
 
 // apply_liger_kernel_to_* of liger-kernel 0.8.5 (transformers/monkey_patch.py), _supports_flash_attn of transformers
-// 5.23. Mixtral's experts become Liger's fused mixture, which is not modelled.
+// 5.23. Mixtral's and Qwen3's experts become Liger's fused mixture, which is not modelled.
 constexpr std::array<FamilyKernels, 24> kRows = {{{"gpt2", true},
                                                   {"bert", true},
                                                   {"roberta", true},
@@ -24,8 +24,8 @@ constexpr std::array<FamilyKernels, 24> kRows = {{{"gpt2", true},
                                                   {"starcoder2", true},
                                                   {"stablelm", true},
                                                   {"qwen2_moe", true},
-                                                  {"qwen3_moe", true},
-                                                  {"gemma3_text", true},
+                                                  {"qwen3_moe", true, true, true},
+                                                  {"gemma3_text", true, true, false, kGelu},
                                                   {"t5"},
                                                   {"mt5"},
                                                   {"olmo", true},
