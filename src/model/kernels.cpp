@@ -12,7 +12,7 @@ constexpr Activation kGelu = Activation::kGelu;
 
 // apply_liger_kernel_to_* of liger-kernel 0.8.5 (transformers/monkey_patch.py), _supports_flash_attn of transformers
 // 5.23. Mixtral's and Qwen3's experts become Liger's fused mixture, which is not modelled.
-constexpr std::array<FamilyKernels, 24> kRows = {{{"gpt2", true},
+constexpr std::array<FamilyKernels, 25> kRows = {{{"gpt2", true},
                                                   {"bert", true},
                                                   {"roberta", true},
                                                   {"xlm-roberta", true},
@@ -29,6 +29,7 @@ constexpr std::array<FamilyKernels, 24> kRows = {{{"gpt2", true},
                                                   {"t5"},
                                                   {"mt5"},
                                                   {"olmo", true},
+                                                  {"olmo2", true},
                                                   {"llama", true, true, true, kSilu},
                                                   {"mistral", true, true, true, kSilu},
                                                   {"mixtral", true, true, true},
