@@ -373,6 +373,7 @@ class ModelConfig:
     layers: int
     decoder_layers: int
     hidden: int
+    embedding: int
     heads: int
     kv_heads: int
     head_dim: int
@@ -382,6 +383,7 @@ class ModelConfig:
     window: int
     experts: int
     experts_per_token: int
+    shared_ffn: int
     labels: int
     token_types: int
     buckets: int

@@ -31,6 +31,7 @@ std::vector<SizeLine> size_lines(const Job& job) {
           {"window", d.window},
           {"experts", d.experts},
           {"experts_per_token", d.experts_per_token},
+          {"shared_ffn", d.shared_ffn},
           {"labels", d.labels},
           {"token_types", d.token_types},
           {"buckets", d.buckets},

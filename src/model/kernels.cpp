@@ -11,8 +11,8 @@ constexpr Activation kSilu = Activation::kSilu;
 constexpr Activation kGelu = Activation::kGelu;
 
 // apply_liger_kernel_to_* of liger-kernel 0.8.5 (transformers/monkey_patch.py), _supports_flash_attn of transformers
-// 5.23. Mixtral's experts become Liger's fused mixture, which is not modelled.
-constexpr std::array<FamilyKernels, 26> kRows = {{{"gpt2", true},
+// 5.23. Mixtral's and Qwen3's experts become Liger's fused mixture, which is not modelled.
+constexpr std::array<FamilyKernels, 27> kRows = {{{"gpt2", true},
                                                   {"gpt_bigcode", true},
                                                   {"bert", true},
                                                   {"roberta", true},
@@ -25,11 +25,12 @@ constexpr std::array<FamilyKernels, 26> kRows = {{{"gpt2", true},
                                                   {"starcoder2", true},
                                                   {"stablelm", true},
                                                   {"qwen2_moe", true},
-                                                  {"qwen3_moe", true},
-                                                  {"gemma3_text", true},
+                                                  {"qwen3_moe", true, true, true},
+                                                  {"gemma3_text", true, true, false, kGelu},
                                                   {"t5"},
                                                   {"mt5"},
                                                   {"olmo", true},
+                                                  {"olmo2", true},
                                                   {"llama", true, true, true, kSilu},
                                                   {"mistral", true, true, true, kSilu},
                                                   {"mixtral", true, true, true},
