@@ -86,6 +86,12 @@ constexpr bool is_mixed(Precision precision) {
 constexpr bool dequantizes_forward(const Recipe& recipe) {
   return in_4_bits(recipe.quantize) && recipe.batch > 1536 / recipe.seq;
 }
+/// The dtype in which what is not trained is kept: beside quantized weights, as the trainer leaves it.
+constexpr DType frozen_dtype(const Recipe& recipe) {
+  return recipe.quantize == Quantize::kNone ? weights_dtype(recipe.precision)
+         : recipe.upcast == Upcast::kAll    ? DType::kFloat32
+                                            : product_dtype(recipe.precision);
+}
 /// The dtype in which what is trained is kept.
 constexpr DType trained_dtype(const Recipe& recipe) {
   return recipe.lora.rank > 0 && recipe.lora.full_precision ? DType::kFloat32 : weights_dtype(recipe.precision);
