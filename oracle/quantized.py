@@ -22,6 +22,7 @@ def quantize(model, case, compute):
     torch.ops.bitsandbytes.int8_vectorwise_quant.default = int8_vectorwise_quant
     torch.ops.bitsandbytes.int8_mixed_scaled_mm = int8_mixed_scaled_mm
     functional.name2qmap.clear()  # made once a process, and a case stands for one
+    bitsandbytes.nn.modules.fix_4bit_weight_quant_state_from_module = restore_quant_state
     make = linear_8bit if case["quantize"] == "int8" else linear_4bit
     head = model.get_output_embeddings()
     linears = [m for m in model.modules() for c in m.children() if type(c) is torch.nn.Linear and c is not head]
@@ -49,7 +50,16 @@ def linear_4bit(linear, case, compute):
     packed.weight = torch.nn.Parameter(data, requires_grad=False)
     packed.weight.quant_state, packed.weight.quant_type = state, kind
     packed.weight.compress_statistics = double_quant
+    packed.quant_state = state
     return packed
+
+
+def restore_quant_state(module):
+    """fix_4bit_weight_quant_state_from_module without the class: what FSDP has gathered is a parameter like any other."""
+    if getattr(module.weight, "quant_state", None) is not None:
+        return
+    module.weight = torch.nn.Parameter(module.weight.detach(), requires_grad=False)
+    module.weight.quant_state = module.quant_state
 
 
 def linear_8bit(linear, case, compute):

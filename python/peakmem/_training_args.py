@@ -26,7 +26,8 @@ DECAY_IN_GRADIENT = ("sgd", "adagrad", "rmsprop")
 USED = frozenset(
     """per_device_train_batch_size gradient_accumulation_steps max_grad_norm optim bf16 fp16 weight_decay
     activation_checkpointing activation_checkpointing_kwargs gradient_checkpointing gradient_checkpointing_kwargs
-    eval_strategy use_liger_kernel liger_kernel_config accelerator_config mixed_precision world_size""".split()
+    eval_strategy use_liger_kernel liger_kernel_config accelerator_config mixed_precision world_size
+    ddp_bucket_cap_mb ddp_find_unused_parameters""".split()
 )
 
 #: Fields that change no byte of a training step on the device.
@@ -43,7 +44,7 @@ HARMLESS = frozenset(
     ignore_data_skip restore_callback_states_from_checkpoint seed data_seed dataloader_drop_last dataloader_num_workers
     dataloader_pin_memory dataloader_persistent_workers dataloader_prefetch_factor dataloader_multiprocessing_context
     dataloader_in_order remove_unused_columns label_names train_sampling_strategy group_by_length length_column_name
-    ddp_backend ddp_broadcast_buffers ddp_timeout  skip_memory_metrics resume_from_checkpoint
+    ddp_backend ddp_broadcast_buffers ddp_timeout skip_memory_metrics resume_from_checkpoint
     local_rank torch_compile_backend torch_compile_mode fsdp_config past_index jit_mode_eval
     distributed_state deepspeed_plugin fsdp_plugin_args""".split()
 )

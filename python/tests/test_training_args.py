@@ -133,6 +133,12 @@ def test_what_the_arguments_do_not_say_is_asked_beside_them() -> None:
     assert asked(world_size=2).ledger == asked(options={"ddp": 2}).ledger
 
 
+def test_ddp_is_as_trainer_has_it() -> None:
+    run = {"world_size": 2, "gradient_checkpointing": False, "activation_checkpointing": False}
+    assert asked(**run).ledger == asked(**run, ddp_find_unused_parameters=True).ledger
+    assert asked(**run).ledger != asked(**run, ddp_find_unused_parameters=False).ledger
+
+
 def test_what_are_no_arguments_is_refused() -> None:
     with pytest.raises(InputError):
         peakmem.from_training_args("gpt2", {})

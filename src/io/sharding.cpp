@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <set>
 
 #include "io/choices.h"
 #include "train/optimizers.h"
@@ -60,8 +61,41 @@ void read_dtypes(const Asked& asked, Sharding& sharding) {
   sharding.reshard_after_forward = !asked.flag("no-reshard-after-forward");
 }
 
+/// Whether a layer whose weight is packed has a bias.
+bool has_bias_beside_packed(const Job& job) {
+  const Program program = built(job);
+  const auto parent = [&](int32_t scope) { return program.scopes[static_cast<size_t>(scope)].parent; };
+  std::set<int32_t> packed;
+  for (const Storage& storage : program.storages)
+    if (storage.category == Category::kWeights && storage.dtype == DType::kUInt8) packed.insert(parent(storage.scope));
+  return std::any_of(program.weights.begin(), program.weights.end(), [&](const Weight& weight) {
+    const std::string_view name = program.scopes[static_cast<size_t>(weight.scope)].name;
+    return name == "bias" && packed.contains(parent(weight.scope));
+  });
+}
+
+/// What of quantized weights was measured over shards.
+std::optional<Error> check_quantized(const Job& job) {
+  const Recipe& recipe = job.recipe;
+  const Sharding& sharding = recipe.sharding;
+  if (recipe.quantize == Quantize::kNone) return std::nullopt;
+  if (recipe.quantize == Quantize::kInt8)
+    return Error{"--quantize", "int8 fails in PyTorch with FSDP2: what it gathers is no Int8Params, and has no CB",
+                 "pass nf4"};
+  const DType compute = product_dtype(recipe.precision);
+  if (sharding.casts_parameters && (sharding.param_dtype != compute || recipe.upcast == Upcast::kNorms))
+    return Error{
+        "--fsdp-param-dtype", "is modelled beside quantized weights only if --precision computes in it",
+        "pass --fsdp-param-dtype " + std::string(name_in(kTrainingDTypes, compute)) + " --upcast all, or drop it"};
+  if (!sharding.casts_parameters && frozen_dtype(recipe) != compute && has_bias_beside_packed(job))
+    return Error{"--quantize", "is not modelled here: Linear4bit casts a bias in place, which takes it from its shards",
+                 "pass --fsdp-param-dtype " + std::string(name_in(kTrainingDTypes, compute))};
+  return std::nullopt;
+}
+
 std::optional<Error> check(const Job& job) {
   const Recipe& recipe = job.recipe;
+  if (auto wrong = check_quantized(job)) return wrong;
   if (recipe.sharding.casts_parameters && is_mixed(recipe.precision))
     return Error{"--fsdp-param-dtype", "contradicts autocast, which casts by itself", "pass --precision fp32"};
   const auto& known = kElementwise;

@@ -38,14 +38,16 @@ FullyShard::FullyShard(Tape& tape, const Recipe& recipe)
     if (weight.trained)
       add(*next_trained++, trained_dtype_);
     else
-      add(*next_frozen++, weights_dtype(recipe.precision));
+      add(*next_frozen++, frozen_dtype(recipe));
   }
   tape.hooks = this;
 }
 
 FullyShard::Group& FullyShard::group_of(int32_t unit) { return groups_[static_cast<size_t>(unit)]; }
 
+/// `dtype` is what it is kept in where FSDP casts it for modules; what is no number (packed weights) it does not.
 void FullyShard::add(const Parameter& whole, DType dtype) {
+  if (!sharding_.casts_parameters || whole.value.dtype() == DType::kUInt8) dtype = whole.value.dtype();
   Group& group = group_of(whole.unit);
   group.scope = group.pieces.empty() ? whole.scope : common(tape_.program, group.scope, whole.scope);
   const Piece& piece = group.pieces.emplace_back(Piece{whole, cut(whole, dtype)});

@@ -91,6 +91,12 @@ constexpr bool dequantizes_experts(const Recipe& recipe, const Description& d) {
   if (!in_4_bits(recipe.quantize) || d.experts == 0) return false;
   return recipe.batch > 1536 * d.experts / (recipe.seq * d.experts_per_token);
 }
+/// The dtype in which what is not trained is kept: beside quantized weights, as the trainer leaves it.
+constexpr DType frozen_dtype(const Recipe& recipe) {
+  return recipe.quantize == Quantize::kNone ? weights_dtype(recipe.precision)
+         : recipe.upcast == Upcast::kAll    ? DType::kFloat32
+                                            : product_dtype(recipe.precision);
+}
 /// The dtype in which what is trained is kept.
 constexpr DType trained_dtype(const Recipe& recipe) {
   return recipe.lora.rank > 0 && recipe.lora.full_precision ? DType::kFloat32 : weights_dtype(recipe.precision);

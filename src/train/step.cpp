@@ -69,8 +69,7 @@ Structure structure_of(const Job& job, bool unrolled) {
   s.dequantizes_experts = dequantizes_experts(r, d);
   s.compute = product_dtype(r.precision);
   s.buffers = r.quantize == Quantize::kNone ? weights_dtype(r.precision) : s.compute;
-  if (r.quantize != Quantize::kNone)
-    s.weights = r.upcast == Upcast::kAll ? DType::kFloat32 : product_dtype(r.precision);
+  if (r.quantize != Quantize::kNone && !r.sharding.casts_parameters) s.weights = frozen_dtype(r);
   s.norms = r.quantize != Quantize::kNone && r.upcast == Upcast::kNorms ? DType::kFloat32 : s.weights;
   s.padding_mask = r.trainer->is_transformers_loop && d.image == 0;
   s.lora = r.lora.rank > 0 ? &r.lora : nullptr;

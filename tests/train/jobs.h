@@ -199,8 +199,7 @@ inline Job random_sharded_job(uint32_t seed) {
   sharding.casts_gradients = dice.coin();
   sharding.reduce_dtype = dice.coin() ? DType::kBFloat16 : DType::kFloat32;
   sharding.reshard_after_forward = dice.coin();
-  recipe.quantize = Quantize::kNone;
-  recipe.double_quant = false;
+  if (recipe.quantize == Quantize::kInt8) recipe.quantize = Quantize::kNone;
   return job;
 }
 
