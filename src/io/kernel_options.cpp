@@ -69,8 +69,8 @@ class Checker {
 
   std::optional<Error> check_liger(std::string_view name) const {
     if (row_.liger) return std::nullopt;
-    return Error{option(name), "Liger-Kernel fuses nothing that is modelled for " + job_.description.family,
-                 "it does for " + families_that([](const FamilyKernels& row) { return row.liger; })};
+    return Error{option(name), "Liger-Kernel is not modelled for " + job_.description.family,
+                 "it is for " + families_that([](const FamilyKernels& row) { return row.liger; })};
   }
 
   std::optional<Error> check_mlp() const {
