@@ -33,7 +33,111 @@ void append(Description& d, bool windowed) {
   ++d.runs.back().layers;
 }
 
+/// LlamaModel of a family's parts.
+class Decoder {
+ public:
+  Decoder(const Builder& builder, const DecoderParts* parts)
+      : b_(builder),
+        parts_(*parts),
+        embed_tokens_(parts_.make_embedding(b_, parts_.embedding)),
+        layers_(b_, b_.description.runs, b_.dims.runs,
+                [this](bool windowed) { return KindOfLayer{parts_.make_layer(b_), windowed}; }),
+        norm_(parts_.make_norm(b_, parts_.norm)),
+        rotary_emb_(parts_.make_rotary(b_)) {}
+
+  const Tensor& embedding_weight() const { return embed_tokens_.weight; }
+
+  Tensor operator()(const Tensor& input_ids) const {
+    const Scope scope(b_.tape, parts_.model);
+    const Tensor inputs_embeds = parts_.scale_embeddings(peakmem::inputs_embeds(b_, embed_tokens_.call(input_ids)));
+    const Tensor positions = position_ids(b_);
+    const DecoderMasks masks = decoder_masks(b_, inputs_embeds.dtype());
+    Tensor hidden_states = dropout(inputs_embeds, b_.description.embedding_dropout);
+    const Rotations rotations = rotary_emb_(hidden_states, positions);
+    layers_.run([&](const KindOfLayer& kind) {
+      hidden_states =
+          run(kind.layer, hidden_states, rotations.of(kind.windowed), kind.windowed ? masks.windowed : masks.full);
+    });
+    hidden_states = norm_(hidden_states);
+    return hidden_states;
+  }
+
+ private:
+  struct KindOfLayer {
+    LayerCall layer;
+    bool windowed;
+  };
+
+  Tensor run(const LayerCall& layer, const Tensor& hidden_states, const Rotation& shared, const Tensor& mask) const {
+    const Scope scope(b_.tape, "layers.*");
+    const Rotation rotation = layer_inputs(b_, shared);
+    return checkpoint(
+        b_.structure.checkpointing,
+        [&layer, rotation, mask](const Tensor& input, const Tensor&) { return layer(input, rotation, mask); },
+        hidden_states);
+  }
+
+  const Builder& b_;
+  const DecoderParts& parts_;
+  EmbeddingCall embed_tokens_;
+  Layers<KindOfLayer> layers_;
+  NormCall norm_;
+  RotaryCall rotary_emb_;
+};
+
+/// LlamaForCausalLM.
+class CausalLm : public Model {
+ public:
+  CausalLm(const Builder& b, const DecoderParts& parts)
+      : b_(b), parts_(parts), model_(named<Decoder>(b_, parts.model, &parts)), lm_head_(head(b_, model_)) {}
+
+  ModelOutput forward(const Batch& batch) override {
+    const Tensor hidden_states = model_(batch.input_ids);
+    if (makes_no_logits(b_.structure.kernels.loss))
+      return {fused_lm_loss(b_, hidden_states, lm_head_.weight(), batch.labels), Tensor()};
+    Tensor logits = parts_.scale_logits(b_, lm_head_(hidden_states));
+    if (b_.structure.transformers == Transformers::kV445) logits = to(std::move(logits), DType::kFloat32);
+    return {causal_lm_loss(b_, logits, batch), logits};
+  }
+
+ private:
+  static Linear head(const Builder& b, const Decoder& model) {
+    return b.description.tied ? Linear("lm_head", model.embedding_weight(), Tensor())
+                              : Linear(b, "lm_head", b.dims.hidden, b.dims.vocab, false);
+  }
+
+  Builder b_;
+  const DecoderParts& parts_;
+  Decoder model_;
+  Linear lm_head_;
+};
+
+/// LlamaForSequenceClassification.
+class Classifier : public Model {
+ public:
+  Classifier(const Builder& b, const DecoderParts& parts)
+      : b_(b),
+        model_(named<Decoder>(b_, parts.model, &parts)),
+        score_(b_, "score", b.dims.hidden, b.dims.labels, false) {}
+
+  ModelOutput forward(const Batch& batch) override {
+    const Tensor hidden_states = model_(batch.input_ids);
+    const Tensor logits = score_(hidden_states);
+    return {last_token_loss(b_, logits, batch.input_ids, batch.labels), logits};
+  }
+
+ private:
+  Builder b_;
+  Decoder model_;
+  Linear score_;
+};
+
 }  // namespace
+
+std::unique_ptr<Model> build_decoder(const Builder& b, const DecoderParts& parts) {
+  if (b.description.task == Task::kSequenceClassification) return std::make_unique<Classifier>(b, parts);
+  return std::make_unique<CausalLm>(b, parts);
+}
 
 std::span<const Task> decoder_tasks() {
   static constexpr std::array kTasks = {Task::kCausalLm, Task::kSequenceClassification};

@@ -11,6 +11,7 @@
 #pragma once
 
 #include <array>
+#include <functional>
 #include <memory>
 
 #include "model/family.h"
@@ -19,111 +20,62 @@
 
 namespace peakmem {
 
-/// LlamaModel of those parts.
+/// What a decoder calls: its parts are of one type, so that a family adds a row and no decoder of its own (a Decoder
+/// for each was a tenth of the WebAssembly module).
+using NormCall = std::function<Tensor(const Tensor& hidden_states)>;
+using RotaryCall = std::function<Rotations(const Tensor& hidden_states, const Tensor& position_ids)>;
+using LayerCall = std::function<Tensor(const Tensor& hidden_states, const Rotation& rotation, const Tensor& mask)>;
+
+/// An embedding, and its weight, which a tied head shares.
+struct EmbeddingCall {
+  Tensor weight;
+  std::function<Tensor(const Tensor& input_ids)> call;
+};
+
+/// How the parts of a family are made.
+struct DecoderParts {
+  const char* model;
+  const char* embedding;
+  const char* norm;
+  EmbeddingCall (*make_embedding)(const Builder& b, const char* name);
+  LayerCall (*make_layer)(const Builder& b);
+  NormCall (*make_norm)(const Builder& b, const char* name);
+  RotaryCall (*make_rotary)(const Builder& b);
+  Tensor (*scale_embeddings)(Tensor inputs_embeds);
+  Tensor (*scale_logits)(const Builder& b, Tensor logits);
+};
+
 template <class Parts>
-class Decoder {
- public:
-  explicit Decoder(const Builder& builder)
-      : b_(builder),
-        embed_tokens_(b_, Parts::kEmbedding, b_.dims.vocab, b_.dims.hidden),
-        layers_(b_, b_.description.runs, b_.dims.runs,
-                [this](bool windowed) { return KindOfLayer{named<Layer>(b_, "layers.*"), windowed}; }),
-        norm_(b_, Parts::kNorm, b_.dims.hidden),
-        rotary_emb_(b_) {}
-
-  const Tensor& embedding_weight() const { return embed_tokens_.weight(); }
-
-  Tensor operator()(const Tensor& input_ids) const {
-    const Scope scope(b_.tape, Parts::kModel);
-    const Tensor inputs_embeds = Parts::scale_embeddings(peakmem::inputs_embeds(b_, embed_tokens_(input_ids)));
-    const Tensor positions = position_ids(b_);
-    const DecoderMasks masks = decoder_masks(b_, inputs_embeds.dtype());
-    Tensor hidden_states = dropout(inputs_embeds, b_.description.embedding_dropout);
-    const auto rotation = rotary_emb_(hidden_states, positions);
-    layers_.run([&](const KindOfLayer& kind) {
-      hidden_states =
-          run(kind.layer, hidden_states, rotation.of(kind.windowed), kind.windowed ? masks.windowed : masks.full);
-    });
-    hidden_states = norm_(hidden_states);
-    return hidden_states;
-  }
-
- private:
-  using Layer = typename Parts::Layer;
-  struct KindOfLayer {
-    Layer layer;
-    bool windowed;
+EmbeddingCall make_embedding(const Builder& b, const char* name) {
+  typename Parts::TokenEmbedding embedding(b, name, b.dims.vocab, b.dims.hidden);
+  return {embedding.weight(), [embedding](const Tensor& input_ids) { return embedding(input_ids); }};
+}
+template <class Parts>
+LayerCall make_layer(const Builder& b) {
+  return [layer = named<typename Parts::Layer>(b, "layers.*")](const Tensor& hidden_states, const Rotation& rotation,
+                                                               const Tensor& mask) {
+    return layer(hidden_states, rotation, mask);
   };
-
-  Tensor run(const Layer& layer, const Tensor& hidden_states, const Rotation& shared, const Tensor& mask) const {
-    const Scope scope(b_.tape, "layers.*");
-    const Rotation rotation = layer_inputs(b_, shared);
-    return checkpoint(
-        b_.structure.checkpointing,
-        [&layer, rotation, mask](const Tensor& input, const Tensor&) { return layer(input, rotation, mask); },
-        hidden_states);
-  }
-
-  const Builder& b_;
-  typename Parts::TokenEmbedding embed_tokens_;
-  Layers<KindOfLayer> layers_;
-  typename Parts::Norm norm_;
-  typename Parts::Rotary rotary_emb_;
-};
-
-/// LlamaForCausalLM.
+}
 template <class Parts>
-class CausalLm : public Model {
- public:
-  explicit CausalLm(const Builder& b)
-      : b_(b), model_(named<Decoder<Parts>>(b_, Parts::kModel)), lm_head_(head(b_, model_)) {}
-
-  ModelOutput forward(const Batch& batch) override {
-    const Tensor hidden_states = model_(batch.input_ids);
-    if (makes_no_logits(b_.structure.kernels.loss))
-      return {fused_lm_loss(b_, hidden_states, lm_head_.weight(), batch.labels), Tensor()};
-    Tensor logits = Parts::scale_logits(b_, lm_head_(hidden_states));
-    if (b_.structure.transformers == Transformers::kV445) logits = to(std::move(logits), DType::kFloat32);
-    return {causal_lm_loss(b_, logits, batch), logits};
-  }
-
- private:
-  static Linear head(const Builder& b, const Decoder<Parts>& model) {
-    return b.description.tied ? Linear("lm_head", model.embedding_weight(), Tensor())
-                              : Linear(b, "lm_head", b.dims.hidden, b.dims.vocab, false);
-  }
-
-  Builder b_;
-  Decoder<Parts> model_;
-  Linear lm_head_;
-};
-
-/// LlamaForSequenceClassification.
+NormCall make_norm(const Builder& b, const char* name) {
+  return typename Parts::Norm(b, name, b.dims.hidden);
+}
 template <class Parts>
-class Classifier : public Model {
- public:
-  explicit Classifier(const Builder& b)
-      : b_(b),
-        model_(named<Decoder<Parts>>(b_, Parts::kModel)),
-        score_(b_, "score", b.dims.hidden, b.dims.labels, false) {}
+RotaryCall make_rotary(const Builder& b) {
+  return typename Parts::Rotary(b);
+}
+template <class Parts>
+inline constexpr DecoderParts kDecoderParts = {Parts::kModel,         Parts::kEmbedding,       Parts::kNorm,
+                                               make_embedding<Parts>, make_layer<Parts>,       make_norm<Parts>,
+                                               make_rotary<Parts>,    Parts::scale_embeddings, Parts::scale_logits};
 
-  ModelOutput forward(const Batch& batch) override {
-    const Tensor hidden_states = model_(batch.input_ids);
-    const Tensor logits = score_(hidden_states);
-    return {last_token_loss(b_, logits, batch.input_ids, batch.labels), logits};
-  }
-
- private:
-  Builder b_;
-  Decoder<Parts> model_;
-  Linear score_;
-};
+std::unique_ptr<Model> build_decoder(const Builder& b, const DecoderParts& parts);
 
 /// A family's `build`.
 template <class Parts>
 std::unique_ptr<Model> build_decoder(const Builder& b) {
-  if (b.description.task == Task::kSequenceClassification) return std::make_unique<Classifier<Parts>>(b);
-  return std::make_unique<CausalLm<Parts>>(b);
+  return build_decoder(b, kDecoderParts<Parts>);
 }
 
 /// The tasks such a family is modelled for.

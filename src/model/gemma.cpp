@@ -101,13 +101,6 @@ struct Gemma2Parts : GemmaParts {
   }
 };
 
-/// Gemma3RotaryEmbedding's cos and sin for each kind of layer.
-struct RotationByKind {
-  Rotation full, windowed;
-
-  const Rotation& of(bool is_windowed) const { return is_windowed ? windowed : full; }
-};
-
 /// Gemma3RotaryEmbedding: one for each kind of layer there is.
 class RotaryByKind {
  public:
@@ -122,8 +115,8 @@ class RotaryByKind {
     if (has_windowed) windowed_.emplace(b);
   }
 
-  RotationByKind operator()(const Tensor& hidden_states, const Tensor& position_ids) const {
-    RotationByKind rotations;
+  Rotations operator()(const Tensor& hidden_states, const Tensor& position_ids) const {
+    Rotations rotations;
     if (full_) rotations.full = (*full_)(hidden_states, position_ids);
     if (windowed_) rotations.windowed = (*windowed_)(hidden_states, position_ids);
     return rotations;

@@ -12,9 +12,16 @@ struct Rotation {
   Tensor position_ids;
   Tensor cos;
   Tensor sin;
+};
 
-  /// What a layer of that kind is told: here the same.
-  const Rotation& of(bool /*windowed*/) const { return *this; }
+/// What layers of each kind are told; most decoders tell all the same.
+struct Rotations {
+  Rotation full;
+  Rotation windowed;
+
+  Rotations() = default;
+  Rotations(const Rotation& of_all) : full(of_all), windowed(of_all) {}  // NOLINT(google-explicit-constructor)
+  const Rotation& of(bool is_windowed) const { return is_windowed ? windowed : full; }
 };
 
 /// The frequencies, and the angles of all positions.
