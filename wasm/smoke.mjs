@@ -29,6 +29,12 @@ test("an estimate is that of the command line", () => {
   assert.equal(sum, report.peak.allocated_bytes);
 });
 
+test("every model that comes with it can be read", () => {
+  const { models } = JSON.parse(peakmem.answerText('{"command": "models"}'));
+  assert.ok(models.length > 50);
+  for (const model of models) assert.notEqual(model.family, "", model.name);
+});
+
 test("a thousand requests", () => {
   for (let i = 0; i < 1000; ++i) assert.ok(peakmem.answerText("{}").length > 0);
 });

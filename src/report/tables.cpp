@@ -4,6 +4,7 @@
 
 #include "device/gpu.h"
 #include "io/choices.h"
+#include "io/inquiry.h"
 #include "io/json.h"
 #include "io/json_writer.h"
 #include "io/report_json.h"
@@ -21,9 +22,9 @@ Cell bytes_cell(int64_t bytes) { return {in_binary_units(bytes), bytes}; }
 std::vector<Cell> model_row(const ShippedFile& file) {
   std::vector<std::string> unknown;
   const Result<Value> value = parse_json(file.text);
-  const Value* config = value ? value->find("config") : nullptr;
-  const Value* source = value ? value->find("source") : nullptr;
-  const Result<Description> description = config == nullptr ? Error{} : read_description(*config, nullptr, unknown);
+  const Value* source = value ? value->find("source") : nullptr;  // the page has none: cmake/embed.cmake
+  const Result<Description> description =
+      value ? read_description(named_config(*value, file.name).config, nullptr, unknown) : value.error();
   const Description d = description ? *description : Description{};
   return {text_cell(file.name),   text_cell(d.family),
           size_cell(d.layers),    size_cell(d.hidden),

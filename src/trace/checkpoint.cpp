@@ -66,7 +66,6 @@ Tensor checkpoint_reentrant(const LayerFunction& layer, const Tensor& hidden_sta
     output = layer(hidden_states, mask);
   }
   if (node == nullptr) return output;
-  node->passes_within = true;
   node->function = [&tape, layer, masked = static_cast<bool>(mask), scope = tape.scope,
                     autocast = tape.autocast.enabled](Gradients& g) {
     const Tensor detached = tape.detached_leaf(g.saved(0));
@@ -74,7 +73,6 @@ Tensor checkpoint_reentrant(const LayerFunction& layer, const Tensor& hidden_sta
     Tensor again;
     {
       const SecondRun surroundings(tape, scope, autocast);
-      const Unit unit(tape, tape.unit);
       again = layer(detached, masked ? g.saved(1) : Tensor());
     }
     run_backward(tape, again, g.in[0], floor);

@@ -93,18 +93,17 @@ void route(Tape& tape, Node* node, std::array<Tensor, 4>& out) {
   }
 }
 
-/// Tells the hooks where the backward pass goes from one unit to the next. The root's is the outermost pass; a pass
-/// within it stays in one unit.
+/// Tells the hooks where the backward pass goes from one unit to the next; a pass within a pass is no matter of theirs.
 class Crossing {
  public:
-  Crossing(Tape& tape, bool outermost) : tape_(tape), hooks_(tape.hooks), outermost_(outermost) {
+  Crossing(Tape& tape, bool outermost) : tape_(tape), hooks_(outermost ? tape.hooks : nullptr) {
     tape_.enter_unit(0);
-    if (hooks_ != nullptr && outermost_) hooks_->before_backward(0);
+    if (hooks_ != nullptr) hooks_->before_backward(0);
   }
   ~Crossing() {
     if (hooks_ == nullptr) return;
     enter(0);
-    if (outermost_) hooks_->after_backward(0);
+    hooks_->after_backward(0);
   }
   Crossing(const Crossing&) = delete;
   Crossing& operator=(const Crossing&) = delete;
@@ -119,7 +118,6 @@ class Crossing {
  private:
   Tape& tape_;
   Hooks* hooks_;
-  bool outermost_;
   int32_t unit_ = 0;
 };
 
@@ -129,7 +127,7 @@ void walk(Tape& tape, int32_t newest, int32_t floor, int32_t run) {
   for (int32_t i = newest; i >= floor; --i) {
     Node* node = tape.node(i);
     if (node == nullptr || node->reached_in != run) continue;
-    if (!node->passes_within) crossing.enter(node->unit);
+    crossing.enter(node->unit);
     std::array<Tensor, 4> out;
     run_node(tape, node, out);
     tape.drop_saved(node);

@@ -83,7 +83,6 @@ Node* Tape::new_node() {
   node->next = {};
   node->inputs = 0;
   node->saved_count = 0;
-  node->passes_within = false;
   node->accumulates = false;
   node->reached_in = 0;
   node->pending = 0;

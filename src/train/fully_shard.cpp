@@ -134,24 +134,19 @@ void FullyShard::reshard(Group& group) {
 void FullyShard::before_forward(int32_t unit) {
   Group& group = group_of(unit);
   if (unit == 0) first_node_ = tape_.nodes();
-  if (!in_backward_) {
-    group.is_reached = unit == 0 || tape_.has_graph(first_node_);
-    group.is_finished = false;
-  }
+  group.is_reached = unit == 0 || tape_.has_graph(first_node_);
+  group.is_finished = false;
   gather(group);
   if (Tensor gathered = copy_out(group)) copied_out_ = std::move(gathered);
 }
 
-// A layer that is run again in the backward pass stays whole for it, and is its own root as to what it gathered.
 void FullyShard::after_forward(int32_t unit) {
-  if (unit == 0 || in_backward_) copied_out_.reset();
-  if (in_backward_) return;
+  if (unit == 0) copied_out_.reset();
   if (sharding_.reshard_after_forward) reshard(group_of(unit));
   order_.push_back(unit);
 }
 
 void FullyShard::before_backward(int32_t unit) {
-  in_backward_ = true;
   gather(group_of(unit));
   copy_out(group_of(unit)).reset();
   while (!order_.empty() && order_.back() != unit) order_.pop_back();
@@ -189,7 +184,6 @@ void FullyShard::finish_all() {
   tape_.enter_unit(0);
   scattered_.reset();
   order_.clear();
-  in_backward_ = false;
 }
 
 /// foreach_reduce: gradients are copied into one buffer of the reduction's dtype; the last one outlives the others, for

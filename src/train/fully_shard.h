@@ -68,9 +68,8 @@ class FullyShard : public Hooks {
   std::vector<Group> groups_;   // by unit
   std::vector<int32_t> order_;  // units as their forward passes ended
   int32_t first_node_ = 0;      // of this forward pass
-  bool in_backward_ = false;
-  Tensor copied_out_;  // the last forward all-gather's result, kept so that the next may overlap its copy-out
-  Tensor scattered_;   // the last reduce-scatter's input, kept to the next one
+  Tensor copied_out_;           // the last forward all-gather's result, kept so that the next may overlap its copy-out
+  Tensor scattered_;            // the last reduce-scatter's input, kept to the next one
 };
 
 }  // namespace peakmem
