@@ -113,8 +113,8 @@ class Reader {
   }
 
  private:
-  bool fail(std::string problem, std::string hint = {}) {
-    error_ = {"line " + std::to_string(line_), std::move(problem), std::move(hint)};
+  bool fail(std::string_view problem, std::string_view hint = {}) {
+    error_ = {"line " + std::to_string(line_), problem, hint};
     return false;
   }
 

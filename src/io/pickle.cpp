@@ -84,11 +84,11 @@ class Unpickler {
   static const std::array<Opcode, kOpcodes> kTable;
   static constexpr std::array<uint8_t, 256> rows_by_code();
 
-  Error error(std::string problem, std::string hint = {}) const {
-    return {"byte " + std::to_string(opcode_), std::move(problem), std::move(hint)};
+  Error error(std::string_view problem, std::string_view hint = {}) const {
+    return {"byte " + std::to_string(opcode_), problem, hint};
   }
-  bool fail(std::string problem, std::string hint = {}) {
-    error_ = error(std::move(problem), std::move(hint));
+  bool fail(std::string_view problem, std::string_view hint = {}) {
+    error_ = error(problem, hint);
     return false;
   }
   bool cut_off() { return fail("ends within a value", "is the file cut off?"); }

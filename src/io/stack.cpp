@@ -38,10 +38,9 @@ std::string list_of(std::span<const std::string_view> names) {
 std::optional<Error> check_older(const OlderVersion& version, const Asked& asked, const Inquiry& inquiry) {
   const Description& d = inquiry.job.description;
   const Recipe& recipe = inquiry.job.recipe;
-  const auto not_modelled = [&](const std::string& what, std::string hint) {
+  const auto not_modelled = [&](const std::string& what, std::string_view hint) {
     return Error{"--transformers",
-                 std::string(name_in(kTransformers, version.transformers)) + " is not modelled " + what,
-                 std::move(hint)};
+                 std::string(name_in(kTransformers, version.transformers)) + " is not modelled " + what, hint};
   };
   if (std::find(version.families.begin(), version.families.end(), d.family) == version.families.end())
     return not_modelled("for " + d.family, "known for it: " + list_of(version.families));

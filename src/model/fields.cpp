@@ -37,8 +37,8 @@ bool Fields::has(std::string_view name) {
   return value != nullptr && !value->is_null();
 }
 
-void Fields::fail(std::string_view field, std::string problem, std::string hint) {
-  if (!error_) error_ = Error{std::string(field), std::move(problem), std::move(hint)};
+void Fields::fail(std::string_view field, std::string_view problem, std::string_view hint) {
+  if (!error_) error_ = Error{field, problem, hint};
 }
 
 std::optional<int64_t> Fields::whole(std::string_view name) {

@@ -33,7 +33,7 @@ class Fields {
   /// These are known and change nothing here.
   void ignore(std::initializer_list<std::string_view> names);
   /// Note an error unless there is one already.
-  void fail(std::string_view field, std::string problem, std::string hint = {});
+  void fail(std::string_view field, std::string_view problem, std::string_view hint = {});
   /// A field that would change the answer and is not modelled: an error unless it has this harmless value.
   void refuse_flag(std::string_view name, bool harmless, std::string_view reason);
 
