@@ -134,7 +134,7 @@ def test_what_the_arguments_do_not_say_is_asked_beside_them() -> None:
 
 
 def test_ddp_is_as_trainer_has_it() -> None:
-    run = {"world_size": 2, "gradient_checkpointing": False, "activation_checkpointing": False}
+    run: dict[str, Any] = {"world_size": 2, "gradient_checkpointing": False, "activation_checkpointing": False}
     assert asked(**run).ledger == asked(**run, ddp_find_unused_parameters=True).ledger
     assert asked(**run).ledger != asked(**run, ddp_find_unused_parameters=False).ledger
 
