@@ -130,6 +130,7 @@ class Reader {
 
   void read_recipe() {
     Recipe& recipe = inquiry_.job.recipe;
+    recipe.transformers = asked_transformers(asked_);
     recipe.batch = size("batch", 8, "as TrainingArguments of transformers");
     recipe.seq = inquiry_.job.description.image > 0
                      ? inquiry_.job.description.positions

@@ -67,8 +67,6 @@ std::optional<Error> check_older(const OlderVersion& version, const Asked& asked
 std::optional<Error> read_transformers(const Asked& asked, Inquiry& inquiry) {
   Recipe& recipe = inquiry.job.recipe;
   const Transformers of_trainer = recipe.trainer->transformers;
-  const std::string* version = asked.text("transformers");
-  recipe.transformers = version != nullptr ? value_in(kTransformers, *version) : of_trainer;
   if (recipe.trainer->runs_no_other && recipe.transformers != of_trainer)
     return Error{"--transformers", std::string(recipe.trainer->title) + " does not run on that version",
                  "pass --transformers " + std::string(name_in(kTransformers, of_trainer))};
@@ -110,6 +108,12 @@ std::optional<Error> read_upcast(const Asked& asked, Inquiry& inquiry) {
 }
 
 }  // namespace
+
+Transformers asked_transformers(const Asked& asked) {
+  if (const std::string* version = asked.text("transformers")) return value_in(kTransformers, *version);
+  const std::string* trainer = asked.text("trainer");
+  return trainer != nullptr ? find_trainer(*trainer)->transformers : Recipe{}.trainer->transformers;
+}
 
 std::optional<Error> read_stack(const Asked& asked, Inquiry& inquiry) {
   if (auto wrong = read_trainer(asked, inquiry)) return wrong;
