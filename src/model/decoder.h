@@ -21,7 +21,7 @@
 namespace peakmem {
 
 /// What a decoder calls: its parts are of one type, so that a family adds a row and no decoder of its own (a Decoder
-/// for each was a tenth of the WebAssembly module).
+/// for each was a twentieth of the WebAssembly module).
 using NormCall = std::function<Tensor(const Tensor& hidden_states)>;
 using RotaryCall = std::function<Rotations(const Tensor& hidden_states, const Tensor& position_ids)>;
 using LayerCall = std::function<Tensor(const Tensor& hidden_states, const Rotation& rotation, const Tensor& mask)>;

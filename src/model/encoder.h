@@ -1,11 +1,13 @@
 // An encoder of text: embeddings, layers that all see each other's tokens, a head (BERT and its kin in transformers
 // 5.23). A family names its own in its Parts:
 //
-//     Embeddings         (b), or (b, word_weight) where the head is made first;  (input_ids) -> [B, T, C];
-//     word_weight() Layer              (b);  (hidden_states) -> hidden_states kModel, kLayers    the names of the
-//     encoder and of its layers in it kHeadFirst         whether the head's parameters come before the encoder's
-//     prediction_head    (b, word_weight, empty where the head is made first) -> PredictionHead, static
-//     Classifier         (b);  (hidden_states) -> logits
+//     Embeddings       (b), or (b, word_weight) where the head is made first;
+//                      (input_ids) -> [B, T, C];  word_weight()
+//     Layer            (b);  (hidden_states) -> hidden_states
+//     kModel, kLayers  the names of the encoder, and of its layers in it
+//     kHeadFirst       whether the head's parameters come before the encoder's
+//     prediction_head  (b, word_weight, empty where the head is made first) -> PredictionHead, static
+//     Classifier       (b);  (hidden_states) -> logits
 #pragma once
 
 #include <array>

@@ -9,7 +9,7 @@
 namespace peakmem {
 
 /// Why an answer could not be given: `problem` says what, `field` where (an option, a config field), `hint` what to do.
-/// A hundred places make one, each moves and drops three strings: inlined, that was a fifteenth of the WebAssembly
+/// A hundred places make one, each moves and drops three strings: inlined, that was much of the WebAssembly
 /// module.
 struct Error {
   Error() = default;
