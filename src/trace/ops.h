@@ -121,7 +121,7 @@ Tensor liger_gated(bool is_silu, Tensor gate, Tensor up);
 /// LigerRopeFunction (ops/rope.py) of [B, heads, T, D]: turns query and key, and their gradients, where they lie.
 std::array<Tensor, 2> liger_rope(Tensor query, Tensor key, const Tensor& cos, const Tensor& sin);
 
-// --- foak.cpp: the foak plug-in's kernels (fms-acceleration-foak 0.7.4, kernels/unsloth) -------------------------------
+// --- foak.cpp: the foak plug-in's kernels (fms-acceleration-foak 0.7.4, kernels/unsloth) ---------------------
 /// Fast_RMS_Layernorm (rms_layernorm.py): keeps the input and a number per row, writes the gradient over the incoming
 /// one. The weight never gets one.
 Tensor foak_rms_norm(Tensor input, const Tensor& weight);
