@@ -16,7 +16,7 @@ class Evaluator {
  public:
   Evaluator(const Job& job, Unknown unknown, const Gpu& gpu) : job_(job), unknown_(unknown), gpu_(gpu) {}
 
-  /// Likely device bytes at a value; nothing where they pass 63 bits.
+  /// Likely device bytes at a value; nothing where they pass 62 bits.
   std::optional<int64_t> device_bytes(int64_t value) {
     const Result<Levels> levels = traced(value).at(unknown_ == Unknown::kBatch ? "B" : "T", value, &gpu_);
     if (!levels) return std::nullopt;
