@@ -17,7 +17,11 @@ namespace peakmem {
 // -----------------------------
 Tensor transpose(Tensor input, int a, int b);
 Tensor unsqueeze(Tensor input, int dim);
-Tensor expand(Tensor input, const Shape& sizes);
+Tensor expand(Tensor input, const KeptShape& sizes);
+inline Tensor expand(Tensor input, const Shape& sizes) {
+  const KeptShape& kept = input.tape().keep(sizes);
+  return expand(std::move(input), kept);
+}
 /// x.view(..., outer, inner, ...)
 Tensor split_dim(Tensor input, int dim, Expr outer, Expr inner);
 /// x.reshape: `count` dimensions from `first` on become one.
