@@ -1,5 +1,7 @@
 #include "train/optimizer_step.h"
 
+#include <algorithm>
+
 #include "trace/engine.h"
 
 namespace peakmem {
@@ -50,19 +52,22 @@ Tensor sum_over_ranks(const Tensor& norms) {
   return alike("pow");
 }
 
+bool makes_state_on_the_way(const Update& update) {
+  const auto makes = [](const Temporary& line) { return line.action == Temporary::Action::kMakeState; };
+  return std::any_of(update.matrices.begin(), update.matrices.end(), makes) ||
+         std::any_of(update.vectors.begin(), update.vectors.end(), makes);
+}
+
 }  // namespace
 
 OptimizerRun::OptimizerRun(Tape& tape, const Optimizer& optimizer, OptimizerImpl impl)
-    : tape_(tape),
-      optimizer_(optimizer),
-      impl_(impl),
-      update_(update_of(optimizer, impl)),
-      state_(tape.parameters.size()) {
+    : tape_(tape), optimizer_(optimizer), impl_(impl), update_(update_of(optimizer, impl)) {
+  state_.reserve(2 * tape.parameters.size());
   make_state(Made::kConstruction);
 }
 
 Tensor OptimizerRun::make(const Parameter& parameter, Like like, const char* op) {
-  const Shape& shape = parameter.value.shape();
+  const KeptShape& shape = parameter.value.shape();
   const DType dtype = parameter.value.dtype();
   switch (like) {
     case Like::kParameter:
@@ -89,7 +94,7 @@ void OptimizerRun::make_state_of(size_t i, Made when, std::span<const State> row
   const Parameter& parameter = tape_.parameters[i];
   const Category outer = std::exchange(tape_.category, Category::kOptimizer);
   for (const State& row : rows)
-    if (row.made == when && concerns(row, parameter)) state_[i].push_back(make(parameter, row.like, row.name.data()));
+    if (row.made == when && concerns(row, parameter)) state_.push_back(make(parameter, row.like, row.name.data()));
   tape_.category = outer;
 }
 
@@ -164,6 +169,7 @@ void OptimizerRun::run_foreach(bool together) {
 void OptimizerRun::step() {
   const Category outer = std::exchange(tape_.category, Category::kTemporaries);
   if (first_) make_state(Made::kFirstStep);
+  if (first_ && !makes_state_on_the_way(update_)) steady_segment_ = tape_.begin_segment();
   if (impl_ == OptimizerImpl::kLoop) {
     run_loop();
   } else {

@@ -13,6 +13,8 @@ class OptimizerRun {
   OptimizerRun(Tape& tape, const Optimizer& optimizer, OptimizerImpl impl);
   /// optimizer.step(); the first one makes the state.
   void step();
+  /// The segment from which on the first step did what each later one does; -1 if it makes state on the way.
+  int32_t steady_segment() const { return steady_segment_; }
 
  private:
   using Names = std::array<std::vector<Tensor>, 8>;
@@ -29,8 +31,9 @@ class OptimizerRun {
   const Optimizer& optimizer_;
   OptimizerImpl impl_;
   const Update& update_;
-  std::vector<std::vector<Tensor>> state_;  // by parameter
+  std::vector<Tensor> state_;
   bool first_ = true;
+  int32_t steady_segment_ = -1;
 };
 
 /// torch.nn.utils.clip_grad_norm_, foreach; `sharded`: the gradients are DTensors.

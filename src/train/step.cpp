@@ -93,14 +93,14 @@ class Symbols {
   std::vector<int64_t>& values_;
 };
 
-/// The longest run of layers, whose length the letter L may leave open: where all layers are of one kind. With up to
-/// three turns there is none in between to stand for the rest.
+/// The longest run of layers, whose length the letter L may leave open: groups, or where all layers are of one kind.
+/// With up to three turns there is none in between to stand for the rest.
 const LayerRun* run_of_any_length(const std::vector<LayerRun>& runs) {
   const auto longest =
       std::max_element(runs.begin(), runs.end(), [](const auto& a, const auto& b) { return a.layers < b.layers; });
   if (longest == runs.end() || longest->turns() <= 3) return nullptr;
   for (const LayerRun& run : runs)
-    if (run.windowed != longest->windowed || run.period != longest->period) return nullptr;
+    if (!longest->alternates() && (run.windowed != longest->windowed || run.alternates())) return nullptr;
   return &*longest;
 }
 
@@ -162,6 +162,20 @@ void trace_update(Tape& tape, OptimizerRun& optimizer, const Recipe& recipe, int
   }
   tape.begin_phase(step, -1, "optimizer");
   optimizer.step();
+}
+
+/// The phases of the update of step 2, which are not in the program yet: those of step 1 (from `first` on) without its
+/// state, or others.
+std::vector<Phase> later_update(Tape& tape, OptimizerRun& optimizer, const Recipe& recipe, size_t first) {
+  std::vector<Phase>& phases = tape.program.phases;
+  const size_t end = phases.size();
+  const bool alike = optimizer.steady_segment() >= 0;
+  if (!alike) trace_update(tape, optimizer, recipe, 2);
+  std::vector<Phase> later(phases.begin() + static_cast<ptrdiff_t>(alike ? first : end), phases.end());
+  phases.resize(end);
+  for (Phase& phase : later) phase.step = 2;
+  if (alike) later.back().first_segment = optimizer.steady_segment();
+  return later;
 }
 
 /// The micro-batches that are traced. From the second one on gradients are there and every one is the same, but for the
@@ -335,13 +349,10 @@ Program trace_step(const Job& job, const Dims& dims, bool unrolled) {
     trace_micro_batch(tape, batches, *model, recipe, static_cast<int32_t>(micro), parallel ? &*parallel : nullptr);
     tape.drop_leaves();
   }
-  // Both updates are traced while the gradients are there: the first makes the state, the second is the steady one.
+  // Both updates happen while the gradients are there: the first makes the state, the second is the steady one.
+  const size_t before = tape.program.phases.size();
   trace_update(tape, optimizer, recipe, 1);
-  const size_t after_first = tape.program.phases.size();
-  trace_update(tape, optimizer, recipe, 2);
-  const std::vector<Phase> steady(tape.program.phases.begin() + static_cast<ptrdiff_t>(after_first),
-                                  tape.program.phases.end());
-  tape.program.phases.resize(after_first);
+  const std::vector<Phase> steady = later_update(tape, optimizer, recipe, before);
   tape.begin_phase(1, -1, "zero_grad");
   zero_grad(tape);
   Phase cleared = tape.program.phases.back();
