@@ -66,8 +66,9 @@ constexpr uint16_t kTimeline = bits(Command::kTimeline);
 constexpr uint16_t kCompare = bits(Command::kCompare);
 constexpr uint16_t kSweep = bits(Command::kSweep);
 constexpr uint16_t kDiff = bits(Command::kDiff);
-constexpr uint16_t kReport = bits(Command::kEstimate) | kTimeline | kCompare;  // replays the allocator
-constexpr uint16_t kRun = kReport | kFormula | kSolve | kSweep | kDiff | bits(Command::kConfig);
+constexpr uint16_t kReport =
+    bits(Command::kEstimate) | kTimeline | kCompare | kSolve | kSweep;  // replays the allocator
+constexpr uint16_t kRun = kReport | kFormula | kDiff | bits(Command::kConfig);
 constexpr uint16_t kAll = kRun | bits(Command::kTable) | bits(Command::kAccuracy);
 constexpr OptionKind kSize = OptionKind::kSize;
 constexpr OptionKind kChoice = OptionKind::kChoice;
