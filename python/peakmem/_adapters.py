@@ -104,9 +104,8 @@ def only_adapter(configs: Mapping[str, Any]) -> tuple[str, Any]:
 
 def check_fields(config: Any) -> None:
     for field, value in vars(config).items():
-        if field.startswith("_") or field in READ or field in HARMLESS or value in (None, False, [], {}):
-            continue
-        raise InputError(field, f"is not modelled: it {REFUSED.get(field, 'is not known')}", BY_HAND)
+        if value and not (field.startswith("_") or field in READ or field in HARMLESS):
+            raise InputError(field, f"is not modelled: it {REFUSED.get(field, 'is not known')}", BY_HAND)
 
 
 def last_name(path: str) -> str:
