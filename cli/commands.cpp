@@ -3,13 +3,12 @@
 #include <algorithm>
 
 #include "size/nearest.h"
+#include "size/wording.h"
 #include "source.h"
 #include "terminal.h"
 
 namespace peakmem::cli {
 namespace {
-
-std::string quoted(std::string_view text) { return "\"" + std::string(text.substr(0, 60)) + "\""; }
 
 /// A command that was meant where a MODEL stands, as a hint; else `otherwise`.
 std::string command_hint(std::string_view word, const std::string& otherwise) {
@@ -79,7 +78,7 @@ Result<Subject> subject_of(const Arguments& arguments) {
   if (arguments.row->command == Command::kTable)
     return Error{operands[0], "is too much: this command takes no MODEL", {}};
   if (operands.size() > 1)
-    return Error{"MODEL", "is given twice: " + quoted(operands[0]) + " and " + quoted(operands[1]),
+    return Error{"MODEL", "is given twice: " + in_quotes(operands[0]) + " and " + in_quotes(operands[1]),
                  command_hint(operands[0], command_hint(operands[1], {}))};
   Result<NamedConfig> model = find_model(operands[0]);
   if (!model) {

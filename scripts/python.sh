@@ -12,7 +12,7 @@ install() { quietly .venv/bin/pip install --quiet --disable-pip-version-check "$
 
 [ -x .venv/bin/pip ] || quietly python3 -m venv .venv
 cmp -s python/requirements.lock .venv/requirements.lock || {
-  install -r python/requirements.lock
+  install --require-hashes -r python/requirements.lock
   cp python/requirements.lock .venv/requirements.lock
 }
 

@@ -16,8 +16,9 @@ from typing import Any, TypeVar
 
 from . import _answers
 from ._answers import Comparison, Formula, Report, Sweep, Timeline
-from ._ask import InputError, Model, Option, ask, subject
+from ._ask import Model, Option, ask, subject
 from ._build import build
+from ._errors import InputError
 from ._rows import FamilyRow, GpuRow, ModelConfig, ModelRow, OptimizerRow, OptionRow, Solution, Textbook
 from ._training_args import from_training_args
 
@@ -55,8 +56,8 @@ def estimate(model: Model | None = None, **options: Option) -> Report:
 
     Args:
         model: the name of a model that comes with Peakmem, the path of a config.json or of its folder, a config as a
-            dict, or a live `transformers` config or model (whose dtype and attention are then the model's); None where
-            `layers`, `heads` and `hidden` describe it.
+            dict, or a live `transformers` config or model, also one with LoRA by PEFT (whose dtype, attention and
+            adapters are then the model's); None where `layers`, `heads` and `hidden` describe it.
         options: those of the command line, such as `batch=4, precision="bf16", gpu="rtx-4090"`.
 
     Raises:

@@ -8,8 +8,9 @@ from functools import cache
 from typing import Any
 
 from . import _html
-from ._ask import InputError, Option, Subject, ask, option_name
+from ._ask import Option, Subject, ask, option_name
 from ._build import build
+from ._errors import InputError
 from ._rows import (
     Crossing,
     Curve,

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from . import _core
+from ._errors import InputError
 from ._model import read_model
 
 #: What an option's value may be; None is as good as not given.
@@ -16,25 +17,6 @@ Option: TypeAlias = str | int | float | bool | Sequence[str | int | float] | Non
 
 #: A model: a name, the path of a config, a config, or a live `transformers` config or model.
 Model: TypeAlias = "str | os.PathLike[str] | Mapping[str, Any] | object"
-
-
-class InputError(ValueError):
-    """A question that cannot be answered.
-
-    Attributes:
-        field: where: an option by its Python name, or a field of a config.
-        problem: what is wrong there.
-        hint: what to do about it; may be empty.
-    """
-
-    def __init__(self, field: str, problem: str, hint: str = "") -> None:
-        super().__init__(": ".join(part for part in (field, problem) if part) + (f" ({hint})" if hint else ""))
-        self.field = field
-        self.problem = problem
-        self.hint = hint
-
-    def __reduce__(self) -> tuple[type[InputError], tuple[str, str, str]]:
-        return InputError, (self.field, self.problem, self.hint)
 
 
 def option_name(keyword: str) -> str:
@@ -62,8 +44,6 @@ class Subject:
 def subject(model: Model | None, options: Mapping[str, Option]) -> Subject:
     """A model and the keywords of a call as a subject."""
     read = read_model(model)
-    if read is not None and read.problem is not None:
-        raise InputError(*read.problem)
     named: dict[str, Option] = {option_name(keyword): value for keyword, value in options.items()}
     if read is None:
         return Subject(None, None, named)

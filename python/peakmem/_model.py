@@ -7,28 +7,22 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from ._adapters import base_of, read_adapters
+from ._dtypes import precision_of
+from ._errors import InputError
+
 
 @dataclass
 class ReadModel:
-    """A model as a request names it, the options a live one settles, and what stands in the way."""
+    """A model as a request names it, and the options a live one settles."""
 
     model: str | Mapping[str, Any]
     name: str | None = None
     options: dict[str, str] = field(default_factory=dict)
-    problem: tuple[str, str, str] | None = None
-
-
-#: torch's dtypes by the names that configs and options have for them.
-PRECISIONS = {"float32": "fp32", "bfloat16": "bf16", "float16": "fp16"}
 
 
 #: transformers' names of attention implementations where the options have others.
 ATTENTIONS = {"flash_attention_2": "flash2"}
-
-
-def precision_of(dtype: object) -> str | None:
-    """`torch.bfloat16` or "bfloat16" as an option's value; None if it is neither."""
-    return PRECISIONS.get(str(dtype).removeprefix("torch."))
 
 
 def plain(value: Any) -> Any:
@@ -43,7 +37,7 @@ def plain(value: Any) -> Any:
 
 
 def read_model(model: object | None) -> ReadModel | None:
-    """The model of a call; None where options describe it."""
+    """The model of a call; None where options describe it. Raises InputError for what is none."""
     if model is None:
         return None
     if isinstance(model, (str, os.PathLike)):
@@ -54,12 +48,12 @@ def read_model(model: object | None) -> ReadModel | None:
         return read_live(model)
     if callable(getattr(model, "to_dict", None)):
         return read_config(model)
-    return ReadModel("", problem=("model", f"is a {type(model).__name__}", "pass a name, a path, a config or a model"))
+    raise InputError("model", f"is a {type(model).__name__}", "pass a name, a path, a config or a model")
 
 
 def read_path(path: str | bytes) -> ReadModel:
     if isinstance(path, bytes) or path == "-":
-        return ReadModel("", problem=("model", f"{path!r} is no name and no path", "pass a name, a path or a config"))
+        raise InputError("model", f"{path!r} is no name and no path", "pass a name, a path or a config")
     return ReadModel(path)
 
 
@@ -74,20 +68,21 @@ def read_config(config: Any) -> ReadModel:
 
 
 def read_live(model: Any) -> ReadModel:
-    """A model that was built: its weights have a dtype, and some may be frozen."""
-    if hasattr(model, "peft_config"):
-        hint = "pass the base model's config, lora_rank and lora_targets"
-        return ReadModel("", problem=("model", "has adapters", hint))
+    """A model that was built: its weights have a dtype, some may be frozen, and some have adapters beside them."""
     read = read_config(model.config)
     held = dict(read.model) if isinstance(read.model, Mapping) else {}
-    read.model = {**held, "architectures": held.get("architectures") or [type(model).__name__]}
+    held["architectures"] = held.get("architectures") or [type(base_of(model)).__name__]
+    read.model = held
+    if hasattr(model, "peft_config"):
+        held.pop("quantization_config", None)  # the layers say it
+        read.options.update(read_adapters(model))
+        return read
     named = model.named_parameters() if callable(getattr(model, "named_parameters", None)) else ()
     frozen = [name for name, parameter in named if not parameter.requires_grad]
     if frozen:
         read.options["freeze"] = ",".join(frozen)
     precision = precision_of(getattr(model, "dtype", "float32"))
     if precision is None:
-        read.problem = ("model", f"has weights in {model.dtype}", "known: float32, bfloat16, float16")
-    else:
-        read.options["precision"] = precision
+        raise InputError("model", f"has weights in {model.dtype}", "known: float32, bfloat16, float16")
+    read.options["precision"] = precision
     return read

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ._answers import Report, ask_report, option_rows
-from ._ask import InputError, Model, Option, Subject, option_name, subject
-from ._model import precision_of
+from ._ask import Model, Option, Subject, option_name, subject
+from ._dtypes import precision_of
+from ._errors import InputError
 
 #: `optim` as the core names it: the optimizer and its implementation, "" for what PyTorch picks.
 OPTIMIZERS = {
@@ -204,7 +205,7 @@ def read_precision(reading: Reading, asked: Subject) -> None:
     mixed = "bf16" if reading.get("bf16", False) else "fp16" if reading.get("fp16", False) else None
     if mixed is None:
         reading.options["precision"] = weights
-    elif weights == "fp32":
+    elif weights == "fp32" or (weights == mixed and asked.options.get("quantize")):
         reading.options["precision"] = f"{mixed}-mixed"
     elif mixed == "bf16" and weights == "bf16":
         reading.options["precision"] = "bf16"

@@ -7,6 +7,7 @@
 
 #include "device/allocator.h"
 #include "size/nearest.h"
+#include "size/wording.h"
 
 namespace peakmem {
 namespace {
@@ -57,8 +58,6 @@ constexpr std::array kKeys = std::to_array<Key>({
     {"garbage_collection_threshold", read_threshold, "must be between 0 and 1"},
 });
 
-std::string quoted(std::string_view text) { return "\"" + std::string(text.substr(0, 60)) + "\""; }
-
 std::optional<Error> read_pair(std::string_view pair, std::string_view field, AllocatorOptions& options) {
   const size_t colon = pair.find(':');
   const std::string_view name = pair.substr(0, colon);
@@ -69,10 +68,10 @@ std::optional<Error> read_pair(std::string_view pair, std::string_view field, Al
     const bool good = colon != std::string_view::npos && kKeys[i].read(pair.substr(colon + 1), options);
     return good ? std::nullopt
                 : std::optional(Error{std::string(field),
-                                      std::string(name) + " " + kKeys[i].must + ", in " + quoted(pair),
+                                      std::string(name) + " " + kKeys[i].must + ", in " + in_quotes(pair),
                                       "such as expandable_segments:True,max_split_size_mb:128"});
   }
-  return Error{std::string(field), quoted(name) + " is not known", did_you_mean(name, known)};
+  return Error{std::string(field), in_quotes(name) + " is not known", did_you_mean(name, known)};
 }
 
 }  // namespace

@@ -10,6 +10,7 @@
 #include "io/json_writer.h"
 #include "io/report_json.h"
 #include "size/nearest.h"
+#include "size/wording.h"
 
 namespace peakmem {
 namespace {
@@ -132,7 +133,7 @@ Result<const CommandRow*> read_command(const Value& request) {
   Names known;
   for (const CommandRow& each : command_rows())
     if (each.answer != nullptr) known.push_back(each.name);
-  return Error{"command", "\"" + name->substr(0, 60) + "\" is not known", did_you_mean(*name, known)};
+  return Error{"command", in_quotes(*name) + " is not known", did_you_mean(*name, known)};
 }
 
 /// The form asked for, among those the command has.
@@ -145,7 +146,7 @@ Result<FormRow> read_form(const Value& request, Command command) {
     if (row.name == *name) return row;
     known.push_back(row.name);
   }
-  return Error{"format", "\"" + name->substr(0, 60) + "\" is no form of this answer", did_you_mean(*name, known)};
+  return Error{"format", in_quotes(*name) + " is no form of this answer", did_you_mean(*name, known)};
 }
 
 Result<std::string> respond(const Value& request, FindModel find_model) {

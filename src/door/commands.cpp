@@ -91,8 +91,8 @@ Result<Answer> answer_solve(const Question& question) {
   if (auto wrong = check_solve(asked)) return *wrong;
   const Result<Inquiry> inquiry = inquire(question.subject, Command::kSolve);
   if (!inquiry) return inquiry.error();
-  const Result<Solution> solution =
-      solve(inquiry->job, *asked.text("for") == "batch" ? Unknown::kBatch : Unknown::kSeq, *inquiry->gpu);
+  const Result<Solution> solution = solve(inquiry->job, *asked.text("for") == "batch" ? Unknown::kBatch : Unknown::kSeq,
+                                          *inquiry->gpu, inquiry->allocator);
   if (!solution) return solution.error();
   const bool fits = solution->value > 0;
   if (wants_json(question)) return json_answer(solution_json(*solution, *inquiry), fits);

@@ -52,11 +52,7 @@ std::string_view task_of(const Description& description) {
 std::string config_json(const Inquiry& inquiry) {
   const Description& d = inquiry.job.description;
   JsonWriter out;
-  out.begin_object();
-  out.member("schema", kSchema);
-  out.member("model", inquiry.name);
-  out.key("config");
-  out.begin_object();
+  begin_answer(out, "config", inquiry);
   out.member("family", d.family);
   out.member("task", task_of(d));
   for (const SizeLine& line : size_lines(inquiry.job)) out.member(line.name, line.value);
@@ -70,10 +66,7 @@ std::string config_json(const Inquiry& inquiry) {
   out.begin_list();
   for (const std::string_view option : size_options(*find_family(d.family))) out.value(option);
   out.end_list();
-  out.end_object();
-  write_lines(out, "assumptions", inquiry.assumptions);
-  write_lines(out, "warnings", inquiry.warnings);
-  out.end_object();
+  end_answer(out, inquiry);
   return std::move(out).text();
 }
 

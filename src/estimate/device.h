@@ -7,7 +7,7 @@ namespace peakmem {
 
 /// Up to the 2 MiB that the caching allocator's segments are multiples of.
 int64_t in_segments(int64_t bytes);
-/// What torch.cuda.max_memory_reserved may say where nothing was replayed (searches, which ask for many sizes).
+/// What torch.cuda.max_memory_reserved may say where nothing was replayed; `low` holds for a replay too.
 Range reserved_range(int64_t allocated_bytes);
 /// What nvidia-smi may show: the reserved memory and the CUDA context.
 Range device_range(const Range& reserved, const Gpu* gpu);

@@ -5,6 +5,7 @@
 
 #include "estimate/estimate.h"
 #include "estimate/ledger.h"
+#include "size/wording.h"
 #include "trace/evaluate.h"
 
 namespace peakmem {
@@ -125,7 +126,7 @@ Result<LivePeak> live_peak(const Job& job, const LiveView& view) {
   if (!timeline) return timeline.error();
   const Peak peak = peak_of(program, *timeline, view);
   if (peak.at.phase < 0)
-    return Error{"--phase", "\"" + view.phase.substr(0, 60) + "\" is no phase of this step",
+    return Error{"--phase", in_quotes(view.phase) + " is no phase of this step",
                  "phases are input, forward, backward, clip and optimizer"};
   LivePeak found = {gather(program, peak.at, view), phase_reports(program, *timeline)};
   found.live.step = view.step;

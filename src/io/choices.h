@@ -5,6 +5,8 @@
 #include <span>
 #include <string_view>
 
+#include "size/wording.h"
+#include "train/optimizers.h"
 #include "train/recipe.h"
 
 namespace peakmem {
@@ -63,6 +65,14 @@ constexpr T value_in(const std::array<Choice<T>, N>& choices, std::string_view n
   for (const Choice<T>& choice : choices)
     if (choice.name == name) return choice.value;
   return choices[0].value;
+}
+
+/// The implementations that an optimizer has, as a list.
+inline std::string impls_of(const Optimizer& optimizer) {
+  std::string names;
+  for (const auto& [impl, name] : kOptimizerImpls)
+    if (update_of(optimizer, impl).available) add_to_list(names, name);
+  return names;
 }
 
 }  // namespace peakmem

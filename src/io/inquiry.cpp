@@ -1,61 +1,20 @@
 #include "io/inquiry.h"
 
 #include <algorithm>
-#include <cmath>
-#include <cstdlib>
 
-#include "estimate/imbalance.h"
+#include "io/adapter_options.h"
 #include "io/bare_model.h"
 #include "io/choices.h"
-#include "io/json.h"
+#include "io/expert_options.h"
 #include "io/kernel_options.h"
 #include "io/letters.h"
 #include "io/sharding.h"
-#include "io/shipped.h"
 #include "io/stack.h"
-#include "size/nearest.h"
+#include "size/wording.h"
 #include "train/freezing.h"
 
 namespace peakmem {
 namespace {
-
-std::string quoted(std::string_view text) { return "\"" + std::string(text.substr(0, 60)) + "\""; }
-
-std::string joined(const std::vector<std::string>& names) {
-  std::string text;
-  for (const std::string& name : names) text += (text.empty() ? "" : ", ") + name;
-  return text;
-}
-
-std::vector<std::string> split_at_commas(std::string_view text) {
-  std::vector<std::string> parts;
-  for (size_t begin = 0; begin <= text.size();) {
-    const size_t comma = std::min(text.find(',', begin), text.size());
-    parts.emplace_back(text.substr(begin, comma - begin));
-    begin = comma + 1;
-  }
-  return parts;
-}
-
-/// Shipped models whose name goes on after `name`: `bert-large` for `bert-large-uncased`.
-std::vector<std::string_view> longer_names(std::string_view name) {
-  std::vector<std::string_view> longer;
-  for (const ShippedFile& file : shipped_models())
-    if (file.name.size() > name.size() && file.name.starts_with(name) && file.name[name.size()] == '-')
-      longer.push_back(file.name);
-  return longer;
-}
-
-Error unknown_model(std::string_view name, const std::vector<std::string_view>& longer) {
-  const std::string problem = quoted(name) + " is no model that comes with peakmem, no file and no folder";
-  if (!longer.empty()) return {"MODEL", quoted(name) + " could be several models", did_you_mean("", longer)};
-  std::vector<std::string_view> known;
-  for (const ShippedFile& file : shipped_models()) known.push_back(file.name);
-  const size_t slash = name.rfind('/');  // meta-llama/Llama-3.1-8B is how others call it
-  const auto near = nearest(slash == std::string_view::npos ? name : name.substr(slash + 1), known);
-  return {"MODEL", problem,
-          near ? "did you mean " + std::string(*near) + "?" : "peakmem models lists those that come with it"};
-}
 
 /// Reads the options into a recipe and says what was taken for granted.
 class Reader {
@@ -68,9 +27,8 @@ class Reader {
     if (auto wrong = check_lengths()) return wrong;
     read_recipe();
     if (auto wrong = read_optimizer()) return wrong;
-    if (auto wrong = read_imbalance()) return wrong;
-    if (auto wrong = read_lora()) return wrong;
-    if (auto wrong = read_quantization()) return wrong;
+    if (auto wrong = read_imbalance(asked_, inquiry_)) return wrong;
+    if (auto wrong = read_adapters(asked_, inquiry_)) return wrong;
     if (auto wrong = read_stack(asked_, inquiry_)) return wrong;
     if (auto wrong = read_freeze()) return wrong;
     if (auto wrong = read_sharding(asked_, inquiry_)) return wrong;
@@ -107,7 +65,7 @@ class Reader {
 
   void warn_of(const std::vector<std::string>& unknown) {
     std::string names;
-    for (const std::string& name : unknown) names += (names.empty() ? "" : ", ") + name.substr(0, 60);
+    for (const std::string& name : unknown) add_to_list(names, name.substr(0, 60));
     if (names.size() > 400) names = names.substr(0, 400) + " …";
     inquiry_.warnings.push_back("fields that " + inquiry_.job.description.family + " is not known to read: " + names);
   }
@@ -120,13 +78,7 @@ class Reader {
     return given.value_or(otherwise);
   }
 
-  std::string_view choice(const char* name) {
-    const std::string* given = asked_.text(name);
-    if (given != nullptr) return *given;
-    const std::string_view otherwise = find_option(name)->otherwise;
-    assume(std::string(name) + ": " + std::string(otherwise));
-    return otherwise;
-  }
+  std::string_view choice(const char* name) { return read_choice(asked_, inquiry_, name); }
 
   void read_recipe() {
     Recipe& recipe = inquiry_.job.recipe;
@@ -190,157 +142,23 @@ class Reader {
 
   static std::optional<Error> check_impl(const Optimizer& optimizer, OptimizerImpl impl) {
     if (update_of(optimizer, impl).available) return std::nullopt;
-    std::string known;
-    for (const auto& [value, name] : kOptimizerImpls)
-      if (update_of(optimizer, value).available) known += (known.empty() ? "" : ", ") + std::string(name);
     return Error{
         "--optimizer-impl",
         std::string(optimizer.name) + " has no " + std::string(name_in(kOptimizerImpls, impl)) + " implementation",
-        "known for it: " + known};
-  }
-
-  std::optional<Error> read_lora() {
-    if (!asked_.has("lora-rank")) {
-      for (const char* name : {"lora-targets", "lora-dropout", "lora-dtype"})
-        if (asked_.has(name))
-          return Error{"--" + std::string(name), "says how, but there is no adapter", "add --lora-rank 16"};
-      return std::nullopt;
-    }
-    Lora& lora = inquiry_.job.recipe.lora;
-    lora.rank = asked_.size("lora-rank").value_or(16);
-    if (!asked_.size("lora-rank")) assume("lora-rank: 16");  // a letter, in a formula
-    lora.full_precision = choice("lora-dtype") == "fp32";
-    if (const std::string* dropout = asked_.text("lora-dropout")) {
-      const Result<double> share = parse_share(*dropout, "--lora-dropout");
-      if (!share) return share.error();
-      lora.dropout = *share;
-    }
-    return read_lora_targets(lora);
-  }
-
-  std::optional<Error> read_lora_targets(Lora& lora) {
-    const std::string* text = asked_.text("lora-targets");
-    const std::vector<std::string> known = linear_modules(inquiry_.job);
-    const std::string there_are = "this model has " + joined(known) + "; or all-linear";
-    if (text == nullptr) return Error{"--lora-targets", "is missing", there_are};
-    assume("everything but the adapters is frozen, heads too");
-    if (*text == "all-linear") return std::nullopt;
-    lora.targets = split_at_commas(*text);
-    for (const std::string& target : lora.targets)
-      if (std::find(known.begin(), known.end(), target) == known.end())
-        return Error{"--lora-targets", quoted(target) + " is no linear layer that can be adapted", there_are};
-    return std::nullopt;
+        "known for it: " + impls_of(optimizer)};
   }
 
   std::optional<Error> read_freeze() {
-    const std::string* text = asked_.text("freeze");
-    if (text == nullptr) return std::nullopt;
+    if (!asked_.has("freeze")) return std::nullopt;
     Job& job = inquiry_.job;
     if (job.recipe.lora.rank > 0)
       return Error{"--freeze", "contradicts --lora-rank, which freezes everything but the adapters",
                    "drop one of them"};
-    if (auto wrong = freeze(job, split_at_commas(*text), "--freeze")) return wrong;
+    if (auto wrong = freeze(job, asked_.list("freeze"), "--freeze")) return wrong;
     const std::string lost = without_gradient(job);
     if (lost.empty()) return std::nullopt;
     return Error{"--freeze", "leaves " + lost + " without a gradient: what it works on wants none",
                  job.recipe.checkpointing == Checkpointing::kFullReentrant ? "pass --checkpointing full" : ""};
-  }
-
-  std::optional<Error> read_quantization() {
-    Recipe& recipe = inquiry_.job.recipe;
-    if (const std::string* format = asked_.text("quantize")) recipe.quantize = value_in(kQuantizes, *format);
-    recipe.double_quant = asked_.flag("double-quant");
-    if (recipe.quantize == Quantize::kNone)
-      return recipe.double_quant
-                 ? std::optional(Error{"--double-quant", "says how, but nothing is quantized", "add --quantize nf4"})
-                 : std::nullopt;
-    if (recipe.lora.rank == 0)
-      return Error{"--quantize", "stores weights that are frozen, and here all are trained",
-                   "add --lora-rank 16 --lora-targets all-linear"};
-    if (asked_.has("lora-dtype") && !recipe.lora.full_precision)
-      return Error{"--lora-dtype", "is fp32 beside quantized weights, whose dtype adapters cannot have", "drop it"};
-    if (recipe.quantize == Quantize::kInt8)
-      if (auto wrong = check_int8()) return wrong;
-    if (recipe.quantize == Quantize::kInt8 && recipe.checkpointing == Checkpointing::kFull)
-      inquiry_.warnings.emplace_back(
-          "checkpointing full does not free what 8-bit layers are applied to: bitsandbytes holds it beside autograd; "
-          "full-reentrant does");
-    if (!quantizes_linear_layers(inquiry_.job))
-      return Error{"--quantize", "is not modelled for " + inquiry_.job.description.family, "its layers are Conv1D"};
-    assume(recipe.quantize == Quantize::kInt8
-               ? "8-bit products: no activation passes the threshold of 6.0, so none is multiplied in 16 bits"
-               : "4-bit weights in the forward pass: dequantized where a micro-batch has more than 1536 tokens");
-    return std::nullopt;
-  }
-
-  std::optional<Error> check_int8() const {
-    if (asked_.has("double-quant"))
-      return Error{"--double-quant", "is for constants of 4-bit blocks, and int8 has none", "drop it"};
-    const Description& d = inquiry_.job.description;
-    for (const int64_t size : {d.hidden, d.ffn, d.heads * d.head_dim})
-      if (size % 4 != 0)
-        return Error{"--quantize",
-                     "int8 is not modelled for a width of " + std::to_string(size) +
-                         ": cuBLASLt multiplies multiples of 4, others go through fp32",
-                     "pass nf4"};
-    return std::nullopt;
-  }
-
-  /// What transformers itself refuses, and what could not be measured.
-  std::optional<Error> check_family() {
-    const Description& d = inquiry_.job.description;
-    const Recipe& recipe = inquiry_.job.recipe;
-    if (d.eager_only && recipe.attention == Attention::kSdpa)
-      return Error{"--attention", d.family + " has no sdpa attention in transformers", "pass --attention eager"};
-    if (d.experts == 0)
-      return asked_.has("experts") ? std::optional(Error{"--experts", d.family + " has no experts", "drop it"})
-                                   : std::nullopt;
-    constexpr int64_t kMostExperts = 10'000;  // of the loop, whose turns are traced one by one
-    if (recipe.experts == Experts::kLoop && d.experts > kMostExperts)
-      return Error{"--experts", "cannot be a loop over " + std::to_string(d.experts) + " experts: too many to trace",
-                   "pass --experts grouped"};
-    if (recipe.experts == Experts::kGrouped && compute_dtype(recipe) != DType::kBFloat16)
-      return Error{"--precision", "cannot be other than bf16: the grouped GEMM of experts takes nothing else",
-                   "pass --precision bf16 or --experts loop"};
-    if (recipe.experts == Experts::kGrouped)
-      assume("routing: any, the grouped GEMM's memory does not depend on how tokens are spread");
-    else if (recipe.imbalance.balanced())
-      assume("routing: balanced, every expert gets as many tokens");
-    else
-      place_the_busiest();
-    return std::nullopt;
-  }
-
-  /// Any expert may be the busiest; the one is taken where that needs most.
-  void place_the_busiest() {
-    Job& job = inquiry_.job;
-    job.recipe.imbalance.busiest = worst_place(job);
-    assume(
-        "routing: one expert gets " + *asked_.text("moe-imbalance") +
-        " times its share, every token at most, and the others as many each of the rest; it is the one whose place in "
-        "the loop needs most");
-  }
-
-  std::optional<Error> read_imbalance() {
-    const std::string* text = asked_.text("moe-imbalance");
-    if (text == nullptr) return std::nullopt;
-    Recipe& recipe = inquiry_.job.recipe;
-    const Error no_number = {"--moe-imbalance", "must be a number from 1 on, is " + quoted(*text), "such as 1.5"};
-    const bool plain =
-        !text->empty() && text->size() < 8 && text->find_first_not_of("0123456789.") == std::string::npos;
-    char* end = nullptr;
-    const double times = std::strtod(text->c_str(), &end);
-    if (!plain || *end != 0 || times < 1) return no_number;
-    if (inquiry_.job.description.experts == 0)
-      return Error{"--moe-imbalance", inquiry_.job.description.family + " has no experts", "drop it"};
-    if (recipe.experts == Experts::kGrouped)
-      return Error{"--moe-imbalance",
-                   "changes nothing: the grouped GEMM's memory does not depend on how tokens are spread",
-                   "drop it, or pass --experts loop"};
-    constexpr int64_t kParts = 1000;
-    recipe.imbalance.over = std::llround(times * kParts);
-    recipe.imbalance.under = kParts;
-    return std::nullopt;
   }
 
   /// Lengths that mean nothing to this model are refused rather than dropped.
@@ -360,9 +178,11 @@ class Reader {
   }
 
   std::optional<Error> check() {
-    if (auto wrong = check_family()) return wrong;
     const Description& d = inquiry_.job.description;
     const Recipe& recipe = inquiry_.job.recipe;
+    if (d.eager_only && recipe.attention == Attention::kSdpa)
+      return Error{"--attention", d.family + " has no sdpa attention in transformers", "pass --attention eager"};
+    if (auto wrong = read_routing(asked_, inquiry_)) return wrong;
     if (d.task == Task::kSeq2SeqLm && recipe.precision == Precision::kFp16)
       return Error{"--precision", "fp16 weights are not modelled for " + d.family + ", which keeps some in fp32",
                    "pass bf16 or fp16-mixed"};
@@ -411,27 +231,11 @@ Result<NamedConfig> sized_config(const NamedConfig* model, const Asked& asked, s
 
 }  // namespace
 
-Result<NamedConfig> shipped_config(std::string_view name) {
-  const std::vector<std::string_view> longer = longer_names(name);
-  const ShippedFile* found = nullptr;
-  for (const ShippedFile& file : shipped_models())
-    if (file.name == name || (found == nullptr && longer.size() == 1 && file.name == longer[0])) found = &file;
-  return found == nullptr ? Result<NamedConfig>(unknown_model(name, longer)) : parse_config(found->text, found->name);
-}
-
-Result<NamedConfig> parse_config(std::string_view text, std::string_view name) {
-  Result<Value> value = parse_json(text);
-  if (!value)
-    return Error{std::string(name),
-                 value.error().problem + (value.error().field.empty() ? "" : " at " + value.error().field),
-                 value.error().hint};
-  return named_config(*value, name);
-}
-
-NamedConfig named_config(const Value& value, std::string_view name) {
-  const Value* inner = value.find("config");
-  const bool wrapped = inner != nullptr && inner->kind == Value::Kind::kObject && value.find("model_type") == nullptr;
-  return {std::string(name), wrapped ? *inner : value};
+std::string_view read_choice(const Asked& asked, Inquiry& inquiry, std::string_view name) {
+  if (const std::string* given = asked.text(name)) return *given;
+  const std::string_view otherwise = find_option(name)->otherwise;
+  inquiry.assumptions.push_back(std::string(name) + ": " + std::string(otherwise));
+  return otherwise;
 }
 
 Result<Inquiry> make_inquiry(const NamedConfig* model, const OptionValues& values, Command command) {

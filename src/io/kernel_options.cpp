@@ -4,6 +4,7 @@
 #include <string>
 
 #include "io/choices.h"
+#include "size/wording.h"
 
 namespace peakmem {
 namespace {
@@ -15,7 +16,7 @@ template <class Has>
 std::string families_that(Has has) {
   std::string names;
   for (const Family* family : families())
-    if (has(kernels_of(family->name))) names += (names.empty() ? "" : ", ") + std::string(family->name);
+    if (has(kernels_of(family->name))) add_to_list(names, family->name);
   return names;
 }
 

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "size/nearest.h"
+#include "size/wording.h"
 
 namespace peakmem {
 namespace {
@@ -51,11 +52,9 @@ std::optional<Error> add_pair(std::string_view pair, Letters& letters) {
   const std::string_view symbol = pair.substr(0, equals);
   const std::string_view text = equals == std::string_view::npos ? std::string_view() : pair.substr(equals + 1);
   const std::vector<std::string_view> known = symbols();
-  if (!is_symbol(text))
-    return Error{"--letters", "\"" + std::string(pair.substr(0, 60)) + "\" is no letter", "write them as T=s,B=b"};
+  if (!is_symbol(text)) return Error{"--letters", in_quotes(pair) + " is no letter", "write them as T=s,B=b"};
   if (std::find(known.begin(), known.end(), symbol) == known.end())
-    return Error{"--letters", "\"" + std::string(symbol.substr(0, 60)) + "\" is no symbol",
-                 did_you_mean(symbol, known)};
+    return Error{"--letters", in_quotes(symbol) + " is no symbol", did_you_mean(symbol, known)};
   letters.insert_or_assign(std::string(symbol), std::string(text));
   return std::nullopt;
 }

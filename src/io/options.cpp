@@ -10,6 +10,7 @@
 #include "io/choices.h"
 #include "model/family.h"
 #include "size/nearest.h"
+#include "size/wording.h"
 #include "train/optimizers.h"
 
 namespace peakmem {
@@ -66,8 +67,9 @@ constexpr uint16_t kTimeline = bits(Command::kTimeline);
 constexpr uint16_t kCompare = bits(Command::kCompare);
 constexpr uint16_t kSweep = bits(Command::kSweep);
 constexpr uint16_t kDiff = bits(Command::kDiff);
-constexpr uint16_t kReport = bits(Command::kEstimate) | kTimeline | kCompare;  // replays the allocator
-constexpr uint16_t kRun = kReport | kFormula | kSolve | kSweep | kDiff | bits(Command::kConfig);
+constexpr uint16_t kReport =
+    bits(Command::kEstimate) | kTimeline | kCompare | kSolve | kSweep;  // replays the allocator
+constexpr uint16_t kRun = kReport | kFormula | kDiff | bits(Command::kConfig);
 constexpr uint16_t kAll = kRun | bits(Command::kTable) | bits(Command::kAccuracy);
 constexpr OptionKind kSize = OptionKind::kSize;
 constexpr OptionKind kChoice = OptionKind::kChoice;
@@ -169,7 +171,6 @@ constexpr std::array kOptions = std::to_array<OptionRow>({
     {"json", kFlag, "", nullptr, "", "Output", "the answer as JSON (schema peakmem/1)", kAll},
 });
 
-std::string shown(std::string_view text) { return "\"" + std::string(text.substr(0, 60)) + "\""; }
 std::string dashed(std::string_view name) { return "--" + std::string(name); }
 
 Error unknown_option(std::string_view name, Command command) {
@@ -185,12 +186,12 @@ std::optional<Error> check_choice(const OptionRow& row, std::string_view text) {
   const Names known = row.choices();
   if (std::find(known.begin(), known.end(), text) != known.end()) return std::nullopt;
   if (row.name == "gpu" && find_gpu(text) != nullptr) return std::nullopt;  // by an alias
-  return Error{dashed(row.name), shown(text) + " is not known", did_you_mean(text, known)};
+  return Error{dashed(row.name), in_quotes(text) + " is not known", did_you_mean(text, known)};
 }
 
 std::optional<Error> check_flag(const OptionRow& row, std::string_view text) {
   if (text.empty() || text == "true" || text == "false") return std::nullopt;
-  return Error{dashed(row.name), "takes no value, has " + shown(text), {}};
+  return Error{dashed(row.name), "takes no value, has " + in_quotes(text), {}};
 }
 
 std::optional<Error> check_size(const OptionRow& row, std::string_view text, Command command) {
@@ -245,11 +246,11 @@ Result<int64_t> parse_size(std::string_view text, std::string_view field) {
     good = good && (digit(c) || c == '_');
     if (c != '_') digits += c;
   }
-  if (!good) return Error{std::string(field), "must be a whole number from 1 on, is " + shown(text), {}};
+  if (!good) return Error{std::string(field), "must be a whole number from 1 on, is " + in_quotes(text), {}};
   int64_t size = 0;
   const auto [end, problem] = std::from_chars(digits.data(), digits.data() + digits.size(), size);
   if (problem != std::errc() || end != digits.data() + digits.size())
-    return Error{std::string(field), shown(text) + " is too large", "sizes stay below 2^63"};
+    return Error{std::string(field), in_quotes(text) + " is too large", "sizes stay below 2^63"};
   if (size < 1) return Error{std::string(field), "must be at least 1, is " + std::to_string(size), {}};
   return size;
 }
@@ -263,7 +264,7 @@ Result<double> parse_share(std::string_view text, std::string_view field) {
   const bool good = plain && end == number.c_str() + number.size() && std::isfinite(share);
   if (percents) share /= 100;
   if (good && share >= 0 && share < 1) return share;
-  return Error{std::string(field), "must be a share from 0 to below 1, is " + shown(text), "such as 5% or 0.05"};
+  return Error{std::string(field), "must be a share from 0 to below 1, is " + in_quotes(text), "such as 5% or 0.05"};
 }
 
 bool is_symbol(std::string_view text) {
@@ -275,6 +276,17 @@ const std::string* Asked::text(std::string_view name) const {
   for (const OptionValue& value : values_)
     if (value.name == name) return &value.text;
   return nullptr;
+}
+
+std::vector<std::string> Asked::list(std::string_view name) const {
+  const std::string* given = text(name);
+  std::vector<std::string> entries;
+  for (size_t begin = 0; given != nullptr && begin <= given->size();) {
+    const size_t comma = std::min(given->find(',', begin), given->size());
+    entries.push_back(given->substr(begin, comma - begin));
+    begin = comma + 1;
+  }
+  return entries;
 }
 
 bool Asked::flag(std::string_view name) const {

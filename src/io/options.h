@@ -75,6 +75,8 @@ class Asked {
   const std::string* text(std::string_view name) const;
   bool has(std::string_view name) const { return text(name) != nullptr; }
   bool flag(std::string_view name) const;
+  /// The entries of a text given as "a,b"; none where nothing is.
+  std::vector<std::string> list(std::string_view name) const;
   /// The number given; none where nothing or a symbol is.
   std::optional<int64_t> size(std::string_view name) const;
 

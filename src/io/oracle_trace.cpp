@@ -8,6 +8,7 @@
 
 #include "io/json.h"
 #include "io/record.h"
+#include "size/wording.h"
 
 namespace peakmem {
 namespace {
@@ -84,7 +85,7 @@ class Reader {
     for (line_ = 2; !rest_.empty() && !ended_; ++line_) {
       const std::string_view line = trimmed(cut(rest_, "\n"));
       const bool good = line.empty() || (line.starts_with("=== ") ? heading(line.substr(4)) : change(line));
-      if (!good && error_.problem.empty()) fail("is no line of a trace: \"" + std::string(line.substr(0, 60)) + "\"");
+      if (!good && error_.problem.empty()) fail("is no line of a trace: " + in_quotes(line));
       if (!good) return error_;
     }
     if (!ended_) fail("the trace ends before its end: is it cut off?");

@@ -7,93 +7,37 @@
 #include <cmath>
 #include <cstdlib>
 #include <string>
-#include <vector>
+
+#include "io/pickle_machine.h"
+#include "io/raw_unicode.h"
 
 namespace peakmem {
 namespace {
 
-constexpr ObjectId kNever = UINT32_MAX;  // a place of the memo that nothing was put into
-
-/// `code` as UTF-8, at the end of `text`.
-void append_utf8(std::string& text, uint32_t code) {
-  auto put = [&text](uint32_t byte) { text += static_cast<char>(byte); };
-  if (code < 0x80) return put(code);
-  if (code < 0x800) {
-    put(0xC0U | (code >> 6U));
-  } else if (code < 0x10000) {
-    put(0xE0U | (code >> 12U));
-    put(0x80U | ((code >> 6U) & 0x3FU));
-  } else {
-    put(0xF0U | ((code >> 18U) & 0x07U));
-    put(0x80U | ((code >> 12U) & 0x3FU));
-    put(0x80U | ((code >> 6U) & 0x3FU));
-  }
-  put(0x80U | (code & 0x3FU));
-}
-
-/// The code after \u or \U, if all its hexadecimal digits are there.
-bool read_hex(std::string_view digits, size_t count, uint32_t& code) {
-  if (digits.size() < count) return false;
-  const auto [end, problem] = std::from_chars(digits.data(), digits.data() + count, code, 16);
-  return problem == std::errc() && end == digits.data() + count;
-}
-
-/// Latin-1 with \uXXXX and \UXXXXXXXX, as protocol 0 writes a str.
-std::string from_raw_unicode_escape(std::string_view line) {
-  std::string text;
-  for (size_t i = 0; i < line.size(); ++i) {
-    const size_t digits = line[i] != '\\' || i + 1 == line.size() ? 0
-                          : line[i + 1] == 'u'                    ? 4
-                          : line[i + 1] == 'U'                    ? 8
-                                                                  : 0;
-    uint32_t code = 0;
-    if (digits > 0 && read_hex(line.substr(i + 2), digits, code)) {
-      append_utf8(text, code);
-      i += 1 + digits;
-    } else {
-      append_utf8(text, static_cast<unsigned char>(line[i]));
-    }
-  }
-  return text;
-}
-
-/// The machine of a pickle: opcodes that push values onto a stack and gather those above a mark.
-class Unpickler {
+/// Runs a pickle's opcodes on a machine.
+class Unpickler : private PickleMachine {
  public:
   explicit Unpickler(std::string_view data) : data_(data) {}
 
   Result<ObjectFile> run() {
-    while (!stopped_) {
-      opcode_ = at_;
-      if (at_ == data_.size()) return error("ends before its STOP", "is the file cut off?");
-      if (!step(static_cast<unsigned char>(data_[at_++]))) return std::move(error_);
-      if (file_.objects.size() > Objects::kMax || stack_.size() > Objects::kMax)
-        return error("holds more than " + std::to_string(Objects::kMax) + " values", "record a shorter history");
-    }
-    return std::move(file_);
+    while (!stopped_)
+      if (!step()) return error();
+    return ObjectFile{std::move(objects), answer_};
   }
 
  private:
   /// An opcode: how it is written, its name, what it does.
-  struct Opcode {
+  struct Row {
     unsigned char code;
     std::string_view name;
     bool (Unpickler::*run)();
   };
   static constexpr size_t kOpcodes = 68;
-  static const std::array<Opcode, kOpcodes> kTable;
+  static const std::array<Row, kOpcodes> kTable;
   static constexpr std::array<uint8_t, 256> rows_by_code();
 
-  Error error(std::string_view problem, std::string_view hint = {}) const {
-    return {"byte " + std::to_string(opcode_), problem, hint};
-  }
-  bool fail(std::string_view problem, std::string_view hint = {}) {
-    error_ = error(problem, hint);
-    return false;
-  }
+  bool step();
   bool cut_off() { return fail("ends within a value", "is the file cut off?"); }
-
-  bool step(unsigned char code);
 
   // What follows an opcode.
   bool take(size_t count, std::string_view& bytes) {
@@ -130,43 +74,6 @@ class Unpickler {
     return take(static_cast<size_t>(count), bytes);
   }
 
-  // The stack. Nothing below the last mark can be popped.
-  bool push(ObjectId id) {
-    stack_.push_back(id);
-    return true;
-  }
-  size_t bottom() const { return marks_.empty() ? 0 : marks_.back(); }
-  bool has(size_t count) {
-    return stack_.size() - bottom() >= count || fail(std::string(name_) + " finds too little on the stack");
-  }
-  bool has_mark() { return !marks_.empty() || fail(std::string(name_) + " finds no mark"); }
-  ObjectId pop() {
-    const ObjectId id = stack_.back();
-    stack_.pop_back();
-    return id;
-  }
-  /// Moves what lies above stack position `from` into a container.
-  void gather(ObjectId into, size_t from) {
-    for (size_t i = from; i < stack_.size(); ++i) file_.objects.append(into, stack_[i]);
-    stack_.resize(from);
-  }
-  /// Puts the values above `from`, where the last mark was or would be, into the container below them.
-  bool gather_below(Objects::Kind kind, size_t from) {
-    if (from == bottom()) return fail(std::string(name_) + " finds too little on the stack");
-    const ObjectId into = stack_[from - 1];
-    if (file_.objects.kind(into) != kind) return fail(std::string(name_) + " finds no container to fill");
-    const bool pairs = kind == Objects::Kind::kDict;
-    if (pairs && (stack_.size() - from) % 2 != 0) return fail(std::string(name_) + " finds a key without a value");
-    gather(into, from);
-    return true;
-  }
-  bool pop_mark(size_t& from) {
-    if (!has_mark()) return false;
-    from = marks_.back();
-    marks_.pop_back();
-    return true;
-  }
-
   // Opcodes: structure.
   bool proto() {
     uint64_t version = 0;
@@ -178,49 +85,17 @@ class Unpickler {
     if (!take_unsigned<8>(length)) return false;
     return length <= data_.size() - at_ || cut_off();
   }
-  bool mark() {
-    marks_.push_back(stack_.size());
-    return marks_.size() <= Objects::kMax || fail("is nested too deep");
-  }
   bool stop() {
-    if (!has(1)) return false;
-    file_.id = pop();
-    return stopped_ = true;
+    stopped_ = pop(answer_);
+    return stopped_;
   }
-  bool drop() {
-    if (!marks_.empty() && stack_.size() == marks_.back()) {
-      marks_.pop_back();
-      return true;
-    }
-    if (has(1)) return pop(), true;
-    return false;
-  }
-  bool drop_to_mark() {
-    size_t from = 0;
-    if (!pop_mark(from)) return false;
-    stack_.resize(from);
-    return true;
-  }
-  bool twice() { return has(1) && push(stack_.back()); }
 
-  // Opcodes: the memo, which later opcodes take values from.
-  bool memoize(uint64_t place) {
-    if (!has(1)) return false;
-    if (place > at_) return fail("puts a value into place " + std::to_string(place) + " of a memo that is shorter");
-    if (place >= memo_.size()) memo_.resize(static_cast<size_t>(place) + 1, kNever);
-    memo_[static_cast<size_t>(place)] = stack_.back();
-    return true;
-  }
-  bool recall(uint64_t place) {
-    if (place >= memo_.size() || memo_[static_cast<size_t>(place)] == kNever)
-      return fail("takes a value from place " + std::to_string(place) + " of the memo, where none is");
-    return push(memo_[static_cast<size_t>(place)]);
-  }
-  bool memoize_next() { return memoize(memo_.size()); }
+  // Opcodes: the memo.
+  bool put_next() { return memoize_next(at_); }
   template <size_t kBytes>
   bool put() {
     uint64_t place = 0;
-    return take_unsigned<kBytes>(place) && memoize(place);
+    return take_unsigned<kBytes>(place) && memoize(place, at_);
   }
   template <size_t kBytes>
   bool get() {
@@ -235,7 +110,7 @@ class Unpickler {
   }
   bool put_line() {
     uint64_t place = 0;
-    return take_place(place) && memoize(place);
+    return take_place(place) && memoize(place, at_);
   }
   bool get_line() {
     uint64_t place = 0;
@@ -249,24 +124,24 @@ class Unpickler {
   template <size_t kBytes>
   bool small_integer() {
     uint64_t number = 0;
-    return take_unsigned<kBytes>(number) && push(file_.objects.integer(static_cast<int64_t>(number)));
+    return take_unsigned<kBytes>(number) && push(objects.integer(static_cast<int64_t>(number)));
   }
   bool integer() {
     uint64_t number = 0;
-    return take_unsigned<4>(number) && push(file_.objects.integer(static_cast<int32_t>(static_cast<uint32_t>(number))));
+    return take_unsigned<4>(number) && push(objects.integer(static_cast<int32_t>(static_cast<uint32_t>(number))));
   }
   /// Two's complement of any length; past 8 bytes its nearest real.
   ObjectId number_of(std::string_view bytes) {
-    if (bytes.empty()) return file_.objects.integer(0);
+    if (bytes.empty()) return objects.integer(0);
     const bool negative = (static_cast<unsigned char>(bytes.back()) & 0x80U) != 0;
     if (bytes.size() <= 8) {
       uint64_t number = little_endian(bytes);
       if (negative && bytes.size() < 8) number |= ~uint64_t{0} << (8 * bytes.size());
-      return file_.objects.integer(std::bit_cast<int64_t>(number));
+      return objects.integer(std::bit_cast<int64_t>(number));
     }
     const auto high = static_cast<double>(little_endian(bytes.substr(bytes.size() - 8)));
     const int scale = static_cast<int>(std::min<size_t>(bytes.size() - 8, 1000)) * 8;
-    return file_.objects.real(std::ldexp(negative ? high - 0x1p64 : high, scale));
+    return objects.real(std::ldexp(negative ? high - 0x1p64 : high, scale));
   }
   template <size_t kBytes>
   bool long_integer() {
@@ -277,12 +152,12 @@ class Unpickler {
   bool integer_line() {
     std::string_view line;
     if (!take_line(line)) return false;
-    if (name_ == "INT" && (line == "00" || line == "01")) return push(Objects::boolean(line == "01"));
+    if (opcode.name == "INT" && (line == "00" || line == "01")) return push(Objects::boolean(line == "01"));
     if (line.ends_with('L')) line.remove_suffix(1);
     int64_t number = 0;
     const auto [end, problem] = std::from_chars(line.data(), line.data() + line.size(), number);
     if (end != line.data() + line.size()) return fail("holds no number where one must be");
-    return push(problem == std::errc() ? file_.objects.integer(number) : file_.objects.real(HUGE_VAL));
+    return push(problem == std::errc() ? objects.integer(number) : objects.real(HUGE_VAL));
   }
   bool real_line() {
     std::string_view line;
@@ -291,95 +166,70 @@ class Unpickler {
     char* end = nullptr;
     const double number = std::strtod(text.c_str(), &end);
     if (text.empty() || end != text.c_str() + text.size()) return fail("holds no number where one must be");
-    return push(file_.objects.real(number));
+    return push(objects.real(number));
   }
   bool real() {
     std::string_view bytes;
     if (!take(8, bytes)) return false;
     uint64_t number = 0;
     for (const char byte : bytes) number = number << 8U | static_cast<unsigned char>(byte);
-    return push(file_.objects.real(std::bit_cast<double>(number)));
+    return push(objects.real(std::bit_cast<double>(number)));
   }
   template <size_t kBytes>
   bool text() {
     std::string_view bytes;
-    return take_counted<kBytes>(bytes) && push(file_.objects.string(bytes));
+    return take_counted<kBytes>(bytes) && push(objects.string(bytes));
   }
   bool text_line() {
     std::string_view line;
-    return take_line(line) && push(file_.objects.string(from_raw_unicode_escape(line)));
+    return take_line(line) && push(objects.string(from_raw_unicode_escape(line)));
   }
   /// Python 2's repr of a str; its escapes stay as they are written.
   bool quoted_line() {
     std::string_view line;
     if (!take_line(line)) return false;
     const bool quoted = line.size() >= 2 && line.front() == line.back() && (line[0] == '\'' || line[0] == '"');
-    return quoted ? push(file_.objects.string(line.substr(1, line.size() - 2))) : fail("holds a text without quotes");
+    return quoted ? push(objects.string(line.substr(1, line.size() - 2))) : fail("holds a text without quotes");
   }
 
   // Opcodes: containers.
-  bool list() { return push(file_.objects.list()); }
-  bool dict() { return push(file_.objects.dict()); }
+  bool list() { return push(objects.list()); }
+  bool dict() { return push(objects.dict()); }
   template <size_t kItems>
   bool tuple() {
-    if (!has(kItems)) return false;
-    const ObjectId items = file_.objects.list();
-    gather(items, stack_.size() - kItems);
-    return push(items);
+    return PickleMachine::tuple(kItems);
   }
-  bool list_from_mark() {
-    size_t from = 0;
-    if (!pop_mark(from)) return false;
-    const ObjectId items = file_.objects.list();
-    gather(items, from);
-    return push(items);
-  }
-  bool dict_from_mark() {
-    size_t from = 0;
-    if (!pop_mark(from)) return false;
-    if ((stack_.size() - from) % 2 != 0) return fail("DICT finds a key without a value");
-    const ObjectId members = file_.objects.dict();
-    gather(members, from);
-    return push(members);
-  }
-  bool append() { return has(2) && gather_below(Objects::Kind::kList, stack_.size() - 1); }
-  bool set_item() { return has(3) && gather_below(Objects::Kind::kDict, stack_.size() - 2); }
   template <Objects::Kind kKind>
   bool fill_from_mark() {
-    size_t from = 0;
-    return pop_mark(from) && gather_below(kKind, from);
+    return PickleMachine::fill_from_mark(kKind);
   }
 
   // Opcodes that import or call something.
   bool refuse(const std::string& what) {
     return fail("would run code: " + what, "a snapshot holds plain values only: nothing of this file was run");
   }
-  bool refuse_name() { return refuse(std::string(name_)); }
+  bool refuse_name() { return refuse(std::string(opcode.name)); }
+  bool refuse(std::string_view module, std::string_view name) {
+    return refuse(std::string(module.substr(0, 60)) + "." + std::string(name.substr(0, 60)));
+  }
   bool refuse_global() {
     std::string_view module;
     std::string_view name;
-    if (!take_line(module) || !take_line(name)) return false;
-    return refuse(std::string(module.substr(0, 60)) + "." + std::string(name.substr(0, 60)));
+    return take_line(module) && take_line(name) && refuse(module, name);
   }
   bool refuse_stack_global() {
-    if (stack_.size() < 2) return refuse_name();
-    const std::string_view name = file_.objects.text(pop());
-    return refuse(std::string(file_.objects.text(pop()).substr(0, 60)) + "." + std::string(name.substr(0, 60)));
+    ObjectId module = Objects::none();
+    ObjectId name = Objects::none();
+    return pop(name) && pop(module) && refuse(objects.text(module), objects.text(name));
   }
 
   std::string_view data_;
   size_t at_ = 0;
-  size_t opcode_ = 0;      // where the current one stands
-  std::string_view name_;  // of the current one
   bool stopped_ = false;
-  ObjectFile file_;
-  std::vector<ObjectId> stack_;
-  std::vector<size_t> marks_;
-  std::vector<ObjectId> memo_;
-  Error error_;
+  ObjectId answer_ = Objects::none();
 };
 
-constexpr std::array<Unpickler::Opcode, Unpickler::kOpcodes> Unpickler::kTable = {{
+constexpr std::array<Unpickler::Row, Unpickler::kOpcodes> Unpickler::kTable = {{
     {'h', "BINGET", &Unpickler::get<1>},
     {'j', "LONG_BINGET", &Unpickler::get<4>},
     {'K', "BININT1", &Unpickler::small_integer<1>},
@@ -387,7 +237,7 @@ constexpr std::array<Unpickler::Opcode, Unpickler::kOpcodes> Unpickler::kTable =
     {'}', "EMPTY_DICT", &Unpickler::dict},
     {'(', "MARK", &Unpickler::mark},
     {'u', "SETITEMS", &Unpickler::fill_from_mark<Objects::Kind::kDict>},
-    {0x94, "MEMOIZE", &Unpickler::memoize_next},
+    {0x94, "MEMOIZE", &Unpickler::put_next},
     {'q', "BINPUT", &Unpickler::put<1>},
     {'r', "LONG_BINPUT", &Unpickler::put<4>},
     {'J', "BININT", &Unpickler::integer},
@@ -457,11 +307,16 @@ constexpr std::array<uint8_t, 256> Unpickler::rows_by_code() {
   return rows;
 }
 
-bool Unpickler::step(unsigned char code) {
+bool Unpickler::step() {
   static constexpr std::array<uint8_t, 256> kRows = rows_by_code();
-  if (kRows[code] == kOpcodes) return fail("is no opcode of a pickle", "is this a pickle?");
-  name_ = kTable[kRows[code]].name;
-  return (this->*kTable[kRows[code]].run)();
+  opcode.at = at_;
+  if (at_ == data_.size()) return fail("ends before its STOP", "is the file cut off?");
+  const uint8_t row = kRows[static_cast<unsigned char>(data_[at_++])];
+  if (row == kOpcodes) return fail("is no opcode of a pickle", "is this a pickle?");
+  opcode.name = kTable[row].name;
+  if (!(this->*kTable[row].run)()) return false;
+  return std::max(objects.size(), size()) <= Objects::kMax ||
+         fail("holds more than " + std::to_string(Objects::kMax) + " values", "record a shorter history");
 }
 
 }  // namespace

@@ -121,12 +121,6 @@ std::optional<Error> read_sharding(const Value& what, Recipe& recipe) {
   return std::nullopt;
 }
 
-/// What the trainer does to a quantized model.
-void read_trainer_defaults(Recipe& recipe) {
-  recipe.upcast = recipe.trainer->upcast;
-  if (recipe.quantize != Quantize::kNone && recipe.trainer->half_adapters) recipe.lora.full_precision = false;
-}
-
 /// "kernels": {"norm": "fused", "loss": "chunked"}; what is not named is transformers' own.
 Kernels read_kernels(const Value& what) {
   const auto kernel = [&](const char* name) { return text(what, name) == "fused" ? Kernel::kFused : Kernel::kHf; };
@@ -161,7 +155,7 @@ std::optional<Error> read_recipe(const Value& what, Recipe& recipe) {
   recipe.clip = flag(what, "clip");
   if (const Value* trainer = what.find("trainer")) recipe.trainer = find_trainer(trainer->string);
   if (recipe.trainer == nullptr) return not_modelled("trainer", text(what, "trainer"));
-  read_trainer_defaults(recipe);
+  convert_quantized(recipe);
   if (const Value* version = what.find("transformers")) recipe.transformers = value_in(kTransformers, version->string);
   const std::string attention = text(what, "attention");
   recipe.attention = attention == "eager"    ? Attention::kEager

@@ -143,6 +143,21 @@ void write_fits(JsonWriter& out, const Report& report) {
   out.end_object();
 }
 
+void begin_answer(JsonWriter& out, std::string_view name, const Inquiry& inquiry) {
+  out.begin_object();
+  out.member("schema", kSchema);
+  out.member("model", inquiry.name);
+  out.key(name);
+  out.begin_object();
+}
+
+void end_answer(JsonWriter& out, const Inquiry& inquiry) {
+  out.end_object();
+  write_lines(out, "assumptions", inquiry.assumptions);
+  write_lines(out, "warnings", inquiry.warnings);
+  out.end_object();
+}
+
 std::string report_json(const Report& report, std::span<const Knob> knobs) {
   JsonWriter out;
   out.begin_object();
@@ -161,11 +176,7 @@ std::string report_json(const Report& report, std::span<const Knob> knobs) {
 
 std::string solution_json(const Solution& solution, const Inquiry& inquiry) {
   JsonWriter out;
-  out.begin_object();
-  out.member("schema", kSchema);
-  out.member("model", inquiry.name);
-  out.key("solve");
-  out.begin_object();
+  begin_answer(out, "solve", inquiry);
   out.member("for", solution.unknown == Unknown::kBatch ? "batch" : "seq");
   out.member("value", solution.value);
   out.member("peak_bytes", solution.peak_bytes);
@@ -173,10 +184,7 @@ std::string solution_json(const Solution& solution, const Inquiry& inquiry) {
   out.member("capacity_bytes", solution.capacity_bytes);
   out.member("gpu", inquiry.gpu == nullptr ? std::string_view() : inquiry.gpu->name);
   out.member("limit", solution.limit);
-  out.end_object();
-  write_lines(out, "assumptions", inquiry.assumptions);
-  write_lines(out, "warnings", inquiry.warnings);
-  out.end_object();
+  end_answer(out, inquiry);
   return std::move(out).text();
 }
 

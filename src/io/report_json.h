@@ -28,6 +28,11 @@ std::string monomial_text(const Term& term, Pool& pool);
 void write_error(JsonWriter& out, const Error& error);
 void write_lines(JsonWriter& out, const char* name, const std::vector<std::string>& lines);
 
+/// An answer about an inquiry: its schema and model, an object of that name for what is written next, and after it what
+/// was taken for granted.
+void begin_answer(JsonWriter& out, std::string_view name, const Inquiry& inquiry);
+void end_answer(JsonWriter& out, const Inquiry& inquiry);
+
 /// The report of an estimate.
 std::string report_json(const Report& report, std::span<const Knob> knobs);
 /// The answer of a solve.

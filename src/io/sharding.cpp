@@ -5,6 +5,7 @@
 #include <set>
 
 #include "io/choices.h"
+#include "size/wording.h"
 #include "train/optimizers.h"
 
 namespace peakmem {
@@ -27,7 +28,7 @@ std::string dashed(std::string_view name) { return "--" + std::string(name); }
 std::optional<Error> read_mesh(const std::string& text, Sharding& sharding) {
   const size_t times = text.find('x');
   if (times == std::string::npos)
-    return Error{"--hsdp", "must be replicas x shards, is \"" + text.substr(0, 60) + "\"", "such as 2x4"};
+    return Error{"--hsdp", "must be replicas x shards, is " + in_quotes(text), "such as 2x4"};
   const Result<int64_t> replicas = parse_size(text.substr(0, times), "--hsdp");
   if (!replicas) return replicas.error();
   const Result<int64_t> shards = parse_size(text.substr(times + 1), "--hsdp");

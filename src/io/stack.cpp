@@ -5,6 +5,7 @@
 #include <span>
 
 #include "io/choices.h"
+#include "size/wording.h"
 
 namespace peakmem {
 namespace {
@@ -27,12 +28,6 @@ bool makes_mask(const Inquiry& inquiry) {
   const bool windowed = std::any_of(d.runs.begin(), d.runs.end(), [](const LayerRun& run) { return run.windowed; });
   return recipe.attention == Attention::kEager ||
          (recipe.attention == Attention::kSdpa && windowed && recipe.seq >= d.window);
-}
-
-std::string list_of(std::span<const std::string_view> names) {
-  std::string list;
-  for (const std::string_view name : names) list += (list.empty() ? "" : ", ") + std::string(name);
-  return list;
 }
 
 std::optional<Error> check_older(const OlderVersion& version, const Asked& asked, const Inquiry& inquiry) {
@@ -98,8 +93,8 @@ std::optional<Error> read_upcast(const Asked& asked, Inquiry& inquiry) {
     return upcast == nullptr ? std::nullopt
                              : std::optional(Error{"--upcast", "is about what is beside quantized weights",
                                                    "add --quantize nf4, or drop it"});
-  recipe.upcast = upcast != nullptr ? value_in(kUpcasts, *upcast) : recipe.trainer->upcast;
-  if (recipe.trainer->half_adapters) recipe.lora.full_precision = false;
+  convert_quantized(recipe);
+  if (upcast != nullptr) recipe.upcast = value_in(kUpcasts, *upcast);
   constexpr std::array<std::string_view, 3> kLeft = {"embeddings, norms and heads: fp32", "norms: fp32",
                                                      "embeddings, norms and heads: as they were loaded"};
   inquiry.assumptions.push_back(std::string(kLeft[static_cast<size_t>(recipe.upcast)]) + ", as " +

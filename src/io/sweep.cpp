@@ -5,18 +5,15 @@
 namespace peakmem {
 namespace {
 
-Result<std::vector<int64_t>> read_values(std::string_view text) {
+Result<std::vector<int64_t>> read_values(const Asked& asked) {
   std::vector<int64_t> values;
-  for (bool more = true; more;) {
-    const size_t comma = text.find(',');
-    const Result<int64_t> value = parse_size(text.substr(0, comma), "--values");
+  for (const std::string& text : asked.list("values")) {
+    const Result<int64_t> value = parse_size(text, "--values");
     if (!value) return value.error();
     values.push_back(*value);
-    if (values.size() > kMaxSweep)
-      return Error{"--values", "are more than " + std::to_string(kMaxSweep), "ask for fewer at once"};
-    more = comma != std::string_view::npos;
-    if (more) text.remove_prefix(comma + 1);
   }
+  if (values.size() > kMaxSweep)
+    return Error{"--values", "are more than " + std::to_string(kMaxSweep), "ask for fewer at once"};
   return values;
 }
 
@@ -30,7 +27,7 @@ std::optional<Error> check(const Asked& asked) {
 
 SweepPoint point_at(int64_t value, const Result<Inquiry>& inquiry) {
   if (!inquiry) return {value, inquiry.error()};
-  Result<Report> report = estimate(inquiry->job, inquiry->gpu, std::nullopt);
+  Result<Report> report = estimate(inquiry->job, inquiry->gpu, inquiry->allocator);
   if (!report) return {value, report.error()};
   return {value, std::nullopt, std::move(*report), textbook(inquiry->job)};
 }
@@ -41,7 +38,7 @@ Result<Sweep> sweep(const NamedConfig* model, OptionValues values) {
   if (auto wrong = check_options(values, Command::kSweep)) return *wrong;
   const Asked asked(values);
   if (auto wrong = check(asked)) return *wrong;
-  const Result<std::vector<int64_t>> numbers = read_values(*asked.text("values"));
+  const Result<std::vector<int64_t>> numbers = read_values(asked);
   if (!numbers) return numbers.error();
   Sweep swept = {*asked.text("over")};
   std::erase_if(values, [](const OptionValue& option) { return option.name == "over" || option.name == "values"; });

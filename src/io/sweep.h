@@ -15,7 +15,7 @@ namespace peakmem {
 struct SweepPoint {
   int64_t value = 0;
   std::optional<Error> error;
-  std::optional<Report> report;  // what is reserved is bounded, not replayed, as solve() does it
+  std::optional<Report> report;  // as estimate() gives it at that value
   std::vector<Textbook> textbook;
 };
 

@@ -3,6 +3,7 @@
 #include <array>
 
 #include "size/nearest.h"
+#include "size/wording.h"
 
 namespace peakmem {
 namespace {
@@ -104,7 +105,7 @@ void check_task(Fields& fields, const Family& family, Task task) {
   std::string known;
   for (const Task possible : family.tasks) {
     if (possible == task) return;
-    known += (known.empty() ? "" : ", ") + std::string(name_of_task(possible));
+    add_to_list(known, name_of_task(possible));
   }
   fields.fail("task", std::string(name_of_task(task)) + " is not modelled for " + std::string(family.name),
               "known for it: " + known);
@@ -126,7 +127,7 @@ const Family* family_of(Fields& fields) {
   if (family != nullptr) return family;
   std::vector<std::string_view> known;
   for (const Family* row : kFamilies) known.push_back(row->name);
-  fields.fail("model_type", "\"" + name.substr(0, 60) + "\" is not known", did_you_mean(name, known));
+  fields.fail("model_type", in_quotes(name) + " is not known", did_you_mean(name, known));
   return nullptr;
 }
 
@@ -149,7 +150,7 @@ Activation read_activation(Fields& fields, std::string_view field, std::string_v
     if (row.name == name) return row.activation;
     known.push_back(row.name);
   }
-  fields.fail(field, "activation \"" + name.substr(0, 60) + "\" is not known", did_you_mean(name, known));
+  fields.fail(field, "activation " + in_quotes(name) + " is not known", did_you_mean(name, known));
   return Activation::kGelu;
 }
 

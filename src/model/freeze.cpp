@@ -1,4 +1,5 @@
 #include "model/freeze.h"
+#include "size/wording.h"
 
 #include <algorithm>
 
@@ -104,7 +105,7 @@ bool matches(std::string_view pattern, std::string_view name) {
 }
 
 std::optional<Error> check_pattern(std::string_view pattern, std::string_view field) {
-  const std::string shown = "\"" + std::string(pattern.substr(0, 60)) + "\"";
+  const std::string shown = in_quotes(pattern);
   if (pattern.empty()) return Error{std::string(field), "has an empty pattern", "such as model.embed_tokens*"};
   for (size_t at = pattern.find('['); at != kNowhere; at = pattern.find('[', at)) {
     const size_t end = class_end(pattern, at);

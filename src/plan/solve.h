@@ -1,6 +1,7 @@
-// The largest batch or sequence that fits: exactly, by evaluating the traced structure.
+// The largest batch or sequence that fits, by the verdict that estimate() gives.
 #pragma once
 
+#include "device/allocator.h"
 #include "estimate/estimate.h"
 
 namespace peakmem {
@@ -18,6 +19,11 @@ struct Solution {
   std::string limit;  // what else stopped it: such as the learned position table
 };
 
-Result<Solution> solve(const Job& job, Unknown unknown, const Gpu& gpu);
+/// estimate() with the same `allocator` says of the solution's value that it fits, and of the next one that it does
+/// not. The traced structure bounds the search from above, by what is allocated, a few microseconds a value; below that
+/// the allocator is replayed, a few milliseconds a value and some dozen values at most. What is reserved need not grow
+/// with the value, so another one further up may fit by luck.
+Result<Solution> solve(const Job& job, Unknown unknown, const Gpu& gpu,
+                       const std::optional<AllocatorOptions>& allocator = AllocatorOptions{});
 
 }  // namespace peakmem

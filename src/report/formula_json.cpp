@@ -15,11 +15,7 @@ class FormulaJson {
   }
 
   std::string write(const FormulaChoices& choices) && {
-    out_.begin_object();
-    out_.member("schema", kSchema);
-    out_.member("model", inquiry_.name);
-    out_.key("formula");
-    out_.begin_object();
+    begin_answer(out_, "formula", inquiry_);
     write_symbols();
     out_.key("peak");
     write_formula(report_.peak);
@@ -30,10 +26,7 @@ class FormulaJson {
     write_list("rivals", report_.rivals);
     write_dimensions();
     write_crossings();
-    out_.end_object();
-    write_lines(out_, "assumptions", inquiry_.assumptions);
-    write_lines(out_, "warnings", inquiry_.warnings);
-    out_.end_object();
+    end_answer(out_, inquiry_);
     return std::move(out_).text();
   }
 

@@ -54,21 +54,14 @@ void write_textbook(JsonWriter& out, const Sweep& sweep) {
 
 std::string sweep_json(const Sweep& sweep) {
   JsonWriter out;
-  out.begin_object();
-  out.member("schema", kSchema);
-  out.member("model", sweep.inquiry.name);
-  out.key("sweep");
-  out.begin_object();
+  begin_answer(out, "sweep", sweep.inquiry);
   out.member("over", sweep.over);
   write_textbook(out, sweep);
   out.key("points");
   out.begin_list();
   for (const SweepPoint& point : sweep.points) write_point(out, point);
   out.end_list();
-  out.end_object();
-  write_lines(out, "assumptions", sweep.inquiry.assumptions);
-  write_lines(out, "warnings", sweep.inquiry.warnings);
-  out.end_object();
+  end_answer(out, sweep.inquiry);
   return std::move(out).text();
 }
 

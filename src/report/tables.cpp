@@ -11,6 +11,7 @@
 #include "io/shipped.h"
 #include "model/family.h"
 #include "size/bytes.h"
+#include "size/wording.h"
 #include "train/optimizers.h"
 
 namespace peakmem {
@@ -35,22 +36,15 @@ std::vector<Cell> model_row(const ShippedFile& file) {
 
 std::string states_of(const Optimizer& optimizer) {
   std::string names;
-  for (const State& state : optimizer.state) names += (names.empty() ? "" : ", ") + std::string(state.name);
+  for (const State& state : optimizer.state) add_to_list(names, state.name);
   return names.empty() ? "none" : names;
-}
-
-std::string impls_of(const Optimizer& optimizer) {
-  std::string names;
-  for (const auto& [impl, name] : kOptimizerImpls)
-    if (update_of(optimizer, impl).available) names += (names.empty() ? "" : ", ") + std::string(name);
-  return names;
 }
 
 std::string tasks_of(const Family& family) {
   std::string names;
   for (const TaskRow& row : task_rows())
     if (std::find(family.tasks.begin(), family.tasks.end(), row.task) != family.tasks.end())
-      names += (names.empty() ? "" : ", ") + std::string(row.name);
+      add_to_list(names, row.name);
   return names;
 }
 
@@ -87,12 +81,7 @@ void write_cell(JsonWriter& out, const Column& column, const Cell& cell) {
 
 Cell text_cell(std::string_view text) { return {std::string(text)}; }
 
-Cell list_cell(const std::vector<std::string_view>& list) {
-  Cell cell;
-  for (const std::string_view entry : list) cell.text += (cell.text.empty() ? "" : ", ") + std::string(entry);
-  cell.list = list;
-  return cell;
-}
+Cell list_cell(const std::vector<std::string_view>& list) { return {.text = list_of(list), .list = list}; }
 
 Table models_table() {
   Table table = {"models",

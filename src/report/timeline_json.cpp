@@ -40,11 +40,7 @@ void write_column(JsonWriter& out, const MemoryTimeline& timeline, const char* n
 
 std::string timeline_json(const MemoryTimeline& timeline, const Inquiry& inquiry) {
   JsonWriter out;
-  out.begin_object();
-  out.member("schema", kSchema);
-  out.member("model", inquiry.name);
-  out.key("timeline");
-  out.begin_object();
+  begin_answer(out, "timeline", inquiry);
   out.member("events", timeline.events);
   write_peak(out, timeline);
   write_phases(out, timeline);
@@ -53,10 +49,7 @@ std::string timeline_json(const MemoryTimeline& timeline, const Inquiry& inquiry
   write_column(out, timeline, "event", &TimelinePoint::event);
   write_column(out, timeline, "bytes", &TimelinePoint::bytes);
   out.end_object();
-  out.end_object();
-  write_lines(out, "assumptions", inquiry.assumptions);
-  write_lines(out, "warnings", inquiry.warnings);
-  out.end_object();
+  end_answer(out, inquiry);
   return std::move(out).text();
 }
 

@@ -1,4 +1,5 @@
 #include "size/nearest.h"
+#include "size/wording.h"
 
 #include <algorithm>
 #include <utility>
@@ -55,10 +56,8 @@ std::optional<std::string_view> nearest(std::string_view name, std::span<const s
 }
 
 std::string did_you_mean(std::string_view name, std::span<const std::string_view> known) {
-  if (const auto best = nearest(name, known)) return "did you mean \"" + std::string(*best) + "\"?";
-  std::string names;
-  for (const std::string_view each : known) names += (names.empty() ? "known: " : ", ") + std::string(each);
-  return names;
+  if (const auto best = nearest(name, known)) return "did you mean " + in_quotes(*best) + "?";
+  return known.empty() ? "" : "known: " + list_of(known);
 }
 
 }  // namespace peakmem

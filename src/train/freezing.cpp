@@ -5,6 +5,7 @@
 
 #include "size/nearest.h"
 #include "size/order.h"
+#include "size/wording.h"
 
 namespace peakmem {
 namespace {
@@ -33,7 +34,7 @@ std::optional<Error> check(const Program& program, const std::string& pattern, s
   if (auto wrong = check_pattern(pattern, field)) return wrong;
   for (const Weight& weight : program.weights)
     if (matches(pattern, program.name(weight.scope, weight.layer))) return std::nullopt;
-  return Error{std::string(field), "\"" + pattern.substr(0, 60) + "\" is no parameter of this model",
+  return Error{std::string(field), in_quotes(pattern) + " is no parameter of this model",
                nearest_paths(program, pattern.substr(0, 60))};
 }
 

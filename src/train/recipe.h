@@ -106,6 +106,12 @@ constexpr DType trained_dtype(const Recipe& recipe) {
 constexpr bool trainer_finds_unused(const Recipe& recipe) {
   return recipe.trainer->is_transformers_loop && (recipe.lora.rank > 0 || recipe.checkpointing == Checkpointing::kNone);
 }
+/// What the trainer makes of a quantized model: which of its other weights become fp32, and the adapters' dtype.
+constexpr void convert_quantized(Recipe& recipe) {
+  if (recipe.quantize == Quantize::kNone) return;
+  recipe.upcast = recipe.trainer->upcast;
+  if (recipe.trainer->half_adapters) recipe.lora.full_precision = false;
+}
 /// Whether the trainer reduces after the last micro-batch only.
 constexpr bool reduces_once(const Recipe& recipe) {
   return recipe.trainer->is_transformers_loop && recipe.accumulate > 1;

@@ -94,7 +94,7 @@ TEST(Answer, ASweepsPointIsAnEstimate) {
   const std::vector<Value> points = at(response, "sweep.points").items;
   ASSERT_EQ(points.size(), 3U);
   EXPECT_EQ(at(points[1], "error.field").string, "n_head");
-  const Value estimate = answered(R"({"model": "gpt2", "options": {"heads": 8, "gpu": "t4", "reserved": "bounds"}})");
+  const Value estimate = answered(R"({"model": "gpt2", "options": {"heads": 8, "gpu": "t4"}})");
   for (const char* level : {"tensor_bytes", "allocated_bytes", "device_bytes"})
     EXPECT_EQ(at(points[2], level).integer, at(estimate, std::string("peak.") + level).integer) << level;
   int64_t sum = 0;

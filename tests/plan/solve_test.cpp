@@ -1,45 +1,62 @@
 #include "plan/solve.h"
 
 #include "../train/jobs.h"
-#include "estimate/device.h"
 
 namespace peakmem {
 namespace {
 
 using testing::random_job;
+using Allocator = std::optional<AllocatorOptions>;
 
-int64_t device_bytes(Job job, Unknown unknown, int64_t value, const Gpu& gpu) {
-  (unknown == Unknown::kBatch ? job.recipe.batch : job.recipe.seq) = value;
-  const Result<Levels> levels = peak_levels(job, &gpu);
-  EXPECT_TRUE(levels);
-  return device_range(reserved_range(levels->allocated), &gpu).likely;
+Gpu small_gpu(int64_t memory_bytes) {
+  Gpu gpu = *find_gpu("t4");
+  gpu.memory_bytes = memory_bytes;
+  return gpu;
 }
 
-TEST(Solve, FindsTheLargestThatFits) {
+Report report_at(Job job, Unknown unknown, int64_t value, const Gpu& gpu, const Allocator& allocator) {
+  (unknown == Unknown::kBatch ? job.recipe.batch : job.recipe.seq) = value;
+  const Result<Report> report = estimate(job, &gpu, allocator);
+  EXPECT_TRUE(report);
+  return report ? *report : Report{};
+}
+
+/// Holds a solution to what estimate() says of it and of the next value.
+void expect_verdicts(const Job& job, Unknown unknown, const Gpu& gpu, const Allocator& allocator) {
+  const Result<Solution> solution = solve(job, unknown, gpu, allocator);
+  ASSERT_TRUE(solution);
+  if (solution->value > 0) {
+    const Report fits = report_at(job, unknown, solution->value, gpu, allocator);
+    EXPECT_TRUE(fits.fits->fits);
+    EXPECT_EQ(fits.device.likely, solution->peak_bytes);
+  }
+  if (!solution->limit.empty()) return;
+  const Report next = report_at(job, unknown, solution->value + 1, gpu, allocator);
+  EXPECT_FALSE(next.fits->fits);
+  EXPECT_EQ(next.device.likely, solution->next_peak_bytes);
+}
+
+TEST(Solve, EstimateSaysThatTheLargestFitsAndTheNextDoesNot) {
   for (uint32_t seed = 0; seed < 60; ++seed) {
     const Job job = random_job(seed);
-    Gpu gpu = *find_gpu("t4");
-    gpu.memory_bytes = 3'000'000'000;
     for (const Unknown unknown : {Unknown::kBatch, Unknown::kSeq}) {
       if (unknown == Unknown::kSeq && job.description.image > 0) continue;  // fixed by the image
-      const Result<Solution> solution = solve(job, unknown, gpu);
-      ASSERT_TRUE(solution);
-      if (solution->value > 0) {
-        EXPECT_EQ(solution->peak_bytes, device_bytes(job, unknown, solution->value, gpu)) << "seed " << seed;
-        EXPECT_LE(solution->peak_bytes, gpu.memory_bytes);
-      }
-      if (!solution->limit.empty()) continue;
-      EXPECT_EQ(solution->next_peak_bytes, device_bytes(job, unknown, solution->value + 1, gpu)) << "seed " << seed;
-      EXPECT_GT(solution->next_peak_bytes, gpu.memory_bytes) << "seed " << seed;
+      SCOPED_TRACE("seed " + std::to_string(seed) + (unknown == Unknown::kSeq ? ", seq" : ", batch"));
+      expect_verdicts(job, unknown, small_gpu(3'000'000'000), AllocatorOptions{});
+      expect_verdicts(job, unknown, small_gpu(1'000'000'000), std::nullopt);
     }
   }
 }
 
+TEST(Solve, AsTheAllocatorIsSet) {
+  AllocatorOptions expandable;
+  expandable.expandable_segments = true;
+  for (uint32_t seed = 0; seed < 20; ++seed)
+    expect_verdicts(random_job(seed), Unknown::kBatch, small_gpu(1'000'000'000), expandable);
+}
+
 TEST(Solve, SaysSoWhenNothingFits) {
-  const Job job = random_job(5);
-  Gpu gpu = *find_gpu("t4");
-  gpu.memory_bytes = 1;
-  const Result<Solution> solution = solve(job, Unknown::kBatch, gpu);
+  const Result<Solution> solution = solve(random_job(5), Unknown::kBatch, small_gpu(1));
   ASSERT_TRUE(solution);
   EXPECT_EQ(solution->value, 0);
 }

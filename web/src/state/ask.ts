@@ -23,12 +23,15 @@ const POINTS_AT_ONCE = 4; // of a sweep, so that frames are painted in between
 
 const good = <T extends object>(answer: Answer<T>): T | null => (failed(answer) ? null : answer);
 
-/** The set-up for a command that does not replay the caching allocator, and so takes no option of it; with more options. */
-function unreplayed(setup: Setup, more: Record<string, string>): Subject {
-  const plain = ["alloc-conf", "reserved"].reduce((left, name) => withOption(left, name, ""), setup);
-  const subject = subjectOf(plain);
+/** The set-up with more options. */
+function subjectWith(setup: Setup, more: Record<string, string>): Subject {
+  const subject = subjectOf(setup);
   return { ...subject, options: { ...subject.options, ...more } };
 }
+
+/** The set-up for a command that does not replay the caching allocator, and so takes no option of it. */
+const unreplayed = (setup: Setup): Setup =>
+  ["alloc-conf", "reserved"].reduce((left, name) => withOption(left, name, ""), setup);
 
 export interface Reported {
   report: Report | null;
@@ -56,7 +59,7 @@ const once = <T>(value: T): { value: T; done: boolean } => ({ value, done: true 
 
 export function useFormula(core: Core, setup: Setup, key: string): Later<FormulaAnswer | null> {
   return useLater(`formula ${key}`, () => {
-    return once(good(core.ask<FormulaAnswer>({ command: "formula", ...unreplayed(setup, { simplify: SHORT }) })));
+    return once(good(core.ask<FormulaAnswer>({ command: "formula", ...subjectWith(unreplayed(setup), { simplify: SHORT }) })));
   });
 }
 
@@ -68,7 +71,7 @@ export function useTimeline(core: Core, setup: Setup, key: string): Later<Timeli
 export function useLargest(core: Core, setup: Setup, over: string, key: string): Later<SolveAnswer["solve"] | null> {
   return useLater(`solve ${over} ${key}`, () => {
     if (!setup.options["gpu"] || !["batch", "seq"].includes(over)) return once(null);
-    const subject = unreplayed(withOption(setup, over, ""), { for: over });
+    const subject = subjectWith(withOption(setup, over, ""), { for: over });
     return once(good(core.ask<SolveAnswer>({ command: "solve", ...subject }))?.solve ?? null);
   });
 }
@@ -86,7 +89,7 @@ export function useSweep(core: Core, setup: Setup, over: string, around: number,
     if (soFar === null) points.current = { done: 0, points: [] };
     const { current } = points;
     const next = values.slice(current.done, current.done + POINTS_AT_ONCE);
-    const subject = unreplayed(withOption(setup, over, ""), { over, values: next.join() });
+    const subject = subjectWith(withOption(setup, over, ""), { over, values: next.join() });
     const answer = core.ask<SweepAnswer>({ command: "sweep", ...subject });
     current.done += next.length;
     const done = current.done >= values.length;

@@ -1,0 +1,97 @@
+#include "io/adapter_options.h"
+
+#include <algorithm>
+
+#include "io/choices.h"
+#include "size/wording.h"
+
+namespace peakmem {
+namespace {
+
+std::optional<Error> read_targets(const Asked& asked, Inquiry& inquiry) {
+  Lora& lora = inquiry.job.recipe.lora;
+  const std::vector<std::string> known = linear_modules(inquiry.job);
+  const std::string there_are = "this model has " + list_of(known) + "; or all-linear";
+  if (!asked.has("lora-targets")) return Error{"--lora-targets", "is missing", there_are};
+  inquiry.assumptions.emplace_back("everything but the adapters is frozen, heads too");
+  if (*asked.text("lora-targets") == "all-linear") return std::nullopt;
+  lora.targets = asked.list("lora-targets");
+  for (const std::string& target : lora.targets)
+    if (std::find(known.begin(), known.end(), target) == known.end())
+      return Error{"--lora-targets", in_quotes(target) + " is no linear layer that can be adapted", there_are};
+  return std::nullopt;
+}
+
+std::optional<Error> read_lora(const Asked& asked, Inquiry& inquiry) {
+  if (!asked.has("lora-rank")) {
+    for (const char* name : {"lora-targets", "lora-dropout", "lora-dtype"})
+      if (asked.has(name))
+        return Error{"--" + std::string(name), "says how, but there is no adapter", "add --lora-rank 16"};
+    return std::nullopt;
+  }
+  Lora& lora = inquiry.job.recipe.lora;
+  lora.rank = asked.size("lora-rank").value_or(16);
+  if (!asked.size("lora-rank")) inquiry.assumptions.emplace_back("lora-rank: 16");  // a letter, in a formula
+  lora.full_precision = read_choice(asked, inquiry, "lora-dtype") == "fp32";
+  if (const std::string* dropout = asked.text("lora-dropout")) {
+    const Result<double> share = parse_share(*dropout, "--lora-dropout");
+    if (!share) return share.error();
+    lora.dropout = *share;
+  }
+  return read_targets(asked, inquiry);
+}
+
+std::optional<Error> check_int8(const Asked& asked, const Description& d) {
+  if (asked.has("double-quant"))
+    return Error{"--double-quant", "is for constants of 4-bit blocks, and int8 has none", "drop it"};
+  for (const int64_t size : {d.hidden, d.ffn, d.heads * d.head_dim})
+    if (size % 4 != 0)
+      return Error{"--quantize",
+                   "int8 is not modelled for a width of " + std::to_string(size) +
+                       ": cuBLASLt multiplies multiples of 4, others go through fp32",
+                   "pass nf4"};
+  return std::nullopt;
+}
+
+std::optional<Error> check_quantized(const Asked& asked, const Job& job) {
+  const Recipe& recipe = job.recipe;
+  if (recipe.lora.rank == 0)
+    return Error{"--quantize", "stores weights that are frozen, and here all are trained",
+                 "add --lora-rank 16 --lora-targets all-linear"};
+  if (asked.has("lora-dtype") && !recipe.lora.full_precision)
+    return Error{"--lora-dtype", "is fp32 beside quantized weights, whose dtype adapters cannot have", "drop it"};
+  if (recipe.quantize == Quantize::kInt8)
+    if (auto wrong = check_int8(asked, job.description)) return wrong;
+  if (!quantizes_linear_layers(job))
+    return Error{"--quantize", "is not modelled for " + job.description.family, "its layers are Conv1D"};
+  return std::nullopt;
+}
+
+std::optional<Error> read_quantization(const Asked& asked, Inquiry& inquiry) {
+  Recipe& recipe = inquiry.job.recipe;
+  if (const std::string* format = asked.text("quantize")) recipe.quantize = value_in(kQuantizes, *format);
+  recipe.double_quant = asked.flag("double-quant");
+  if (recipe.quantize == Quantize::kNone)
+    return recipe.double_quant
+               ? std::optional(Error{"--double-quant", "says how, but nothing is quantized", "add --quantize nf4"})
+               : std::nullopt;
+  if (auto wrong = check_quantized(asked, inquiry.job)) return wrong;
+  const bool in_8_bits = recipe.quantize == Quantize::kInt8;
+  if (in_8_bits && recipe.checkpointing == Checkpointing::kFull)
+    inquiry.warnings.emplace_back(
+        "checkpointing full does not free what 8-bit layers are applied to: bitsandbytes holds it beside autograd; "
+        "full-reentrant does");
+  inquiry.assumptions.emplace_back(
+      in_8_bits ? "8-bit products: no activation passes the threshold of 6.0, so none is multiplied in 16 bits"
+                : "4-bit weights in the forward pass: dequantized where a micro-batch has more than 1536 tokens");
+  return std::nullopt;
+}
+
+}  // namespace
+
+std::optional<Error> read_adapters(const Asked& asked, Inquiry& inquiry) {
+  if (auto wrong = read_lora(asked, inquiry)) return wrong;
+  return read_quantization(asked, inquiry);
+}
+
+}  // namespace peakmem

@@ -1,0 +1,14 @@
+// The options of adapters, and of how the frozen weights beside them are stored.
+#pragma once
+
+#include <optional>
+
+#include "io/inquiry.h"
+
+namespace peakmem {
+
+/// Reads --lora-rank, --lora-targets, --lora-dropout, --lora-dtype, --quantize and --double-quant into the recipe,
+/// after its precision and checkpointing were read; refuses what contradicts itself or is not modelled.
+std::optional<Error> read_adapters(const Asked& asked, Inquiry& inquiry);
+
+}  // namespace peakmem

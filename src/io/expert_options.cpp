@@ -1,0 +1,70 @@
+#include "io/expert_options.h"
+
+#include <cmath>
+#include <cstdlib>
+
+#include "estimate/imbalance.h"
+#include "size/wording.h"
+
+namespace peakmem {
+namespace {
+
+std::optional<Error> check_experts(const Asked& asked, const Job& job) {
+  const Description& d = job.description;
+  const Recipe& recipe = job.recipe;
+  if (d.experts == 0)
+    return asked.has("experts") ? std::optional(Error{"--experts", d.family + " has no experts", "drop it"})
+                                : std::nullopt;
+  constexpr int64_t kMostExperts = 10'000;  // of the loop, whose turns are traced one by one
+  if (recipe.experts == Experts::kLoop && d.experts > kMostExperts)
+    return Error{"--experts", "cannot be a loop over " + std::to_string(d.experts) + " experts: too many to trace",
+                 "pass --experts grouped"};
+  if (recipe.experts == Experts::kGrouped && compute_dtype(recipe) != DType::kBFloat16)
+    return Error{"--precision", "cannot be other than bf16: the grouped GEMM of experts takes nothing else",
+                 "pass --precision bf16 or --experts loop"};
+  return std::nullopt;
+}
+
+}  // namespace
+
+std::optional<Error> read_imbalance(const Asked& asked, Inquiry& inquiry) {
+  const std::string* text = asked.text("moe-imbalance");
+  if (text == nullptr) return std::nullopt;
+  Recipe& recipe = inquiry.job.recipe;
+  const bool plain = !text->empty() && text->size() < 8 && text->find_first_not_of("0123456789.") == std::string::npos;
+  char* end = nullptr;
+  const double times = std::strtod(text->c_str(), &end);
+  if (!plain || *end != 0 || times < 1)
+    return Error{"--moe-imbalance", "must be a number from 1 on, is " + in_quotes(*text), "such as 1.5"};
+  if (inquiry.job.description.experts == 0)
+    return Error{"--moe-imbalance", inquiry.job.description.family + " has no experts", "drop it"};
+  if (recipe.experts == Experts::kGrouped)
+    return Error{"--moe-imbalance",
+                 "changes nothing: the grouped GEMM's memory does not depend on how tokens are spread",
+                 "drop it, or pass --experts loop"};
+  constexpr int64_t kParts = 1000;
+  recipe.imbalance.over = std::llround(times * kParts);
+  recipe.imbalance.under = kParts;
+  return std::nullopt;
+}
+
+std::optional<Error> read_routing(const Asked& asked, Inquiry& inquiry) {
+  Job& job = inquiry.job;
+  if (auto wrong = check_experts(asked, job)) return wrong;
+  if (job.description.experts == 0) return std::nullopt;
+  std::string spread;
+  if (job.recipe.experts == Experts::kGrouped) {
+    spread = "any, the grouped GEMM's memory does not depend on how tokens are spread";
+  } else if (job.recipe.imbalance.balanced()) {
+    spread = "balanced, every expert gets as many tokens";
+  } else {
+    job.recipe.imbalance.busiest = worst_place(job);
+    spread = "one expert gets " + *asked.text("moe-imbalance") +
+             " times its share, every token at most, and the others as many each of the rest; it is the one whose "
+             "place in the loop needs most";
+  }
+  inquiry.assumptions.push_back("routing: " + spread);
+  return std::nullopt;
+}
+
+}  // namespace peakmem
