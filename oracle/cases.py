@@ -30,6 +30,7 @@ TORCH = {
     "nadam": ("NAdam", {}), "radam": ("RAdam", {}), "adamax": ("Adamax", {}), "adadelta": ("Adadelta", {}),
     "asgd": ("ASGD", {}),
 }
+BITSANDBYTES = ("bit", "bnb", "ademamix")  # in the names of its optimizers
 ELSEWHERE = {
     "adafactor": ("transformers:Adafactor", {"scale_parameter": False, "relative_step": False}),
     "lion": ("lion_pytorch:Lion", {}),
@@ -124,6 +125,9 @@ def build_optimizer(case, model):
     """`name/implementation`, as the case spells it."""
     name, _, way = case["optimizer"].partition("/")
     params = [p for p in model.parameters() if p.requires_grad]
+    if any(word in name for word in BITSANDBYTES):
+        import low_bit  # its library is slow to import
+        return low_bit.build(name, params, model, case.get("trainer", "loop") != "loop")
     if name in ELSEWHERE:
         package, options = ELSEWHERE[name]
         package, _, kind = package.partition(":")

@@ -34,7 +34,7 @@ def options_of(case: dict[str, Any], known: set[str]) -> dict[str, Any] | None:
         options["seq"] = case["seq"]
     options["precision"] = PRECISIONS.get(case["precision"], case["precision"])
     name, _, implementation = case["optimizer"].partition("/")
-    options["optimizer"] = OPTIMIZERS.get(name, name)
+    options["optimizer"] = OPTIMIZERS.get(name, name.replace("_", "-"))
     options["optimizer-impl"] = implementation or None
     if case.get("checkpointing"):
         options["checkpointing"] = "full-reentrant" if case.get("reentrant") else "full"
@@ -48,9 +48,10 @@ def options_of(case: dict[str, Any], known: set[str]) -> dict[str, Any] | None:
 def adapter_of(lora: dict[str, Any] | None) -> dict[str, Any]:
     if lora is None:
         return {}
+    targets = lora["targets"]
     return {
         "lora-rank": lora["r"],
-        "lora-targets": ",".join(lora["targets"]),
+        "lora-targets": targets if isinstance(targets, str) else ",".join(targets),
         "lora-dropout": lora.get("dropout", 0.0),
         "lora-dtype": None if lora.get("fp32", True) else "model",
     }

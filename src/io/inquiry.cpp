@@ -185,6 +185,10 @@ class Reader {
       recipe.impl = value_in(kOptimizerImpls, *impl);
     else
       assume("optimizer-impl: " + std::string(name_in(kOptimizerImpls, recipe.impl)) + ", what PyTorch picks on CUDA");
+    if (recipe.optimizer->pages)
+      assume(
+          "paged states: of parameters from 100,000 elements on, in managed memory (cudaMallocManaged), which "
+          "PyTorch does not count and the driver evicts to the host where the device is full");
     return check_impl(*recipe.optimizer, recipe.impl);
   }
 
@@ -197,6 +201,17 @@ class Reader {
         "--optimizer-impl",
         std::string(optimizer.name) + " has no " + std::string(name_in(kOptimizerImpls, impl)) + " implementation",
         "known for it: " + known};
+  }
+
+  /// What kernels there are; said once it is known in which dtype parameters are trained.
+  std::optional<Error> check_optimizer() const {
+    const Recipe& recipe = inquiry_.job.recipe;
+    if (recipe.optimizer->takes_bfloat16 || trained_dtype(recipe) != DType::kBFloat16) return std::nullopt;
+    return Error{"--optimizer",
+                 std::string(recipe.optimizer->name) +
+                     " fails in bitsandbytes: no kernel takes gradients in bf16 "
+                     "beside states in 32 bits, which small parameters have in any case",
+                 "pass adamw-8bit or lion-8bit, or --precision bf16-mixed"};
   }
 
   std::optional<Error> read_lora() {
@@ -360,6 +375,7 @@ class Reader {
   }
 
   std::optional<Error> check() {
+    if (auto wrong = check_optimizer()) return wrong;
     if (auto wrong = check_family()) return wrong;
     const Description& d = inquiry_.job.description;
     const Recipe& recipe = inquiry_.job.recipe;

@@ -51,6 +51,7 @@ std::optional<Error> read_optimizer(const std::string& named, Recipe& recipe) {
   } else if (name == "torch-adafactor") {
     name = "adafactor";
   }
+  std::replace(name.begin(), name.end(), '_', '-');  // paged_adamw_8bit, as transformers spells it
   recipe.optimizer = find_optimizer(name);
   if (recipe.optimizer == nullptr) return not_modelled("optimizer", named);
   recipe.impl = impl == "loop"      ? OptimizerImpl::kLoop
@@ -235,6 +236,7 @@ Result<Record> read_record(const Value& line) {
   record.trainable = number(line, "trainable", 0);
   record.peak_bytes = bytes_of(line, "peak");
   record.first_step_bytes = bytes_of(line, "peak_step1");
+  record.managed_bytes = number(line, "managed", 0);
   if (record.peak_bytes <= 0) return Error{"peak", "is missing: this is no record", "see oracle/README.md"};
   if (const Value* phases = line.find("phases"))
     for (const Value& phase : phases->items) record.phases.push_back(read_phase(phase));

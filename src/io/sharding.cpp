@@ -99,6 +99,10 @@ std::optional<Error> check(const Job& job) {
   if (recipe.sharding.casts_parameters && is_mixed(recipe.precision))
     return Error{"--fsdp-param-dtype", "contradicts autocast, which casts by itself", "pass --precision fp32"};
   const auto& known = kElementwise;
+  if (!recipe.optimizer->takes_shards)
+    return Error{"--optimizer",
+                 std::string(recipe.optimizer->name) + " fails in PyTorch with FSDP2: its kernels take no DTensor",
+                 "pass adamw"};
   if (std::find(known.begin(), known.end(), recipe.optimizer->name) == known.end())
     return Error{"--optimizer", std::string(recipe.optimizer->name) + " is not modelled with sharded parameters",
                  "known for it: adamw, adam, sgd, sgd-momentum, adagrad, rmsprop"};

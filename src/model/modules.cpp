@@ -3,6 +3,14 @@
 #include <utility>
 
 namespace peakmem {
+namespace {
+
+void mark_embedding(const Tensor& weight) {
+  for (Parameter& parameter : weight.tape().parameters)
+    if (parameter.value.get() == weight.get()) parameter.of_embedding = true;
+}
+
+}  // namespace
 
 bool Builder::trains(const char* name) const {
   if (structure.lora != nullptr) return false;
@@ -53,6 +61,11 @@ Tensor Conv1D::operator()(Tensor input) const {
 Embedding::Embedding(const Builder& b, const char* name, Expr rows, Expr width) : name_(name) {
   const Scope scope(b.tape, name);
   weight_ = b.parameter({rows, width}, "weight");
+  mark_embedding(weight_);
+}
+
+Embedding::Embedding(const char* name, Tensor weight) : name_(name), weight_(std::move(weight)) {
+  mark_embedding(weight_);
 }
 
 Tensor Embedding::operator()(const Tensor& indices) const {

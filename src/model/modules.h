@@ -70,12 +70,12 @@ class Conv1D {
   LoraPair lora_;
 };
 
-/// torch.nn.Embedding.
+/// torch.nn.Embedding. Its weight is one to some optimizers too.
 class Embedding {
  public:
   Embedding(const Builder& b, const char* name, Expr rows, Expr width);
   /// One whose weight is another module's.
-  Embedding(const char* name, Tensor weight) : name_(name), weight_(std::move(weight)) {}
+  Embedding(const char* name, Tensor weight);
   Tensor operator()(const Tensor& indices) const;
   const Tensor& weight() const { return weight_; }
 

@@ -40,6 +40,9 @@ void write_peak(Page& page, const Report& report) {
         "torch.cuda.max_memory_allocated: blocks of 512 and cuBLAS workspaces too");
   level(page, "reserved ~", report.reserved.likely, between(report.reserved) + ": torch.cuda.max_memory_reserved");
   level(page, "device ~", report.device.likely, between(report.device) + ": nvidia-smi");
+  if (report.managed_bytes > 0)
+    level(page, "managed", report.managed_bytes,
+          "in none but device's high end: optimizer states, on the device while there is room, else on the host");
 }
 
 void write_verdict(Page& page, const Report& report, const Inquiry& inquiry) {

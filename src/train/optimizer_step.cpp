@@ -1,5 +1,7 @@
 #include "train/optimizer_step.h"
 
+#include <algorithm>
+
 #include "trace/engine.h"
 
 namespace peakmem {
@@ -8,14 +10,47 @@ namespace {
 bool is_matrix(const Parameter& parameter) { return parameter.value.shape().rank >= 2; }
 bool is_half(const Parameter& parameter) { return size_of(parameter.value.dtype()) < 4; }
 
-bool concerns(const State& row, const Parameter& parameter) {
-  return row.of == State::Of::kAll || (row.of == State::Of::kMatrices) == is_matrix(parameter);
-}
-
 Shape without(const Shape& shape, int dim) {
   Shape result = shape;
   result.size[static_cast<size_t>(dim < 0 ? dim + shape.rank : dim)] = 1;
   return contiguous(result);
+}
+
+/// What a tensor of an optimizer needs to be made.
+struct Sized {
+  Shape shape;
+  DType dtype;
+};
+
+Sized sized_like(const Parameter& parameter, Like like, Kept kept) {
+  const Shape& shape = parameter.value.shape();
+  const DType dtype = parameter.value.dtype();
+  switch (like) {
+    case Like::kParameter:
+      return {contiguous(shape), dtype};
+    case Like::kParameterFull:
+      return {contiguous(shape), DType::kFloat32};
+    case Like::kRows:
+      return {without(shape, -1), dtype};
+    case Like::kColumns:
+      return {without(shape, -2), dtype};
+    case Like::kRowsFull:
+      return {without(shape, -1), DType::kFloat32};
+    case Like::kColumnsFull:
+      return {without(shape, -2), DType::kFloat32};
+    case Like::kElement:
+      return {Shape{}, dtype};
+    case Like::kScalar:
+      return {Shape{}, DType::kFloat32};
+    case Like::kInBits:
+      return {contiguous(shape), kept.in_8_bits ? DType::kUInt8 : DType::kFloat32};
+    case Like::kBlocksFull:
+      return {{kept.whole_blocks ? exact_div(shape.elements(), kStateBlock) : ceil_div(shape.elements(), kStateBlock)},
+              DType::kFloat32};
+    case Like::kCodes:
+      return {{256}, DType::kFloat32};
+  }
+  return {};
 }
 
 /// What is made while it lives belongs to the parameter: its turn, its place in the model.
@@ -52,44 +87,57 @@ Tensor sum_over_ranks(const Tensor& norms) {
 
 }  // namespace
 
-OptimizerRun::OptimizerRun(Tape& tape, const Optimizer& optimizer, OptimizerImpl impl)
+OptimizerRun::OptimizerRun(Tape& tape, const Optimizer& optimizer, OptimizerImpl impl, std::vector<Kept> kept)
     : tape_(tape),
       optimizer_(optimizer),
       impl_(impl),
       update_(update_of(optimizer, impl)),
+      kept_(std::move(kept)),
       state_(tape.parameters.size()) {
+  kept_.resize(state_.size());
   make_state(Made::kConstruction);
 }
 
-Tensor OptimizerRun::make(const Parameter& parameter, Like like, const char* op) {
-  const Shape& shape = parameter.value.shape();
-  const DType dtype = parameter.value.dtype();
-  switch (like) {
-    case Like::kParameter:
-      return tape_.make(contiguous(shape), dtype, op);
-    case Like::kParameterFull:
-      return tape_.make(contiguous(shape), DType::kFloat32, op);
-    case Like::kRows:
-      return tape_.make(without(shape, -1), dtype, op);
-    case Like::kColumns:
-      return tape_.make(without(shape, -2), dtype, op);
-    case Like::kRowsFull:
-      return tape_.make(without(shape, -1), DType::kFloat32, op);
-    case Like::kColumnsFull:
-      return tape_.make(without(shape, -2), DType::kFloat32, op);
-    case Like::kElement:
-      return tape_.make(Shape{}, dtype, op);
-    case Like::kScalar:
-      return tape_.make(Shape{}, DType::kFloat32, op);
+bool OptimizerRun::concerns(const State& row, size_t i) const {
+  switch (row.of) {
+    case State::Of::kAll:
+      return true;
+    case State::Of::kMatrices:
+      return is_matrix(tape_.parameters[i]);
+    case State::Of::kVectors:
+      return !is_matrix(tape_.parameters[i]);
+    case State::Of::kIn8Bits:
+      return kept_[i].in_8_bits;
   }
-  return {};
+  return false;
+}
+
+Tensor OptimizerRun::make(const Parameter& parameter, Like like, const char* op) const {
+  const Sized sized = sized_like(parameter, like, {});
+  return tape_.make(sized.shape, sized.dtype, op);
+}
+
+/// Managed memory is none of the allocator's, and codes are there after the first parameter that asks for them.
+void OptimizerRun::keep(size_t i, const State& row) {
+  const Parameter& parameter = tape_.parameters[i];
+  Sized sized = sized_like(parameter, row.like, kept_[i]);
+  if (row.times > 1) sized.shape = {row.times * sized.shape.elements()};
+  if (row.like == Like::kInBits && kept_[i].paged) {
+    const Expr count = tape_.program.turns[static_cast<size_t>(parameter.turn)].count;
+    tape_.program.managed += count * size_of(sized.dtype) * sized.shape.elements();
+    return;
+  }
+  if (row.like == Like::kCodes) {
+    if (std::find(codes_.begin(), codes_.end(), row.name) != codes_.end()) return;
+    codes_.push_back(row.name);
+  }
+  state_[i].push_back(tape_.make(sized.shape, sized.dtype, row.name.data()));
 }
 
 void OptimizerRun::make_state_of(size_t i, Made when, std::span<const State> rows) {
-  const Parameter& parameter = tape_.parameters[i];
   const Category outer = std::exchange(tape_.category, Category::kOptimizer);
   for (const State& row : rows)
-    if (row.made == when && concerns(row, parameter)) state_[i].push_back(make(parameter, row.like, row.name.data()));
+    if (row.made == when && concerns(row, i)) keep(i, row);
   tape_.category = outer;
 }
 

@@ -10,7 +10,8 @@ namespace peakmem {
 /// An optimizer with its state.
 class OptimizerRun {
  public:
-  OptimizerRun(Tape& tape, const Optimizer& optimizer, OptimizerImpl impl);
+  /// `kept`: for each of the tape's parameters; may be empty where none is kept in an uncommon way.
+  OptimizerRun(Tape& tape, const Optimizer& optimizer, OptimizerImpl impl, std::vector<Kept> kept);
   /// optimizer.step(); the first one makes the state.
   void step();
 
@@ -23,13 +24,17 @@ class OptimizerRun {
   void run_foreach(bool together);
   void run_line(const Temporary& line, size_t i, Names& names);
   void bind_all(const Temporary& line, const std::vector<size_t>& group, Names& names);
-  Tensor make(const Parameter& parameter, Like like, const char* op);
+  Tensor make(const Parameter& parameter, Like like, const char* op) const;
+  void keep(size_t i, const State& row);
+  bool concerns(const State& row, size_t i) const;
 
   Tape& tape_;
   const Optimizer& optimizer_;
   OptimizerImpl impl_;
   const Update& update_;
-  std::vector<std::vector<Tensor>> state_;  // by parameter
+  std::vector<Kept> kept_;  // by parameter, as state_
+  std::vector<std::vector<Tensor>> state_;
+  std::vector<std::string_view> codes_;  // those that were made
   bool first_ = true;
 };
 

@@ -140,6 +140,45 @@ constexpr std::array kAsgdForeach = {bind(0, "_foreach_add"),
                                      bind(1, "as_tensor", Like::kScalar),
                                      bind(2, "as_tensor", Like::kScalar)};
 
+// bitsandbytes 0.50.2, optim/optimizer.py: init_state of one state and of two, and ademamix.py, which stacks two
+// averages; an update is one kernel, which allocates nothing. Tables of codes are moved to the device once.
+constexpr State kept_state(const char* name, uint8_t times = 1) {
+  return {name, Like::kInBits, Made::kInUpdate, Of::kAll, times};
+}
+constexpr State codes(const char* name) { return {name, Like::kCodes, Made::kInUpdate, Of::kIn8Bits}; }
+constexpr State scales(const char* name, uint8_t times = 1) {
+  return {name, Like::kBlocksFull, Made::kInUpdate, Of::kIn8Bits, times};
+}
+constexpr std::array kOneState = {kept_state("state1")};
+constexpr std::array kOneState8Bit = {codes("qmap1"), kept_state("state1"), scales("absmax1")};
+constexpr std::array kTwoStates = {kept_state("state1"), kept_state("state2")};
+constexpr std::array kTwoStates8Bit = {codes("qmap1"),       codes("qmap2"),    kept_state("state1"),
+                                       kept_state("state2"), scales("absmax1"), scales("absmax2")};
+constexpr std::array kThreeAverages = {kept_state("state1", 2), kept_state("state2")};
+constexpr std::array kThreeAverages8Bit = {codes("qmap1"),    codes("qmap2"),          scales("absmax1", 2),
+                                           scales("absmax2"), kept_state("state1", 2), kept_state("state2")};
+
+/// A row of bitsandbytes: states in 8 bits or all in 32, in managed memory or not.
+constexpr Optimizer bitsandbytes(std::string_view name, std::string_view title, std::span<const State> state,
+                                 bool in_8_bits, bool pages) {
+  return {name,
+          title,
+          "bitsandbytes 0.50.2, optim/optimizer.py",
+          state,
+          same_for_all(kMakesState),
+          kNoUpdate,
+          kNoUpdate,
+          OptimizerImpl::kLoop,
+          in_8_bits,
+          pages,
+          false};
+}
+/// Its RMSprop has no 32-bit kernel for bf16 gradients, which small parameters need in 8 bits too.
+constexpr Optimizer without_bfloat16(Optimizer row) {
+  row.takes_bfloat16 = false;
+  return row;
+}
+
 constexpr std::array kOptimizers = {
     Optimizer{"adamw", "AdamW", "torch 2.13, torch/optim/adam.py", kAdamState, same_for_all(kAdamLoop),
               same_for_all(kRootOfAll), kFusedWithStep, OptimizerImpl::kForeach},
@@ -194,6 +233,19 @@ constexpr std::array kOptimizers = {
               kNoUpdate,
               kNoUpdate,
               OptimizerImpl::kLoop},
+    bitsandbytes("adamw-8bit", "AdamW in 8 bits", kTwoStates8Bit, true, false),
+    bitsandbytes("paged-adamw-32bit", "AdamW, paged", kTwoStates, false, true),
+    bitsandbytes("paged-adamw-8bit", "AdamW in 8 bits, paged", kTwoStates8Bit, true, true),
+    bitsandbytes("lion-32bit", "Lion of bitsandbytes", kOneState, false, false),
+    bitsandbytes("lion-8bit", "Lion in 8 bits", kOneState8Bit, true, false),
+    bitsandbytes("paged-lion-32bit", "Lion, paged", kOneState, false, true),
+    bitsandbytes("paged-lion-8bit", "Lion in 8 bits, paged", kOneState8Bit, true, true),
+    bitsandbytes("ademamix", "AdEMAMix", kThreeAverages, false, false),
+    bitsandbytes("ademamix-8bit", "AdEMAMix in 8 bits", kThreeAverages8Bit, true, false),
+    bitsandbytes("paged-ademamix-32bit", "AdEMAMix, paged", kThreeAverages, false, true),
+    bitsandbytes("paged-ademamix-8bit", "AdEMAMix in 8 bits, paged", kThreeAverages8Bit, true, true),
+    without_bfloat16(bitsandbytes("rmsprop-bnb", "RMSprop of bitsandbytes", kOneState, false, false)),
+    without_bfloat16(bitsandbytes("rmsprop-bnb-8bit", "RMSprop in 8 bits", kOneState8Bit, true, false)),
 };
 
 }  // namespace
@@ -204,6 +256,16 @@ const Optimizer* find_optimizer(std::string_view name) {
   for (const Optimizer& optimizer : kOptimizers)
     if (optimizer.name == name) return &optimizer;
   return nullptr;
+}
+
+Kept kept(const Optimizer& optimizer, int64_t elements, bool full) {
+  constexpr int64_t kFewest8Bit = 4096;     // min_8bit_size
+  constexpr int64_t kFewestPaged = 100000;  // get_state_buffer
+  Kept how;
+  how.in_8_bits = optimizer.in_8_bits && !full && elements >= kFewest8Bit;
+  how.paged = optimizer.pages && elements >= kFewestPaged;
+  how.whole_blocks = elements % kStateBlock == 0;
+  return how;
 }
 
 const Update& update_of(const Optimizer& optimizer, OptimizerImpl impl) {

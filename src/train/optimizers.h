@@ -17,8 +17,11 @@ enum class Like : uint8_t {
   kColumns,        // all dimensions but the last but one
   kRowsFull,       // the same in fp32
   kColumnsFull,
-  kScalar,   // one fp32 number
-  kElement,  // one number in the parameter's dtype
+  kScalar,      // one fp32 number
+  kElement,     // one number in the parameter's dtype
+  kInBits,      // fp32, or a byte for each element of the parameter: as its states are Kept, which may page this one
+  kBlocksFull,  // one fp32 number for each block of 256 elements
+  kCodes,       // the 256 fp32 numbers that bytes stand for, made once for all parameters
 };
 
 /// When a piece of state is made: with the optimizer, before the first step's updates, or by the update itself.
@@ -26,10 +29,24 @@ enum class Made : uint8_t { kConstruction, kFirstStep, kInUpdate };
 
 /// A tensor kept for each parameter from step to step.
 struct State {
+  /// Of which parameters: by their rank (2 and more, or less), or by how their states are kept (see Kept).
+  enum class Of : uint8_t { kAll, kMatrices, kVectors, kIn8Bits };
+
   std::string_view name;
   Like like;
   Made made = Made::kFirstStep;
-  enum class Of : uint8_t { kAll, kMatrices, kVectors } of = Of::kAll;  // by the parameter's rank (2 and more, or less)
+  Of of = Of::kAll;
+  uint8_t times = 1;  // as many stacked in one tensor
+};
+
+/// Elements that one scale of a state in 8 bits stands for.
+constexpr int64_t kStateBlock = 256;
+
+/// How the states of one parameter are kept; numbers decide, which a trace of formulas cannot ask for.
+struct Kept {
+  bool in_8_bits = false;     // a byte for each element, scaled by blocks
+  bool paged = false;         // in managed memory
+  bool whole_blocks = false;  // its elements fill all blocks of 256
 };
 
 /// One line of an update: a name is bound to a new tensor (what it held goes after), let go, or takes another's tensor.
@@ -61,11 +78,17 @@ struct Optimizer {
   Update loop;
   Update foreach;
   Update fused;
-  OptimizerImpl usual;  // what PyTorch picks on CUDA
+  OptimizerImpl usual;         // what PyTorch picks on CUDA
+  bool in_8_bits = false;      // bitsandbytes keeps states of many elements in 8 bits
+  bool pages = false;          // bitsandbytes keeps states of many elements in managed memory
+  bool takes_shards = true;    // it runs on DTensors
+  bool takes_bfloat16 = true;  // it has kernels for all gradients in bf16
 };
 
 std::span<const Optimizer> optimizers();
 const Optimizer* find_optimizer(std::string_view name);
+/// How an optimizer keeps the states of a parameter of that many elements; `full`: in 32 bits, however many.
+Kept kept(const Optimizer& optimizer, int64_t elements, bool full);
 const Update& update_of(const Optimizer& optimizer, OptimizerImpl impl);
 
 }  // namespace peakmem

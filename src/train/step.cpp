@@ -201,6 +201,22 @@ std::optional<Phase> renew(Tape& tape, Batches& batches) {
   return renewed;
 }
 
+/// How the optimizer keeps its states, parameter by parameter. Numbers decide, so the model is built on them.
+/// transformers.Trainer keeps those of embeddings in 32 bits (5.23, trainer.py, create_optimizer).
+std::vector<Kept> kept_states(const Job& job, const Structure& structure) {
+  const Optimizer& optimizer = *job.recipe.optimizer;
+  if (!optimizer.in_8_bits && !optimizer.pages) return {};
+  const Dims dims = number_dims(job);
+  Tape tape;
+  tape.begin_phase(0, -1, "model");
+  const auto model = find_family(job.description.family)->build({tape, job.description, dims, structure});
+  std::vector<Kept> states;
+  for (const Parameter& parameter : tape.parameters)
+    states.push_back(kept(optimizer, parameter.value.shape().elements().number(),
+                          parameter.of_embedding && job.recipe.trainer->is_transformers_loop));
+  return states;
+}
+
 }  // namespace
 
 LossPieces loss_pieces(const Job& job) {
@@ -328,7 +344,7 @@ Program trace_step(const Job& job, const Dims& dims, bool unrolled) {
   if (is_wrapped(recipe.sharding)) sharded.emplace(tape, recipe);
   std::optional<DataParallel> parallel;
   if (recipe.ddp.ranks > 1) parallel.emplace(tape, recipe.ddp);
-  OptimizerRun optimizer(tape, *recipe.optimizer, recipe.impl);
+  OptimizerRun optimizer(tape, *recipe.optimizer, recipe.impl, kept_states(job, structure));
   Batches batches(builder, recipe);
   for (const int64_t micro : traced_micro_batches(recipe, unrolled)) {
     if (parallel) parallel->synchronize(!recipe.ddp.no_sync || micro + 1 == recipe.accumulate);

@@ -200,6 +200,10 @@ inline Job random_sharded_job(uint32_t seed) {
   sharding.reduce_dtype = dice.coin() ? DType::kBFloat16 : DType::kFloat32;
   sharding.reshard_after_forward = dice.coin();
   if (recipe.quantize == Quantize::kInt8) recipe.quantize = Quantize::kNone;
+  if (!recipe.optimizer->takes_shards) {
+    recipe.optimizer = find_optimizer("lion");
+    recipe.impl = recipe.optimizer->usual;
+  }
   return job;
 }
 
