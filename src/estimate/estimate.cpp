@@ -56,6 +56,7 @@ constexpr Change kChanges[] = {
      [](Recipe& r) {
        if (is_wrapped(r.sharding) || !set(r.optimizer, find_optimizer("adafactor"))) return false;
        r.impl = r.optimizer->usual;
+       r.rest = nullptr;
        return true;
      }},
     {"half the batch, --accumulate twice",

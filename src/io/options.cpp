@@ -42,6 +42,13 @@ Names quantizes() { return names_of(kQuantizes); }
 Names dtypes() { return names_of(kTrainingDTypes); }
 Names tasks() { return names_of(task_rows()); }
 Names optimizer_names() { return names_of(optimizers()); }
+Names rest_optimizers() {
+  Names names;
+  for (const Optimizer& optimizer : optimizers())
+    if (optimizer.takes_others) names.push_back(optimizer.name);
+  return names;
+}
+Names matrices() { return {"hidden", "all"}; }
 Names gpu_names() { return names_of(gpus()); }
 Names reservings() { return {"replay", "bounds"}; }
 Names unknowns() { return {"batch", "seq"}; }
@@ -88,6 +95,9 @@ constexpr std::array kOptions = std::to_array<OptionRow>({
     {"optimizer", kChoice, "NAME", optimizer_names, "adamw", "Run", "the optimizer (peakmem optimizers)", kRun},
     {"optimizer-impl", kChoice, "I", impls, "", "Run", "torch.optim's implementation (what PyTorch picks on CUDA)",
      kRun},
+    {"rest-optimizer", kChoice, "NAME", rest_optimizers, "", "Run", "the optimizer of what muon does not train", kRun},
+    {"muon-matrices", kChoice, "M", matrices, "hidden", "Run",
+     "which matrices muon trains: those of the layers, or embeddings and heads too", kRun},
     {"attention", kChoice, "A", attentions, "sdpa", "Run",
      "sdpa takes flash, efficient or math as PyTorch does; flash2 is the flash-attn package", kRun},
     {"experts", kChoice, "E", experts, "grouped", "Run",

@@ -42,7 +42,7 @@ Error not_modelled(std::string_view field, const std::string& what) {
 }
 
 /// "adamw/foreach"; the records call transformers' optimizer adafactor and torch's torch-adafactor.
-std::optional<Error> read_optimizer(const std::string& named, Recipe& recipe) {
+std::optional<Error> read_optimizer(const std::string& named, const Optimizer*& optimizer, OptimizerImpl& way) {
   const size_t slash = named.find('/');
   std::string name = named.substr(0, slash);
   const std::string impl = slash == std::string::npos ? "" : named.substr(slash + 1);
@@ -52,14 +52,22 @@ std::optional<Error> read_optimizer(const std::string& named, Recipe& recipe) {
     name = "adafactor";
   }
   std::replace(name.begin(), name.end(), '_', '-');  // paged_adamw_8bit, as transformers spells it
-  recipe.optimizer = find_optimizer(name);
-  if (recipe.optimizer == nullptr) return not_modelled("optimizer", named);
-  recipe.impl = impl == "loop"      ? OptimizerImpl::kLoop
-                : impl == "foreach" ? OptimizerImpl::kForeach
-                : impl == "fused"   ? OptimizerImpl::kFused
-                                    : recipe.optimizer->usual;
-  if (!update_of(*recipe.optimizer, recipe.impl).available) return not_modelled("optimizer", named);
+  optimizer = find_optimizer(name);
+  if (optimizer == nullptr) return not_modelled("optimizer", named);
+  way = impl == "loop"      ? OptimizerImpl::kLoop
+        : impl == "foreach" ? OptimizerImpl::kForeach
+        : impl == "fused"   ? OptimizerImpl::kFused
+                            : optimizer->usual;
+  if (!update_of(*optimizer, way).available) return not_modelled("optimizer", named);
   return std::nullopt;
+}
+
+/// One optimizer, or another for the rest of the parameters.
+std::optional<Error> read_optimizers(const Value& what, Recipe& recipe) {
+  recipe.all_matrices = text(what, "matrices") == "all";
+  if (const Value* rest = what.find("rest"))
+    if (auto error = read_optimizer(rest->string, recipe.rest, recipe.rest_impl)) return error;
+  return read_optimizer(text(what, "optimizer"), recipe.optimizer, recipe.impl);
 }
 
 std::optional<Error> read_precision(const std::string& name, Recipe& recipe) {
@@ -176,7 +184,7 @@ std::optional<Error> read_recipe(const Value& what, Recipe& recipe) {
     recipe.checkpointing = flag(what, "reentrant") ? Checkpointing::kFullReentrant : Checkpointing::kFull;
   if (auto error = read_sharding(what, recipe)) return error;
   if (auto error = read_precision(text(what, "precision"), recipe)) return error;
-  return read_optimizer(text(what, "optimizer"), recipe);
+  return read_optimizers(what, recipe);
 }
 
 Result<Description> read_model(const Value& what) {

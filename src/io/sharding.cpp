@@ -101,7 +101,9 @@ std::optional<Error> check(const Job& job) {
   const auto& known = kElementwise;
   if (!recipe.optimizer->takes_shards)
     return Error{"--optimizer",
-                 std::string(recipe.optimizer->name) + " fails in PyTorch with FSDP2: its kernels take no DTensor",
+                 std::string(recipe.optimizer->name) +
+                     (recipe.optimizer->takes_others ? " fails in PyTorch with FSDP2: its kernels take no DTensor"
+                                                     : " is not modelled with sharded parameters"),
                  "pass adamw"};
   if (std::find(known.begin(), known.end(), recipe.optimizer->name) == known.end())
     return Error{"--optimizer", std::string(recipe.optimizer->name) + " is not modelled with sharded parameters",

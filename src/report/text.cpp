@@ -184,6 +184,7 @@ std::string recipe_line(const Job& job) {
                      std::string(name_in(kPrecisions, r.precision)) + " · " +
                      std::string(name_in(kAttentions, r.attention)) + " · " + std::string(r.optimizer->name) + " (" +
                      std::string(name_in(kOptimizerImpls, r.impl)) + ")";
+  if (r.rest != nullptr) text += " and " + std::string(r.rest->name);
   if (r.trainer->is_transformers_loop) text += " · trainer " + std::string(r.trainer->name);
   if (r.transformers != Transformers::kV523)
     text += " · transformers " + std::string(name_in(kTransformers, r.transformers));

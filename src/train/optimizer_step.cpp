@@ -47,6 +47,10 @@ Sized sized_like(const Parameter& parameter, Like like, Kept kept) {
     case Like::kBlocksFull:
       return {{kept.whole_blocks ? exact_div(shape.elements(), kStateBlock) : ceil_div(shape.elements(), kStateBlock)},
               DType::kFloat32};
+    case Like::kHalf:
+      return {contiguous(shape), DType::kBFloat16};
+    case Like::kGram:
+      return {{least(shape[0], shape[1]), least(shape[0], shape[1])}, DType::kBFloat16};
     case Like::kCodes:
       return {{256}, DType::kFloat32};
   }
@@ -117,6 +121,10 @@ Tensor OptimizerRun::make(const Parameter& parameter, Like like, const char* op)
   return tape_.make(sized.shape, sized.dtype, op);
 }
 
+bool OptimizerRun::updates(size_t i) const {
+  return kept_[i].taken && static_cast<bool>(gradient_of(tape_.parameters[i]));
+}
+
 /// Managed memory is none of the allocator's, and codes are there after the first parameter that asks for them.
 void OptimizerRun::keep(size_t i, const State& row) {
   const Parameter& parameter = tape_.parameters[i];
@@ -144,7 +152,7 @@ void OptimizerRun::make_state_of(size_t i, Made when, std::span<const State> row
 void OptimizerRun::make_state(Made when) {
   for (size_t i = 0; i < tape_.parameters.size(); ++i) {
     const Parameter& parameter = tape_.parameters[i];
-    if (when != Made::kConstruction && !gradient_of(parameter)) continue;
+    if (when == Made::kConstruction ? !kept_[i].taken : !updates(i)) continue;
     const At at(tape_, parameter);
     make_state_of(i, when, update_.extra_state);
     make_state_of(i, when, optimizer_.state);
@@ -153,7 +161,8 @@ void OptimizerRun::make_state(Made when) {
 
 void OptimizerRun::run_line(const Temporary& line, size_t i, Names& names) {
   const Parameter& parameter = tape_.parameters[i];
-  if (line.half_only && !is_half(parameter)) return;
+  if (line.only == Temporary::Only::kHalf && !is_half(parameter)) return;
+  if (line.only == Temporary::Only::kNoBfloat16 && parameter.value.dtype() == DType::kBFloat16) return;
   std::vector<Tensor>& name = names[line.name];
   switch (line.action) {
     case Temporary::Action::kBind: {
@@ -177,8 +186,8 @@ void OptimizerRun::run_line(const Temporary& line, size_t i, Names& names) {
 void OptimizerRun::run_loop() {
   Names names;
   for (size_t i = 0; i < tape_.parameters.size(); ++i) {
+    if (!updates(i)) continue;
     const Parameter& parameter = tape_.parameters[i];
-    if (!gradient_of(parameter)) continue;
     const At at(tape_, parameter);
     for (const Temporary& line : is_matrix(parameter) ? update_.matrices : update_.vectors) run_line(line, i, names);
   }
@@ -202,8 +211,7 @@ void OptimizerRun::run_foreach(bool together) {
   for (const bool matrices : {true, false}) {
     std::vector<size_t> group;
     for (size_t i = 0; i < tape_.parameters.size(); ++i)
-      if (gradient_of(tape_.parameters[i]) && (together || is_matrix(tape_.parameters[i]) == matrices))
-        group.push_back(i);
+      if (updates(i) && (together || is_matrix(tape_.parameters[i]) == matrices)) group.push_back(i);
     for (const Temporary& line : matrices ? update_.matrices : update_.vectors) bind_all(line, group, names);
     if (together) break;
   }

@@ -10,7 +10,7 @@ namespace peakmem {
 /// An optimizer with its state.
 class OptimizerRun {
  public:
-  /// `kept`: for each of the tape's parameters; may be empty where none is kept in an uncommon way.
+  /// `kept`: for each of the tape's parameters; may be empty where all are treated as is common.
   OptimizerRun(Tape& tape, const Optimizer& optimizer, OptimizerImpl impl, std::vector<Kept> kept);
   /// optimizer.step(); the first one makes the state.
   void step();
@@ -27,6 +27,7 @@ class OptimizerRun {
   Tensor make(const Parameter& parameter, Like like, const char* op) const;
   void keep(size_t i, const State& row);
   bool concerns(const State& row, size_t i) const;
+  bool updates(size_t i) const;
 
   Tape& tape_;
   const Optimizer& optimizer_;

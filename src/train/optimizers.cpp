@@ -13,10 +13,14 @@ constexpr Temporary bind(uint8_t name, const char* op, Like like = Like::kParame
 }
 constexpr Temporary drop(uint8_t name) { return {Action::kDrop, name}; }
 constexpr Temporary take(uint8_t name, uint8_t other) {
-  return {Action::kTake, name, Like::kParameter, "", false, other};
+  return {Action::kTake, name, Like::kParameter, "", Temporary::Only::kAny, other};
 }
 constexpr Temporary in_half(Temporary line) {
-  line.half_only = true;
+  line.only = Temporary::Only::kHalf;
+  return line;
+}
+constexpr Temporary unless_bfloat16(Temporary line) {
+  line.only = Temporary::Only::kNoBfloat16;
   return line;
 }
 constexpr Temporary kMakeState = {Action::kMakeState};
@@ -140,6 +144,23 @@ constexpr std::array kAsgdForeach = {bind(0, "_foreach_add"),
                                      bind(1, "as_tensor", Like::kScalar),
                                      bind(2, "as_tensor", Like::kScalar)};
 
+// _muon.py: update = grad.lerp(buf, momentum) goes through five steps of Newton and Schulz in bf16 (in fp32 and fp16 on
+// a copy, in bf16 in place first), of its transpose where that has fewer rows; the result lives to the next parameter.
+constexpr std::array kMuonState = {State{"momentum_buffer", Like::kParameter}};
+constexpr Temporary kGramMatrix = bind(2, "mm", Like::kGram);
+constexpr Temporary kGramUpdate = bind(3, "addmm", Like::kGram);
+constexpr Temporary kOrthogonal = bind(1, "addmm", Like::kHalf);
+constexpr std::array kMuonMatrix = {bind(0, "lerp"), unless_bfloat16(bind(1, "_to_copy", Like::kHalf)),
+                                    kGramMatrix,     kGramUpdate,
+                                    kOrthogonal,     kGramMatrix,
+                                    kGramUpdate,     kOrthogonal,
+                                    kGramMatrix,     kGramUpdate,
+                                    kOrthogonal,     kGramMatrix,
+                                    kGramUpdate,     kOrthogonal,
+                                    kGramMatrix,     kGramUpdate,
+                                    kOrthogonal,     drop(2),
+                                    drop(3),         take(0, 1)};
+
 // bitsandbytes 0.50.2, optim/optimizer.py: init_state of one state and of two, and ademamix.py, which stacks two
 // averages; an update is one kernel, which allocates nothing. Tables of codes are moved to the device once.
 constexpr State kept_state(const char* name, uint8_t times = 1) {
@@ -233,6 +254,14 @@ constexpr std::array kOptimizers = {
               kNoUpdate,
               kNoUpdate,
               OptimizerImpl::kLoop},
+    Optimizer{.name = "muon",
+              .title = "Muon",
+              .source = "torch 2.13, torch/optim/_muon.py (ns_steps=5)",
+              .state = kMuonState,
+              .loop = same_for_all(kMuonMatrix),
+              .usual = OptimizerImpl::kLoop,
+              .takes_shards = false,
+              .takes_others = false},
     bitsandbytes("adamw-8bit", "AdamW in 8 bits", kTwoStates8Bit, true, false),
     bitsandbytes("paged-adamw-32bit", "AdamW, paged", kTwoStates, false, true),
     bitsandbytes("paged-adamw-8bit", "AdamW in 8 bits, paged", kTwoStates8Bit, true, true),

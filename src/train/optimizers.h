@@ -21,6 +21,8 @@ enum class Like : uint8_t {
   kElement,     // one number in the parameter's dtype
   kInBits,      // fp32, or a byte for each element of the parameter: as its states are Kept, which may page this one
   kBlocksFull,  // one fp32 number for each block of 256 elements
+  kHalf,        // the parameter in bf16
+  kGram,        // the smaller Gram matrix of a matrix, in bf16
   kCodes,       // the 256 fp32 numbers that bytes stand for, made once for all parameters
 };
 
@@ -42,8 +44,9 @@ struct State {
 /// Elements that one scale of a state in 8 bits stands for.
 constexpr int64_t kStateBlock = 256;
 
-/// How the states of one parameter are kept; numbers decide, which a trace of formulas cannot ask for.
+/// What an optimizer does with one parameter; numbers decide, which a trace of formulas cannot ask for.
 struct Kept {
+  bool taken = true;          // it trains it; another one does otherwise
   bool in_8_bits = false;     // a byte for each element, scaled by blocks
   bool paged = false;         // in managed memory
   bool whole_blocks = false;  // its elements fill all blocks of 256
@@ -57,8 +60,9 @@ struct Temporary {
   uint8_t name = 0;  // 0 to 7
   Like like = Like::kParameter;
   const char* op = "";
-  bool half_only = false;  // only for parameters in half precision
-  uint8_t other = 0;       // of kTake: the name whose tensor it takes
+  /// For parameters of which dtype: any, half precision, or all but bf16.
+  enum class Only : uint8_t { kAny, kHalf, kNoBfloat16 } only = Only::kAny;
+  uint8_t other = 0;  // of kTake: the name whose tensor it takes
 };
 
 /// The temporaries of one implementation: per parameter (loop), or of all parameters at once (foreach), matrices first.
@@ -83,6 +87,7 @@ struct Optimizer {
   bool pages = false;          // bitsandbytes keeps states of many elements in managed memory
   bool takes_shards = true;    // it runs on DTensors
   bool takes_bfloat16 = true;  // it has kernels for all gradients in bf16
+  bool takes_others = true;    // it trains what is no matrix
 };
 
 std::span<const Optimizer> optimizers();

@@ -155,13 +155,13 @@ void trace_micro_batch(Tape& tape, Batches& batches, Model& model, const Recipe&
   run_backward(tape, loss);
 }
 
-void trace_update(Tape& tape, OptimizerRun& optimizer, const Recipe& recipe, int32_t step) {
+void trace_update(Tape& tape, std::vector<OptimizerRun>& optimizers, const Recipe& recipe, int32_t step) {
   if (recipe.clip) {
     tape.begin_phase(step, -1, "clip");
     clip_grad_norm(tape, recipe.sharding.shards > 1);
   }
   tape.begin_phase(step, -1, "optimizer");
-  optimizer.step();
+  for (OptimizerRun& optimizer : optimizers) optimizer.step();
 }
 
 /// The micro-batches that are traced. From the second one on gradients are there and every one is the same, but for the
@@ -201,20 +201,39 @@ std::optional<Phase> renew(Tape& tape, Batches& batches) {
   return renewed;
 }
 
-/// How the optimizer keeps its states, parameter by parameter. Numbers decide, so the model is built on them.
-/// transformers.Trainer keeps those of embeddings in 32 bits (5.23, trainer.py, create_optimizer).
-std::vector<Kept> kept_states(const Job& job, const Structure& structure) {
-  const Optimizer& optimizer = *job.recipe.optimizer;
-  if (!optimizer.in_8_bits && !optimizer.pages) return {};
+/// Whether the first optimizer of a recipe trains a parameter: all of them, or matrices, those outside of layers only
+/// where asked.
+bool takes(const Recipe& recipe, const Parameter& parameter) {
+  return recipe.optimizer->takes_others ||
+         (parameter.value.shape().rank == 2 && (recipe.all_matrices || parameter.unit != 0));
+}
+
+/// What an optimizer of the recipe does, parameter by parameter. Numbers decide, so the model is built on them.
+/// transformers.Trainer keeps the states of embeddings in 32 bits (5.23, trainer.py, create_optimizer).
+std::vector<Kept> kept_states(const Job& job, const Structure& structure, const Optimizer& optimizer) {
+  const Recipe& recipe = job.recipe;
+  if (!optimizer.in_8_bits && !optimizer.pages && recipe.optimizer->takes_others) return {};
   const Dims dims = number_dims(job);
   Tape tape;
   tape.begin_phase(0, -1, "model");
   const auto model = find_family(job.description.family)->build({tape, job.description, dims, structure});
   std::vector<Kept> states;
-  for (const Parameter& parameter : tape.parameters)
-    states.push_back(kept(optimizer, parameter.value.shape().elements().number(),
-                          parameter.of_embedding && job.recipe.trainer->is_transformers_loop));
+  for (const Parameter& parameter : tape.parameters) {
+    const bool full = parameter.of_embedding && recipe.trainer->is_transformers_loop;
+    states.push_back(kept(optimizer, parameter.value.shape().elements().number(), full));
+    states.back().taken = takes(recipe, parameter) == (&optimizer == recipe.optimizer);
+  }
   return states;
+}
+
+/// One optimizer, or two of which the second trains what the first does not.
+std::vector<OptimizerRun> optimizers_of(Tape& tape, const Job& job, const Structure& structure) {
+  const Recipe& recipe = job.recipe;
+  std::vector<OptimizerRun> runs;
+  runs.emplace_back(tape, *recipe.optimizer, recipe.impl, kept_states(job, structure, *recipe.optimizer));
+  if (recipe.rest != nullptr)
+    runs.emplace_back(tape, *recipe.rest, recipe.rest_impl, kept_states(job, structure, *recipe.rest));
+  return runs;
 }
 
 }  // namespace
@@ -311,6 +330,13 @@ Program built(const Job& job, bool unrolled) {
   return tape.finish();
 }
 
+Division division(const Job& job) {
+  Division counts;
+  for (const Kept& parameter : kept_states(job, structure_of(job, false), *job.recipe.optimizer))
+    ++(parameter.taken ? counts.taken : counts.left);
+  return counts;
+}
+
 std::vector<std::string> linear_modules(const Job& job) {
   Job adapted = job;
   adapted.recipe.lora = {.rank = 1, .targets = {}};
@@ -344,7 +370,7 @@ Program trace_step(const Job& job, const Dims& dims, bool unrolled) {
   if (is_wrapped(recipe.sharding)) sharded.emplace(tape, recipe);
   std::optional<DataParallel> parallel;
   if (recipe.ddp.ranks > 1) parallel.emplace(tape, recipe.ddp);
-  OptimizerRun optimizer(tape, *recipe.optimizer, recipe.impl, kept_states(job, structure));
+  std::vector<OptimizerRun> optimizers = optimizers_of(tape, job, structure);
   Batches batches(builder, recipe);
   for (const int64_t micro : traced_micro_batches(recipe, unrolled)) {
     if (parallel) parallel->synchronize(!recipe.ddp.no_sync || micro + 1 == recipe.accumulate);
@@ -352,9 +378,9 @@ Program trace_step(const Job& job, const Dims& dims, bool unrolled) {
     tape.drop_leaves();
   }
   // Both updates are traced while the gradients are there: the first makes the state, the second is the steady one.
-  trace_update(tape, optimizer, recipe, 1);
+  trace_update(tape, optimizers, recipe, 1);
   const size_t after_first = tape.program.phases.size();
-  trace_update(tape, optimizer, recipe, 2);
+  trace_update(tape, optimizers, recipe, 2);
   const std::vector<Phase> steady(tape.program.phases.begin() + static_cast<ptrdiff_t>(after_first),
                                   tape.program.phases.end());
   tape.program.phases.resize(after_first);

@@ -119,6 +119,10 @@ inline Recipe random_recipe(Dice& dice) {
     recipe.optimizer = &optimizers()[static_cast<size_t>(dice.from(0, static_cast<int64_t>(optimizers().size()) - 1))];
     recipe.impl = static_cast<OptimizerImpl>(dice.from(0, 2));
   } while (!update_of(*recipe.optimizer, recipe.impl).available);
+  if (recipe.optimizer->takes_others) return recipe;
+  recipe.rest = find_optimizer(dice.coin() ? "adamw" : "paged-adamw-8bit");
+  recipe.rest_impl = recipe.rest->usual;
+  recipe.all_matrices = dice.coin();
   return recipe;
 }
 
@@ -203,6 +207,7 @@ inline Job random_sharded_job(uint32_t seed) {
   if (!recipe.optimizer->takes_shards) {
     recipe.optimizer = find_optimizer("lion");
     recipe.impl = recipe.optimizer->usual;
+    recipe.rest = nullptr;
   }
   return job;
 }
