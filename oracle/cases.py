@@ -79,7 +79,8 @@ def freeze(model, patterns):
 def add_lora(model, lora):
     """Adapters as PEFT makes them: in fp32 over half weights unless told otherwise."""
     import peft
-    config = peft.LoraConfig(r=lora["r"], target_modules=lora["targets"], lora_dropout=lora.get("dropout", 0.0))
+    config = peft.LoraConfig(r=lora["r"], target_modules=lora["targets"], lora_dropout=lora.get("dropout", 0.0),
+                             modules_to_save=lora.get("save"), task_type=lora.get("task_type"))
     with torch.device("cuda"):
         return peft.get_peft_model(model, config, autocast_adapter_dtype=lora.get("fp32", True))
 

@@ -58,6 +58,8 @@ def adapter_of(lora: dict[str, Any] | None) -> dict[str, Any]:
         "lora-rank": lora["r"],
         "lora-targets": targets if isinstance(targets, str) else ",".join(targets),
         "lora-dropout": lora.get("dropout", 0.0),
+        "lora-modules-to-save": ",".join(lora.get("save", [])) or None,
+        "task type": lora.get("task_type"),  # no option says it
         "lora-dtype": None if lora.get("fp32", True) else "model",
     }
 

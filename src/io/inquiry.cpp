@@ -234,7 +234,8 @@ class Reader {
   /// What kernels there are; said once it is known in which dtype parameters are trained.
   std::optional<Error> check_optimizer() const {
     const Recipe& recipe = inquiry_.job.recipe;
-    if (trained_dtype(recipe) != DType::kBFloat16) return std::nullopt;
+    const bool copies_half = !recipe.lora.saved.empty() && frozen_dtype(recipe) == DType::kBFloat16;
+    if (trained_dtype(recipe) != DType::kBFloat16 && !copies_half) return std::nullopt;
     for (const Optimizer* optimizer : {recipe.optimizer, recipe.rest})
       if (optimizer != nullptr && !optimizer->takes_bfloat16)
         return Error{"--optimizer",
@@ -247,7 +248,7 @@ class Reader {
 
   std::optional<Error> read_lora() {
     if (!asked_.has("lora-rank")) {
-      for (const char* name : {"lora-targets", "lora-dropout", "lora-dtype"})
+      for (const char* name : {"lora-targets", "lora-modules-to-save", "lora-dropout", "lora-dtype"})
         if (asked_.has(name))
           return Error{"--" + std::string(name), "says how, but there is no adapter", "add --lora-rank 16"};
       return std::nullopt;
@@ -261,7 +262,32 @@ class Reader {
       if (!share) return share.error();
       lora.dropout = *share;
     }
-    return read_lora_targets(lora);
+    if (auto wrong = read_lora_targets(lora)) return wrong;
+    return read_modules_to_save(lora);
+  }
+
+  std::optional<Error> read_modules_to_save(Lora& lora) {
+    const Task task = inquiry_.job.description.task;
+    const std::string* text = asked_.text("lora-modules-to-save");
+    if (text == nullptr) {
+      assume(task == Task::kSequenceClassification
+                 ? "everything but the adapters is frozen, heads too (PEFT's TaskType.SEQ_CLS trains a copy of the "
+                   "head: --lora-modules-to-save)"
+                 : "everything but the adapters is frozen, heads too");
+      return std::nullopt;
+    }
+    if (task == Task::kMaskedLm || task == Task::kSeq2SeqLm)
+      return Error{"--lora-modules-to-save", "is not modelled for this task",
+                   "known for it: causal-lm, classification"};
+    const std::vector<std::string> known = modules_to_save(inquiry_.job);
+    lora.saved = split_at_commas(*text);
+    for (const std::string& name : lora.saved)
+      if (std::find(known.begin(), known.end(), name) == known.end())
+        return Error{"--lora-modules-to-save", quoted(name) + " is no module that can be copied here",
+                     "this model has " + joined(known)};
+    assume("everything but the adapters and copies of " + joined(lora.saved) +
+           " is frozen; what was copied stays on the device");
+    return std::nullopt;
   }
 
   std::optional<Error> read_lora_targets(Lora& lora) {
@@ -269,7 +295,6 @@ class Reader {
     const std::vector<std::string> known = linear_modules(inquiry_.job);
     const std::string there_are = "this model has " + joined(known) + "; or all-linear";
     if (text == nullptr) return Error{"--lora-targets", "is missing", there_are};
-    assume("everything but the adapters is frozen, heads too");
     if (*text == "all-linear") return std::nullopt;
     lora.targets = split_at_commas(*text);
     for (const std::string& target : lora.targets)
@@ -305,6 +330,11 @@ class Reader {
                    "add --lora-rank 16 --lora-targets all-linear"};
     if (asked_.has("lora-dtype") && !recipe.lora.full_precision)
       return Error{"--lora-dtype", "is fp32 beside quantized weights, whose dtype adapters cannot have", "drop it"};
+    const Trainer* trainer = asked_.has("trainer") ? find_trainer(*asked_.text("trainer")) : recipe.trainer;
+    if (!recipe.lora.saved.empty() &&
+        (inquiry_.job.description.task != Task::kCausalLm || trainer->transformers != Transformers::kV523))
+      return Error{"--lora-modules-to-save", "is not modelled here beside quantized weights",
+                   "known for it: causal-lm, and trainers of transformers 5.23"};
     if (recipe.quantize == Quantize::kInt8)
       if (auto wrong = check_int8()) return wrong;
     if (recipe.quantize == Quantize::kInt8 && recipe.checkpointing == Checkpointing::kFull)

@@ -125,6 +125,8 @@ constexpr std::array kOptions = std::to_array<OptionRow>({
      "fused-linear: Liger's, with the head; chunked: TRL's in tiles (SFTTrainer of 1.16); foak: that plug-in's", kRun},
     {"lora-rank", kSize, "N", nullptr, "", "LoRA", "train adapters of this rank beside frozen weights", kRun, "R"},
     {"lora-targets", kText, "a,b", nullptr, "", "LoRA", "the modules to adapt, or all-linear", kRun},
+    {"lora-modules-to-save", kText, "a,b", nullptr, "", "LoRA",
+     "modules outside of the layers of which a copy is trained whole (PEFT's modules_to_save)", kRun},
     {"lora-dropout", kText, "P", nullptr, "0", "LoRA", "dropout before the adapters", kRun},
     {"lora-dtype", kChoice, "T", lora_dtypes, "fp32", "LoRA", "dtype of the adapters: fp32, or the model's", kRun},
     {"quantize", kChoice, "Q", quantizes, "none", "LoRA",

@@ -93,6 +93,8 @@ Lora read_lora(const Value& what) {
   lora.full_precision = full_precision == nullptr || full_precision->boolean;
   if (const Value* dropout = what.find("dropout")) lora.dropout = dropout->real;
   lora.targets = texts(what, "targets");
+  lora.saved = texts(what, "save");
+  if (text(what, "task_type") == "SEQ_CLS") lora.saved = {"classifier", "score"};
   return lora;
 }
 

@@ -95,6 +95,10 @@ std::optional<Error> check_quantized(const Job& job) {
 
 std::optional<Error> check(const Job& job) {
   const Recipe& recipe = job.recipe;
+  if (!recipe.lora.saved.empty() && recipe.sharding.casts_parameters && trained_dtype(recipe) != frozen_dtype(recipe))
+    return Error{"--lora-modules-to-save",
+                 "is not modelled with --fsdp-param-dtype where copies are in half precision and adapters in fp32",
+                 "pass --lora-dtype model, or drop --fsdp-param-dtype"};
   if (auto wrong = check_quantized(job)) return wrong;
   if (recipe.sharding.casts_parameters && is_mixed(recipe.precision))
     return Error{"--fsdp-param-dtype", "contradicts autocast, which casts by itself", "pass --precision fp32"};

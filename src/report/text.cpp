@@ -196,6 +196,7 @@ std::string recipe_line(const Job& job) {
   if (!r.freeze.patterns.empty()) text += " · frozen";
   for (const std::string& pattern : r.freeze.patterns) text += " " + pattern;
   if (r.lora.rank > 0) text += " · lora of rank " + grouped(r.lora.rank);
+  for (const std::string& name : r.lora.saved) text += ", " + name + " copied";
   if (r.quantize != Quantize::kNone)
     text += " · " + std::string(name_in(kQuantizes, r.quantize)) + (r.double_quant ? ", double quantized" : "");
   if (r.ddp.ranks > 1) text += " · " + ddp_text(r.ddp);

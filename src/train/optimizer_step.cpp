@@ -205,16 +205,34 @@ void OptimizerRun::bind_all(const Temporary& line, const std::vector<size_t>& gr
   if (line.action != Temporary::Action::kMakeState) names[line.name] = std::move(made);
 }
 
-// Where matrices and vectors are treated alike they are one group, as PyTorch has it.
+/// _group_tensors_by_device_and_dtype: parameters of one dtype, the dtype that is met last first, as the hash map of
+/// libstdc++ has them; where matrices and vectors are treated otherwise, these are two groups.
+std::vector<std::vector<size_t>> OptimizerRun::foreach_groups(bool together) const {
+  std::vector<std::vector<size_t>> by_dtype;
+  const auto dtype = [&](size_t i) { return tape_.parameters[i].value.dtype(); };
+  for (size_t i = 0; i < tape_.parameters.size(); ++i) {
+    if (!updates(i)) continue;
+    auto group = std::find_if(by_dtype.begin(), by_dtype.end(), [&](auto& each) { return dtype(each[0]) == dtype(i); });
+    if (group == by_dtype.end()) group = by_dtype.emplace(by_dtype.begin());
+    group->push_back(i);
+  }
+  if (together) return by_dtype;
+  std::vector<std::vector<size_t>> groups;
+  for (const std::vector<size_t>& all : by_dtype)
+    for (const bool matrices : {true, false}) {
+      std::vector<size_t> group;
+      for (const size_t i : all)
+        if (is_matrix(tape_.parameters[i]) == matrices) group.push_back(i);
+      if (!group.empty()) groups.push_back(std::move(group));
+    }
+  return groups;
+}
+
 void OptimizerRun::run_foreach(bool together) {
   Names names;
-  for (const bool matrices : {true, false}) {
-    std::vector<size_t> group;
-    for (size_t i = 0; i < tape_.parameters.size(); ++i)
-      if (updates(i) && (together || is_matrix(tape_.parameters[i]) == matrices)) group.push_back(i);
-    for (const Temporary& line : matrices ? update_.matrices : update_.vectors) bind_all(line, group, names);
-    if (together) break;
-  }
+  for (const std::vector<size_t>& group : foreach_groups(together))
+    for (const Temporary& line : is_matrix(tape_.parameters[group[0]]) ? update_.matrices : update_.vectors)
+      bind_all(line, group, names);
 }
 
 void OptimizerRun::step() {

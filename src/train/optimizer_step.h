@@ -21,6 +21,7 @@ class OptimizerRun {
   void make_state(Made when);
   void make_state_of(size_t i, Made when, std::span<const State> rows);
   void run_loop();
+  std::vector<std::vector<size_t>> foreach_groups(bool together) const;
   void run_foreach(bool together);
   void run_line(const Temporary& line, size_t i, Names& names);
   void bind_all(const Temporary& line, const std::vector<size_t>& group, Names& names);

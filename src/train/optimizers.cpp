@@ -41,7 +41,7 @@ constexpr Update kFusedWithStep = {true, kNone, kNone, kGpuStep};
 // adam.py: denom = (exp_avg_sq.sqrt() / bias_correction2_sqrt).add_(eps)
 constexpr std::array kAdamState = {State{"exp_avg", Like::kParameter}, State{"exp_avg_sq", Like::kParameter}};
 constexpr std::array kAdamLoop = {bind(0, "sqrt"), bind(1, "div"), drop(0)};
-constexpr std::array kRootOfAll = {bind(0, "_foreach_sqrt"), drop(0)};
+constexpr std::array kRootOfAll = {bind(0, "_foreach_sqrt")};
 
 // sgd.py: the buffer is a clone of the first gradient.
 constexpr std::array kMomentum = {State{"momentum_buffer", Like::kParameter, Made::kInUpdate}};
@@ -50,7 +50,7 @@ constexpr std::array kMakesState = {kMakeState};
 // adagrad.py: std = state_sum.sqrt().add_(eps); foreach scales the gradients besides.
 constexpr std::array kAdagradState = {State{"sum", Like::kParameter, Made::kConstruction}};
 constexpr std::array kRootOfOne = {bind(0, "sqrt")};
-constexpr std::array kAdagradForeach = {bind(0, "_foreach_sqrt"), bind(1, "_foreach_mul"), drop(0), drop(1)};
+constexpr std::array kAdagradForeach = {bind(0, "_foreach_sqrt"), bind(1, "_foreach_mul")};
 
 // rmsprop.py: avg = square_avg.sqrt().add_(eps)
 constexpr std::array kRmspropState = {State{"square_avg", Like::kParameter}};
@@ -67,9 +67,15 @@ constexpr std::array kAdafactorMatrix = {bind(0, "linalg_vector_norm", Like::kRo
                                          drop(4),
                                          take(2, 5)};
 constexpr std::array kAdafactorVector = {bind(3, "mul"), bind(2, "clone")};
-constexpr std::array kAdafactorMatrices = {bind(0, "linalg_vector_norm", Like::kRows), drop(0),
-                                           bind(1, "linalg_vector_norm", Like::kColumns), drop(1), bind(2, "mm")};
-constexpr std::array kAdafactorVectors = {bind(3, "_foreach_mul"), drop(3), bind(4, "clone"), drop(2), drop(4)};
+constexpr std::array kAdafactorMatrices = {bind(0, "linalg_vector_norm", Like::kRows),
+                                           drop(0),
+                                           bind(1, "linalg_vector_norm", Like::kColumns),
+                                           drop(1),
+                                           bind(2, "mm"),
+                                           bind(4, "mean", Like::kElement),
+                                           drop(4),
+                                           take(5, 2)};
+constexpr std::array kAdafactorVectors = {bind(3, "_foreach_mul"), drop(3), bind(2, "clone"), take(5, 2)};
 
 // transformers' Adafactor (optimization.py) with scale_parameter=False, relative_step=False: gradient and parameter go
 // to fp32, the squared gradient is factored, the update is made anew.
@@ -131,7 +137,7 @@ constexpr std::array kAdamaxForeach = {bind(0, "_foreach_abs"), drop(0)};
 // adadelta.py: std = square_avg.add(eps).sqrt_(), delta = acc_delta.add(eps).sqrt_()
 constexpr std::array kAdadeltaState = {State{"square_avg", Like::kParameter}, State{"acc_delta", Like::kParameter}};
 constexpr std::array kAdadeltaLoop = {bind(0, "add"), bind(1, "add")};
-constexpr std::array kAdadeltaForeach = {bind(0, "_foreach_add"), bind(1, "_foreach_add"), drop(0), drop(1)};
+constexpr std::array kAdadeltaForeach = {bind(0, "_foreach_add"), bind(1, "_foreach_add")};
 
 // asgd.py: its counters are on the GPU; while mu is 1 (the first million steps) the average is a copy. foreach:
 // intermediate = grad + param * lambd, then param - ax; new_etas are made one after another and kept to the end.

@@ -226,6 +226,26 @@ std::vector<Kept> kept_states(const Job& job, const Structure& structure, const 
   return states;
 }
 
+std::vector<std::string> modules_of(const std::string& path) {
+  std::vector<std::string> names;
+  for (size_t begin = 0; begin <= path.size();) {
+    const size_t end = std::min(path.find('.', begin), path.size());
+    names.push_back(path.substr(begin, end - begin));
+    begin = end + 1;
+  }
+  return names;
+}
+
+/// Whether PEFT's rule, that a module's name ends so, finds modules outside of the layers, none within another.
+bool can_be_saved(const std::string& name, const std::vector<std::string>& paths) {
+  return std::all_of(paths.begin(), paths.end(), [&](const std::string& path) {
+    const std::vector<std::string> modules = modules_of(path);
+    const auto found = std::count_if(modules.begin(), modules.end(), [&](const auto& m) { return m.ends_with(name); });
+    const bool in_layer = std::find(modules.begin(), modules.end(), "*") != modules.end();
+    return found <= (in_layer ? 0 : 1);
+  });
+}
+
 /// One optimizer, or two of which the second trains what the first does not.
 std::vector<OptimizerRun> optimizers_of(Tape& tape, const Job& job, const Structure& structure) {
   const Recipe& recipe = job.recipe;
@@ -347,6 +367,22 @@ std::vector<std::string> linear_modules(const Job& job) {
     std::string name(Lora::last_name(program.scopes[static_cast<size_t>(scope.parent)].name));
     if (std::find(names.begin(), names.end(), name) == names.end()) names.push_back(std::move(name));
   }
+  return names;
+}
+
+std::vector<std::string> modules_to_save(const Job& job) {
+  Program program = built(job);
+  std::vector<std::string> paths;  // of parameters' modules
+  for (const Weight& weight : program.weights) {
+    const std::string path = program.path(program.scopes[static_cast<size_t>(weight.scope)].parent);
+    if (std::find(paths.begin(), paths.end(), path) == paths.end()) paths.push_back(path);
+  }
+  if (job.description.task == Task::kCausalLm && job.description.tied) paths.emplace_back("lm_head");
+  std::vector<std::string> names;
+  for (const std::string& path : paths)
+    for (const std::string& name : modules_of(path))
+      if (can_be_saved(name, paths) && std::find(names.begin(), names.end(), name) == names.end())
+        names.push_back(name);
   return names;
 }
 
