@@ -41,6 +41,7 @@ class ScaledEmbedding {
   ScaledEmbedding(const Builder& b, const char* name, Expr rows, Expr width) : embedding_(b, name, rows, width) {
     const Scope scope(b.tape, name);
     embed_scale_ = b.tape.buffer({}, b.structure.buffers, "embed_scale");
+    if (b.saves()) copied_scale_ = b.tape.buffer({}, b.structure.buffers, "embed_scale");
   }
   Tensor operator()(const Tensor& indices) const {
     Tensor output = embedding_(indices);
@@ -51,6 +52,7 @@ class ScaledEmbedding {
  private:
   Embedding embedding_;
   Tensor embed_scale_;
+  Tensor copied_scale_;  // of a trained copy
 };
 
 struct GemmaParts : LlamaParts {

@@ -21,12 +21,16 @@ struct Builder {
 
   Tensor parameter(const Shape& shape, const char* name) const { return parameter(shape, structure.weights, name); }
   Tensor parameter(const Shape& shape, DType dtype, const char* name) const {
-    return tape.parameter(shape, dtype, name, trains(name));
+    return in_use(tape.parameter(shape, dtype, name, trains(name)), name);
   }
   /// A parameter of a norm, whose dtype may be another.
   Tensor norm_parameter(const Shape& shape, const char* name) const { return parameter(shape, structure.norms, name); }
   /// Whether a parameter of that name in the running scope wants a gradient.
   bool trains(const char* name) const;
+  /// Whether the running scope is in a module that PEFT trains a copy of (ModulesToSaveWrapper).
+  bool saves() const;
+  /// The parameter that is worked with: itself, or the trained copy beside it, which stays where it is.
+  Tensor in_use(const Tensor& parameter, const char* name) const;
 };
 
 /// A module whose parameters are recorded under its name.
@@ -44,6 +48,8 @@ class Linear {
   Linear(const Builder& b, const char* name, Expr in, Expr out, bool bias, bool dequantizes);
   /// A head whose parameters are another module's (the embedding's, as a rule).
   Linear(const char* name, Tensor weight, Tensor bias);
+  /// The same, of which there may be a trained copy.
+  Linear(const Builder& b, const char* name, const Tensor& weight);
   Tensor operator()(Tensor input) const;
   const Tensor& weight() const { return weight_; }
 
@@ -70,17 +76,19 @@ class Conv1D {
   LoraPair lora_;
 };
 
-/// torch.nn.Embedding.
+/// torch.nn.Embedding. Its weight is one to some optimizers too.
 class Embedding {
  public:
   Embedding(const Builder& b, const char* name, Expr rows, Expr width);
   /// One whose weight is another module's.
-  Embedding(const char* name, Tensor weight) : name_(name), weight_(std::move(weight)) {}
+  Embedding(const char* name, Tensor weight);
   Tensor operator()(const Tensor& indices) const;
-  const Tensor& weight() const { return weight_; }
+  /// What a head is tied to: the module's own, also where a copy is trained.
+  const Tensor& weight() const { return own_; }
 
  private:
   const char* name_;
+  Tensor own_;
   Tensor weight_;
 };
 

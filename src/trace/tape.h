@@ -165,6 +165,7 @@ struct Parameter {
   int32_t scope;
   int32_t turn;
   int32_t unit;
+  bool of_embedding = false;  // an embedding's weight, whoever else uses it
 };
 
 /// torch.autocast: the dtype that matrix products run in, and the leaves (weights, a recomputed layer's
