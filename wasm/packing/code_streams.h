@@ -1,6 +1,7 @@
-// The code of a WebAssembly module as streams: what is alike stands together, opcodes in one, indices of locals in another,
-// and packs a twelfth smaller than in the order in which it runs (the idea of Lucco, "Split-Stream Dictionary Program
-// Compression", PLDI 2000). Opcodes and their operands: WebAssembly Core Specification 2.0, index of instructions.
+// The code of a WebAssembly module as streams: what is alike stands together, opcodes in one, indices of locals in
+// another, and packs a twelfth smaller than in the order in which it runs (the idea of Lucco, "Split-Stream Dictionary
+// Program Compression", PLDI 2000). Opcodes and their operands: WebAssembly Core Specification 2.0, index of
+// instructions.
 #pragma once
 
 #include <cstdint>
@@ -56,8 +57,9 @@ void read_operands(Next& next, uint8_t opcode) {
   }
 }
 
-/// Goes through one function, from its locals to the `end` that closes it. `next` is told the stream that a byte belongs
-/// to and gives the byte: so the one who takes code apart and the one who puts it together read the same grammar.
+/// Goes through one function, from its locals to the `end` that closes it. `next` is told the stream that a byte
+/// belongs to and gives the byte: so the one who takes code apart and the one who puts it together read the same
+/// grammar.
 template <class Next>
 void read_function(Next next) {
   for (uint32_t groups = read_leb(next, kDeclared); groups > 0; --groups) {

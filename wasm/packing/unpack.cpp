@@ -1,5 +1,5 @@
-// A module of its own that unpacks peakmem.wasm in the page: in a third of the time that JavaScript takes, which is slow
-// until it is warm.
+// A module of its own that unpacks peakmem.wasm in the page: in a third of the time that JavaScript takes, which is
+// slow until it is warm.
 #include "code_streams.h"
 #include "heap.h"
 #include "lzma.h"
