@@ -197,7 +197,5 @@ Tensor to_low_precision(Tensor input);
 /// autocast's cast to fp32.
 Tensor to_full_precision(Tensor input);
 DType promote(DType a, DType b);
-/// The rule of an op whose node carries it (Node::function).
-void run_function(Gradients& g);
 
 }  // namespace peakmem

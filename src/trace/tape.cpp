@@ -27,15 +27,23 @@ const KeptShape& Gradients::input_shape(size_t input) const {
 
 Tensor Gradients::saved(size_t index) const { return node.saved[index].tensor; }
 
+void run_function(Gradients& g) { g.node.function(g); }
+
 // A slot gives its tensor away, as the unpack hook of torch.utils.checkpoint forgets what it hands out.
 void Tape::unpack(Node* node) {
   for (size_t i = 0; i < node->saved_count; ++i) {
     Saved& saved = node->saved[i];
     if (saved.frame < 0) continue;
     Frame& call = frame_at(saved.frame);
-    if (!std::exchange(call.has_run, true)) call.again();
+    if (!call.has_run) run_again(call);
     saved.tensor = std::move(call.slots[static_cast<size_t>(saved.slot)]);
   }
+}
+
+void Tape::run_again(Frame& call) {
+  call.has_run = true;
+  call.again();
+  for (Node* node : std::exchange(again_, {})) let_go(node);
 }
 
 void Tape::forget_unpacked(Node* node) {
@@ -50,6 +58,7 @@ Tape::Tape() {
   program.scopes.reserve(64);
   nodes_.reserve(1024);
   links_.reserve(64);
+  stand_in_.accumulates = true;  // nobody counts who holds it
 }
 
 void Tape::close() {
@@ -67,7 +76,7 @@ Program Tape::finish() {
 }
 
 int32_t Tape::new_frame() {
-  frames_.emplace_back();
+  frames_.push_back(std::make_unique<Frame>());
   return static_cast<int32_t>(frames_.size()) - 1;
 }
 
@@ -187,6 +196,11 @@ Node* Tape::record(const Op& op, std::initializer_list<const Tensor*> inputs) {
   bool wanted = false;
   for (const Tensor* input : inputs) wanted = wanted || (*input && (*input)->requires_grad);
   if (!wanted) return nullptr;
+  const bool again = frame >= 0 && frame_at(frame).has_run;
+  if (again && op.backward != run_function) {
+    stand_in_.op = &op;
+    return &stand_in_;
+  }
   Node* node = new_node();
   node->op = &op;
   node->index = static_cast<int32_t>(nodes_.size());
@@ -198,26 +212,33 @@ Node* Tape::record(const Op& op, std::initializer_list<const Tensor*> inputs) {
     edge = {(*input)->node, (*input)->output};
     if (!edge.node->accumulates) ++edge.node->references;
   }
+  if (again) {
+    ++node->references;
+    again_.push_back(node);
+  }
   return node;
 }
 
 void Tape::save(Node* node, const Tensor& tensor) {
   if (node == nullptr || ghost) return;
-  Saved& saved = node->saved[node->saved_count++];
   Frame* running = frame >= 0 ? &frame_at(frame) : nullptr;
   if (running != nullptr && !running->has_run) {  // forward of a checkpoint: a slot to fill later
+    Saved& saved = node->saved[node->saved_count++];
     saved.frame = frame;
     saved.slot = running->saved++;
     ++running->open;
     return;
   }
-  saved.tensor = tensor;
-  saved.frame = -1;
   if (tensor->storage >= 0) {
     Storage& storage = program.storages[static_cast<size_t>(tensor->storage)];
     if (storage.saved_by == nullptr) storage.saved_by = node->op->name;
   }
-  if (running == nullptr) return;
+  if (running == nullptr) {
+    Saved& saved = node->saved[node->saved_count++];
+    saved.tensor = tensor;
+    saved.frame = -1;
+    return;
+  }
   // Its second run: the slot gets a share in the storage, and after the last one nothing more is needed.
   running->slots[static_cast<size_t>(running->filled++)] = look(tensor, tensor.shape(), tensor->is_view);
   if (running->filled == running->saved) ghost = true;

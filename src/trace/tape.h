@@ -10,8 +10,8 @@
 #pragma once
 
 #include <array>
-#include <deque>
 #include <functional>
+#include <memory>
 #include <utility>
 #include <vector>
 
@@ -113,6 +113,9 @@ struct Op {
   const char* name;
   void (*backward)(Gradients&) = nullptr;
 };
+
+/// The backward of an op whose nodes have functions of their own.
+void run_function(Gradients& g);
 
 /// A grad_fn. A new one is all zeros, which is made fastest; Tape::new_node says what is not.
 struct Node {
@@ -231,7 +234,9 @@ class Tape {
   /// Whether anything but a parameter wants a gradient, of what was recorded since node `first`.
   bool has_graph(int32_t first) const { return nodes() > first || !leaves_.empty(); }
 
-  /// A node for an op whose inputs these are; null when none of them wants a gradient.
+  /// A node for an op whose inputs these are; null when none of them wants a gradient. In a checkpoint's second run one
+  /// node stands in for all: nobody runs them, and the slots hold what they would save for longer than they lived. Only
+  /// those with a function of their own, which may hold more, are made, to live as long as the run.
   Node* record(const Op& op, std::initializer_list<const Tensor*> inputs);
   /// Keep a tensor for a node's backward; null nodes keep nothing.
   void save(Node* node, const Tensor& tensor);
@@ -274,9 +279,11 @@ class Tape {
   void enter_unit(int32_t which);
   int32_t units() const { return static_cast<int32_t>(turn_of_unit_.size()); }
 
+  /// Run a checkpointed call again, to fill its slots.
+  void run_again(Frame& call);
   /// A new checkpointed call, and any of them.
   int32_t new_frame();
-  Frame& frame_at(int32_t index) { return frames_[static_cast<size_t>(index)]; }
+  Frame& frame_at(int32_t index) { return *frames_[static_cast<size_t>(index)]; }
 
   /// The finished trace; nothing that happens to tensors afterwards is part of it.
   Program finish();
@@ -312,9 +319,11 @@ class Tape {
   ShapeStore shapes_;
   Arena<Meta> metas_;  // outlives all that holds tensors
   Arena<Node> node_store_;
-  std::deque<Frame> frames_;
+  std::vector<std::unique_ptr<Frame>> frames_;
   std::vector<Tensor> leaves_;  // that are no parameters
   std::vector<Node*> going_;    // scratch of let_go
+  Node stand_in_;               // see record
+  std::vector<Node*> again_;    // nodes of a second run
   std::vector<Node*> nodes_;    // by index; null once it is gone
   std::vector<int32_t> turn_of_unit_ = {0};
   std::vector<ScopeLinks> links_ = {{}};  // of the program's scopes
