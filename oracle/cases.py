@@ -28,8 +28,9 @@ TORCH = {
     "adamw": ("AdamW", {}), "adam": ("Adam", {}), "sgd": ("SGD", {}), "sgd-momentum": ("SGD", {"momentum": 0.9}),
     "adagrad": ("Adagrad", {}), "rmsprop": ("RMSprop", {}), "torch-adafactor": ("Adafactor", {}),
     "nadam": ("NAdam", {}), "radam": ("RAdam", {}), "adamax": ("Adamax", {}), "adadelta": ("Adadelta", {}),
-    "asgd": ("ASGD", {}),
+    "asgd": ("ASGD", {}), "muon": ("Muon", {}),
 }
+BITSANDBYTES = ("bit", "bnb", "ademamix")  # in the names of its optimizers
 ELSEWHERE = {
     "adafactor": ("transformers:Adafactor", {"scale_parameter": False, "relative_step": False}),
     "lion": ("lion_pytorch:Lion", {}),
@@ -78,7 +79,8 @@ def freeze(model, patterns):
 def add_lora(model, lora):
     """Adapters as PEFT makes them: in fp32 over half weights unless told otherwise."""
     import peft
-    config = peft.LoraConfig(r=lora["r"], target_modules=lora["targets"], lora_dropout=lora.get("dropout", 0.0))
+    config = peft.LoraConfig(r=lora["r"], target_modules=lora["targets"], lora_dropout=lora.get("dropout", 0.0),
+                             modules_to_save=lora.get("save"), task_type=lora.get("task_type"))
     with torch.device("cuda"):
         return peft.get_peft_model(model, config, autocast_adapter_dtype=lora.get("fp32", True))
 
@@ -120,10 +122,44 @@ def build_batch(case, config):
     return batch
 
 
+class Both:
+    """Two optimizers that step one after the other."""
+
+    def __init__(self, *optimizers):
+        self.optimizers = optimizers
+
+    @property
+    def state(self):
+        return {p: s for optimizer in self.optimizers for p, s in optimizer.state.items()}
+
+    def step(self):
+        for optimizer in self.optimizers:
+            optimizer.step()
+
+    def zero_grad(self, **options):
+        for optimizer in self.optimizers:
+            optimizer.zero_grad(**options)
+
+
 def build_optimizer(case, model):
-    """`name/implementation`, as the case spells it."""
-    name, _, way = case["optimizer"].partition("/")
+    """What a case says: one optimizer, or for matrices one and for the rest another."""
     params = [p for p in model.parameters() if p.requires_grad]
+    if not case.get("rest"):
+        return one_optimizer(case["optimizer"], params, case, model)
+    layers = {id(p) for each in model.modules() if isinstance(each, torch.nn.ModuleList) for p in each.parameters()}
+    everywhere = case.get("matrices", "hidden") == "all"
+    matrices = [p for p in params if p.ndim == 2 and (everywhere or id(p) in layers)]
+    taken = {id(p) for p in matrices}
+    rest = [p for p in params if id(p) not in taken]
+    return Both(one_optimizer(case["optimizer"], matrices, case, model), one_optimizer(case["rest"], rest, case, model))
+
+
+def one_optimizer(spelled, params, case, model):
+    """`name/implementation`, as the case spells it."""
+    name, _, way = spelled.partition("/")
+    if any(word in name for word in BITSANDBYTES):
+        import low_bit  # its library is slow to import
+        return low_bit.build(name, params, model, case.get("trainer", "loop") != "loop")
     if name in ELSEWHERE:
         package, options = ELSEWHERE[name]
         package, _, kind = package.partition(":")

@@ -81,9 +81,20 @@ def _apply(self, fn, recurse=True):
     return self
 
 
+def _deepcopy(self, memo):
+    """`Parameter.__deepcopy__`; that of a fake one copies its mode too, and fails."""
+    if id(self) not in memo:
+        memo[id(self)] = self.detach().clone(memory_format=torch.preserve_format)
+        if isinstance(self, torch.nn.Parameter):
+            memo[id(self)] = torch.nn.Parameter(memo[id(self)], self.requires_grad)
+    return memo[id(self)]
+
+
 def _modules():
-    """Conversion of modules, as PEFT does to its adapters."""
+    """Conversion of modules, as PEFT does to its adapters, and copies of them."""
+    from torch._subclasses.fake_tensor import FakeTensor
     torch.nn.Module._apply = _apply
+    FakeTensor.__deepcopy__ = _deepcopy
 
 
 def _transformers():

@@ -35,6 +35,11 @@ def check_version(case):
         raise ValueError(f"the case is about transformers {wanted}, and {here} is installed (oracle/setup.sh --transformers {wanted})")
 
 
+def managed_bytes(optimizer):
+    """What a paged optimizer keeps in managed memory."""
+    return sum(t.nbytes for state in optimizer.state.values() for t in state.values() if getattr(t, "is_paged", False))
+
+
 def optimizer_tensors(optimizer):
     """Every tensor of the optimizer's state."""
     for state in optimizer.state.values():
@@ -105,7 +110,7 @@ def local(tensor):
 
 
 def run(case, counter, steps):
-    """The whole training run; returns the numbers of parameters."""
+    """The whole training run; returns the numbers of parameters and the managed bytes."""
     model = build_model(case)
     counter.label(model.parameters(), "parameter")
     counter.label(model.buffers(), "buffer")
@@ -119,7 +124,7 @@ def run(case, counter, steps):
         train_step(case, model, optimizer, counter, step, loop)
     counter.phase("end", steps)
     sizes = [(p.numel(), p.requires_grad) for p in model.parameters()]
-    return sum(n for n, _ in sizes), sum(n for n, grad in sizes if grad)
+    return sum(n for n, _ in sizes), sum(n for n, grad in sizes if grad), managed_bytes(optimizer)
 
 
 def measure(case, steps=2):
@@ -133,8 +138,8 @@ def measure(case, steps=2):
     mode.cache_enabled = False
     values = UsedParameters() if "ddp" in (case.get("ranks") or {}) else contextlib.nullcontext()
     with fused.scope(case), mode, values, counter:
-        parameters, trainable = run(case, counter, steps)
-    return make_record(case, counter, parameters, trainable), counter.log
+        parameters, trainable, managed = run(case, counter, steps)
+    return make_record(case, counter, parameters, trainable, managed), counter.log
 
 
 def read_cases(paths):

@@ -94,7 +94,7 @@ def _highest(phases, step):
     return max((p for p in phases if int(p.step) == step), key=lambda p: p.peak)
 
 
-def make_record(case, counter, parameters, trainable):
+def make_record(case, counter, parameters, trainable, managed=0):
     """The record of a run."""
     phases = _phases(counter.log)
     blocks = _live_at(counter.log, {p.position for p in phases})
@@ -102,7 +102,8 @@ def make_record(case, counter, parameters, trainable):
     first = _highest(phases, 1)
     peak = {"phase": last.name, "step": last.step, "bytes": last.peak, "bytes512": last.peak512,
             "by_category": _categories(blocks[last.position]), "largest": _largest(blocks[last.position])}
-    return {"case": case, "parameters": parameters, "trainable": trainable, "ops": counter.ops,
+    paged = {"managed": managed} if managed else {}
+    return {"case": case, "parameters": parameters, "trainable": trainable, **paged, "ops": counter.ops,
             "phases": [_phase_record(p, blocks[p.position]) for p in phases], "peak": peak,
             "peak_step1": {"phase": first.name, "bytes": first.peak}}
 

@@ -1,21 +1,35 @@
 import { execFileSync } from "node:child_process";
-import { statSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { defineConfig, type Plugin } from "vite";
 import { viteSingleFile } from "vite-plugin-singlefile";
+import { transform } from "./src/core/transform.ts";
 
-const wasm = fileURLToPath(new URL("../build-wasm/peakmem.wasm", import.meta.url));
+const path = (name: string): string => fileURLToPath(new URL(`../build-wasm/${name}.wasm`, import.meta.url));
+const PARTS = ["peakmem", "pack", "unpack"].map(path);
+const SIZES = 4 * 10; // bytes of PackedSizes (wasm/packing/code_streams.h), which stay as they are
+const XZ = ["--format=raw", "--lzma1=preset=9e,lc=1,pb=0", "--stdout"]; // as wasm/packing/lzma.h reads it
 
-/** The module "virtual:core": peakmem.wasm packed with LZMA, in base64. */
+/** The module `wasm` as the page holds it: its code in streams, packed with LZMA. */
+async function pack(wasm: Uint8Array, packer: Uint8Array, unpacker: Uint8Array): Promise<Buffer> {
+  const split = await transform(packer, "split", wasm);
+  const content = execFileSync("xz", XZ, { input: split.subarray(SIZES), maxBuffer: 1 << 26 });
+  const packed = Buffer.concat([split.subarray(0, SIZES), content]);
+  if (Buffer.compare(await transform(unpacker, "unpack", packed), wasm) !== 0) throw new Error("unpacked it is another");
+  return packed;
+}
+
+/** The module "virtual:core": peakmem.wasm packed, and what unpacks it, in base64. */
 const core: Plugin = {
   name: "core",
   resolveId: (id) => (id === "virtual:core" ? "\0core" : null),
-  load(id) {
+  async load(id) {
     if (id !== "\0core") return null;
-    this.addWatchFile(wasm);
-    const packed = execFileSync("xz", ["--format=lzma", "--lzma1=preset=9e,pb=0", "--stdout", wasm], { maxBuffer: 1 << 26 });
-    const size = statSync(wasm).size;
-    return `export const packed = ${JSON.stringify(packed.toString("base64"))}, size = ${size};`;
+    PARTS.forEach((each) => this.addWatchFile(each));
+    const [wasm, packer, unpacker] = PARTS.map((each) => readFileSync(each)) as [Buffer, Buffer, Buffer];
+    const packed = await pack(wasm, packer, unpacker);
+    const [all, small] = [packed, unpacker].map((each) => JSON.stringify(each.toString("base64")));
+    return `export const packed = ${all}, unpacker = ${small};`;
   },
 };
 

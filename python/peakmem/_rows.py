@@ -24,6 +24,7 @@ class Peak:
         allocated_bytes: torch.cuda.max_memory_allocated: blocks of 512 bytes, and cuBLAS workspaces too.
         reserved_bytes: torch.cuda.max_memory_reserved, the likely value of `reserved_range`.
         device_bytes: what nvidia-smi shows, the likely value of `device_range`.
+        managed_bytes: managed memory beside these (paged optimizers), counted only at the high end of `device_range`.
         phase: in which it lies: "forward", "backward", "optimizer", ...
         step: 2, the steady step, whose optimizer finds its state made.
     """
@@ -36,6 +37,7 @@ class Peak:
     step: int
     reserved_range: Range
     device_range: Range
+    managed_bytes: int = 0
 
 
 @dataclass(frozen=True)

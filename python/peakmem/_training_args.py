@@ -19,6 +19,14 @@ OPTIMIZERS = {
     "sgd": ("sgd", ""),
     "adagrad": ("adagrad", ""),
     "rmsprop": ("rmsprop", ""),
+    "adamw_bnb_8bit": ("adamw-8bit", ""),
+    "rmsprop_bnb_32bit": ("rmsprop-bnb", ""),
+    **{
+        name: (name.replace("_", "-"), "")
+        for name in """adamw_8bit paged_adamw_32bit paged_adamw_8bit lion_32bit lion_8bit paged_lion_32bit
+        paged_lion_8bit ademamix ademamix_8bit paged_ademamix_32bit paged_ademamix_8bit rmsprop_bnb
+        rmsprop_bnb_8bit""".split()
+    },
 }
 
 #: Optimizers whose step allocates more where weights decay; the core knows them without.

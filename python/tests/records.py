@@ -13,10 +13,10 @@ PRECISIONS = {"bf16-autocast": "bf16-mixed", "fp16-autocast": "fp16-mixed", "bf1
 OPTIMIZERS = {"adafactor": "hf-adafactor", "torch-adafactor": "adafactor"}
 
 #: What the cases name otherwise than the options do.
-NAMED = {"clip": "clip-grad", "imbalance": "moe-imbalance"}
+NAMED = {"clip": "clip-grad", "imbalance": "moe-imbalance", "matrices": "muon-matrices"}
 #: What is read below, and what measuring alone needs.
 READ = {"config", "seq", "optimizer", "precision", "checkpointing", "reentrant", "lora", "freeze", "ranks", "reduce"}
-READ |= {"kernels", "reshard_after_forward", "attn_dropout_note"}
+READ |= {"kernels", "reshard_after_forward", "attn_dropout_note", "rest"}
 
 
 def records() -> Iterator[tuple[str, dict[str, Any]]]:
@@ -34,8 +34,13 @@ def options_of(case: dict[str, Any], known: set[str]) -> dict[str, Any] | None:
         options["seq"] = case["seq"]
     options["precision"] = PRECISIONS.get(case["precision"], case["precision"])
     name, _, implementation = case["optimizer"].partition("/")
-    options["optimizer"] = OPTIMIZERS.get(name, name)
+    options["optimizer"] = OPTIMIZERS.get(name, name.replace("_", "-"))
     options["optimizer-impl"] = implementation or None
+    if "rest" in case:
+        name, _, implementation = case["rest"].partition("/")
+        options["rest-optimizer"] = name.replace("_", "-")
+        if implementation in ("loop", "fused"):  # an option has the usual one
+            options["rest"] = implementation
     if case.get("checkpointing"):
         options["checkpointing"] = "full-reentrant" if case.get("reentrant") else "full"
     if "freeze" in case:
@@ -48,10 +53,13 @@ def options_of(case: dict[str, Any], known: set[str]) -> dict[str, Any] | None:
 def adapter_of(lora: dict[str, Any] | None) -> dict[str, Any]:
     if lora is None:
         return {}
+    targets = lora["targets"]
     return {
         "lora-rank": lora["r"],
-        "lora-targets": ",".join(lora["targets"]),
+        "lora-targets": targets if isinstance(targets, str) else ",".join(targets),
         "lora-dropout": lora.get("dropout", 0.0),
+        "lora-modules-to-save": ",".join(lora.get("save", [])) or None,
+        "task type": lora.get("task_type"),  # no option says it
         "lora-dtype": None if lora.get("fp32", True) else "model",
     }
 

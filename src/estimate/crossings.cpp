@@ -26,7 +26,7 @@ class Sizes {
     changed[static_cast<size_t>(report_.traced->pool().symbol_index(symbol))] = size;
     return changed;
   }
-  /// The steady step's peak with one size changed; none where sizes do not divide or pass 63 bits.
+  /// The steady step's peak with one size changed; none where sizes do not divide or pass 62 bits.
   std::optional<Peak> peak(std::string_view symbol, int64_t size) const {
     const Program& program = report_.traced->program();
     const Result<Timeline> timeline = evaluate(program, report_.traced->pool().evaluate(with(symbol, size)));
@@ -67,13 +67,13 @@ double share_with(Expr formula, std::string_view symbol, const std::vector<int64
 
 int64_t doubled(const FormulaReport& report, const Sizes& sizes, const std::string& symbol, int64_t size) {
   const Expr twice = Expr(2) * Expr(size);
-  if (twice.overflowed()) return Expr::overflow().number();
+  if (twice.overflowed()) return Expr::kNoNumber;
   if (const std::optional<Peak> peak = sizes.peak(symbol, twice.number())) return peak->bytes;
   // Twice as many heads may not divide the hidden size: the formula still says what it would come to.
   double bytes = real_value(report.peak.bytes, sizes.with(symbol, twice.number()));
   for (const FormulaOf& rival : report.rivals)
     bytes = std::fmax(bytes, real_value(rival.bytes, sizes.with(symbol, twice.number())));
-  return bytes < 9e18 ? std::llround(bytes) : Expr::overflow().number();
+  return bytes < 9e18 ? std::llround(bytes) : Expr::kNoNumber;
 }
 
 class Crossings {

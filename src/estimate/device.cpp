@@ -29,14 +29,15 @@ Range reserved_range(int64_t allocated_bytes) {
   return range;
 }
 
-Range device_range(const Range& reserved, const Gpu* gpu) {
+Range device_range(const Range& reserved, const Gpu* gpu, int64_t managed_bytes) {
   const int64_t low = gpu != nullptr ? gpu->context_low : kContextLow;
   const int64_t high = gpu != nullptr ? gpu->context_high : kContextHigh;
   Range range;
   range.low = reserved.low + low;
   range.likely = reserved.likely + (low + high) / 2;
-  range.high = reserved.high + high;
+  range.high = reserved.high + high + managed_bytes;
   range.why = "reserved memory and the CUDA context, which grows as kernels are loaded";
+  if (managed_bytes > 0) range.why += "; at the high end all managed memory too, which else is on the host";
   return range;
 }
 

@@ -9,8 +9,9 @@ namespace peakmem {
 int64_t in_segments(int64_t bytes);
 /// What torch.cuda.max_memory_reserved may say where nothing was replayed; `low` holds for a replay too.
 Range reserved_range(int64_t allocated_bytes);
-/// What nvidia-smi may show: the reserved memory and the CUDA context.
-Range device_range(const Range& reserved, const Gpu* gpu);
+/// What nvidia-smi may show: the reserved memory and the CUDA context. Managed memory counts where it lies: at the high
+/// end all of it is on the device, else it is taken to be evicted, which the driver does where memory is asked for.
+Range device_range(const Range& reserved, const Gpu* gpu, int64_t managed_bytes = 0);
 Verdict verdict(const Range& device, const Gpu& gpu);
 
 }  // namespace peakmem

@@ -9,6 +9,8 @@
 namespace peakmem {
 namespace {
 
+constexpr int64_t kMostManaged = int64_t{1} << 60;  // so that what is added to it stays in 63 bits
+
 int64_t workspaces(const Gpu* gpu) { return 2 * cublas_workspace_bytes(gpu); }
 
 Levels levels_of(const Program& program, const Timeline& timeline, const Gpu* gpu) {
@@ -54,6 +56,7 @@ constexpr Change kChanges[] = {
      [](Recipe& r) {
        if (is_wrapped(r.sharding) || !set(r.optimizer, find_optimizer("adafactor"))) return false;
        r.impl = r.optimizer->usual;
+       r.rest = nullptr;
        return true;
      }},
     {"half the batch, --accumulate twice",
@@ -126,7 +129,10 @@ Result<Report> estimate(const Job& job, const Gpu* gpu, const std::optional<Allo
   report.phases = phase_reports(program, *timeline);
   report.reserved =
       allocator ? reserved_range(levels.allocated, replay_job(job, gpu, *allocator)) : reserved_range(levels.allocated);
-  report.device = device_range(report.reserved, gpu);
+  report.managed_bytes = evaluate(program.managed, report.symbol_values);
+  if (report.managed_bytes < 0 || report.managed_bytes > kMostManaged)
+    return Error{"sizes", "managed memory passes 2^60 bytes", "check the config's sizes"};
+  report.device = device_range(report.reserved, gpu, report.managed_bytes);
   // Counts multiply sizes here, so the pool has formulas that were not evaluated yet.
   report.ledger = ledger(job, program, blocks.at, *pool, report.symbol_values, workspaces(gpu));
   if (gpu != nullptr) report.fits = verdict(report.device, *gpu);

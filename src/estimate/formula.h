@@ -30,7 +30,7 @@ struct FormulaReport {
   FormulaOf head;                 // tensors of tokens times vocabulary where they are most
 };
 
-/// Fails where a size passes 63 bits.
+/// Fails where a size passes 62 bits.
 Result<FormulaReport> formulas(const Job& job);
 
 /// The sense of dimensions: per symbol the power it has in the peak, the share of the terms that hold it, and what

@@ -64,6 +64,7 @@ struct Report {
   int64_t allocated_bytes = 0;  // blocks of 512 and cuBLAS workspaces: what torch.cuda.max_memory_allocated says
   Range reserved;               // what torch.cuda.max_memory_reserved says
   Range device;                 // what nvidia-smi says
+  int64_t managed_bytes = 0;    // managed memory beside these: on the device while there is room, else on the host
   std::string phase;            // of the peak
   int32_t step = 2;
   int64_t first_step_bytes = 0;

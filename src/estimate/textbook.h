@@ -22,7 +22,7 @@ struct Textbook {
   std::string unit;          // of `printed`: "elements", "bytes", "times M_model"
 };
 
-/// Empty where the sizes pass 63 bits.
+/// Empty where the sizes pass 62 bits.
 std::vector<Textbook> textbook(const Job& job);
 
 }  // namespace peakmem

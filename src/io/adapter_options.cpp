@@ -13,7 +13,6 @@ std::optional<Error> read_targets(const Asked& asked, Inquiry& inquiry) {
   const std::vector<std::string> known = linear_modules(inquiry.job);
   const std::string there_are = "this model has " + list_of(known) + "; or all-linear";
   if (!asked.has("lora-targets")) return Error{"--lora-targets", "is missing", there_are};
-  inquiry.assumptions.emplace_back("everything but the adapters is frozen, heads too");
   if (*asked.text("lora-targets") == "all-linear") return std::nullopt;
   lora.targets = asked.list("lora-targets");
   for (const std::string& target : lora.targets)
@@ -22,9 +21,33 @@ std::optional<Error> read_targets(const Asked& asked, Inquiry& inquiry) {
   return std::nullopt;
 }
 
+std::optional<Error> read_modules_to_save(const Asked& asked, Inquiry& inquiry) {
+  const Task task = inquiry.job.description.task;
+  if (!asked.has("lora-modules-to-save")) {
+    inquiry.assumptions.emplace_back(
+        task == Task::kSequenceClassification
+            ? "everything but the adapters is frozen, heads too (PEFT's TaskType.SEQ_CLS trains a copy of the head: "
+              "--lora-modules-to-save)"
+            : "everything but the adapters is frozen, heads too");
+    return std::nullopt;
+  }
+  if (task == Task::kMaskedLm || task == Task::kSeq2SeqLm)
+    return Error{"--lora-modules-to-save", "is not modelled for this task", "known for it: causal-lm, classification"};
+  const std::vector<std::string> known = modules_to_save(inquiry.job);
+  std::vector<std::string>& saved = inquiry.job.recipe.lora.saved;
+  saved = asked.list("lora-modules-to-save");
+  for (const std::string& name : saved)
+    if (std::find(known.begin(), known.end(), name) == known.end())
+      return Error{"--lora-modules-to-save", in_quotes(name) + " is no module that can be copied here",
+                   "this model has " + list_of(known)};
+  inquiry.assumptions.emplace_back("everything but the adapters and copies of " + list_of(saved) +
+                                   " is frozen; what was copied stays on the device");
+  return std::nullopt;
+}
+
 std::optional<Error> read_lora(const Asked& asked, Inquiry& inquiry) {
   if (!asked.has("lora-rank")) {
-    for (const char* name : {"lora-targets", "lora-dropout", "lora-dtype"})
+    for (const char* name : {"lora-targets", "lora-modules-to-save", "lora-dropout", "lora-dtype"})
       if (asked.has(name))
         return Error{"--" + std::string(name), "says how, but there is no adapter", "add --lora-rank 16"};
     return std::nullopt;
@@ -38,7 +61,8 @@ std::optional<Error> read_lora(const Asked& asked, Inquiry& inquiry) {
     if (!share) return share.error();
     lora.dropout = *share;
   }
-  return read_targets(asked, inquiry);
+  if (auto wrong = read_targets(asked, inquiry)) return wrong;
+  return read_modules_to_save(asked, inquiry);
 }
 
 std::optional<Error> check_int8(const Asked& asked, const Description& d) {
@@ -60,6 +84,11 @@ std::optional<Error> check_quantized(const Asked& asked, const Job& job) {
                  "add --lora-rank 16 --lora-targets all-linear"};
   if (asked.has("lora-dtype") && !recipe.lora.full_precision)
     return Error{"--lora-dtype", "is fp32 beside quantized weights, whose dtype adapters cannot have", "drop it"};
+  const Trainer* trainer = asked.has("trainer") ? find_trainer(*asked.text("trainer")) : recipe.trainer;
+  if (!recipe.lora.saved.empty() &&
+      (job.description.task != Task::kCausalLm || trainer->transformers != Transformers::kV523))
+    return Error{"--lora-modules-to-save", "is not modelled here beside quantized weights",
+                 "known for it: causal-lm, and trainers of transformers 5.23"};
   if (recipe.quantize == Quantize::kInt8)
     if (auto wrong = check_int8(asked, job.description)) return wrong;
   if (!quantizes_linear_layers(job))

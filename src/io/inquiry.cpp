@@ -31,6 +31,7 @@ class Reader {
     if (auto wrong = read_adapters(asked_, inquiry_)) return wrong;
     if (auto wrong = read_stack(asked_, inquiry_)) return wrong;
     if (auto wrong = read_freeze()) return wrong;
+    if (auto wrong = read_rest()) return wrong;
     if (auto wrong = read_sharding(asked_, inquiry_)) return wrong;
     if (const std::string* gpu = asked_.text("gpu")) inquiry_.gpu = find_gpu(*gpu);
     if (auto wrong = read_kernels(asked_, inquiry_)) return wrong;
@@ -137,7 +138,15 @@ class Reader {
       recipe.impl = value_in(kOptimizerImpls, *impl);
     else
       assume("optimizer-impl: " + std::string(name_in(kOptimizerImpls, recipe.impl)) + ", what PyTorch picks on CUDA");
+    assume_pages(*recipe.optimizer);
     return check_impl(*recipe.optimizer, recipe.impl);
+  }
+
+  void assume_pages(const Optimizer& optimizer) {
+    if (optimizer.pages)
+      assume(
+          "paged states: of parameters from 100,000 elements on, in managed memory (cudaMallocManaged), which PyTorch "
+          "does not count and the driver evicts to the host where the device is full");
   }
 
   static std::optional<Error> check_impl(const Optimizer& optimizer, OptimizerImpl impl) {
@@ -146,6 +155,44 @@ class Reader {
         "--optimizer-impl",
         std::string(optimizer.name) + " has no " + std::string(name_in(kOptimizerImpls, impl)) + " implementation",
         "known for it: " + impls_of(optimizer)};
+  }
+
+  /// The optimizer of what the first does not train, where that is one of matrices.
+  std::optional<Error> read_rest() {
+    Recipe& recipe = inquiry_.job.recipe;
+    const std::string* name = asked_.text("rest-optimizer");
+    for (const char* option : {"rest-optimizer", "muon-matrices"})
+      if (recipe.optimizer->takes_others && asked_.has(option))
+        return Error{"--" + std::string(option), std::string(recipe.optimizer->name) + " trains all parameters",
+                     "pass --optimizer muon, or drop it"};
+    if (recipe.optimizer->takes_others) return std::nullopt;
+    recipe.all_matrices = choice("muon-matrices") == "all";
+    const auto [taken, left] = division(inquiry_.job);
+    if (taken == 0) return Error{"--optimizer", "muon has nothing to train here", "pass another"};
+    if (left > 0 && name == nullptr)
+      return Error{"--optimizer", "muon trains matrices only, and leaves " + std::to_string(left) + " parameters",
+                   "add --rest-optimizer adamw"};
+    if (name == nullptr) return std::nullopt;
+    if (left == 0) return Error{"--rest-optimizer", "has nothing to train: muon trains all", "drop it"};
+    recipe.rest = find_optimizer(*name);
+    recipe.rest_impl = recipe.rest->usual;
+    assume_pages(*recipe.rest);
+    return std::nullopt;
+  }
+
+  /// What kernels there are; said once it is known in which dtype parameters are trained.
+  std::optional<Error> check_optimizer() const {
+    const Recipe& recipe = inquiry_.job.recipe;
+    const bool copies_half = !recipe.lora.saved.empty() && frozen_dtype(recipe) == DType::kBFloat16;
+    if (trained_dtype(recipe) != DType::kBFloat16 && !copies_half) return std::nullopt;
+    for (const Optimizer* optimizer : {recipe.optimizer, recipe.rest})
+      if (optimizer != nullptr && !optimizer->takes_bfloat16)
+        return Error{"--optimizer",
+                     std::string(optimizer->name) +
+                         " fails in bitsandbytes: no kernel takes gradients in bf16 beside states in 32 bits, which "
+                         "small parameters have in any case",
+                     "pass adamw-8bit or lion-8bit, or --precision bf16-mixed"};
+    return std::nullopt;
   }
 
   std::optional<Error> read_freeze() {
@@ -178,6 +225,7 @@ class Reader {
   }
 
   std::optional<Error> check() {
+    if (auto wrong = check_optimizer()) return wrong;
     const Description& d = inquiry_.job.description;
     const Recipe& recipe = inquiry_.job.recipe;
     if (d.eager_only && recipe.attention == Attention::kSdpa)

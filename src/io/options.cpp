@@ -43,6 +43,13 @@ Names quantizes() { return names_of(kQuantizes); }
 Names dtypes() { return names_of(kTrainingDTypes); }
 Names tasks() { return names_of(task_rows()); }
 Names optimizer_names() { return names_of(optimizers()); }
+Names rest_optimizers() {
+  Names names;
+  for (const Optimizer& optimizer : optimizers())
+    if (optimizer.takes_others) names.push_back(optimizer.name);
+  return names;
+}
+Names matrices() { return {"hidden", "all"}; }
 Names gpu_names() { return names_of(gpus()); }
 Names reservings() { return {"replay", "bounds"}; }
 Names unknowns() { return {"batch", "seq"}; }
@@ -90,6 +97,9 @@ constexpr std::array kOptions = std::to_array<OptionRow>({
     {"optimizer", kChoice, "NAME", optimizer_names, "adamw", "Run", "the optimizer (peakmem optimizers)", kRun},
     {"optimizer-impl", kChoice, "I", impls, "", "Run", "torch.optim's implementation (what PyTorch picks on CUDA)",
      kRun},
+    {"rest-optimizer", kChoice, "NAME", rest_optimizers, "", "Run", "the optimizer of what muon does not train", kRun},
+    {"muon-matrices", kChoice, "M", matrices, "hidden", "Run",
+     "which matrices muon trains: those of the layers, or embeddings and heads too", kRun},
     {"attention", kChoice, "A", attentions, "sdpa", "Run",
      "sdpa takes flash, efficient or math as PyTorch does; flash2 is the flash-attn package", kRun},
     {"experts", kChoice, "E", experts, "grouped", "Run",
@@ -117,6 +127,8 @@ constexpr std::array kOptions = std::to_array<OptionRow>({
      "fused-linear: Liger's, with the head; chunked: TRL's in tiles (SFTTrainer of 1.16); foak: that plug-in's", kRun},
     {"lora-rank", kSize, "N", nullptr, "", "LoRA", "train adapters of this rank beside frozen weights", kRun, "R"},
     {"lora-targets", kText, "a,b", nullptr, "", "LoRA", "the modules to adapt, or all-linear", kRun},
+    {"lora-modules-to-save", kText, "a,b", nullptr, "", "LoRA",
+     "modules outside of the layers of which a copy is trained whole (PEFT's modules_to_save)", kRun},
     {"lora-dropout", kText, "P", nullptr, "0", "LoRA", "dropout before the adapters", kRun},
     {"lora-dtype", kChoice, "T", lora_dtypes, "fp32", "LoRA", "dtype of the adapters: fp32, or the model's", kRun},
     {"quantize", kChoice, "Q", quantizes, "none", "LoRA",

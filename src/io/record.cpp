@@ -42,7 +42,7 @@ Error not_modelled(std::string_view field, const std::string& what) {
 }
 
 /// "adamw/foreach"; the records call transformers' optimizer adafactor and torch's torch-adafactor.
-std::optional<Error> read_optimizer(const std::string& named, Recipe& recipe) {
+std::optional<Error> read_optimizer(const std::string& named, const Optimizer*& optimizer, OptimizerImpl& way) {
   const size_t slash = named.find('/');
   std::string name = named.substr(0, slash);
   const std::string impl = slash == std::string::npos ? "" : named.substr(slash + 1);
@@ -51,14 +51,23 @@ std::optional<Error> read_optimizer(const std::string& named, Recipe& recipe) {
   } else if (name == "torch-adafactor") {
     name = "adafactor";
   }
-  recipe.optimizer = find_optimizer(name);
-  if (recipe.optimizer == nullptr) return not_modelled("optimizer", named);
-  recipe.impl = impl == "loop"      ? OptimizerImpl::kLoop
-                : impl == "foreach" ? OptimizerImpl::kForeach
-                : impl == "fused"   ? OptimizerImpl::kFused
-                                    : recipe.optimizer->usual;
-  if (!update_of(*recipe.optimizer, recipe.impl).available) return not_modelled("optimizer", named);
+  std::replace(name.begin(), name.end(), '_', '-');  // paged_adamw_8bit, as transformers spells it
+  optimizer = find_optimizer(name);
+  if (optimizer == nullptr) return not_modelled("optimizer", named);
+  way = impl == "loop"      ? OptimizerImpl::kLoop
+        : impl == "foreach" ? OptimizerImpl::kForeach
+        : impl == "fused"   ? OptimizerImpl::kFused
+                            : optimizer->usual;
+  if (!update_of(*optimizer, way).available) return not_modelled("optimizer", named);
   return std::nullopt;
+}
+
+/// One optimizer, or another for the rest of the parameters.
+std::optional<Error> read_optimizers(const Value& what, Recipe& recipe) {
+  recipe.all_matrices = text(what, "matrices") == "all";
+  if (const Value* rest = what.find("rest"))
+    if (auto error = read_optimizer(rest->string, recipe.rest, recipe.rest_impl)) return error;
+  return read_optimizer(text(what, "optimizer"), recipe.optimizer, recipe.impl);
 }
 
 std::optional<Error> read_precision(const std::string& name, Recipe& recipe) {
@@ -84,6 +93,8 @@ Lora read_lora(const Value& what) {
   lora.full_precision = full_precision == nullptr || full_precision->boolean;
   if (const Value* dropout = what.find("dropout")) lora.dropout = dropout->real;
   lora.targets = texts(what, "targets");
+  lora.saved = texts(what, "save");
+  if (text(what, "task_type") == "SEQ_CLS") lora.saved = {"classifier", "score"};
   return lora;
 }
 
@@ -169,7 +180,7 @@ std::optional<Error> read_recipe(const Value& what, Recipe& recipe) {
     recipe.checkpointing = flag(what, "reentrant") ? Checkpointing::kFullReentrant : Checkpointing::kFull;
   if (auto error = read_sharding(what, recipe)) return error;
   if (auto error = read_precision(text(what, "precision"), recipe)) return error;
-  return read_optimizer(text(what, "optimizer"), recipe);
+  return read_optimizers(what, recipe);
 }
 
 Result<Description> read_model(const Value& what) {
@@ -229,6 +240,7 @@ Result<Record> read_record(const Value& line) {
   record.trainable = number(line, "trainable", 0);
   record.peak_bytes = bytes_of(line, "peak");
   record.first_step_bytes = bytes_of(line, "peak_step1");
+  record.managed_bytes = number(line, "managed", 0);
   if (record.peak_bytes <= 0) return Error{"peak", "is missing: this is no record", "see oracle/README.md"};
   if (const Value* phases = line.find("phases"))
     for (const Value& phase : phases->items) record.phases.push_back(read_phase(phase));

@@ -13,9 +13,10 @@ namespace peakmem {
 /// One measured case: the job that was run and its measured bytes.
 struct Record {
   Job job;
-  int64_t parameters = 0;  // 0 where the record counts packed weights
-  int64_t trainable = 0;   // 0 where the record does not say
-  int64_t peak_bytes = 0;  // of the steady step
+  int64_t parameters = 0;     // 0 where the record counts packed weights
+  int64_t trainable = 0;      // 0 where the record does not say
+  int64_t peak_bytes = 0;     // of the steady step
+  int64_t managed_bytes = 0;  // of a paged optimizer
   int64_t first_step_bytes = 0;
   std::vector<PhaseReport> phases;
 };

@@ -24,6 +24,7 @@ void write_peak(JsonWriter& out, const Report& report) {
   out.member("allocated_bytes", report.allocated_bytes);
   out.member("reserved_bytes", report.reserved.likely);
   out.member("device_bytes", report.device.likely);
+  if (report.managed_bytes > 0) out.member("managed_bytes", report.managed_bytes);
   out.member("phase", report.phase);
   out.member("step", report.step);
   write_range(out, "reserved_range", report.reserved);

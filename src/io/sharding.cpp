@@ -96,10 +96,20 @@ std::optional<Error> check_quantized(const Job& job) {
 
 std::optional<Error> check(const Job& job) {
   const Recipe& recipe = job.recipe;
+  if (!recipe.lora.saved.empty() && recipe.sharding.casts_parameters && trained_dtype(recipe) != frozen_dtype(recipe))
+    return Error{"--lora-modules-to-save",
+                 "is not modelled with --fsdp-param-dtype where copies are in half precision and adapters in fp32",
+                 "pass --lora-dtype model, or drop --fsdp-param-dtype"};
   if (auto wrong = check_quantized(job)) return wrong;
   if (recipe.sharding.casts_parameters && is_mixed(recipe.precision))
     return Error{"--fsdp-param-dtype", "contradicts autocast, which casts by itself", "pass --precision fp32"};
   const auto& known = kElementwise;
+  if (!recipe.optimizer->takes_shards)
+    return Error{"--optimizer",
+                 std::string(recipe.optimizer->name) +
+                     (recipe.optimizer->takes_others ? " fails in PyTorch with FSDP2: its kernels take no DTensor"
+                                                     : " is not modelled with sharded parameters"),
+                 "pass adamw"};
   if (std::find(known.begin(), known.end(), recipe.optimizer->name) == known.end())
     return Error{"--optimizer", std::string(recipe.optimizer->name) + " is not modelled with sharded parameters",
                  "known for it: adamw, adam, sgd, sgd-momentum, adagrad, rmsprop"};

@@ -35,9 +35,19 @@ bool Lora::adapts(std::string_view module) const {
   return std::find(targets.begin(), targets.end(), module) != targets.end();
 }
 
+bool Lora::saves(std::string_view path) const {
+  for (size_t end = 0; end != std::string_view::npos;) {
+    end = path.find('.', end + 1);
+    const std::string_view module = path.substr(0, end);
+    if (std::any_of(saved.begin(), saved.end(), [&](const std::string& name) { return module.ends_with(name); }))
+      return true;
+  }
+  return false;
+}
+
 LoraPair::LoraPair(const Builder& b, const char* module, Expr in, Expr out) {
   const Lora* lora = b.structure.lora;
-  if (lora == nullptr || !lora->adapts(module)) return;
+  if (lora == nullptr || !lora->adapts(module) || b.saves()) return;
   const DType half = b.structure.quantize == Quantize::kNone ? b.structure.weights : b.structure.compute;
   const DType dtype = lora->full_precision && !b.structure.casts_weights ? DType::kFloat32 : half;
   a_ = projection(b, "lora_A", dtype, in, b.dims.lora_rank);

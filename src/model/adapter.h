@@ -25,10 +25,13 @@ struct Lora {
   double dropout = 0;
   bool full_precision =
       true;  // adapters in fp32 over half weights (autocast_adapter_dtype), else in the weights' dtype
+  std::vector<std::string> saved;  // names of modules that a trained copy stands in for (modules_to_save)
 
   /// Whether the module of that name gets a pair; PEFT compares the last part of a dotted name.
   bool adapts(std::string_view module) const;
   static std::string_view last_name(std::string_view module);
+  /// Whether the module of that path is in one that is saved: PEFT compares how a dotted name ends.
+  bool saves(std::string_view path) const;
 };
 
 /// The pair A [r, in] and B [out, r] of one linear layer; empty where that layer is no target.

@@ -102,7 +102,7 @@ class CausalLm : public Model {
 
  private:
   static Linear head(const Builder& b, const Decoder& model) {
-    return b.description.tied ? Linear("lm_head", model.embedding_weight(), Tensor())
+    return b.description.tied ? Linear(b, "lm_head", model.embedding_weight())
                               : Linear(b, "lm_head", b.dims.hidden, b.dims.vocab, false);
   }
 

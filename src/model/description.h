@@ -48,10 +48,12 @@ enum class Activation : uint8_t { kRelu, kGelu, kGeluNew, kSilu, kTanh, kSigmoid
 struct LayerRun {
   int64_t layers = 0;
   bool windowed = false;
-  int64_t period = 1;  // layers a turn; of more than one the last is of the other kind
+  int64_t period = 1;  // layers a turn; of more than one `other` is the place of the one of the other kind
+  int64_t other = 0;
 
   bool alternates() const { return period > 1; }
   int64_t turns() const { return layers / period; }
+  bool is_windowed(int64_t place) const { return windowed != (alternates() && place == other); }
 };
 
 /// A model as its config describes it. Sizes are positive; `runs` adds up to `layers`, `decoder_runs` to

@@ -41,6 +41,7 @@ class ScaledEmbedding {
   ScaledEmbedding(const Builder& b, const char* name, Expr rows, Expr width) : embedding_(b, name, rows, width) {
     const Scope scope(b.tape, name);
     embed_scale_ = b.tape.buffer({}, b.structure.buffers, "embed_scale");
+    if (b.saves()) copied_scale_ = b.tape.buffer({}, b.structure.buffers, "embed_scale");
   }
   Tensor operator()(const Tensor& indices) const {
     Tensor output = embedding_(indices);
@@ -51,6 +52,7 @@ class ScaledEmbedding {
  private:
   Embedding embedding_;
   Tensor embed_scale_;
+  Tensor copied_scale_;  // of a trained copy
 };
 
 struct GemmaParts : LlamaParts {
@@ -177,12 +179,23 @@ Description read_gemma(Fields& fields) {
   return d;
 }
 
-/// Every so many layers a full one, the others windowed: groups that end with it, and the windowed layers that are
-/// left.
+/// Every so many layers a full one, the others windowed. The stack's first layer and its last ones are runs of their
+/// own, since what stands before and behind them differs; so the groups between stand for each other.
+///
+///     w | w w w w F w | w w w w F w | … | w w w w F        for a period of 6
 void alternate(Description& d, int64_t period) {
-  const int64_t left = d.layers % period;
-  if (d.layers >= period) d.runs.push_back({d.layers - left, period > 1, period});
-  if (left > 0) d.runs.push_back({left, true});
+  const auto add = [&d](int64_t layers, bool windowed) {
+    if (layers > 0) d.runs.push_back({layers, windowed});
+  };
+  if (period == 1) return add(d.layers, false);
+  const int64_t place = period - 2;  // of the full one in a group
+  const int64_t groups = std::max(d.layers - 2, int64_t{0}) / period;
+  const int64_t left = d.layers - 1 - groups * period;
+  add(1, true);
+  if (groups > 0) d.runs.push_back({groups * period, true, period, place});
+  add(std::min(left, place), true);
+  add(left > place ? 1 : 0, false);
+  add(left - place - 1, true);
 }
 
 bool alternate_as_usual(const std::vector<std::string>& types, int64_t period) {

@@ -124,7 +124,7 @@ class Gpt2LmHead : public Model {
   using Transformer = Gpt2Transformer<Parts>;
 
   static Linear head(const Builder& b, const Transformer& transformer) {
-    return b.description.tied ? Linear("lm_head", transformer.wte.weight(), Tensor())
+    return b.description.tied ? Linear(b, "lm_head", transformer.wte.weight())
                               : Linear(b, "lm_head", b.dims.hidden, b.dims.vocab, false);
   }
 

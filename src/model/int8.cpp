@@ -5,8 +5,7 @@
 namespace peakmem {
 namespace {
 
-void from_function(Gradients& g) { g.node.function(g); }
-const Op kMatMul8bitLt = {"MatMul8bitLt", from_function};
+const Op kMatMul8bitLt = {"MatMul8bitLt", run_function};
 
 /// Rows in 8 bits, each with a scale.
 struct Int8Rows {

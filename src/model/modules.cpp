@@ -3,10 +3,29 @@
 #include <utility>
 
 namespace peakmem {
+namespace {
+
+void mark_embedding(const Tensor& weight) {
+  for (Parameter& parameter : weight.tape().parameters)
+    if (parameter.value.get() == weight.get()) parameter.of_embedding = true;
+}
+
+}  // namespace
 
 bool Builder::trains(const char* name) const {
   if (structure.lora != nullptr) return false;
   return structure.freeze == nullptr || !structure.freeze->covers(tape.program.name(tape.enter(name), tape.layer));
+}
+
+bool Builder::saves() const {
+  const Lora* lora = structure.lora;
+  return lora != nullptr && !lora->saved.empty() && lora->saves(tape.program.path(tape.scope));
+}
+
+Tensor Builder::in_use(const Tensor& parameter, const char* name) const {
+  if (!saves()) return parameter;
+  const Scope copy(tape, "modules_to_save");
+  return tape.parameter(parameter.shape(), parameter.dtype(), name);
 }
 
 Linear::Linear(const Builder& b, const char* name, Expr in, Expr out, bool bias)
@@ -19,6 +38,11 @@ Linear::Linear(const Builder& b, const char* name, Expr in, Expr out, bool bias,
   if (!quantized_ && !int8_) weight_ = b.parameter({out, in}, "weight");
   if (bias) bias_ = b.parameter({out}, quantized_ ? b.structure.compute : b.structure.weights, "bias");
   lora_ = LoraPair(b, name, in, out);
+}
+
+Linear::Linear(const Builder& b, const char* name, const Tensor& weight) : name_(name) {
+  const Scope scope(b.tape, name);
+  weight_ = b.in_use(weight, "weight");
 }
 
 Linear::Linear(const char* name, Tensor weight, Tensor bias)
@@ -52,7 +76,13 @@ Tensor Conv1D::operator()(Tensor input) const {
 
 Embedding::Embedding(const Builder& b, const char* name, Expr rows, Expr width) : name_(name) {
   const Scope scope(b.tape, name);
-  weight_ = b.parameter({rows, width}, "weight");
+  own_ = b.tape.parameter({rows, width}, b.structure.weights, "weight", b.trains("weight"));
+  weight_ = b.in_use(own_, "weight");
+  mark_embedding(weight_);
+}
+
+Embedding::Embedding(const char* name, Tensor weight) : name_(name), own_(std::move(weight)), weight_(own_) {
+  mark_embedding(weight_);
 }
 
 Tensor Embedding::operator()(const Tensor& indices) const {

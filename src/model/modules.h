@@ -21,12 +21,16 @@ struct Builder {
 
   Tensor parameter(const Shape& shape, const char* name) const { return parameter(shape, structure.weights, name); }
   Tensor parameter(const Shape& shape, DType dtype, const char* name) const {
-    return tape.parameter(shape, dtype, name, trains(name));
+    return in_use(tape.parameter(shape, dtype, name, trains(name)), name);
   }
   /// A parameter of a norm, whose dtype may be another.
   Tensor norm_parameter(const Shape& shape, const char* name) const { return parameter(shape, structure.norms, name); }
   /// Whether a parameter of that name in the running scope wants a gradient.
   bool trains(const char* name) const;
+  /// Whether the running scope is in a module that PEFT trains a copy of (ModulesToSaveWrapper).
+  bool saves() const;
+  /// The parameter that is worked with: itself, or the trained copy beside it, which stays where it is.
+  Tensor in_use(const Tensor& parameter, const char* name) const;
 };
 
 /// A module whose parameters are recorded under its name.
@@ -44,6 +48,8 @@ class Linear {
   Linear(const Builder& b, const char* name, Expr in, Expr out, bool bias, bool dequantizes);
   /// A head whose parameters are another module's (the embedding's, as a rule).
   Linear(const char* name, Tensor weight, Tensor bias);
+  /// The same, of which there may be a trained copy.
+  Linear(const Builder& b, const char* name, const Tensor& weight);
   Tensor operator()(Tensor input) const;
   const Tensor& weight() const { return weight_; }
 
@@ -70,17 +76,19 @@ class Conv1D {
   LoraPair lora_;
 };
 
-/// torch.nn.Embedding.
+/// torch.nn.Embedding. Its weight is one to some optimizers too.
 class Embedding {
  public:
   Embedding(const Builder& b, const char* name, Expr rows, Expr width);
   /// One whose weight is another module's.
-  Embedding(const char* name, Tensor weight) : name_(name), weight_(std::move(weight)) {}
+  Embedding(const char* name, Tensor weight);
   Tensor operator()(const Tensor& indices) const;
-  const Tensor& weight() const { return weight_; }
+  /// What a head is tied to: the module's own, also where a copy is trained.
+  const Tensor& weight() const { return own_; }
 
  private:
   const char* name_;
+  Tensor own_;
   Tensor weight_;
 };
 
@@ -116,7 +124,9 @@ class RmsNorm {
   Tensor weight_;
 };
 
-/// Layers in a row, run by run. Of a run at most three turns are traced: the first, one for all between, the last.
+/// Layers in a row, run by run. Of a run one turn is traced for all that have their like before and behind them: the
+/// stack's first and last one have not. Nor have each run's, where shards of a layer are gathered while another one
+/// computes, or where what is frozen ends with the run.
 template <class Layer>
 class Layers {
  public:
@@ -127,7 +137,9 @@ class Layers {
       : tape_(b.tape), repeat_(tape_.new_repeat()) {
     int64_t first = 0;
     for (size_t i = 0; i < runs.size(); ++i) {
-      add(runs[i], turns[i], first, b.structure.unrolled, make);
+      tape_.layer = first;
+      const bool apart = tape_.meta_parameters || b.structure.freeze != nullptr;
+      add(runs[i], turns[i], {apart || i == 0, apart || i + 1 == runs.size()}, b.structure.unrolled, make);
       first += runs[i].layers;
     }
     tape_.enter_unit(0);
@@ -143,17 +155,30 @@ class Layers {
   }
 
  private:
+  /// Which turns of a run have not their like on both sides.
+  struct Ends {
+    bool first, last;
+  };
+
   template <class Make>
-  void add(const LayerRun& run, Expr turns, int64_t first, bool unrolled, Make& make) {
-    const bool folded = run.turns() > 3 && !unrolled;
-    const int64_t traced = folded ? 3 : run.turns();
-    tape_.layer = first;
-    for (int64_t i = 0; i < traced; ++i) {
-      tape_.turn = tape_.new_turn(repeat_, i == 1 && folded ? turns - 2 : Expr(1));
-      for (int64_t k = 0; k < run.period; ++k, ++tape_.layer) {
-        tape_.unit = units_.emplace_back(tape_.new_unit());
-        layers_.push_back(make(run.windowed != (k > 0 && k + 1 == run.period)));
-      }
+  void add(const LayerRun& run, Expr turns, Ends apart, bool unrolled, Make& make) {
+    const int64_t ends = (apart.first ? 1 : 0) + (apart.last ? 1 : 0);
+    if (unrolled || run.turns() < ends + 2) {
+      for (int64_t i = 0; i < run.turns(); ++i) add_turn(run, 1, make);
+      return;
+    }
+    if (apart.first) add_turn(run, 1, make);
+    add_turn(run, turns - ends, make);
+    if (apart.last) add_turn(run, 1, make);
+  }
+
+  /// A turn that stands for so many.
+  template <class Make>
+  void add_turn(const LayerRun& run, Expr turns, Make& make) {
+    tape_.turn = tape_.new_turn(repeat_, turns);
+    for (int64_t i = 0; i < run.period; ++i, ++tape_.layer) {
+      tape_.unit = units_.emplace_back(tape_.new_unit());
+      layers_.push_back(make(run.is_windowed(i)));
     }
   }
 

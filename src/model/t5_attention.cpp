@@ -45,7 +45,7 @@ Tensor buckets_backwards(Tape& tape, const Shape& square) {
 /// Zeros of a checkpointed model that gather a gradient. The leaf and its gradient live as long as the graph, whose
 /// AccumulateGrad holds them: here a node that has no input to pass a gradient to. `anchor` says that there is a graph.
 Tensor leaf(const Tensor& tensor, const Tensor& anchor) {
-  static const Op accumulate = {"AccumulateGrad", [](Gradients& g) { g.node.function(g); }};
+  static const Op accumulate = {"AccumulateGrad", run_function};
   Tape& tape = tensor.tape();
   Node* node = tape.record(accumulate, {&anchor});
   Tensor result = tape.look(tensor, tensor.shape(), false);

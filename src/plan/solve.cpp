@@ -20,7 +20,7 @@ class Evaluator {
   Evaluator(const Job& job, Unknown unknown, const Gpu& gpu, const std::optional<AllocatorOptions>& allocator)
       : job_(job), unknown_(unknown), gpu_(gpu), allocator_(allocator) {}
 
-  /// Likely device bytes at a value, as estimate() has them; nothing where they pass 63 bits.
+  /// Likely device bytes at a value, as estimate() has them; nothing where they pass 62 bits.
   std::optional<int64_t> device_bytes(int64_t value) {
     const auto [known, is_new] = device_bytes_.try_emplace(value);
     if (const std::optional<int64_t> allocated = is_new ? allocated_bytes(value) : std::nullopt)

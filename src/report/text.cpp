@@ -40,6 +40,9 @@ void write_peak(Page& page, const Report& report) {
         "torch.cuda.max_memory_allocated: blocks of 512 and cuBLAS workspaces too");
   level(page, "reserved ~", report.reserved.likely, between(report.reserved) + ": torch.cuda.max_memory_reserved");
   level(page, "device ~", report.device.likely, between(report.device) + ": nvidia-smi");
+  if (report.managed_bytes > 0)
+    level(page, "managed", report.managed_bytes,
+          "in none but device's high end: optimizer states, on the device while there is room, else on the host");
 }
 
 void write_verdict(Page& page, const Report& report, const Inquiry& inquiry) {
@@ -181,6 +184,7 @@ std::string recipe_line(const Job& job) {
                      std::string(name_in(kPrecisions, r.precision)) + " · " +
                      std::string(name_in(kAttentions, r.attention)) + " · " + std::string(r.optimizer->name) + " (" +
                      std::string(name_in(kOptimizerImpls, r.impl)) + ")";
+  if (r.rest != nullptr) text += " and " + std::string(r.rest->name);
   if (r.trainer->is_transformers_loop) text += " · trainer " + std::string(r.trainer->name);
   if (r.transformers != Transformers::kV523)
     text += " · transformers " + std::string(name_in(kTransformers, r.transformers));
@@ -192,6 +196,7 @@ std::string recipe_line(const Job& job) {
   if (!r.freeze.patterns.empty()) text += " · frozen";
   for (const std::string& pattern : r.freeze.patterns) text += " " + pattern;
   if (r.lora.rank > 0) text += " · lora of rank " + grouped(r.lora.rank);
+  for (const std::string& name : r.lora.saved) text += ", " + name + " copied";
   if (r.quantize != Quantize::kNone)
     text += " · " + std::string(name_in(kQuantizes, r.quantize)) + (r.double_quant ? ", double quantized" : "");
   if (r.ddp.ranks > 1) text += " · " + ddp_text(r.ddp);

@@ -28,7 +28,7 @@ class Question {
     pool.evaluate(symbol_values_, values_);
     const int64_t a = value_of(a_, values_);
     const int64_t b = value_of(b_, values_);
-    const int64_t none = Expr::overflow().number();
+    const int64_t none = Expr::kNoNumber;
     if (a != none && b != none) return a >= b;
     return real_value(a_, symbol_values_) >= real_value(b_, symbol_values_);
   }

@@ -21,8 +21,8 @@ Pool* shared_pool(Expr a, Expr b) {
 }
 
 int64_t power_of_two_number(int64_t a) {
-  constexpr int64_t kHighest = int64_t{1} << 62;
-  if (a > kHighest) return Expr::overflow().number();
+  constexpr int64_t kHighest = int64_t{1} << 61;
+  if (a > kHighest) return Expr::kNoNumber;
   int64_t power = 1;
   while (power < a) power *= 2;
   return power;
@@ -31,8 +31,8 @@ int64_t ceil_div_numbers(int64_t a, int64_t b) { return a / b + (a % b > 0 ? 1 :
 
 /// Puts the operands of a commutative operation into one order, numbers first.
 void sort_operands(Expr& a, Expr& b) {
-  const bool swap = a.is_formula() == b.is_formula() ? a.number() > b.number() : a.is_formula();
-  if (swap) std::swap(a, b);
+  const bool both = a.is_formula() && b.is_formula();
+  if (both ? a.node() > b.node() : a.is_formula()) std::swap(a, b);
 }
 
 /// The largest integer that divides every coefficient of both; 1 if some term need not be an integer.
@@ -62,13 +62,14 @@ Expr Pool::State::make(SumView sum) {
     const SumView other = this->sum(place);
     return std::equal(other.begin(), other.end(), sum.begin(), sum.end());
   });
-  if (found >= 0) return Expr(pool, found);
+  if (found >= 0) return Expr(places[static_cast<size_t>(found)]);
   const auto node = static_cast<int32_t>(nodes.size());
   nodes.push_back(
       {summands.size(), sum.size(), hash, static_cast<int32_t>(atoms.size()), static_cast<int32_t>(monomials.size())});
   summands.insert(summands.end(), sum.begin(), sum.end());
   node_index.insert(node, [this](int32_t place) { return nodes[static_cast<size_t>(place)].hash; });
-  return Expr(pool, node);
+  places.push_back({pool, node});
+  return Expr(places.back());
 }
 
 Expr Pool::State::atom(Atom wanted) {

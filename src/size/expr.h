@@ -31,35 +31,51 @@ namespace peakmem {
 
 class Pool;
 
-/// An integer, or a formula of a Pool: 16 bytes, copied freely; what leaves 63 bits becomes the overflow value.
+/// A formula's place in its pool, where an Expr points.
+struct FormulaPlace {
+  Pool* pool;
+  int32_t node;
+};
+
+/// An integer, or a formula of a Pool: one word, copied freely; what leaves 62 bits becomes the overflow value.
+///
+///     number    value · 2
+///     formula   address of its FormulaPlace + 1
+///     overflow  the least number + 1
 class Expr {
  public:
   constexpr Expr() = default;
-  constexpr Expr(int64_t value) : value_(value) {}  // NOLINT(google-explicit-constructor): 2 * b * t should read so
-  static constexpr Expr overflow() { return Expr(kOverflow); }
+  constexpr Expr(int64_t value) : word_(fits(value) ? value * 2 : kOverflow) {}  // NOLINT(google-explicit-constructor)
+  static constexpr Expr overflow() { return Expr(kNoNumber); }
+  /// What `number` gives for the overflow value; no Expr has it otherwise.
+  static constexpr int64_t kNoNumber = -(int64_t{1} << 62);
+  /// Whether an Expr can be that number.
+  static constexpr bool fits(int64_t value) { return value > kNoNumber && value < -kNoNumber; }
 
-  constexpr bool is_number() const { return pool_ == nullptr && value_ != kOverflow; }
-  constexpr bool overflowed() const { return pool_ == nullptr && value_ == kOverflow; }
-  constexpr bool is_formula() const { return pool_ != nullptr; }
+  constexpr bool is_number() const { return (word_ & 1) == 0; }
+  constexpr bool overflowed() const { return word_ == kOverflow; }
+  constexpr bool is_formula() const { return !is_number() && !overflowed(); }
   /// The integer; only for an Expr that is one.
-  constexpr int64_t number() const { return value_; }
+  constexpr int64_t number() const { return word_ >> 1; }
   /// The formula's place in its pool; only for an Expr that is one.
-  constexpr int32_t node() const { return static_cast<int32_t>(value_); }
-  constexpr Pool* pool() const { return pool_; }
+  int32_t node() const { return place()->node; }
+  /// Null for what is no formula.
+  Pool* pool() const { return is_formula() ? place()->pool : nullptr; }
+  /// The same for what is identical, another one otherwise.
+  constexpr uint64_t key() const { return static_cast<uint64_t>(word_); }
 
+  // Of even words the lowest bit stays 0, and a sum that an int64_t cannot hold no Expr can.
   friend Expr operator+(Expr a, Expr b) {
-    if (a.is_number() && b.is_number()) {
-      int64_t sum = 0;
-      return __builtin_add_overflow(a.value_, b.value_, &sum) ? overflow() : Expr(sum);
-    }
-    return add_formulas(a, b);
+    if (((a.word_ | b.word_) & 1) != 0) return add_formulas(a, b);
+    Expr sum;
+    if (__builtin_add_overflow(a.word_, b.word_, &sum.word_) || sum.word_ == kLeast) return overflow();
+    return sum;
   }
   friend Expr operator*(Expr a, Expr b) {
-    if (a.is_number() && b.is_number()) {
-      int64_t product = 0;
-      return __builtin_mul_overflow(a.value_, b.value_, &product) ? overflow() : Expr(product);
-    }
-    return multiply_formulas(a, b);
+    if (((a.word_ | b.word_) & 1) != 0) return multiply_formulas(a, b);
+    Expr product;
+    if (__builtin_mul_overflow(a.word_, b.number(), &product.word_) || product.word_ == kLeast) return overflow();
+    return product;
   }
   friend Expr operator-(Expr a, Expr b) { return a + Expr(-1) * b; }
   Expr& operator+=(Expr other) { return *this = *this + other; }
@@ -76,17 +92,21 @@ class Expr {
   friend Expr power_of_two(Expr a);
 
   /// Whether both are the same number, or the same formula: never a guess about values.
-  friend constexpr bool identical(Expr a, Expr b) { return a.value_ == b.value_ && a.pool_ == b.pool_; }
+  friend constexpr bool identical(Expr a, Expr b) { return a.word_ == b.word_; }
 
  private:
   friend class Pool;
-  Expr(Pool* pool, int32_t node) : value_(node), pool_(pool) {}
+  explicit Expr(const FormulaPlace& place) : word_(static_cast<int64_t>(reinterpret_cast<uintptr_t>(&place) | 1)) {}
+  const FormulaPlace* place() const {
+    const auto address = static_cast<uintptr_t>(word_ ^ 1);
+    return reinterpret_cast<const FormulaPlace*>(address);  // NOLINT(performance-no-int-to-ptr)
+  }
   static Expr add_formulas(Expr a, Expr b);
   static Expr multiply_formulas(Expr a, Expr b);
-  static constexpr int64_t kOverflow = std::numeric_limits<int64_t>::min();
+  static constexpr int64_t kLeast = std::numeric_limits<int64_t>::min();
+  static constexpr int64_t kOverflow = kLeast + 1;
 
-  int64_t value_ = 0;
-  Pool* pool_ = nullptr;
+  int64_t word_ = 0;
 };
 
 Expr ceil_div(Expr a, Expr b);
@@ -140,7 +160,7 @@ class Pool {
   const Polynomial& polynomial(int32_t node) const;
 
   /// Every formula's value for the symbols' values (in order of first `symbol` call; all must be > 0). A formula that
-  /// passes 63 bits or leaves a rest has `Expr::overflow().number()`, and so has what uses it.
+  /// passes 62 bits or leaves a rest has `Expr::kNoNumber`, and so has what uses it.
   std::vector<int64_t> evaluate(const std::vector<int64_t>& symbol_values) const;
   /// The same into a vector that is reused.
   void evaluate(const std::vector<int64_t>& symbol_values, std::vector<int64_t>& values) const;

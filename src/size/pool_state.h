@@ -1,6 +1,8 @@
 // What a Pool holds; only for the sources that implement Pool.
 #pragma once
 
+#include <deque>
+
 #include "size/expr.h"
 #include "size/hash_index.h"
 #include "size/sparse.h"
@@ -18,9 +20,8 @@ struct Operation {
     return kind == other.kind && identical(left, other.left) && identical(right, other.right);
   }
   uint64_t hash() const {
-    const auto word = [](Expr e) { return static_cast<uint64_t>(e.is_formula() ? e.node() : ~e.number()); };
-    uint64_t state = word(left) * 0x9e3779b97f4a7c15 + static_cast<uint64_t>(kind);
-    state = (state ^ state >> 29 ^ word(right)) * 0xbf58476d1ce4e5b9;
+    uint64_t state = left.key() * 0x9e3779b97f4a7c15 + static_cast<uint64_t>(kind);
+    state = (state ^ state >> 29 ^ right.key()) * 0xbf58476d1ce4e5b9;
     return state ^ state >> 32;
   }
 };
@@ -103,6 +104,7 @@ struct Pool::State {
   sparse::Monomials monomials;
   std::vector<sparse::Summand> summands;
   std::vector<Node> nodes;
+  std::deque<FormulaPlace> places;  // one a node; Exprs point at them
   sparse::HashIndex node_index;
   std::vector<Known> known;
   sparse::HashIndex known_index;

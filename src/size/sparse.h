@@ -13,20 +13,21 @@
 #include <utility>
 #include <vector>
 
+#include "size/expr.h"
 #include "size/hash_index.h"
 
 namespace peakmem::sparse {
 
 using Powers = std::vector<std::pair<int32_t, int32_t>>;  // (atom, power), atoms ascending, no power zero
 
-/// What stands for a value that left 63 bits; it is the number of Expr::overflow().
-inline constexpr int64_t kPoison = std::numeric_limits<int64_t>::min();
+/// What stands for a value that left 62 bits.
+inline constexpr int64_t kPoison = Expr::kNoNumber;
 
 /// `sum` = a + b; false if that is not a number an Expr can hold.
-inline bool add(int64_t a, int64_t b, int64_t& sum) { return !__builtin_add_overflow(a, b, &sum) && sum != kPoison; }
+inline bool add(int64_t a, int64_t b, int64_t& sum) { return !__builtin_add_overflow(a, b, &sum) && Expr::fits(sum); }
 /// `product` = a · b; false if that is not a number an Expr can hold.
 inline bool multiply(int64_t a, int64_t b, int64_t& product) {
-  return !__builtin_mul_overflow(a, b, &product) && product != kPoison;
+  return !__builtin_mul_overflow(a, b, &product) && Expr::fits(product);
 }
 
 /// A reduced quotient, the divisor positive.
@@ -76,11 +77,11 @@ class Monomials {
   HashIndex product_index_;
 };
 
-/// `sum` = a + b; false if a coefficient leaves 63 bits.
+/// `sum` = a + b; false if a coefficient leaves 62 bits.
 bool add(SumView a, SumView b, Sum& sum);
-/// `difference` = a - b; false if a coefficient leaves 63 bits.
+/// `difference` = a - b; false if a coefficient leaves 62 bits.
 bool subtract(SumView a, SumView b, Sum& difference);
-/// `product` = a · b, multiplied out; false if a coefficient leaves 63 bits or there are unreasonably many terms.
+/// `product` = a · b, multiplied out; false if a coefficient leaves 62 bits or there are unreasonably many terms.
 bool multiply(Monomials& monomials, SumView a, SumView b, Sum& product);
 /// 1 / a for a single summand; none if that cannot be written.
 std::optional<Summand> inverse(Monomials& monomials, const Summand& a);

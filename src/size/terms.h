@@ -28,7 +28,7 @@ struct Term {
 /// Whether a stands before b in a formula: by value, then by power; neither for equals.
 bool comes_first(const Term& a, const Term& b);
 
-/// The exact value of one formula, `Expr::overflow().number()` if it has none.
+/// The exact value of one formula, `Expr::kNoNumber` if it has none.
 int64_t evaluate(Expr formula, const SymbolValues& symbol_values);
 /// The value in real numbers: quotients need not come out whole. NaN if a symbol has no value.
 double real_value(Expr formula, const SymbolValues& symbol_values);

@@ -99,8 +99,6 @@ const Op kWhere = {"where", where_backward};
 
 }  // namespace
 
-void run_function(Gradients& g) { g.node.function(g); }
-
 DType promote(DType a, DType b) {
   if (a == b) return a;
   if (is_floating(a) != is_floating(b)) return is_floating(a) ? a : b;

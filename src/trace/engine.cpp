@@ -37,7 +37,7 @@ void arrive(Tape& tape, Tensor& buffer, Tensor gradient) {
   }
 }
 
-bool same_layout(const Tensor& a, const Shape& b) {
+bool same_layout(const Tensor& a, const KeptShape& b) {
   return is_contiguous(a.shape()) == is_contiguous(b) && is_dense(a.shape());
 }
 
@@ -63,7 +63,7 @@ void fit_to_inputs(Gradients& gradients) {
     const Node* next = gradients.node.next[i].node;
     Tensor& gradient = gradients.out[i];
     if (next == nullptr || !gradient) continue;
-    const Shape& shape = gradients.input_shape(i);
+    const KeptShape& shape = gradients.input_shape(i);
     if (!same_sizes(gradient.shape(), shape)) gradient = sum_to(std::move(gradient), shape);
     if (gradient.dtype() != next->dtype) gradient = to(std::move(gradient), next->dtype);
   }
@@ -72,16 +72,16 @@ void fit_to_inputs(Gradients& gradients) {
 void run_node(Tape& tape, Node* node, std::array<Tensor, 4>& out) {
   tape.scope = node->scope;
   tape.enter_unit(node->unit);
-  std::array<Tensor, 3> in = std::move(node->incoming);
   bool any = false;
-  for (const Tensor& gradient : in) any = any || gradient;
-  Gradients gradients{*node, in, out};
+  for (const Tensor& gradient : node->incoming) any = any || gradient;
+  Gradients gradients{*node, node->incoming, out};
   if (any) {
     tape.unpack(node);
     node->op->backward(gradients);
     Tape::forget_unpacked(node);
   }
   fit_to_inputs(gradients);
+  for (Tensor& gradient : node->incoming) gradient.reset();
 }
 
 void route(Tape& tape, Node* node, std::array<Tensor, 4>& out) {

@@ -18,7 +18,7 @@ struct Numbers {
     }
     for (const Turn& turn : program.turns) {
       const int64_t count = value_of(turn.count, values);
-      overflow = overflow || count == Expr::overflow().number();
+      overflow = overflow || count == Expr::kNoNumber;
       turns.push_back(count);
     }
   }
@@ -29,58 +29,94 @@ struct Running {
   Level level;
   bool overflow = false;
 
-  void add(const Level& change, int64_t times) {
-    add(level.tensors, change.tensors, times);
-    add(level.blocks, change.blocks, times);
+  void add(const Level& change) {
+    overflow |= __builtin_add_overflow(level.tensors, change.tensors, &level.tensors) ||
+                __builtin_add_overflow(level.blocks, change.blocks, &level.blocks);
   }
-  void add(int64_t& to, int64_t change, int64_t times) {
-    int64_t product = 0;
-    overflow = overflow || __builtin_mul_overflow(change, times, &product) || __builtin_add_overflow(to, product, &to);
+  void subtract(const Level& change) {
+    overflow |= __builtin_sub_overflow(level.tensors, change.tensors, &level.tensors) ||
+                __builtin_sub_overflow(level.blocks, change.blocks, &level.blocks);
+  }
+  void add(const Level& change, int64_t times) {
+    Level product;
+    overflow |= __builtin_mul_overflow(change.tensors, times, &product.tensors) ||
+                __builtin_mul_overflow(change.blocks, times, &product.blocks);
+    add(product);
   }
 };
+
+/// What one turn of a segment does to the level: where it leads, how high it gets on the way and after which event.
+struct Motion {
+  Running change;
+  Level highest;
+  int32_t tensors_at = -1;
+  int32_t blocks_at = -1;
+};
+
+Motion motion_of(const Program& program, const Numbers& numbers, const Segment& segment) {
+  Motion motion;
+  for (int32_t i = segment.first; i < segment.last; ++i) {
+    const Event& event = program.events[static_cast<size_t>(i)];
+    const Level& bytes = numbers.storages[static_cast<size_t>(event.storage)];
+    if (!event.birth) {
+      motion.change.subtract(bytes);
+      continue;
+    }
+    motion.change.add(bytes);
+    const Level& level = motion.change.level;
+    if (level.tensors > motion.highest.tensors) motion.highest.tensors = level.tensors, motion.tensors_at = i;
+    if (level.blocks > motion.highest.blocks) motion.highest.blocks = level.blocks, motion.blocks_at = i;
+  }
+  return motion;
+}
 
 void raise(Peak& peak, int64_t bytes, const Moment& at) {
   if (bytes > peak.bytes) peak = {bytes, at};
 }
 
-/// One segment, all its turns: the first is walked, the last lies (turns - 1) changes above it.
-void walk(const Program& program, const Numbers& numbers, const Moment& in, Running& running, PhaseLevels& levels) {
-  const Segment& segment = program.segments[static_cast<size_t>(in.segment)];
-  const int64_t turns = numbers.turns[static_cast<size_t>(segment.turn)];
+/// One turn: `at` is its first moment.
+void climb(const Motion& motion, Moment at, Running& running, PhaseLevels& levels) {
+  Running top = running;
+  top.add(motion.highest);
+  running.overflow = top.overflow || motion.change.overflow;
+  if (running.overflow) return;
+  at.event = motion.tensors_at;
+  raise(levels.tensors, top.level.tensors, at);
+  at.event = motion.blocks_at;
+  raise(levels.blocks, top.level.blocks, at);
+}
+
+/// One segment, all its turns: the last lies (turns - 1) changes above the first.
+void run(const Motion& motion, int64_t turns, Moment at, Running& running, PhaseLevels& levels) {
   if (turns <= 0) return;
-  const Level start = running.level;
-  Peak tensors{start.tensors, in};
-  Peak blocks{start.blocks, in};
-  for (int32_t i = segment.first; i < segment.last; ++i) {
-    const Event& event = program.events[static_cast<size_t>(i)];
-    running.add(numbers.storages[static_cast<size_t>(event.storage)], event.birth ? 1 : -1);
-    if (!event.birth) continue;
-    raise(tensors, running.level.tensors, {in.phase, in.segment, i, false});
-    raise(blocks, running.level.blocks, {in.phase, in.segment, i, false});
+  climb(motion, at, running, levels);
+  if (turns > 1) {
+    running.add(motion.change.level, turns - 1);
+    at.last_turn = true;
+    climb(motion, at, running, levels);
   }
-  const Level change = {running.level.tensors - start.tensors, running.level.blocks - start.blocks};
-  raise(levels.tensors, tensors.bytes, tensors.at);
-  raise(levels.blocks, blocks.bytes, blocks.at);
-  if (turns == 1) return;
-  running.add(change, turns - 1);
-  tensors.at.last_turn = blocks.at.last_turn = true;
-  raise(levels.tensors, tensors.bytes + (turns - 1) * change.tensors, tensors.at);
-  raise(levels.blocks, blocks.bytes + (turns - 1) * change.blocks, blocks.at);
+  running.add(motion.change.level);
 }
 
 }  // namespace
 
 Result<Timeline> evaluate(const Program& program, const std::vector<int64_t>& values) {
   const Numbers numbers(program, values);
+  std::vector<Motion> motions;
+  motions.reserve(program.segments.size());
+  for (const Segment& segment : program.segments) motions.push_back(motion_of(program, numbers, segment));
   Running running;
   Timeline timeline;
   timeline.reserve(program.phases.size());
   for (size_t p = 0; p < program.phases.size() && !numbers.overflow; ++p) {
     const Phase& phase = program.phases[p];
-    const Moment before = {static_cast<int32_t>(p), -1, -1, false};
+    const auto place = static_cast<int32_t>(p);
+    const Moment before = {place, -1, -1, false};
     PhaseLevels levels = {running.level, {}, {running.level.tensors, before}, {running.level.blocks, before}};
-    for (int32_t s = phase.first_segment; s < phase.last_segment && !running.overflow; ++s)
-      walk(program, numbers, {static_cast<int32_t>(p), s, -1, false}, running, levels);
+    for (int32_t s = phase.first_segment; s < phase.last_segment && !running.overflow; ++s) {
+      const int64_t turns = numbers.turns[static_cast<size_t>(program.segments[static_cast<size_t>(s)].turn)];
+      run(motions[static_cast<size_t>(s)], turns, {place, s, -1, false}, running, levels);
+    }
     levels.end = running.level;
     timeline.push_back(levels);
   }

@@ -3,16 +3,15 @@
 namespace peakmem {
 namespace {
 
-Tensor product(const char* name, const Tensor& like, const Shape& shape) {
+Tensor made(const char* name, const Tensor& like, const KeptShape& shape) {
   return like.tape().make(shape, like.dtype(), name);
 }
 
 // Gradients of a product are transposed so that they lie as their operand does (mm_mat1_backward, mm_mat2_backward in
 // FunctionsManual.cpp): a weight seen through t() gets a gradient that its own t() makes contiguous again.
-Tensor laid_out_as(const char* name, const Tensor& like, const Shape& operand) {
-  if (is_contiguous(operand) || !is_contiguous(transposed(operand, 0, 1)))
-    return product(name, like, contiguous(operand));
-  const Tensor flipped = product(name, like, contiguous(transposed(operand, 0, 1)));
+Tensor laid_out_as(const char* name, const Tensor& like, const KeptShape& operand) {
+  if (is_contiguous(operand) || !is_contiguous(transposed(operand, 0, 1))) return made(name, like, contiguous(operand));
+  const Tensor flipped = made(name, like, contiguous(transposed(operand, 0, 1)));
   return transpose(flipped, 0, 1);
 }
 
@@ -32,8 +31,8 @@ void addmm_backward(Gradients& g) {
 const Op kAddmm = {"addmm", addmm_backward};
 
 void bmm_backward(Gradients& g) {
-  if (g.needs(1)) g.out[1] = product("bmm", g.in[0], contiguous(g.input_shape(1)));
-  if (g.needs(0)) g.out[0] = product("bmm", g.in[0], contiguous(g.input_shape(0)));
+  if (g.needs(1)) g.out[1] = made("bmm", g.in[0], contiguous(g.input_shape(1)));
+  if (g.needs(0)) g.out[0] = made("bmm", g.in[0], contiguous(g.input_shape(0)));
 }
 const Op kBmm = {"bmm", bmm_backward};
 
@@ -47,7 +46,7 @@ Tensor mm(const Tensor& self, const Tensor& mat2) {
   Tape& tape = self.tape();
   Node* node = tape.record(kMm, {&self, &mat2});
   save_operands(tape, node, self, mat2);
-  Tensor result = tape.make({self.size(0), mat2.size(1)}, self.dtype(), kMm.name);
+  Tensor result = tape.make(product(self.shape(), mat2.shape()), self.dtype(), kMm.name);
   Tape::attach(node, result);
   return result;
 }
@@ -56,7 +55,7 @@ Tensor addmm(const Tensor& bias, const Tensor& mat1, const Tensor& mat2) {
   Tape& tape = mat1.tape();
   Node* node = tape.record(kAddmm, {&bias, &mat1, &mat2});
   save_operands(tape, node, mat1, mat2);
-  Tensor result = tape.make({mat1.size(0), mat2.size(1)}, mat1.dtype(), kAddmm.name);
+  Tensor result = tape.make(product(mat1.shape(), mat2.shape()), mat1.dtype(), kAddmm.name);
   Tape::attach(node, result);
   return result;
 }
@@ -87,7 +86,7 @@ Tensor bmm(const Tensor& self, const Tensor& mat2) {
   Tape& tape = self.tape();
   Node* node = tape.record(kBmm, {&self, &mat2});
   save_operands(tape, node, self, mat2);
-  Tensor result = tape.make({self.size(0), self.size(1), mat2.size(2)}, self.dtype(), kBmm.name);
+  Tensor result = tape.make(product(self.shape(), mat2.shape()), self.dtype(), kBmm.name);
   Tape::attach(node, result);
   return result;
 }
@@ -98,7 +97,7 @@ Tensor linear(Tensor input, const Tensor& weight, const Tensor& bias) {
   const Tensor b = bias ? to_low_precision(bias) : bias;
   Tensor w = weight;
   cast_operands(x, w);
-  const Shape shape = x.shape();
+  const KeptShape& shape = x.shape();
   if (b) {
     const Tensor rows = as_rows(x);
     return with_rows_of(addmm(b, rows, transpose(w, 0, 1)), shape);
@@ -110,7 +109,7 @@ Tensor linear(Tensor input, const Tensor& weight, const Tensor& bias) {
 
 Tensor conv1d(Tensor input, const Tensor& weight, const Tensor& bias) {
   const Tensor x = std::move(input);
-  const Shape shape = x.shape();
+  const KeptShape& shape = x.shape();
   Tensor rows = as_rows(x);
   Tensor w = weight;
   cast_operands(rows, w);
@@ -123,7 +122,7 @@ Tensor matmul(Tensor self, Tensor other) {
   Tensor a = held[0];
   Tensor b = held[1];
   cast_operands(a, b);
-  const Shape shape = a.shape();
+  const KeptShape& shape = a.shape();
   const Tensor left = merge_dims(expand(a, a.shape()), 0, 2);
   const Tensor right = merge_dims(expand(b, b.shape()), 0, 2);
   return split_dim(bmm(left, right), 0, shape[0], shape[1]);

@@ -17,7 +17,11 @@ namespace peakmem {
 // -----------------------------
 Tensor transpose(Tensor input, int a, int b);
 Tensor unsqueeze(Tensor input, int dim);
-Tensor expand(Tensor input, const Shape& sizes);
+Tensor expand(Tensor input, const KeptShape& sizes);
+inline Tensor expand(Tensor input, const Shape& sizes) {
+  const KeptShape& kept = input.tape().keep(sizes);
+  return expand(std::move(input), kept);
+}
 /// x.view(..., outer, inner, ...)
 Tensor split_dim(Tensor input, int dim, Expr outer, Expr inner);
 /// x.reshape: `count` dimensions from `first` on become one.
@@ -193,7 +197,5 @@ Tensor to_low_precision(Tensor input);
 /// autocast's cast to fp32.
 Tensor to_full_precision(Tensor input);
 DType promote(DType a, DType b);
-/// The rule of an op whose node carries it (Node::function).
-void run_function(Gradients& g);
 
 }  // namespace peakmem

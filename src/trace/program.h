@@ -87,6 +87,7 @@ struct Program {
   std::vector<Weight> weights;  // in the order they were made
   Expr trained_parameters = 0;  // elements of those that gather gradients
   Expr parameters = 0;          // elements of all of the model's, however many of them this rank holds
+  Expr managed = 0;             // bytes of managed memory (cudaMallocManaged), which are no storage's
 
   /// "model.layers.*.mlp" of a scope; empty for the root.
   std::string path(int32_t scope) const;

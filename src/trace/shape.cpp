@@ -215,6 +215,12 @@ Shape reduced_last(const Shape& shape) {
   return result;
 }
 
+Shape product(const Shape& left, const Shape& right) {
+  Shape result = left;
+  result.size[at(left.rank - 1)] = right.size[at(right.rank - 1)];
+  return contiguous(result);
+}
+
 Shape broadcast(const Shape& a, const Shape& b) {
   if (same_sizes(a, b) && is_dense(a)) return a;
   Shape result;

@@ -56,6 +56,9 @@ Shape merged(const Shape& shape, int first, int count);
 /// A reduction over the last dimension that keeps it as size 1.
 Shape reduced_last(const Shape& shape);
 
+/// A matrix product's: the left operand's sizes, the last that of the right one.
+Shape product(const Shape& left, const Shape& right);
+
 /// The sizes two operands broadcast to, laid out as PyTorch's TensorIterator would lay out the result.
 Shape broadcast(const Shape& a, const Shape& b);
 

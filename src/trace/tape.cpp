@@ -3,6 +3,16 @@
 #include <cstring>
 
 namespace peakmem {
+namespace {
+
+/// By dtype.
+constexpr std::array<Expr, kDTypes.size()> kSizes = [] {
+  std::array<Expr, kDTypes.size()> sizes;
+  for (size_t i = 0; i < sizes.size(); ++i) sizes[i] = kDTypes[i].bytes;
+  return sizes;
+}();
+
+}  // namespace
 
 void Tensor::let_go() {
   if (--meta_->references == 0) meta_->tape->release(meta_);
@@ -10,12 +20,14 @@ void Tensor::let_go() {
 
 bool Gradients::needs(size_t input) const { return node.next[input].node != nullptr; }
 
-const Shape& Gradients::input_shape(size_t input) const {
+const KeptShape& Gradients::input_shape(size_t input) const {
   const Edge& edge = node.next[input];
   return edge.node->shape_of(edge.output);
 }
 
 Tensor Gradients::saved(size_t index) const { return node.saved[index].tensor; }
+
+void run_function(Gradients& g) { g.node.function(g); }
 
 // A slot gives its tensor away, as the unpack hook of torch.utils.checkpoint forgets what it hands out.
 void Tape::unpack(Node* node) {
@@ -23,9 +35,15 @@ void Tape::unpack(Node* node) {
     Saved& saved = node->saved[i];
     if (saved.frame < 0) continue;
     Frame& call = frame_at(saved.frame);
-    if (!std::exchange(call.has_run, true)) call.again();
+    if (!call.has_run) run_again(call);
     saved.tensor = std::move(call.slots[static_cast<size_t>(saved.slot)]);
   }
+}
+
+void Tape::run_again(Frame& call) {
+  call.has_run = true;
+  call.again();
+  for (Node* node : std::exchange(again_, {})) let_go(node);
 }
 
 void Tape::forget_unpacked(Node* node) {
@@ -34,14 +52,19 @@ void Tape::forget_unpacked(Node* node) {
 }
 
 Tape::Tape() {
-  program.storages.reserve(1024);
-  program.events.reserve(2048);
+  program.storages.reserve(2048);
+  program.events.reserve(4096);
   program.segments.reserve(64);
+  program.scopes.reserve(64);
   nodes_.reserve(1024);
+  links_.reserve(64);
+  stand_in_.accumulates = true;  // nobody counts who holds it
 }
 
 void Tape::close() {
   closing_ = true;
+  for (size_t i = 0; i < nodes_.size() && live_nodes_ > 0; ++i)  // the arena does not end them
+    if (nodes_[i] != nullptr) nodes_[i]->function = nullptr, --live_nodes_;
   parameters.clear();
   frozen.clear();
   autocast.cache.clear();
@@ -53,14 +76,14 @@ Program Tape::finish() {
 }
 
 int32_t Tape::new_frame() {
-  frames_.emplace_back();
+  frames_.push_back(std::make_unique<Frame>());
   return static_cast<int32_t>(frames_.size()) - 1;
 }
 
-Meta* Tape::new_meta(const KeptShape* shape, DType dtype, int32_t storage) {
+Meta* Tape::new_meta(const KeptShape& shape, DType dtype, int32_t storage) {
   Meta* meta = metas_.make();
   meta->tape = this;
-  meta->kept = shape;
+  meta->shape = &shape;
   meta->storage = storage;
   meta->references = 0;
   meta->node = nullptr;
@@ -89,30 +112,27 @@ Node* Tape::new_node() {
   return node;
 }
 
-Tensor Tape::make(const Shape& shape, DType dtype, const char* made_by) {
-  if (ghost) return Tensor(new_meta(shapes_.keep(shape), dtype, -1));
+Tensor Tape::make(const KeptShape& shape, DType dtype, const char* made_by) {
+  if (ghost) return Tensor(new_meta(shape, dtype, -1));
   Tensor made = make_empty(shape, dtype, made_by);
   fill(made);
   return made;
 }
 
-Tensor Tape::make_empty(const Shape& shape, DType dtype, const char* made_by) {
+Tensor Tape::make_empty(const KeptShape& shape, DType dtype, const char* made_by) {
   const auto place = static_cast<int32_t>(program.storages.size());
-  const KeptShape* kept = shapes_.keep(shape);
-  Storage& storage = program.storages.emplace_back();
-  storage.bytes = kept->elements * Expr(size_of(dtype));
-  storage.made_by = made_by;
-  storage.scope = scope;
-  storage.turn = turn;
-  storage.references = 1;
-  storage.category = category;
-  storage.dtype = dtype;
-  return Tensor(new_meta(kept, dtype, place));
+  append(program.storages, {.bytes = shape.elements() * kSizes[static_cast<size_t>(dtype)],
+                            .made_by = made_by,
+                            .scope = scope,
+                            .turn = turn,
+                            .references = 1,
+                            .category = category,
+                            .dtype = dtype});
+  return Tensor(new_meta(shape, dtype, place));
 }
 
-Tensor Tape::look(const Tensor& base, const Shape& shape, bool is_view) {
-  const KeptShape* kept = &shape == &base.shape() ? base->kept : shapes_.keep(shape);
-  Meta* meta = new_meta(kept, base.dtype(), base->storage);
+Tensor Tape::look(const Tensor& base, const KeptShape& shape, bool is_view) {
+  Meta* meta = new_meta(shape, base.dtype(), base->storage);
   meta->is_view = is_view;
   if (meta->storage >= 0) ++program.storages[static_cast<size_t>(meta->storage)].references;
   return Tensor(meta);
@@ -138,7 +158,7 @@ Tensor Tape::parameter(const Shape& shape, DType dtype, const char* name, bool t
 Node* Tape::new_accumulator(const Tensor& leaf) {
   Node* accumulator = new_node();
   accumulator->accumulates = true;
-  accumulator->first = leaf->kept;
+  accumulator->first = leaf->shape;
   accumulator->dtype = leaf.dtype();
   leaf->requires_grad = true;
   leaf->node = accumulator;
@@ -176,35 +196,49 @@ Node* Tape::record(const Op& op, std::initializer_list<const Tensor*> inputs) {
   bool wanted = false;
   for (const Tensor* input : inputs) wanted = wanted || (*input && (*input)->requires_grad);
   if (!wanted) return nullptr;
+  const bool again = frame >= 0 && frame_at(frame).has_run;
+  if (again && op.backward != run_function) {
+    stand_in_.op = &op;
+    return &stand_in_;
+  }
   Node* node = new_node();
   node->op = &op;
   node->index = static_cast<int32_t>(nodes_.size());
-  nodes_.push_back(node);
+  append(nodes_, node);
+  ++live_nodes_;
   for (const Tensor* input : inputs) {
     Edge& edge = node->next[node->inputs++];
     if (!*input || !(*input)->requires_grad) continue;
     edge = {(*input)->node, (*input)->output};
     if (!edge.node->accumulates) ++edge.node->references;
   }
+  if (again) {
+    ++node->references;
+    again_.push_back(node);
+  }
   return node;
 }
 
 void Tape::save(Node* node, const Tensor& tensor) {
   if (node == nullptr || ghost) return;
-  Saved& saved = node->saved[node->saved_count++];
   Frame* running = frame >= 0 ? &frame_at(frame) : nullptr;
   if (running != nullptr && !running->has_run) {  // forward of a checkpoint: a slot to fill later
+    Saved& saved = node->saved[node->saved_count++];
     saved.frame = frame;
     saved.slot = running->saved++;
     ++running->open;
     return;
   }
-  saved.tensor = tensor;
   if (tensor->storage >= 0) {
     Storage& storage = program.storages[static_cast<size_t>(tensor->storage)];
     if (storage.saved_by == nullptr) storage.saved_by = node->op->name;
   }
-  if (running == nullptr) return;
+  if (running == nullptr) {
+    Saved& saved = node->saved[node->saved_count++];
+    saved.tensor = tensor;
+    saved.frame = -1;
+    return;
+  }
   // Its second run: the slot gets a share in the storage, and after the last one nothing more is needed.
   running->slots[static_cast<size_t>(running->filled++)] = look(tensor, tensor.shape(), tensor->is_view);
   if (running->filled == running->saved) ghost = true;
@@ -222,7 +256,7 @@ void Tape::attach(Node* node, const Tensor& output, uint8_t index) {
   output->node = node;
   output->output = index;
   ++node->references;
-  (index == 1 ? node->second : node->first) = output->kept;
+  (index == 1 ? node->second : node->first) = output->shape;
   node->dtype = output.dtype();
 }
 
@@ -240,18 +274,21 @@ void Tape::drop_saved(Node* node) {
 }
 
 void Tape::let_go(Node* node) {
+  if (node->accumulates || --node->references > 0) return;
   // A graph is as deep as the model: a list instead of recursion. Dropping saved tensors may come back here.
   const size_t bottom = going_.size();
-  going_.push_back(node);
+  append(going_, node);
   while (going_.size() > bottom) {
     Node* last = going_.back();
     going_.pop_back();
-    if (last->accumulates || --last->references > 0) continue;
     drop_saved(last);
-    last->function = nullptr;
-    for (size_t i = 0; i < last->inputs; ++i)
-      if (last->next[i].node != nullptr) going_.push_back(last->next[i].node);
+    if (last->function) last->function = nullptr;
+    for (size_t i = 0; i < last->inputs; ++i) {
+      Node* next = last->next[i].node;
+      if (next != nullptr && !next->accumulates && --next->references == 0) append(going_, next);
+    }
     nodes_[static_cast<size_t>(last->index)] = nullptr;
+    --live_nodes_;
     for (Tensor& tensor : last->incoming) tensor.reset();
     node_store_.give_back(last);
   }
@@ -269,40 +306,53 @@ void Tape::release(Meta* meta) {
 // cast, a gradient) goes as often as it came.
 void Tape::note(int32_t storage, bool birth) {
   int32_t in = turn;
-  const int32_t born_in = program.storages[static_cast<size_t>(storage)].turn;
-  if (!birth && program.turns[static_cast<size_t>(born_in)].repeat != program.turns[static_cast<size_t>(in)].repeat)
-    in = born_in;
-  const auto place = static_cast<int32_t>(program.events.size());
-  Phase& phase = program.phases.back();
-  if (phase.last_segment == phase.first_segment || program.segments.back().turn != in) {
-    program.segments.push_back({place, place, in});
-    phase.last_segment = static_cast<int32_t>(program.segments.size());
+  if (!birth) {
+    const int32_t born_in = program.storages[static_cast<size_t>(storage)].turn;
+    if (born_in != in && repeat_of(born_in) != repeat_of(in)) in = born_in;
   }
-  program.events.push_back({storage, birth});
-  program.segments.back().last = place + 1;
+  if (in != open_turn_ || is_full(program.events)) return note_in(in, storage, birth);
+  append(program.events, {storage, birth});
+  ++program.segments.back().last;
+}
+
+void Tape::note_in(int32_t of_turn, int32_t storage, bool birth) {
+  if (of_turn != open_turn_) open_segment(of_turn);
+  append(program.events, {storage, birth});
+  ++program.segments.back().last;
+}
+
+void Tape::open_segment(int32_t of_turn) {
+  const auto place = static_cast<int32_t>(program.events.size());
+  program.segments.push_back({place, place, of_turn});
+  program.phases.back().last_segment = static_cast<int32_t>(program.segments.size());
+  open_turn_ = of_turn;
 }
 
 void Tape::begin_phase(int32_t step, int32_t micro, const char* name) {
   const auto here = static_cast<int32_t>(program.segments.size());
   program.phases.push_back({step, micro, name, here, here});
+  open_turn_ = -1;
 }
 
 int32_t Tape::begin_segment() {
-  const auto place = static_cast<int32_t>(program.events.size());
-  const auto here = static_cast<int32_t>(program.segments.size());
-  program.segments.push_back({place, place, turn});
-  program.phases.back().last_segment = here + 1;
-  return here;
+  open_segment(turn);
+  return static_cast<int32_t>(program.segments.size()) - 1;
 }
 
 int32_t Tape::enter(const char* name) {
-  // Few modules are entered often: look among the latest first.
-  for (auto i = static_cast<int32_t>(program.scopes.size()) - 1; i > 0; --i) {
-    const ScopeName& known = program.scopes[static_cast<size_t>(i)];
-    if (known.parent == scope && (known.name == name || std::strcmp(known.name, name) == 0)) return i;
-  }
+  // The same text is nearly always the same literal.
+  const auto find = [&](auto same) {
+    int32_t i = links_[static_cast<size_t>(scope)].inner;
+    while (i >= 0 && !same(program.scopes[static_cast<size_t>(i)].name)) i = links_[static_cast<size_t>(i)].next;
+    return i;
+  };
+  if (const int32_t known = find([&](const char* other) { return other == name; }); known >= 0) return known;
+  if (const int32_t known = find([&](const char* other) { return std::strcmp(other, name) == 0; }); known >= 0)
+    return known;
+  const auto made = static_cast<int32_t>(program.scopes.size());
   program.scopes.push_back({scope, name});
-  return static_cast<int32_t>(program.scopes.size()) - 1;
+  links_.push_back({-1, std::exchange(links_[static_cast<size_t>(scope)].inner, made)});
+  return made;
 }
 
 int32_t Tape::new_turn(int32_t repeat, Expr count) {

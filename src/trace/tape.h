@@ -10,8 +10,8 @@
 #pragma once
 
 #include <array>
-#include <deque>
 #include <functional>
+#include <memory>
 #include <utility>
 #include <vector>
 
@@ -28,7 +28,7 @@ struct Node;
 /// A tensor's description; several may share a storage.
 struct Meta {
   Tape* tape = nullptr;
-  const KeptShape* kept = nullptr;
+  const KeptShape* shape = nullptr;
   int32_t storage = -1;
   int32_t references = 0;
   Node* node = nullptr;  // the node that made it, or the accumulator of a leaf
@@ -66,7 +66,7 @@ class PEAKMEM_IN_REGISTERS Tensor {
   explicit operator bool() const { return meta_ != nullptr; }
   Meta* operator->() const { return meta_; }
   Meta* get() const { return meta_; }
-  const Shape& shape() const { return meta_->kept->shape; }
+  const KeptShape& shape() const { return *meta_->shape; }
   Expr size(int dim) const { return shape()[dim]; }
   DType dtype() const { return meta_->dtype; }
   Tape& tape() const { return *meta_->tape; }
@@ -90,7 +90,7 @@ struct Edge {
 /// A tensor kept for the backward pass: itself, or a slot that a checkpoint fills by running its layer again.
 struct Saved {
   Tensor tensor;
-  int32_t frame = -1;  // of Tape's frames
+  int32_t frame = 0;  // of Tape's frames, -1 if none
   int32_t slot = 0;
 };
 
@@ -103,7 +103,7 @@ struct Gradients {
   /// Whether that input wants a gradient.
   bool needs(size_t input) const;
   /// The sizes of that input, which must want a gradient.
-  const Shape& input_shape(size_t input) const;
+  const KeptShape& input_shape(size_t input) const;
   /// A saved tensor.
   Tensor saved(size_t index) const;
 };
@@ -114,16 +114,19 @@ struct Op {
   void (*backward)(Gradients&) = nullptr;
 };
 
-/// A grad_fn.
+/// The backward of an op whose nodes have functions of their own.
+void run_function(Gradients& g);
+
+/// A grad_fn. A new one is all zeros, which is made fastest; Tape::new_node says what is not.
 struct Node {
-  const Shape& shape_of(uint8_t output) const { return (output == 1 ? second : first)->shape; }
-  const Shape& shape() const { return first->shape; }
+  const KeptShape& shape_of(uint8_t output) const { return *(output == 1 ? second : first); }
+  const KeptShape& shape() const { return *first; }
 
   static constexpr size_t kMaxInputs = 4;
   static constexpr size_t kMaxSaved = 8;
   const Op* op = nullptr;
   int32_t references = 0;
-  int32_t index = -1;  // order of creation; autograd runs the newest first
+  int32_t index = 0;  // order of creation; autograd runs the newest first
   int32_t scope = 0;
   int32_t unit = 0;
   std::array<Edge, kMaxInputs> next;
@@ -165,6 +168,7 @@ struct Parameter {
   int32_t scope;
   int32_t turn;
   int32_t unit;
+  bool of_embedding = false;  // an embedding's weight, whoever else uses it
 };
 
 /// torch.autocast: the dtype that matrix products run in, and the leaves (weights, a recomputed layer's
@@ -199,12 +203,19 @@ class Tape {
   Tape(const Tape&) = delete;
   Tape& operator=(const Tape&) = delete;
 
+  /// The trace's one object of that shape.
+  const KeptShape& keep(const Shape& shape) { return shapes_.keep(shape); }
   /// A new tensor with storage of its own.
-  Tensor make(const Shape& shape, DType dtype, const char* made_by);
+  Tensor make(const KeptShape& shape, DType dtype, const char* made_by);
+  Tensor make(const Shape& shape, DType dtype, const char* made_by) { return make(keep(shape), dtype, made_by); }
   /// The same without memory yet (see fill).
-  Tensor make_empty(const Shape& shape, DType dtype, const char* made_by);
+  Tensor make_empty(const KeptShape& shape, DType dtype, const char* made_by);
+  Tensor make_empty(const Shape& shape, DType dtype, const char* made_by) {
+    return make_empty(keep(shape), dtype, made_by);
+  }
   /// A tensor that looks at another's storage.
-  Tensor look(const Tensor& base, const Shape& shape, bool is_view);
+  Tensor look(const Tensor& base, const KeptShape& shape, bool is_view);
+  Tensor look(const Tensor& base, const Shape& shape, bool is_view) { return look(base, keep(shape), is_view); }
   /// A weight; a frozen one wants no gradient.
   Tensor parameter(const Shape& shape, DType dtype, const char* name, bool trained = true);
   Tensor buffer(const Shape& shape, DType dtype, const char* name);
@@ -223,7 +234,9 @@ class Tape {
   /// Whether anything but a parameter wants a gradient, of what was recorded since node `first`.
   bool has_graph(int32_t first) const { return nodes() > first || !leaves_.empty(); }
 
-  /// A node for an op whose inputs these are; null when none of them wants a gradient.
+  /// A node for an op whose inputs these are; null when none of them wants a gradient. In a checkpoint's second run one
+  /// node stands in for all: nobody runs them, and the slots hold what they would save for longer than they lived. Only
+  /// those with a function of their own, which may hold more, are made, to live as long as the run.
   Node* record(const Op& op, std::initializer_list<const Tensor*> inputs);
   /// Keep a tensor for a node's backward; null nodes keep nothing.
   void save(Node* node, const Tensor& tensor);
@@ -266,9 +279,11 @@ class Tape {
   void enter_unit(int32_t which);
   int32_t units() const { return static_cast<int32_t>(turn_of_unit_.size()); }
 
+  /// Run a checkpointed call again, to fill its slots.
+  void run_again(Frame& call);
   /// A new checkpointed call, and any of them.
   int32_t new_frame();
-  Frame& frame_at(int32_t index) { return frames_[static_cast<size_t>(index)]; }
+  Frame& frame_at(int32_t index) { return *frames_[static_cast<size_t>(index)]; }
 
   /// The finished trace; nothing that happens to tensors afterwards is part of it.
   Program finish();
@@ -287,19 +302,33 @@ class Tape {
 
  private:
   void close();
-  Meta* new_meta(const KeptShape* shape, DType dtype, int32_t storage);
+  Meta* new_meta(const KeptShape& shape, DType dtype, int32_t storage);
   Node* new_node();
   Node* new_accumulator(const Tensor& leaf);
   void note(int32_t storage, bool birth);
+  PEAKMEM_RARE void note_in(int32_t of_turn, int32_t storage, bool birth);
+  void open_segment(int32_t of_turn);
+  int32_t repeat_of(int32_t of_turn) const { return program.turns[static_cast<size_t>(of_turn)].repeat; }
+
+  /// Where the scopes within a scope are found, and those beside it.
+  struct ScopeLinks {
+    int32_t inner = -1;
+    int32_t next = -1;
+  };
 
   ShapeStore shapes_;
   Arena<Meta> metas_;  // outlives all that holds tensors
   Arena<Node> node_store_;
-  std::deque<Frame> frames_;
+  std::vector<std::unique_ptr<Frame>> frames_;
   std::vector<Tensor> leaves_;  // that are no parameters
   std::vector<Node*> going_;    // scratch of let_go
+  Node stand_in_;               // see record
+  std::vector<Node*> again_;    // nodes of a second run
   std::vector<Node*> nodes_;    // by index; null once it is gone
   std::vector<int32_t> turn_of_unit_ = {0};
+  std::vector<ScopeLinks> links_ = {{}};  // of the program's scopes
+  int32_t open_turn_ = -1;                // of the phase's last segment, -1 if it has none yet
+  int32_t live_nodes_ = 0;
   int32_t repeats_ = 0;
   int32_t casts_ = 0;
   int32_t runs_ = 0;

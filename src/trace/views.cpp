@@ -11,7 +11,7 @@ const Op kSplitDim = {"view", split_dim_backward};
 
 // The merged dimensions come apart again one by one, outermost first.
 void merge_dims_backward(Gradients& g) {
-  const Shape& input = g.input_shape(0);
+  const KeptShape& input = g.input_shape(0);
   const int first = g.node.dims[0];
   Tensor gradient = g.in[0];
   for (int i = 0; i + 1 < g.node.dims[1]; ++i) {
@@ -27,7 +27,7 @@ void expand_backward(Gradients& g) { g.out[0] = g.in[0]; }  // the engine sums i
 const Op kExpand = {"expand", expand_backward};
 
 void unsqueeze_backward(Gradients& g) {
-  const Shape& input = g.input_shape(0);
+  const KeptShape& input = g.input_shape(0);
   const int dim = g.node.dims[0];
   g.out[0] = dim < input.rank ? merge_dims(g.in[0], dim, 2) : merge_dims(g.in[0], dim - 1, 2);
 }
@@ -60,7 +60,7 @@ const Op kSplit = {"split", split_backward};
 void clone_backward(Gradients& g) { g.out[0] = g.in[0]; }
 const Op kClone = {"clone", clone_backward};
 
-Tensor view(const Op& op, const Tensor& input, const Shape& shape, int a, int b) {
+Tensor view(const Op& op, const Tensor& input, const KeptShape& shape, int a, int b) {
   Tape& tape = input.tape();
   Node* node = tape.record(op, {&input});
   Tensor result = tape.look(input, shape, true);
@@ -81,7 +81,7 @@ Tensor unsqueeze(Tensor input, int dim) {
   return view(kUnsqueeze, x, unsqueezed(x.shape(), dim), dim, 0);
 }
 
-Tensor expand(Tensor input, const Shape& sizes) {
+Tensor expand(Tensor input, const KeptShape& sizes) {
   const Tensor x = std::move(input);
   return view(kExpand, x, expanded(x.shape(), sizes), 0, 0);
 }

@@ -26,17 +26,14 @@ int32_t common(const Program& program, int32_t a, int32_t b) {
 }  // namespace
 
 FullyShard::FullyShard(Tape& tape, const Recipe& recipe)
-    : tape_(tape),
-      sharding_(recipe.sharding),
-      trained_dtype_(trained_dtype(recipe)),
-      groups_(static_cast<size_t>(tape.units())) {
+    : tape_(tape), sharding_(recipe.sharding), groups_(static_cast<size_t>(tape.units())) {
   const std::vector<Parameter> trained = std::exchange(tape.parameters, {});
   const std::vector<Parameter> frozen = std::exchange(tape.frozen, {});
   auto next_trained = trained.begin();
   auto next_frozen = frozen.begin();
   for (const Weight& weight : tape.program.weights) {
     if (weight.trained)
-      add(*next_trained++, trained_dtype_);
+      add(*next_trained++, trained_dtype(recipe));
     else
       add(*next_frozen++, frozen_dtype(recipe));
   }
@@ -205,7 +202,8 @@ void FullyShard::reduce(Group& group) {
   for (const Piece* piece : reduced) gradient_of(piece->whole).reset();
   Tensor output = make(group, elements, dtype, "reduce_scatter_output");
   if (sharding_.hybrid) group.reduced = output;
-  if (dtype != trained_dtype_) output = make(group, elements, trained_dtype_, "_to_copy");
+  const DType kept = reduced[0]->shard.value.dtype();
+  if (dtype != kept) output = make(group, elements, kept, "_to_copy");
   for (const Piece* piece : reduced) hand_out(output, *piece);
 }
 

@@ -64,7 +64,6 @@ class FullyShard : public Hooks {
 
   Tape& tape_;
   Sharding sharding_;
-  DType trained_dtype_;
   std::vector<Group> groups_;   // by unit
   std::vector<int32_t> order_;  // units as their forward passes ended
   int32_t first_node_ = 0;      // of this forward pass

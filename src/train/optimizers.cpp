@@ -13,10 +13,14 @@ constexpr Temporary bind(uint8_t name, const char* op, Like like = Like::kParame
 }
 constexpr Temporary drop(uint8_t name) { return {Action::kDrop, name}; }
 constexpr Temporary take(uint8_t name, uint8_t other) {
-  return {Action::kTake, name, Like::kParameter, "", false, other};
+  return {Action::kTake, name, Like::kParameter, "", Temporary::Only::kAny, other};
 }
 constexpr Temporary in_half(Temporary line) {
-  line.half_only = true;
+  line.only = Temporary::Only::kHalf;
+  return line;
+}
+constexpr Temporary unless_bfloat16(Temporary line) {
+  line.only = Temporary::Only::kNoBfloat16;
   return line;
 }
 constexpr Temporary kMakeState = {Action::kMakeState};
@@ -37,7 +41,7 @@ constexpr Update kFusedWithStep = {true, kNone, kNone, kGpuStep};
 // adam.py: denom = (exp_avg_sq.sqrt() / bias_correction2_sqrt).add_(eps)
 constexpr std::array kAdamState = {State{"exp_avg", Like::kParameter}, State{"exp_avg_sq", Like::kParameter}};
 constexpr std::array kAdamLoop = {bind(0, "sqrt"), bind(1, "div"), drop(0)};
-constexpr std::array kRootOfAll = {bind(0, "_foreach_sqrt"), drop(0)};
+constexpr std::array kRootOfAll = {bind(0, "_foreach_sqrt")};
 
 // sgd.py: the buffer is a clone of the first gradient.
 constexpr std::array kMomentum = {State{"momentum_buffer", Like::kParameter, Made::kInUpdate}};
@@ -46,7 +50,7 @@ constexpr std::array kMakesState = {kMakeState};
 // adagrad.py: std = state_sum.sqrt().add_(eps); foreach scales the gradients besides.
 constexpr std::array kAdagradState = {State{"sum", Like::kParameter, Made::kConstruction}};
 constexpr std::array kRootOfOne = {bind(0, "sqrt")};
-constexpr std::array kAdagradForeach = {bind(0, "_foreach_sqrt"), bind(1, "_foreach_mul"), drop(0), drop(1)};
+constexpr std::array kAdagradForeach = {bind(0, "_foreach_sqrt"), bind(1, "_foreach_mul")};
 
 // rmsprop.py: avg = square_avg.sqrt().add_(eps)
 constexpr std::array kRmspropState = {State{"square_avg", Like::kParameter}};
@@ -63,9 +67,15 @@ constexpr std::array kAdafactorMatrix = {bind(0, "linalg_vector_norm", Like::kRo
                                          drop(4),
                                          take(2, 5)};
 constexpr std::array kAdafactorVector = {bind(3, "mul"), bind(2, "clone")};
-constexpr std::array kAdafactorMatrices = {bind(0, "linalg_vector_norm", Like::kRows), drop(0),
-                                           bind(1, "linalg_vector_norm", Like::kColumns), drop(1), bind(2, "mm")};
-constexpr std::array kAdafactorVectors = {bind(3, "_foreach_mul"), drop(3), bind(4, "clone"), drop(2), drop(4)};
+constexpr std::array kAdafactorMatrices = {bind(0, "linalg_vector_norm", Like::kRows),
+                                           drop(0),
+                                           bind(1, "linalg_vector_norm", Like::kColumns),
+                                           drop(1),
+                                           bind(2, "mm"),
+                                           bind(4, "mean", Like::kElement),
+                                           drop(4),
+                                           take(5, 2)};
+constexpr std::array kAdafactorVectors = {bind(3, "_foreach_mul"), drop(3), bind(2, "clone"), take(5, 2)};
 
 // transformers' Adafactor (optimization.py) with scale_parameter=False, relative_step=False: gradient and parameter go
 // to fp32, the squared gradient is factored, the update is made anew.
@@ -127,7 +137,7 @@ constexpr std::array kAdamaxForeach = {bind(0, "_foreach_abs"), drop(0)};
 // adadelta.py: std = square_avg.add(eps).sqrt_(), delta = acc_delta.add(eps).sqrt_()
 constexpr std::array kAdadeltaState = {State{"square_avg", Like::kParameter}, State{"acc_delta", Like::kParameter}};
 constexpr std::array kAdadeltaLoop = {bind(0, "add"), bind(1, "add")};
-constexpr std::array kAdadeltaForeach = {bind(0, "_foreach_add"), bind(1, "_foreach_add"), drop(0), drop(1)};
+constexpr std::array kAdadeltaForeach = {bind(0, "_foreach_add"), bind(1, "_foreach_add")};
 
 // asgd.py: its counters are on the GPU; while mu is 1 (the first million steps) the average is a copy. foreach:
 // intermediate = grad + param * lambd, then param - ax; new_etas are made one after another and kept to the end.
@@ -139,6 +149,62 @@ constexpr std::array kAsgdForeach = {bind(0, "_foreach_add"),
                                      drop(0),
                                      bind(1, "as_tensor", Like::kScalar),
                                      bind(2, "as_tensor", Like::kScalar)};
+
+// _muon.py: update = grad.lerp(buf, momentum) goes through five steps of Newton and Schulz in bf16 (in fp32 and fp16 on
+// a copy, in bf16 in place first), of its transpose where that has fewer rows; the result lives to the next parameter.
+constexpr std::array kMuonState = {State{"momentum_buffer", Like::kParameter}};
+constexpr Temporary kGramMatrix = bind(2, "mm", Like::kGram);
+constexpr Temporary kGramUpdate = bind(3, "addmm", Like::kGram);
+constexpr Temporary kOrthogonal = bind(1, "addmm", Like::kHalf);
+constexpr std::array kMuonMatrix = {bind(0, "lerp"), unless_bfloat16(bind(1, "_to_copy", Like::kHalf)),
+                                    kGramMatrix,     kGramUpdate,
+                                    kOrthogonal,     kGramMatrix,
+                                    kGramUpdate,     kOrthogonal,
+                                    kGramMatrix,     kGramUpdate,
+                                    kOrthogonal,     kGramMatrix,
+                                    kGramUpdate,     kOrthogonal,
+                                    kGramMatrix,     kGramUpdate,
+                                    kOrthogonal,     drop(2),
+                                    drop(3),         take(0, 1)};
+
+// bitsandbytes 0.50.2, optim/optimizer.py: init_state of one state and of two, and ademamix.py, which stacks two
+// averages; an update is one kernel, which allocates nothing. Tables of codes are moved to the device once.
+constexpr State kept_state(const char* name, uint8_t times = 1) {
+  return {name, Like::kInBits, Made::kInUpdate, Of::kAll, times};
+}
+constexpr State codes(const char* name) { return {name, Like::kCodes, Made::kInUpdate, Of::kIn8Bits}; }
+constexpr State scales(const char* name, uint8_t times = 1) {
+  return {name, Like::kBlocksFull, Made::kInUpdate, Of::kIn8Bits, times};
+}
+constexpr std::array kOneState = {kept_state("state1")};
+constexpr std::array kOneState8Bit = {codes("qmap1"), kept_state("state1"), scales("absmax1")};
+constexpr std::array kTwoStates = {kept_state("state1"), kept_state("state2")};
+constexpr std::array kTwoStates8Bit = {codes("qmap1"),       codes("qmap2"),    kept_state("state1"),
+                                       kept_state("state2"), scales("absmax1"), scales("absmax2")};
+constexpr std::array kThreeAverages = {kept_state("state1", 2), kept_state("state2")};
+constexpr std::array kThreeAverages8Bit = {codes("qmap1"),    codes("qmap2"),          scales("absmax1", 2),
+                                           scales("absmax2"), kept_state("state1", 2), kept_state("state2")};
+
+/// A row of bitsandbytes: states in 8 bits or all in 32, in managed memory or not.
+constexpr Optimizer bitsandbytes(std::string_view name, std::string_view title, std::span<const State> state,
+                                 bool in_8_bits, bool pages) {
+  return {name,
+          title,
+          "bitsandbytes 0.50.2, optim/optimizer.py",
+          state,
+          same_for_all(kMakesState),
+          kNoUpdate,
+          kNoUpdate,
+          OptimizerImpl::kLoop,
+          in_8_bits,
+          pages,
+          false};
+}
+/// Its RMSprop has no 32-bit kernel for bf16 gradients, which small parameters need in 8 bits too.
+constexpr Optimizer without_bfloat16(Optimizer row) {
+  row.takes_bfloat16 = false;
+  return row;
+}
 
 constexpr std::array kOptimizers = {
     Optimizer{"adamw", "AdamW", "torch 2.13, torch/optim/adam.py", kAdamState, same_for_all(kAdamLoop),
@@ -194,6 +260,27 @@ constexpr std::array kOptimizers = {
               kNoUpdate,
               kNoUpdate,
               OptimizerImpl::kLoop},
+    Optimizer{.name = "muon",
+              .title = "Muon",
+              .source = "torch 2.13, torch/optim/_muon.py (ns_steps=5)",
+              .state = kMuonState,
+              .loop = same_for_all(kMuonMatrix),
+              .usual = OptimizerImpl::kLoop,
+              .takes_shards = false,
+              .takes_others = false},
+    bitsandbytes("adamw-8bit", "AdamW in 8 bits", kTwoStates8Bit, true, false),
+    bitsandbytes("paged-adamw-32bit", "AdamW, paged", kTwoStates, false, true),
+    bitsandbytes("paged-adamw-8bit", "AdamW in 8 bits, paged", kTwoStates8Bit, true, true),
+    bitsandbytes("lion-32bit", "Lion of bitsandbytes", kOneState, false, false),
+    bitsandbytes("lion-8bit", "Lion in 8 bits", kOneState8Bit, true, false),
+    bitsandbytes("paged-lion-32bit", "Lion, paged", kOneState, false, true),
+    bitsandbytes("paged-lion-8bit", "Lion in 8 bits, paged", kOneState8Bit, true, true),
+    bitsandbytes("ademamix", "AdEMAMix", kThreeAverages, false, false),
+    bitsandbytes("ademamix-8bit", "AdEMAMix in 8 bits", kThreeAverages8Bit, true, false),
+    bitsandbytes("paged-ademamix-32bit", "AdEMAMix, paged", kThreeAverages, false, true),
+    bitsandbytes("paged-ademamix-8bit", "AdEMAMix in 8 bits, paged", kThreeAverages8Bit, true, true),
+    without_bfloat16(bitsandbytes("rmsprop-bnb", "RMSprop of bitsandbytes", kOneState, false, false)),
+    without_bfloat16(bitsandbytes("rmsprop-bnb-8bit", "RMSprop in 8 bits", kOneState8Bit, true, false)),
 };
 
 }  // namespace
@@ -204,6 +291,16 @@ const Optimizer* find_optimizer(std::string_view name) {
   for (const Optimizer& optimizer : kOptimizers)
     if (optimizer.name == name) return &optimizer;
   return nullptr;
+}
+
+Kept kept(const Optimizer& optimizer, int64_t elements, bool full) {
+  constexpr int64_t kFewest8Bit = 4096;     // min_8bit_size
+  constexpr int64_t kFewestPaged = 100000;  // get_state_buffer
+  Kept how;
+  how.in_8_bits = optimizer.in_8_bits && !full && elements >= kFewest8Bit;
+  how.paged = optimizer.pages && elements >= kFewestPaged;
+  how.whole_blocks = elements % kStateBlock == 0;
+  return how;
 }
 
 const Update& update_of(const Optimizer& optimizer, OptimizerImpl impl) {

@@ -57,6 +57,9 @@ struct Recipe {
   int64_t multiprocessors = 108;  // of the GPU, an A100 unless told: some kernels have a buffer for each
   const Optimizer* optimizer = nullptr;
   OptimizerImpl impl = OptimizerImpl::kForeach;
+  const Optimizer* rest = nullptr;  // of what `optimizer` does not train, if it trains matrices only
+  OptimizerImpl rest_impl = OptimizerImpl::kForeach;
+  bool all_matrices = false;  // it trains those outside of layers too
   bool clip = false;
   Freeze freeze;
   Lora lora;

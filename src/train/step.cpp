@@ -93,14 +93,14 @@ class Symbols {
   std::vector<int64_t>& values_;
 };
 
-/// The longest run of layers, whose length the letter L may leave open: where all layers are of one kind. With up to
-/// three turns there is none in between to stand for the rest.
+/// The longest run of layers, whose length the letter L may leave open: groups, or where all layers are of one kind.
+/// With up to three turns there is none in between to stand for the rest.
 const LayerRun* run_of_any_length(const std::vector<LayerRun>& runs) {
   const auto longest =
       std::max_element(runs.begin(), runs.end(), [](const auto& a, const auto& b) { return a.layers < b.layers; });
   if (longest == runs.end() || longest->turns() <= 3) return nullptr;
   for (const LayerRun& run : runs)
-    if (run.windowed != longest->windowed || run.period != longest->period) return nullptr;
+    if (!longest->alternates() && (run.windowed != longest->windowed || run.alternates())) return nullptr;
   return &*longest;
 }
 
@@ -155,13 +155,27 @@ void trace_micro_batch(Tape& tape, Batches& batches, Model& model, const Recipe&
   run_backward(tape, loss);
 }
 
-void trace_update(Tape& tape, OptimizerRun& optimizer, const Recipe& recipe, int32_t step) {
+void trace_update(Tape& tape, std::vector<OptimizerRun>& optimizers, const Recipe& recipe, int32_t step) {
   if (recipe.clip) {
     tape.begin_phase(step, -1, "clip");
     clip_grad_norm(tape, recipe.sharding.shards > 1);
   }
   tape.begin_phase(step, -1, "optimizer");
-  optimizer.step();
+  for (OptimizerRun& optimizer : optimizers) optimizer.step();
+}
+
+/// The phases of the update of step 2, which are not in the program yet: those of step 1 (from `first` on) without its
+/// state, or others.
+std::vector<Phase> later_update(Tape& tape, std::vector<OptimizerRun>& optimizers, const Recipe& recipe, size_t first) {
+  std::vector<Phase>& phases = tape.program.phases;
+  const size_t end = phases.size();
+  const bool alike = optimizers.size() == 1 && optimizers[0].steady_segment() >= 0;
+  if (!alike) trace_update(tape, optimizers, recipe, 2);
+  std::vector<Phase> later(phases.begin() + static_cast<ptrdiff_t>(alike ? first : end), phases.end());
+  phases.resize(end);
+  for (Phase& phase : later) phase.step = 2;
+  if (alike) later.back().first_segment = optimizers[0].steady_segment();
+  return later;
 }
 
 /// The micro-batches that are traced. From the second one on gradients are there and every one is the same, but for the
@@ -199,6 +213,61 @@ std::optional<Phase> renew(Tape& tape, Batches& batches) {
   const Phase renewed = tape.program.phases.back();
   tape.program.phases.pop_back();
   return renewed;
+}
+
+/// Whether the first optimizer of a recipe trains a parameter: all of them, or matrices, those outside of layers only
+/// where asked.
+bool takes(const Recipe& recipe, const Parameter& parameter) {
+  return recipe.optimizer->takes_others ||
+         (parameter.value.shape().rank == 2 && (recipe.all_matrices || parameter.unit != 0));
+}
+
+/// What an optimizer of the recipe does, parameter by parameter. Numbers decide, so the model is built on them.
+/// transformers.Trainer keeps the states of embeddings in 32 bits (5.23, trainer.py, create_optimizer).
+std::vector<Kept> kept_states(const Job& job, const Structure& structure, const Optimizer& optimizer) {
+  const Recipe& recipe = job.recipe;
+  if (!optimizer.in_8_bits && !optimizer.pages && recipe.optimizer->takes_others) return {};
+  const Dims dims = number_dims(job);
+  Tape tape;
+  tape.begin_phase(0, -1, "model");
+  const auto model = find_family(job.description.family)->build({tape, job.description, dims, structure});
+  std::vector<Kept> states;
+  for (const Parameter& parameter : tape.parameters) {
+    const bool full = parameter.of_embedding && recipe.trainer->is_transformers_loop;
+    states.push_back(kept(optimizer, parameter.value.shape().elements().number(), full));
+    states.back().taken = takes(recipe, parameter) == (&optimizer == recipe.optimizer);
+  }
+  return states;
+}
+
+std::vector<std::string> modules_of(const std::string& path) {
+  std::vector<std::string> names;
+  for (size_t begin = 0; begin <= path.size();) {
+    const size_t end = std::min(path.find('.', begin), path.size());
+    names.push_back(path.substr(begin, end - begin));
+    begin = end + 1;
+  }
+  return names;
+}
+
+/// Whether PEFT's rule, that a module's name ends so, finds modules outside of the layers, none within another.
+bool can_be_saved(const std::string& name, const std::vector<std::string>& paths) {
+  return std::all_of(paths.begin(), paths.end(), [&](const std::string& path) {
+    const std::vector<std::string> modules = modules_of(path);
+    const auto found = std::count_if(modules.begin(), modules.end(), [&](const auto& m) { return m.ends_with(name); });
+    const bool in_layer = std::find(modules.begin(), modules.end(), "*") != modules.end();
+    return found <= (in_layer ? 0 : 1);
+  });
+}
+
+/// One optimizer, or two of which the second trains what the first does not.
+std::vector<OptimizerRun> optimizers_of(Tape& tape, const Job& job, const Structure& structure) {
+  const Recipe& recipe = job.recipe;
+  std::vector<OptimizerRun> runs;
+  runs.emplace_back(tape, *recipe.optimizer, recipe.impl, kept_states(job, structure, *recipe.optimizer));
+  if (recipe.rest != nullptr)
+    runs.emplace_back(tape, *recipe.rest, recipe.rest_impl, kept_states(job, structure, *recipe.rest));
+  return runs;
 }
 
 }  // namespace
@@ -295,6 +364,13 @@ Program built(const Job& job, bool unrolled) {
   return tape.finish();
 }
 
+Division division(const Job& job) {
+  Division counts;
+  for (const Kept& parameter : kept_states(job, structure_of(job, false), *job.recipe.optimizer))
+    ++(parameter.taken ? counts.taken : counts.left);
+  return counts;
+}
+
 std::vector<std::string> linear_modules(const Job& job) {
   Job adapted = job;
   adapted.recipe.lora = {.rank = 1, .targets = {}};
@@ -305,6 +381,22 @@ std::vector<std::string> linear_modules(const Job& job) {
     std::string name(Lora::last_name(program.scopes[static_cast<size_t>(scope.parent)].name));
     if (std::find(names.begin(), names.end(), name) == names.end()) names.push_back(std::move(name));
   }
+  return names;
+}
+
+std::vector<std::string> modules_to_save(const Job& job) {
+  Program program = built(job);
+  std::vector<std::string> paths;  // of parameters' modules
+  for (const Weight& weight : program.weights) {
+    const std::string path = program.path(program.scopes[static_cast<size_t>(weight.scope)].parent);
+    if (std::find(paths.begin(), paths.end(), path) == paths.end()) paths.push_back(path);
+  }
+  if (job.description.task == Task::kCausalLm && job.description.tied) paths.emplace_back("lm_head");
+  std::vector<std::string> names;
+  for (const std::string& path : paths)
+    for (const std::string& name : modules_of(path))
+      if (can_be_saved(name, paths) && std::find(names.begin(), names.end(), name) == names.end())
+        names.push_back(name);
   return names;
 }
 
@@ -328,20 +420,17 @@ Program trace_step(const Job& job, const Dims& dims, bool unrolled) {
   if (is_wrapped(recipe.sharding)) sharded.emplace(tape, recipe);
   std::optional<DataParallel> parallel;
   if (recipe.ddp.ranks > 1) parallel.emplace(tape, recipe.ddp);
-  OptimizerRun optimizer(tape, *recipe.optimizer, recipe.impl);
+  std::vector<OptimizerRun> optimizers = optimizers_of(tape, job, structure);
   Batches batches(builder, recipe);
   for (const int64_t micro : traced_micro_batches(recipe, unrolled)) {
     if (parallel) parallel->synchronize(!recipe.ddp.no_sync || micro + 1 == recipe.accumulate);
     trace_micro_batch(tape, batches, *model, recipe, static_cast<int32_t>(micro), parallel ? &*parallel : nullptr);
     tape.drop_leaves();
   }
-  // Both updates are traced while the gradients are there: the first makes the state, the second is the steady one.
-  trace_update(tape, optimizer, recipe, 1);
-  const size_t after_first = tape.program.phases.size();
-  trace_update(tape, optimizer, recipe, 2);
-  const std::vector<Phase> steady(tape.program.phases.begin() + static_cast<ptrdiff_t>(after_first),
-                                  tape.program.phases.end());
-  tape.program.phases.resize(after_first);
+  // Both updates happen while the gradients are there: the first makes the state, the second is the steady one.
+  const size_t before = tape.program.phases.size();
+  trace_update(tape, optimizers, recipe, 1);
+  const std::vector<Phase> steady = later_update(tape, optimizers, recipe, before);
   tape.begin_phase(1, -1, "zero_grad");
   zero_grad(tape);
   Phase cleared = tape.program.phases.back();

@@ -36,8 +36,18 @@ Program trace_step(const Job& job, const Dims& dims, bool unrolled = false);
 /// The model as it is built, nothing run.
 Program built(const Job& job, bool unrolled = false);
 
+/// How many of the trained parameters the recipe's optimizer takes, and how many it leaves to another one.
+struct Division {
+  int64_t taken = 0;
+  int64_t left = 0;
+};
+Division division(const Job& job);
+
 /// Names of the modules that LoRA could adapt in this model, each once, in order.
 std::vector<std::string> linear_modules(const Job& job);
+/// Names of the modules outside of the layers that PEFT could train a copy of, each once, in order: those that end the
+/// name of no module within the layers, nor of one within themselves.
+std::vector<std::string> modules_to_save(const Job& job);
 /// Whether the recipe's quantization finds layers in this model.
 bool quantizes_linear_layers(const Job& job);
 

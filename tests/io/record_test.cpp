@@ -55,6 +55,7 @@ TEST_P(Records, AreMetToTheByte) {
     ASSERT_TRUE(report) << "line " << line;
     EXPECT_EQ(report->tensor_bytes, record->peak_bytes) << "line " << line;
     EXPECT_EQ(report->first_step_bytes, record->first_step_bytes) << "line " << line;
+    EXPECT_EQ(report->managed_bytes, record->managed_bytes) << "line " << line;
     if (record->parameters > 0) {
       EXPECT_EQ(report->parameters, record->parameters) << "line " << line;
     }

@@ -4,8 +4,6 @@
 
 #include <vector>
 
-#include "trace/shape_store.h"
-
 namespace peakmem {
 namespace {
 
@@ -66,39 +64,15 @@ TEST(Shape, ANarrowedOneHasGaps) {
   EXPECT_EQ(strides(preserved(half)), (Numbers{30, 6, 1}));
 }
 
+TEST(Shape, AProductHasTheRightOperandsLastSize) {
+  EXPECT_EQ(sizes(product(kTensor, Shape{12, 7})), (Numbers{2, 5, 7}));
+  EXPECT_EQ(strides(product(transposed(kTensor, 0, 1), Shape{2, 12, 7})), (Numbers{14, 7, 1}));
+}
+
 TEST(Shape, BroadcastKeepsTheOrderOfItsOperands) {
   const Shape heads = transposed(split(kTensor, 2, 3, 4), 1, 2);
   EXPECT_EQ(strides(broadcast(heads, Shape{5, 4})), strides(heads));
   EXPECT_EQ(sizes(broadcast(Shape{2, 1, 1}, Shape{5, 12})), (Numbers{2, 5, 12}));
-}
-
-TEST(ShapeStore, KeepsEqualShapesOnce) {
-  ShapeStore store;
-  const KeptShape* first = store.keep(kTensor);
-  EXPECT_EQ(store.keep(Shape{2, 5, 12}), first);
-  EXPECT_EQ(first->elements.number(), 120);
-  EXPECT_NE(store.keep(Shape{2, 5, 12, 1}), first);
-  EXPECT_NE(store.keep(preserved(transposed(Shape{5, 2, 12}, 0, 1))), first);  // as large, another order in memory
-}
-
-TEST(ShapeStore, ShapesStayWhereTheyAre) {
-  ShapeStore store;
-  std::vector<const KeptShape*> kept;
-  for (int64_t n = 1; n <= 1000; ++n) kept.push_back(store.keep(Shape{n, 3}));
-  for (int64_t n = 1; n <= 1000; ++n) {
-    EXPECT_EQ(kept[static_cast<size_t>(n - 1)], store.keep(Shape{n, 3}));
-    EXPECT_EQ(kept[static_cast<size_t>(n - 1)]->elements.number(), 3 * n);
-  }
-}
-
-TEST(ShapeStore, TellsFormulasApart) {
-  Pool pool;
-  ShapeStore store;
-  const Expr b = pool.symbol("B");
-  const Expr t = pool.symbol("T");
-  EXPECT_EQ(store.keep(Shape{b, t}), store.keep(Shape{b, t}));
-  EXPECT_NE(store.keep(Shape{b, t}), store.keep(Shape{t, b}));
-  EXPECT_NE(store.keep(Shape{b, t}), store.keep(Shape{b.node(), t.node()}));
 }
 
 }  // namespace

@@ -119,6 +119,10 @@ inline Recipe random_recipe(Dice& dice) {
     recipe.optimizer = &optimizers()[static_cast<size_t>(dice.from(0, static_cast<int64_t>(optimizers().size()) - 1))];
     recipe.impl = static_cast<OptimizerImpl>(dice.from(0, 2));
   } while (!update_of(*recipe.optimizer, recipe.impl).available);
+  if (recipe.optimizer->takes_others) return recipe;
+  recipe.rest = find_optimizer(dice.coin() ? "adamw" : "paged-adamw-8bit");
+  recipe.rest_impl = recipe.rest->usual;
+  recipe.all_matrices = dice.coin();
   return recipe;
 }
 
@@ -171,6 +175,17 @@ inline void freeze_something(Job& job, Dice& dice) {
   if (freeze(job, patterns, "freeze")) job.recipe.freeze = {};
 }
 
+/// Trains copies of a module or two beside the adapters.
+inline void save_something(Job& job, Dice& dice) {
+  const Task task = job.description.task;
+  if (task == Task::kMaskedLm || task == Task::kSeq2SeqLm) return;
+  if (task != Task::kCausalLm) job.recipe.quantize = Quantize::kNone;
+  const std::vector<std::string> names = modules_to_save(job);
+  if (names.empty()) return;
+  for (const size_t which : {size_t{0}, names.size() - 1})
+    if (dice.coin()) job.recipe.lora.saved.push_back(names[which]);
+}
+
 /// A random job of any family, task and recipe.
 inline Job random_job(uint32_t seed) {
   Dice dice(seed);
@@ -183,6 +198,7 @@ inline Job random_job(uint32_t seed) {
   Job job = {*description, random_recipe(dice)};
   suit(job.recipe, job.description, dice);
   if (job.recipe.lora.rank == 0 && dice.coin()) freeze_something(job, dice);
+  if (job.recipe.lora.rank > 0 && dice.from(0, 2) == 0) save_something(job, dice);
   return job;
 }
 
@@ -200,6 +216,12 @@ inline Job random_sharded_job(uint32_t seed) {
   sharding.reduce_dtype = dice.coin() ? DType::kBFloat16 : DType::kFloat32;
   sharding.reshard_after_forward = dice.coin();
   if (recipe.quantize == Quantize::kInt8) recipe.quantize = Quantize::kNone;
+  if (sharding.casts_parameters) recipe.lora.saved.clear();
+  if (!recipe.optimizer->takes_shards) {
+    recipe.optimizer = find_optimizer("lion");
+    recipe.impl = recipe.optimizer->usual;
+    recipe.rest = nullptr;
+  }
   return job;
 }
 

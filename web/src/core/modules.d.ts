@@ -1,6 +1,6 @@
 declare module "virtual:core" {
-  /** peakmem.wasm packed with LZMA, in base64, and its size unpacked. */
+  /** peakmem.wasm packed, and the module that unpacks it, both in base64. */
   export const packed: string;
-  export const size: number;
+  export const unpacker: string;
 }
 declare module "*.css";
