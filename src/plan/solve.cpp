@@ -107,19 +107,21 @@ int64_t likely_reach(Evaluator& evaluator, int64_t top, const Gpu& gpu) {
 
 /// A value that fits, the next of which does not: from a likely one in growing steps, for each is a replay.
 int64_t largest(Evaluator& evaluator, int64_t limit, const Gpu& gpu) {
+  const auto fits = [&](int64_t value) { return evaluator.fits(value); };
   const int64_t top = reach(evaluator, limit, gpu.memory_bytes - gpu.context_low);  // no less is reserved
-  if (top == 0 || evaluator.fits(top)) return top;
+  if (top == 0 || fits(top)) return top;
   const int64_t likely = likely_reach(evaluator, top, gpu);
-  const bool up = likely > 0 && evaluator.fits(likely);
+  if (likely == 0) return bisect(0, top, fits);
+  const bool up = fits(likely);
   int64_t low = up ? likely : 0;
-  int64_t high = up ? top : std::max<int64_t>(likely, 1);
+  int64_t high = up ? top : likely;
   for (int64_t step = 1; high - low > step; step *= 2) {
     const int64_t next = up ? low + step : high - step;
-    const bool fits = evaluator.fits(next);
-    (fits ? low : high) = next;
-    if (fits != up) break;
+    const bool next_fits = fits(next);
+    (next_fits ? low : high) = next;
+    if (next_fits != up) break;
   }
-  return bisect(low, high, [&](int64_t value) { return evaluator.fits(value); });
+  return bisect(low, high, fits);
 }
 
 }  // namespace
@@ -135,9 +137,10 @@ Result<Solution> solve(const Job& job, Unknown unknown, const Gpu& gpu,
   solution.capacity_bytes = gpu.memory_bytes;
   solution.value = largest(evaluator, limit, gpu);
   // A row that is no multiple of 8 is padded in a mask, so a few more tokens can need less.
-  for (int64_t more = solution.value + 2; more <= solution.value + 8 && more <= limit; ++more)
-    if (evaluator.allocated(more) <= evaluator.allocated(solution.value + 1) && evaluator.fits(more))
-      solution.value = more;
+  for (int64_t more = solution.value + 1; more <= solution.value + 8 && more <= limit; ++more) {
+    const bool needs_less = evaluator.allocated(more) < evaluator.allocated(solution.value + 1);
+    if ((needs_less || more == solution.value + 1) && evaluator.fits(more)) solution.value = more;
+  }
   if (solution.value > 0) solution.peak_bytes = evaluator.device_bytes(solution.value).value_or(0);
   if (solution.value == limit) {
     solution.limit = table ? "the learned position table" : "the search itself";

@@ -48,6 +48,16 @@ TEST(Solve, EstimateSaysThatTheLargestFitsAndTheNextDoesNot) {
   }
 }
 
+TEST(Solve, WhereLittleMoreFitsThanTheSmallest) {
+  for (uint32_t seed = 0; seed < 60; ++seed) {
+    SCOPED_TRACE("seed " + std::to_string(seed));
+    const Job job = random_job(seed);
+    const Report smallest = report_at(job, Unknown::kBatch, 1, small_gpu(1 << 30), AllocatorOptions{});
+    for (const int64_t percent : {100, 103, 120})
+      expect_verdicts(job, Unknown::kBatch, small_gpu(smallest.device.likely / 100 * percent), AllocatorOptions{});
+  }
+}
+
 TEST(Solve, AsTheAllocatorIsSet) {
   AllocatorOptions expandable;
   expandable.expandable_segments = true;

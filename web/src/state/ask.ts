@@ -19,7 +19,7 @@ import { notches } from "./notches.ts";
 import { subjectOf, withOption, type Setup } from "./setup.ts";
 
 const SHORT = "5%"; // what the short formula may leave out
-const POINTS_AT_ONCE = 4; // of a sweep, so that frames are painted in between
+const POINTS_AT_ONCE = 2; // of a sweep, so that frames are painted in between
 
 const good = <T extends object>(answer: Answer<T>): T | null => (failed(answer) ? null : answer);
 
