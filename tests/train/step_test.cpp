@@ -1,7 +1,7 @@
 #include "train/step.h"
 
 #include "io/inquiry.h"
-#include "io/json.h"
+#include "io/named_config.h"
 #include "jobs.h"
 #include "trace/evaluate.h"
 
@@ -55,8 +55,10 @@ TEST(Step, FoldedLayersGiveWhatEveryLayerTracedGives) {
 
 // The gradient of the position bias goes from layer to layer; the last two treat it otherwise than the rest.
 TEST(Step, FoldedLayersOfT5PassTheirBias) {
-  const Value config = *parse_json(R"({"model_type": "t5", "d_model": 32, "d_kv": 8, "d_ff": 48, "num_layers": 9,
-      "num_heads": 3, "vocab_size": 90, "decoder_start_token_id": 0})");
+  const NamedConfig config =
+      *parse_config(R"({"model_type": "t5", "d_model": 32, "d_kv": 8, "d_ff": 48, "num_layers": 9,
+      "num_heads": 3, "vocab_size": 90, "decoder_start_token_id": 0})",
+                    "t5");
   for (uint32_t seed = 0; seed < 64; ++seed) {
     const OptionValues options = {{"task", "seq2seq-lm"},
                                   {"batch", seed & 1 ? "1" : "3"},
