@@ -285,8 +285,25 @@ class Reader {
       if (std::find(known.begin(), known.end(), name) == known.end())
         return Error{"--lora-modules-to-save", quoted(name) + " is no module that can be copied here",
                      "this model has " + joined(known)};
+    if (auto wrong = check_copied_targets(lora)) return wrong;
     assume("everything but the adapters and copies of " + joined(lora.saved) +
            " is frozen; what was copied stays on the device");
+    return std::nullopt;
+  }
+
+  /// PEFT adapts nothing within what it copies, but for a module whose name only ends so, whose adapter it would copy.
+  std::optional<Error> check_copied_targets(const Lora& lora) const {
+    const Program program = built(inquiry_.job);
+    const bool adapts = std::any_of(program.scopes.begin(), program.scopes.end(),
+                                    [](const ScopeName& scope) { return std::string_view(scope.name) == "lora_A"; });
+    if (!adapts)
+      return Error{"--lora-modules-to-save", "leaves no module to adapt, at which PEFT raises an error",
+                   "name other --lora-targets"};
+    for (const std::string& module : linear_modules(inquiry_.job))
+      for (const std::string& name : lora.saved)
+        if (module != name && module.ends_with(name) && lora.adapts(module))
+          return Error{"--lora-modules-to-save", quoted(name) + " would copy " + module + " with its adapter",
+                       "leave it out of --lora-targets"};
     return std::nullopt;
   }
 
