@@ -21,6 +21,23 @@ std::optional<Error> read_targets(const Asked& asked, Inquiry& inquiry) {
   return std::nullopt;
 }
 
+/// PEFT adapts nothing within what it copies, but for a module whose name only ends so, whose adapter it would copy.
+std::optional<Error> check_copied_targets(const Job& job) {
+  const Lora& lora = job.recipe.lora;
+  const Program program = built(job);
+  const bool adapts = std::any_of(program.scopes.begin(), program.scopes.end(),
+                                  [](const ScopeName& scope) { return std::string_view(scope.name) == "lora_A"; });
+  if (!adapts)
+    return Error{"--lora-modules-to-save", "leaves no module to adapt, at which PEFT raises an error",
+                 "name other --lora-targets"};
+  for (const std::string& module : linear_modules(job))
+    for (const std::string& name : lora.saved)
+      if (module != name && module.ends_with(name) && lora.adapts(module))
+        return Error{"--lora-modules-to-save", in_quotes(name) + " would copy " + module + " with its adapter",
+                     "leave it out of --lora-targets"};
+  return std::nullopt;
+}
+
 std::optional<Error> read_modules_to_save(const Asked& asked, Inquiry& inquiry) {
   const Task task = inquiry.job.description.task;
   if (!asked.has("lora-modules-to-save")) {
@@ -40,6 +57,7 @@ std::optional<Error> read_modules_to_save(const Asked& asked, Inquiry& inquiry) 
     if (std::find(known.begin(), known.end(), name) == known.end())
       return Error{"--lora-modules-to-save", in_quotes(name) + " is no module that can be copied here",
                    "this model has " + list_of(known)};
+  if (auto wrong = check_copied_targets(inquiry.job)) return wrong;
   inquiry.assumptions.emplace_back("everything but the adapters and copies of " + list_of(saved) +
                                    " is frozen; what was copied stays on the device");
   return std::nullopt;
