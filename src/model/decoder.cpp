@@ -81,7 +81,7 @@ class Decoder {
   const DecoderParts& parts_;
   EmbeddingCall embed_tokens_;
   Layers<KindOfLayer> layers_;
-  NormCall norm_;
+  ModuleCall norm_;
   RotaryCall rotary_emb_;
 };
 

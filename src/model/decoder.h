@@ -22,15 +22,8 @@ namespace peakmem {
 
 /// What a decoder calls: its parts are of one type, so that a family adds a row and no decoder of its own (a Decoder
 /// for each was a twentieth of the WebAssembly module).
-using NormCall = std::function<Tensor(const Tensor& hidden_states)>;
 using RotaryCall = std::function<Rotations(const Tensor& hidden_states, const Tensor& position_ids)>;
 using LayerCall = std::function<Tensor(const Tensor& hidden_states, const Rotation& rotation, const Tensor& mask)>;
-
-/// An embedding, and its weight, which a tied head shares.
-struct EmbeddingCall {
-  Tensor weight;
-  std::function<Tensor(const Tensor& input_ids)> call;
-};
 
 /// How the parts of a family are made.
 struct DecoderParts {
@@ -39,36 +32,41 @@ struct DecoderParts {
   const char* norm;
   EmbeddingCall (*make_embedding)(const Builder& b, const char* name);
   LayerCall (*make_layer)(const Builder& b);
-  NormCall (*make_norm)(const Builder& b, const char* name);
+  ModuleCall (*make_norm)(const Builder& b, const char* name);
   RotaryCall (*make_rotary)(const Builder& b);
   Tensor (*scale_embeddings)(Tensor inputs_embeds);
   Tensor (*scale_logits)(const Builder& b, Tensor logits);
 };
 
-template <class Parts>
+// By the part's own type: families that share a part share its call.
+template <class TokenEmbedding>
 EmbeddingCall make_embedding(const Builder& b, const char* name) {
-  typename Parts::TokenEmbedding embedding(b, name, b.dims.vocab, b.dims.hidden);
+  TokenEmbedding embedding(b, name, b.dims.vocab, b.dims.hidden);
   return {embedding.weight(), [embedding](const Tensor& input_ids) { return embedding(input_ids); }};
 }
-template <class Parts>
+template <class Layer>
 LayerCall make_layer(const Builder& b) {
-  return [layer = named<typename Parts::Layer>(b, "layers.*")](const Tensor& hidden_states, const Rotation& rotation,
-                                                               const Tensor& mask) {
-    return layer(hidden_states, rotation, mask);
-  };
+  return [layer = named<Layer>(b, "layers.*")](const Tensor& hidden_states, const Rotation& rotation,
+                                               const Tensor& mask) { return layer(hidden_states, rotation, mask); };
 }
-template <class Parts>
-NormCall make_norm(const Builder& b, const char* name) {
-  return typename Parts::Norm(b, name, b.dims.hidden);
+template <class Norm>
+ModuleCall make_norm(const Builder& b, const char* name) {
+  return Norm(b, name, b.dims.hidden);
 }
-template <class Parts>
+template <class Rotary>
 RotaryCall make_rotary(const Builder& b) {
-  return typename Parts::Rotary(b);
+  return Rotary(b);
 }
 template <class Parts>
-inline constexpr DecoderParts kDecoderParts = {Parts::kModel,         Parts::kEmbedding,       Parts::kNorm,
-                                               make_embedding<Parts>, make_layer<Parts>,       make_norm<Parts>,
-                                               make_rotary<Parts>,    Parts::scale_embeddings, Parts::scale_logits};
+inline constexpr DecoderParts kDecoderParts = {Parts::kModel,
+                                               Parts::kEmbedding,
+                                               Parts::kNorm,
+                                               make_embedding<typename Parts::TokenEmbedding>,
+                                               make_layer<typename Parts::Layer>,
+                                               make_norm<typename Parts::Norm>,
+                                               make_rotary<typename Parts::Rotary>,
+                                               Parts::scale_embeddings,
+                                               Parts::scale_logits};
 
 std::unique_ptr<Model> build_decoder(const Builder& b, const DecoderParts& parts);
 

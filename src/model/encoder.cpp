@@ -64,6 +64,92 @@ Tensor ClassificationHead::operator()(const Tensor& features) const {
   return x;
 }
 
+namespace {
+
+/// BertModel of a family's parts, without a pooler.
+class Encoder {
+ public:
+  Encoder(const Builder& builder, const EncoderParts* parts, const Tensor& word_weight)
+      : b_(builder),
+        parts_(*parts),
+        embeddings_(parts_.make_embeddings(b_, word_weight)),
+        layers_(b_, b_.description.runs, b_.dims.runs, [this](bool /*windowed*/) {
+          const Scope scope(b_.tape, parts_.layers);
+          return parts_.make_layer(b_);
+        }) {}
+
+  const Tensor& word_weight() const { return embeddings_.weight; }
+
+  Tensor operator()(const Tensor& input_ids) const {
+    const Scope scope(b_.tape, parts_.model);
+    const Tensor embedding_output = embeddings_.call(input_ids);
+    Tensor hidden_states = embedding_output;
+    layers_.run([&](const ModuleCall& layer) {
+      const Scope named_layer(b_.tape, parts_.layers);
+      hidden_states = checkpoint(
+          b_.structure.checkpointing, [&layer](const Tensor& input, const Tensor&) { return layer(input); },
+          hidden_states);
+    });
+    return hidden_states;
+  }
+
+ private:
+  const Builder& b_;
+  const EncoderParts& parts_;
+  EmbeddingCall embeddings_;
+  Layers<ModuleCall> layers_;
+};
+
+/// BertForMaskedLM.
+class MaskedLm : public Model {
+ public:
+  MaskedLm(const Builder& b, const EncoderParts& parts) : b_(b) {
+    if (parts.head_first) head_.emplace(parts.prediction_head(b_, Tensor()));
+    const Tensor shared = head_ && b_.description.tied ? head_->decoder.weight() : Tensor();
+    encoder_.emplace(named<Encoder>(b_, parts.model, &parts, shared));
+    if (!head_) head_.emplace(parts.prediction_head(b_, encoder_->word_weight()));
+  }
+
+  ModelOutput forward(const Batch& batch) override {
+    const Tensor sequence_output = (*encoder_)(batch.input_ids);
+    const Tensor prediction_scores = (*head_)(sequence_output);
+    return {token_loss(prediction_scores, batch.labels), prediction_scores};
+  }
+
+ private:
+  Builder b_;
+  std::optional<Encoder> encoder_;
+  std::optional<PredictionHead> head_;
+};
+
+/// BertForSequenceClassification.
+class SequenceClassifier : public Model {
+ public:
+  SequenceClassifier(const Builder& b, const EncoderParts& parts) : b_(b) {
+    if (parts.head_first) classifier_ = parts.make_classifier(b_);
+    encoder_.emplace(named<Encoder>(b_, parts.model, &parts, Tensor()));
+    if (!classifier_) classifier_ = parts.make_classifier(b_);
+  }
+
+  ModelOutput forward(const Batch& batch) override {
+    const Tensor sequence_output = (*encoder_)(batch.input_ids);
+    const Tensor logits = classifier_(sequence_output);
+    return {label_loss(b_, logits, batch.labels), logits};
+  }
+
+ private:
+  Builder b_;
+  std::optional<Encoder> encoder_;
+  ModuleCall classifier_;
+};
+
+}  // namespace
+
+std::unique_ptr<Model> build_encoder(const Builder& b, const EncoderParts& parts) {
+  if (b.description.task == Task::kSequenceClassification) return std::make_unique<SequenceClassifier>(b, parts);
+  return std::make_unique<MaskedLm>(b, parts);
+}
+
 std::span<const Task> encoder_tasks() {
   static constexpr std::array kTasks = {Task::kMaskedLm, Task::kSequenceClassification};
   return kTasks;

@@ -13,6 +13,8 @@
 #include <array>
 #include <memory>
 #include <optional>
+#include <type_traits>
+#include <utility>
 
 #include "model/family.h"
 
@@ -64,97 +66,47 @@ class ClassificationHead {
   Activation activation_;
 };
 
-/// BertModel of those parts, without a pooler.
-template <class Parts>
-class Encoder {
- public:
-  explicit Encoder(const Builder& builder, const Tensor& word_weight = {})
-      : b_(builder),
-        embeddings_(make_embeddings(b_, word_weight)),
-        layers_(b_, b_.description.runs, b_.dims.runs,
-                [this](bool /*windowed*/) { return named<Layer>(b_, Parts::kLayers); }) {}
-
-  const Tensor& word_weight() const { return embeddings_.word_weight(); }
-
-  Tensor operator()(const Tensor& input_ids) const {
-    const Scope scope(b_.tape, Parts::kModel);
-    const Tensor embedding_output = embeddings_(input_ids);
-    Tensor hidden_states = embedding_output;
-    layers_.run([&](const Layer& layer) {
-      const Scope named_layer(b_.tape, Parts::kLayers);
-      hidden_states = checkpoint(
-          b_.structure.checkpointing, [&layer](const Tensor& input, const Tensor&) { return layer(input); },
-          hidden_states);
-    });
-    return hidden_states;
-  }
-
- private:
-  using Layer = typename Parts::Layer;
-  using Embeddings = typename Parts::Embeddings;
-
-  static Embeddings make_embeddings(const Builder& b, const Tensor& word_weight) {
-    if constexpr (Parts::kHeadFirst)
-      return Embeddings(b, word_weight);
-    else
-      return Embeddings(b);
-  }
-
-  const Builder& b_;
-  Embeddings embeddings_;
-  Layers<Layer> layers_;
+/// How the parts of a family are made: each is of one type, as a decoder's are, and there is one encoder for all.
+struct EncoderParts {
+  const char* model;
+  const char* layers;
+  bool head_first;
+  EmbeddingCall (*make_embeddings)(const Builder& b, const Tensor& word_weight);
+  ModuleCall (*make_layer)(const Builder& b);
+  PredictionHead (*prediction_head)(const Builder& b, const Tensor& word_weight);
+  ModuleCall (*make_classifier)(const Builder& b);
 };
 
-/// BertForMaskedLM.
+template <class Embeddings>
+EmbeddingCall make_embeddings(const Builder& b, [[maybe_unused]] const Tensor& word_weight) {
+  const auto of = [](Embeddings made) {
+    const Tensor weight = made.word_weight();
+    return EmbeddingCall{weight, std::move(made)};
+  };
+  if constexpr (std::is_constructible_v<Embeddings, const Builder&, const Tensor&>)
+    return of(Embeddings(b, word_weight));
+  else
+    return of(Embeddings(b));
+}
+template <class Module>
+ModuleCall make_module(const Builder& b) {
+  return Module(b);
+}
 template <class Parts>
-class MaskedLm : public Model {
- public:
-  explicit MaskedLm(const Builder& b) : b_(b) {
-    if constexpr (Parts::kHeadFirst) head_.emplace(Parts::prediction_head(b_, Tensor()));
-    const Tensor shared = head_ && b_.description.tied ? head_->decoder.weight() : Tensor();
-    encoder_.emplace(named<Encoder<Parts>>(b_, Parts::kModel, shared));
-    if (!head_) head_.emplace(Parts::prediction_head(b_, encoder_->word_weight()));
-  }
+inline constexpr EncoderParts kEncoderParts = {Parts::kModel,
+                                               Parts::kLayers,
+                                               Parts::kHeadFirst,
+                                               make_embeddings<typename Parts::Embeddings>,
+                                               make_module<typename Parts::Layer>,
+                                               Parts::prediction_head,
+                                               make_module<typename Parts::Classifier>};
 
-  ModelOutput forward(const Batch& batch) override {
-    const Tensor sequence_output = (*encoder_)(batch.input_ids);
-    const Tensor prediction_scores = (*head_)(sequence_output);
-    return {token_loss(prediction_scores, batch.labels), prediction_scores};
-  }
-
- private:
-  Builder b_;
-  std::optional<Encoder<Parts>> encoder_;
-  std::optional<PredictionHead> head_;
-};
-
-/// BertForSequenceClassification.
-template <class Parts>
-class SequenceClassifier : public Model {
- public:
-  explicit SequenceClassifier(const Builder& b) : b_(b) {
-    if constexpr (Parts::kHeadFirst) classifier_.emplace(b_);
-    encoder_.emplace(named<Encoder<Parts>>(b_, Parts::kModel, Tensor()));
-    if (!classifier_) classifier_.emplace(b_);
-  }
-
-  ModelOutput forward(const Batch& batch) override {
-    const Tensor sequence_output = (*encoder_)(batch.input_ids);
-    const Tensor logits = (*classifier_)(sequence_output);
-    return {label_loss(b_, logits, batch.labels), logits};
-  }
-
- private:
-  Builder b_;
-  std::optional<Encoder<Parts>> encoder_;
-  std::optional<typename Parts::Classifier> classifier_;
-};
+std::unique_ptr<Model> build_encoder(const Builder& b, const EncoderParts& parts);
 
 /// A family's `build`.
 template <class Parts>
 std::unique_ptr<Model> build_encoder(const Builder& b) {
-  if (b.description.task == Task::kSequenceClassification) return std::make_unique<SequenceClassifier<Parts>>(b);
-  return std::make_unique<MaskedLm<Parts>>(b);
+  return build_encoder(b, kEncoderParts<Parts>);
 }
 
 /// The tasks such a family is modelled for.

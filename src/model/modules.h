@@ -4,6 +4,7 @@
 // forward, with the same names alive for as long.
 #pragma once
 
+#include <functional>
 #include <utility>
 #include <vector>
 
@@ -39,6 +40,14 @@ Module named(const Builder& b, const char* name, Choices... choices) {
   const Scope scope(b.tape, name);
   return Module(b, choices...);
 }
+
+/// A module of one input, whatever its type.
+using ModuleCall = std::function<Tensor(const Tensor& input)>;
+/// An embedding, and its weight, which a tied head shares.
+struct EmbeddingCall {
+  Tensor weight;
+  ModuleCall call;
+};
 
 /// torch.nn.Linear.
 class Linear {
