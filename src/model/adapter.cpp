@@ -22,16 +22,20 @@ Tensor apply(const char* name, Tensor input, const Tensor& weight) {
 
 std::string_view Lora::last_name(std::string_view module) { return module.substr(module.rfind('.') + 1); }
 
-bool is_head(std::string_view module) {
-  static constexpr std::array<std::string_view, 6> kHeads = {"lm_head",    "decoder",         "score",
-                                                             "classifier", "vocab_projector", "generator_lm_head"};
+bool is_language_head(std::string_view module) {
+  static constexpr std::array<std::string_view, 4> kHeads = {"lm_head", "decoder", "vocab_projector",
+                                                             "generator_lm_head"};
   return std::find(kHeads.begin(), kHeads.end(), module) != kHeads.end();
+}
+
+bool is_head(std::string_view module) {
+  return is_language_head(module) || module == "score" || module == "classifier";
 }
 
 bool Lora::adapts(std::string_view module) const {
   if (rank == 0) return false;
   module = last_name(module);
-  if (targets.empty()) return !is_head(module);
+  if (targets.empty()) return !is_language_head(module);
   return std::find(targets.begin(), targets.end(), module) != targets.end();
 }
 

@@ -14,14 +14,15 @@ namespace peakmem {
 
 struct Builder;
 
-/// Whether a module of that name is an output layer, which PEFT and bitsandbytes leave alone where all linear layers
-/// are asked for.
+/// Whether a module of that name is the head of a language model (get_output_embeddings), which PEFT leaves alone where
+/// all linear layers are asked for; bitsandbytes does not pack the head of a classifier either.
+bool is_language_head(std::string_view module);
 bool is_head(std::string_view module);
 
 /// What LoRA adds; nothing where the rank is 0.
 struct Lora {
   int64_t rank = 0;
-  std::vector<std::string> targets;  // names of modules; none: every linear layer but the head ("all-linear")
+  std::vector<std::string> targets;  // names of modules; none: every linear layer but a language head ("all-linear")
   double dropout = 0;
   bool full_precision =
       true;  // adapters in fp32 over half weights (autocast_adapter_dtype), else in the weights' dtype

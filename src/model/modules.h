@@ -131,15 +131,17 @@ template <class Layer>
 class Layers {
  public:
   /// `turns`: how many turns each run has, as numbers or formulas; the runs themselves say how many are traced. `make`
-  /// makes one layer and is told whether it is windowed.
+  /// makes one layer and is told whether it is windowed. `last`: how many at the stack's end have not their like.
   template <class Make>
-  Layers(const Builder& b, const std::vector<LayerRun>& runs, const std::vector<Expr>& turns, Make make)
+  Layers(const Builder& b, const std::vector<LayerRun>& runs, const std::vector<Expr>& turns, Make make,
+         int64_t last = 1)
       : tape_(b.tape), repeat_(tape_.new_repeat()) {
     int64_t first = 0;
     for (size_t i = 0; i < runs.size(); ++i) {
       tape_.layer = first;
       const bool apart = tape_.meta_parameters || b.structure.freeze != nullptr;
-      add(runs[i], turns[i], {apart || i == 0, apart || i + 1 == runs.size()}, b.structure.unrolled, make);
+      const Ends ends = {apart || i == 0 ? 1 : 0, i + 1 == runs.size() ? last : int64_t{apart}};
+      add(runs[i], turns[i], ends, b.structure.unrolled, make);
       first += runs[i].layers;
     }
     tape_.enter_unit(0);
@@ -155,21 +157,22 @@ class Layers {
   }
 
  private:
-  /// Which turns of a run have not their like on both sides.
+  /// How many turns of a run have not their like on both sides.
   struct Ends {
-    bool first, last;
+    int64_t first, last;
   };
 
   template <class Make>
   void add(const LayerRun& run, Expr turns, Ends apart, bool unrolled, Make& make) {
-    const int64_t ends = (apart.first ? 1 : 0) + (apart.last ? 1 : 0);
-    if (unrolled || run.turns() < ends + 2) {
-      for (int64_t i = 0; i < run.turns(); ++i) add_turn(run, 1, make);
-      return;
-    }
-    if (apart.first) add_turn(run, 1, make);
-    add_turn(run, turns - ends, make);
-    if (apart.last) add_turn(run, 1, make);
+    const int64_t between = run.turns() - apart.first - apart.last;
+    const bool folded = between > 0 && !unrolled;
+    const auto add_each = [&](int64_t count) {
+      for (int64_t i = 0; i < count; ++i) add_turn(run, 1, make);
+    };
+    add_each(folded ? apart.first : run.turns());
+    if (!folded) return;
+    add_turn(run, turns - apart.first - apart.last, make);
+    add_each(apart.last);
   }
 
   /// A turn that stands for so many.

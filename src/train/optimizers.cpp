@@ -265,6 +265,8 @@ constexpr std::array kOptimizers = {
               .source = "torch 2.13, torch/optim/_muon.py (ns_steps=5)",
               .state = kMuonState,
               .loop = same_for_all(kMuonMatrix),
+              .foreach = kNoUpdate,
+              .fused = kNoUpdate,
               .usual = OptimizerImpl::kLoop,
               .takes_shards = false,
               .takes_others = false},

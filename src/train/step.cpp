@@ -373,7 +373,7 @@ Division division(const Job& job) {
 
 std::vector<std::string> linear_modules(const Job& job) {
   Job adapted = job;
-  adapted.recipe.lora = {.rank = 1, .targets = {}};
+  adapted.recipe.lora = {.rank = 1, .targets = {}, .saved = {}};
   const Program program = built(adapted);
   std::vector<std::string> names;
   for (const ScopeName& scope : program.scopes) {

@@ -1,5 +1,7 @@
 #include "train/step.h"
 
+#include "io/inquiry.h"
+#include "io/named_config.h"
 #include "jobs.h"
 #include "trace/evaluate.h"
 
@@ -48,6 +50,26 @@ TEST(Step, FoldedLayersGiveWhatEveryLayerTracedGives) {
   for (uint32_t seed = 0; seed < 300; ++seed) {
     const Job job = random_job(seed);
     expect_same(job, numbers(job, false), numbers(job, true), seed);
+  }
+}
+
+// The gradient of the position bias goes from layer to layer; the last two treat it otherwise than the rest.
+TEST(Step, FoldedLayersOfT5PassTheirBias) {
+  const NamedConfig config =
+      *parse_config(R"({"model_type": "t5", "d_model": 32, "d_kv": 8, "d_ff": 48, "num_layers": 9,
+      "num_heads": 3, "vocab_size": 90, "decoder_start_token_id": 0})",
+                    "t5");
+  for (uint32_t seed = 0; seed < 64; ++seed) {
+    const OptionValues options = {{"task", "seq2seq-lm"},
+                                  {"batch", seed & 1 ? "1" : "3"},
+                                  {"seq", seed & 2 ? "16" : "9"},
+                                  {"target-seq", seed & 4 ? "8" : "5"},
+                                  {"attention", seed & 8 ? "eager" : "sdpa"},
+                                  {"checkpointing", seed & 16 ? "full" : "none"},
+                                  {"precision", seed & 32 ? "bf16-mixed" : "fp32"}};
+    const Result<Inquiry> inquiry = make_inquiry(&config, options, Command::kEstimate);
+    ASSERT_TRUE(inquiry) << inquiry.error().problem;
+    expect_same(inquiry->job, numbers(inquiry->job, false), numbers(inquiry->job, true), seed);
   }
 }
 

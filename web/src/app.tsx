@@ -1,6 +1,6 @@
 // The page: the set-up on the left, the answer beside it.
-import { useMemo, useState } from "preact/hooks";
-import { failed, type Answer, type ConfigAnswer, type Problem } from "./core/answers.ts";
+import { useCallback, useMemo, useState } from "preact/hooks";
+import { failed, type Answer, type ConfigAnswer, type ModelRow, type Problem } from "./core/answers.ts";
 import type { Core } from "./core/core.ts";
 import { CopyBar } from "./parts/copy_bar.tsx";
 import { fieldOf, Form, sizeIn, type Tables } from "./parts/form.tsx";
@@ -13,7 +13,8 @@ import { SweepPanel } from "./parts/sweep.tsx";
 import { TimelinePanel } from "./parts/timeline.tsx";
 import { VerdictPanel } from "./parts/verdict.tsx";
 import { useCompare, useConfig, useFormula, useLargest, useReport, useSweep, useTimeline } from "./state/ask.ts";
-import { FIRST, sameSetup, subjectOf, toHash, withOption, type Setup } from "./state/setup.ts";
+import { useLater } from "./state/later.ts";
+import { FIRST, sameSetup, subjectOf, toHash, type Setup } from "./state/setup.ts";
 import { useHashState } from "./state/use_state.ts";
 
 const rowsOf = <T,>(core: Core, command: string): T[] => {
@@ -22,17 +23,19 @@ const rowsOf = <T,>(core: Core, command: string): T[] => {
 };
 const readTables = (core: Core): Tables => ({
   options: rowsOf(core, "options"),
-  models: rowsOf(core, "models"),
   gpus: rowsOf(core, "gpus"),
 });
 
 /** The set-up as the model alone has it: sizes that are no option of their own stay where they describe it. */
 const bareOf = (setup: Setup): Setup => (setup.config || setup.model !== null ? { ...setup, options: {} } : setup);
 
+const NO_MODELS: ModelRow[] = [];
+
 export function App({ core }: { core: Core }) {
-  const { state, setSetup, setView } = useHashState();
+  const { state, setSetup, setOption, setView } = useHashState();
   const { setup, view } = state;
   const tables = useMemo(() => readTables(core), [core]);
+  const models = useLater("models", () => ({ value: rowsOf<ModelRow>(core, "models"), done: true })).value ?? NO_MODELS;
   const { report, answered, problem } = useReport(core, setup);
   const key = useMemo(() => toHash({ setup: answered, view: { ...FIRST.view, pinned: view.pinned } }), [answered, view.pinned]);
   const config = useConfig(core, setup);
@@ -49,11 +52,13 @@ export function App({ core }: { core: Core }) {
   const compared = useCompare(core, view.pinned, answered, key);
   const [lit, setLit] = useState<readonly string[]>([]);
   const highlight = useMemo(() => ({ monomials: new Set(lit), light: setLit }), [lit]);
-  const check = (asked: Setup): Problem | null => {
-    const answer = core.ask<ConfigAnswer>({ command: "config", ...subjectOf(asked) });
-    return failed(answer) ? answer.error : null;
-  };
-  const set = (name: string, text: string): void => setSetup(withOption(setup, name, text));
+  const check = useCallback(
+    (asked: Setup): Problem | null => {
+      const answer = core.ask<ConfigAnswer>({ command: "config", ...subjectOf(asked) });
+      return failed(answer) ? answer.error : null;
+    },
+    [core],
+  );
   const known = problem && (fieldOf(problem) === "model" || tables.options.some((row) => row.name === fieldOf(problem)));
 
   return (
@@ -69,7 +74,17 @@ export function App({ core }: { core: Core }) {
         </button>
         <CopyBar state={state} report={report} formula={formula.value} />
       </header>
-      <Form tables={tables} setup={setup} config={config} bare={bare} problem={problem} check={check} onSetup={setSetup} />
+      <Form
+        tables={tables}
+        models={models}
+        setup={setup}
+        config={config}
+        bare={bare}
+        problem={problem}
+        check={check}
+        onSetup={setSetup}
+        onOption={setOption}
+      />
       <main id="answer" tabIndex={-1} class={problem ? "wrong" : ""}>
         <p class="problem-line" role="alert">
           {problem && !known && `${problem.field}: ${problem.problem}${problem.hint ? `. ${problem.hint}` : ""}`}
@@ -85,8 +100,8 @@ export function App({ core }: { core: Core }) {
                 onDrop={() => setView({ pinned: null })}
               />
             )}
-            <FormulaPanel answer={formula} exact={view.exact} onExact={(exact) => setView({ exact })} />
-            <LedgerPanel report={report} as={view.ledger} onAs={(ledger) => setView({ ledger })} />
+            <FormulaPanel answer={formula} exact={view.exact} onView={setView} />
+            <LedgerPanel report={report} as={view.ledger} onView={setView} />
           </div>
         )}
         {report && (
@@ -98,11 +113,11 @@ export function App({ core }: { core: Core }) {
               largest={largest.stale ? null : largest.value}
               at={now}
               fits={report.fits}
-              onOver={(over) => setView({ over })}
-              onValue={(value) => set(view.over, String(value))}
+              onView={setView}
+              onOption={setOption}
             />
             <TimelinePanel answer={timeline} fits={report.fits} />
-            <Notes report={report} onSet={set} />
+            <Notes report={report} onOption={setOption} />
           </div>
         )}
       </main>

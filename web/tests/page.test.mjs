@@ -73,6 +73,7 @@ pageTest("from a file, without a network", "", { offline: false }, async () => {
 });
 
 pageTest("every option of an estimate is a field with its help", "", {}, async (page) => {
+  await settled(page); // the groups that are closed are filled after the first paint
   const { options } = asked(["options"]);
   for (const row of options.filter((each) => each.commands.includes("estimate") && each.name !== "json")) {
     assert.equal(await field(page, row.name).count(), 1, row.name);

@@ -1,6 +1,6 @@
 // Memory over the steady step, event by event, with its phases.
 import { area, curveStepAfter } from "d3-shape";
-import { useState } from "preact/hooks";
+import { useMemo, useState } from "preact/hooks";
 import type { TimelineAnswer, Verdict } from "../core/answers.ts";
 import { grouped, inUnits } from "../state/text.ts";
 import { ByteAxis, FRAME, LimitLine, type Frame } from "./axes.tsx";
@@ -16,11 +16,14 @@ export function TimelinePlot({ timeline, fits }: { timeline: TimelineAnswer["tim
   const x = linear([0, Math.max(1, timeline.events)], [SHORT.left, SHORT.width - SHORT.right]);
   const y = linear([0, top], [SHORT.height - SHORT.bottom, SHORT.top]);
   const base = SHORT.height - SHORT.bottom;
-  const shape = area<number>()
-    .curve(curveStepAfter)
-    .x((i) => x(events[i] ?? 0))
-    .y0(base)
-    .y1((i) => y(bytes[i] ?? 0));
+  const curve = useMemo(() => {
+    const shape = area<number>()
+      .curve(curveStepAfter)
+      .x((i) => x(events[i] ?? 0))
+      .y0(base)
+      .y1((i) => y(bytes[i] ?? 0));
+    return shape(events.map((_, i) => i)) ?? "";
+  }, [timeline, top]);
   const phaseAt = (at: number): string =>
     timeline.phases.find((phase) => at >= phase.first && at < phase.last)?.name ?? timeline.peak.phase;
   const seen = cursor ?? Math.max(0, events.indexOf(timeline.peak.event));
@@ -71,7 +74,7 @@ export function TimelinePlot({ timeline, fits }: { timeline: TimelineAnswer["tim
           );
         })}
         <ByteAxis y={y} most={top} frame={SHORT} />
-        <path class="curve" d={shape(events.map((_, i) => i)) ?? ""} />
+        <path class="curve" d={curve} />
         {fits && capacity <= top && <LimitLine y={y} bytes={capacity} text={`${fits.gpu}, ${inUnits(capacity)}`} frame={SHORT} />}
         <circle class="peak" cx={x(timeline.peak.event)} cy={y(timeline.peak.bytes)} r={4} />
         {cursor !== null && <line class="cursor" x1={x(events[seen] ?? 0)} x2={x(events[seen] ?? 0)} y1={SHORT.top} y2={base} />}

@@ -3,6 +3,7 @@ import { useState } from "preact/hooks";
 import type { FormulaAnswer, Report } from "../core/answers.ts";
 import { toHash, type State } from "../state/setup.ts";
 import { commandLine, python } from "./copy.ts";
+import { memo } from "../state/memo.ts";
 
 export interface CopyProps {
   state: State;
@@ -10,14 +11,14 @@ export interface CopyProps {
   formula: FormulaAnswer | null;
 }
 
-export function CopyBar({ state, report, formula }: CopyProps) {
+export const CopyBar = memo(({ state, report, formula }: CopyProps) => {
   const [said, setSaid] = useState<{ text: string; shown: string } | null>(null);
-  const texts: [string, string | null][] = [
-    ["command line", commandLine(state.setup)],
-    ["Python", python(state.setup)],
-    ["JSON", report && JSON.stringify(report, null, 2)],
-    ["LaTeX", formula && formula.formula.peak.latex],
-    ["link", `${location.href.replace(/#.*/, "")}#${toHash(state)}`],
+  const texts: [string, (() => string) | null][] = [
+    ["command line", () => commandLine(state.setup)],
+    ["Python", () => python(state.setup)],
+    ["JSON", report && (() => JSON.stringify(report, null, 2))],
+    ["LaTeX", formula && (() => formula.formula.peak.latex)],
+    ["link", () => `${location.href.replace(/#.*/, "")}#${toHash(state)}`],
   ];
   const copy = async (name: string, text: string): Promise<void> => {
     try {
@@ -32,7 +33,7 @@ export function CopyBar({ state, report, formula }: CopyProps) {
     <div class="copy" role="group" aria-label="Copy as">
       <span class="muted">Copy as</span>
       {texts.map(([name, text]) => (
-        <button type="button" disabled={text === null} onClick={() => void copy(name, text ?? "")}>
+        <button type="button" disabled={text === null} onClick={() => text && void copy(name, text())}>
           {name}
         </button>
       ))}
@@ -40,4 +41,4 @@ export function CopyBar({ state, report, formula }: CopyProps) {
       {said?.shown && <textarea aria-label={said.text} readOnly rows={3} value={said.shown} />}
     </div>
   );
-}
+});

@@ -1,18 +1,20 @@
 // The set-up: the model, then every option of an estimate by its group, as the core's table has them.
-import { useMemo } from "preact/hooks";
+import { useCallback, useMemo, useRef } from "preact/hooks";
 import type { ConfigAnswer, GpuRow, ModelRow, OptionRow, Problem } from "../core/answers.ts";
+import { useLater } from "../state/later.ts";
+import { memo } from "../state/memo.ts";
 import { withOption, type Setup } from "../state/setup.ts";
 import { ModelField } from "./model_field.tsx";
 import { OptionField } from "./option_field.tsx";
 
 export interface Tables {
   options: OptionRow[];
-  models: ModelRow[];
   gpus: GpuRow[];
 }
 
 export interface FormProps {
   tables: Tables;
+  models: ModelRow[];
   setup: Setup;
   /** Of the set-up, and of the model without options: where sliders have their middle. */
   config: ConfigAnswer["config"] | null;
@@ -20,6 +22,7 @@ export interface FormProps {
   problem: Problem | null;
   check(setup: Setup): Problem | null;
   onSetup(setup: Setup): void;
+  onOption(name: string, text: string): void;
 }
 
 const CARD = "gpu"; // stands with the model
@@ -39,9 +42,13 @@ function groupsOf(rows: OptionRow[]): [string, OptionRow[]][] {
   return [...groups];
 }
 
-export function Form({ tables, setup, config, bare, problem, check, onSetup }: FormProps) {
+export const Form = memo(({ tables, models, setup, config, bare, problem, check, onSetup, onOption }: FormProps) => {
   const rows = tables.options.filter((row) => row.commands.includes("estimate") && row.name !== "json");
   const titles = useMemo(() => new Map(tables.gpus.map((gpu) => [gpu.name, gpu.title])), [tables]);
+  const now = useRef(setup);
+  now.current = setup;
+  const accepts = useCallback((name: string, text: string) => check(withOption(now.current, name, text)) === null, [check]);
+  const all = useLater("closed groups", () => ({ value: true, done: true })).value;
   const field = (row: OptionRow) => (
     <OptionField
       key={row.name}
@@ -51,8 +58,8 @@ export function Form({ tables, setup, config, bare, problem, check, onSetup }: F
       around={sizeIn(bare, row.name) ?? (row.default ? Number(row.default) : null)}
       titles={titles}
       problem={problem && fieldOf(problem) === row.name ? problem : null}
-      onText={(text) => onSetup(withOption(setup, row.name, text))}
-      accepts={(text) => check(withOption(setup, row.name, text)) === null}
+      onOption={onOption}
+      accepts={accepts}
     />
   );
   const bySizes = setup.model === null && setup.config === null;
@@ -60,7 +67,7 @@ export function Form({ tables, setup, config, bare, problem, check, onSetup }: F
     <form class="form" aria-label="Set-up" onSubmit={(event) => event.preventDefault()}>
       <ModelField
         setup={setup}
-        models={tables.models}
+        models={models}
         problem={problem && fieldOf(problem) === "model" ? problem : null}
         check={check}
         onSetup={onSetup}
@@ -70,13 +77,14 @@ export function Form({ tables, setup, config, bare, problem, check, onSetup }: F
       {groupsOf(rows.filter((row) => row.name !== CARD)).map(([group, members], i) => {
         const set = members.filter((row) => setup.options[row.name]).length;
         const wrong = problem !== null && members.some((row) => row.name === fieldOf(problem));
+        const open = i === 0 || set > 0 || wrong || (bySizes && members.some((row) => row.name === "layers"));
         return (
-          <details key={group} open={i === 0 || set > 0 || wrong || (bySizes && members.some((row) => row.name === "layers"))}>
+          <details key={group} open={open}>
             <summary>
               {group}
               {set > 0 && <span class="count">{set} set</span>}
             </summary>
-            {members.map(field)}
+            {(open || all) && members.map(field)}
           </details>
         );
       })}
@@ -85,11 +93,11 @@ export function Form({ tables, setup, config, bare, problem, check, onSetup }: F
         .map((name) => (
           <p class="problem">
             {name} in the link is no option here.{" "}
-            <button type="button" onClick={() => onSetup(withOption(setup, name, ""))}>
+            <button type="button" onClick={() => onOption(name, "")}>
               Drop it
             </button>
           </p>
         ))}
     </form>
   );
-}
+});

@@ -3,6 +3,8 @@ import type { FormulaAnswer, Term } from "../core/answers.ts";
 import type { Later } from "../state/later.ts";
 import { grouped, inUnits, percent } from "../state/text.ts";
 import { useHighlight } from "./highlight.ts";
+import { memo } from "../state/memo.ts";
+import type { View } from "../state/setup.ts";
 
 const MathOf = ({ mathml }: { mathml: string }) => <span class="math" dangerouslySetInnerHTML={{ __html: mathml }} />;
 
@@ -28,10 +30,10 @@ function Terms({ terms, peak }: { terms: Term[]; peak: number }) {
 export interface FormulaProps {
   answer: Later<FormulaAnswer | null>;
   exact: boolean;
-  onExact(exact: boolean): void;
+  onView(view: Partial<View>): void;
 }
 
-export function FormulaPanel({ answer, exact, onExact }: FormulaProps) {
+export const FormulaPanel = memo(({ answer, exact, onView }: FormulaProps) => {
   const formula = answer.value?.formula;
   if (!formula) return <section class="panel formula" aria-label="Formula" />;
   const shown = exact ? formula.terms : formula.terms.slice(0, formula.terms.length - formula.short.dropped);
@@ -41,7 +43,7 @@ export function FormulaPanel({ answer, exact, onExact }: FormulaProps) {
         <h2 id="formula-title">Formula</h2>
         <span class="muted">of the tensors at the peak, in bytes</span>
         <label class="switch">
-          <input type="checkbox" checked={exact} onChange={(event) => onExact(event.currentTarget.checked)} />
+          <input type="checkbox" checked={exact} onChange={(event) => onView({ exact: event.currentTarget.checked })} />
           exact
         </label>
       </header>
@@ -73,4 +75,4 @@ export function FormulaPanel({ answer, exact, onExact }: FormulaProps) {
       )}
     </section>
   );
-}
+});

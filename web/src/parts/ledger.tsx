@@ -5,6 +5,8 @@ import { Treemap } from "../draw/treemap.tsx";
 import { grouped, inUnits, percent } from "../state/text.ts";
 import { colour } from "./categories.ts";
 import { useHighlight } from "./highlight.ts";
+import { memo } from "../state/memo.ts";
+import type { View } from "../state/setup.ts";
 
 const FIRST_ROWS = 6; // of a category, until it is opened
 
@@ -71,10 +73,10 @@ function Category({ rows, name, bytes, report }: { rows: LedgerRow[]; name: stri
 export interface LedgerProps {
   report: Report;
   as: "bars" | "map";
-  onAs(as: "bars" | "map"): void;
+  onView(view: Partial<View>): void;
 }
 
-export function LedgerPanel({ report, as, onAs }: LedgerProps) {
+export const LedgerPanel = memo(({ report, as, onView }: LedgerProps) => {
   return (
     <section class="panel ledger" aria-labelledby="ledger-title">
       <header>
@@ -82,7 +84,7 @@ export function LedgerPanel({ report, as, onAs }: LedgerProps) {
         <span class="muted">at the peak, {inUnits(report.peak.allocated_bytes)} in all</span>
         <div class="choice" role="group" aria-label="Ledger as">
           {(["bars", "map"] as const).map((each) => (
-            <button type="button" aria-pressed={as === each} onClick={() => onAs(each)}>
+            <button type="button" aria-pressed={as === each} onClick={() => onView({ ledger: each })}>
               {each}
             </button>
           ))}
@@ -101,4 +103,4 @@ export function LedgerPanel({ report, as, onAs }: LedgerProps) {
         ))}
     </section>
   );
-}
+});

@@ -1,11 +1,12 @@
 // What would help, what was taken for granted, and what to beware of.
 import type { Report } from "../core/answers.ts";
 import { inUnits } from "../state/text.ts";
+import { memo } from "../state/memo.ts";
 
 /** A change that is one option, as it is typed: "--checkpointing full". */
 const OPTION = /^--([a-z-]+)(?: (\S+))?$/;
 
-export function Notes({ report, onSet }: { report: Report; onSet(name: string, text: string): void }) {
+export const Notes = memo(({ report, onOption }: { report: Report; onOption(name: string, text: string): void }) => {
   return (
     <section class="panel notes" aria-label="Notes">
       {report.knobs.length > 0 && (
@@ -18,7 +19,7 @@ export function Notes({ report, onSet }: { report: Report; onSet(name: string, t
               if (!option) return <li>{text}</li>;
               return (
                 <li>
-                  <button type="button" onClick={() => onSet(option[1] ?? "", option[2] ?? "true")}>
+                  <button type="button" onClick={() => onOption(option[1] ?? "", option[2] ?? "true")}>
                     {text}
                   </button>
                 </li>
@@ -45,4 +46,4 @@ export function Notes({ report, onSet }: { report: Report; onSet(name: string, t
       </ul>
     </section>
   );
-}
+});

@@ -1,6 +1,7 @@
 // An option as its kind asks for: a choice, a switch, a text, or a size.
 import { useMemo } from "preact/hooks";
 import type { OptionRow, Problem } from "../core/answers.ts";
+import { memo } from "../state/memo.ts";
 import { describedBy, Field } from "./field.tsx";
 import { SizeField } from "./size_field.tsx";
 
@@ -11,11 +12,11 @@ export interface OptionProps {
   around: number | null; // where a size's slider has its middle
   titles?: ReadonlyMap<string, string>; // of the choices
   problem: Problem | null;
-  onText(text: string): void;
-  accepts(text: string): boolean;
+  onOption(name: string, text: string): void;
+  accepts(name: string, text: string): boolean;
 }
 
-function ChoiceField({ row, text, titles, problem, onText }: OptionProps) {
+function ChoiceField({ row, text, titles, problem, onOption }: OptionProps) {
   const known = text === "" || row.choices.includes(text);
   // The same nodes as long as nothing changes, so that a slider's step need not look at every choice again.
   const choices = useMemo(
@@ -27,7 +28,7 @@ function ChoiceField({ row, text, titles, problem, onText }: OptionProps) {
   );
   return (
     <Field name={row.name} help={row.help} problem={problem}>
-      <select {...describedBy(row.name, problem)} value={text} onChange={(event) => onText(event.currentTarget.value)}>
+      <select {...describedBy(row.name, problem)} value={text} onChange={(event) => onOption(row.name, event.currentTarget.value)}>
         <option value="">{row.default || "not given"}</option>
         {choices}
         {text === row.default && text !== "" && <option value={text}>{text}</option>}
@@ -37,20 +38,20 @@ function ChoiceField({ row, text, titles, problem, onText }: OptionProps) {
   );
 }
 
-function FlagField({ row, text, problem, onText }: OptionProps) {
+function FlagField({ row, text, problem, onOption }: OptionProps) {
   return (
     <Field name={row.name} help={row.help} problem={problem}>
       <input
         type="checkbox"
         {...describedBy(row.name, problem)}
         checked={text === "true"}
-        onChange={(event) => onText(event.currentTarget.checked ? "true" : "")}
+        onChange={(event) => onOption(row.name, event.currentTarget.checked ? "true" : "")}
       />
     </Field>
   );
 }
 
-function TextField({ row, text, problem, onText }: OptionProps) {
+function TextField({ row, text, problem, onOption }: OptionProps) {
   return (
     <Field name={row.name} help={row.help} problem={problem}>
       <input
@@ -60,13 +61,13 @@ function TextField({ row, text, problem, onText }: OptionProps) {
         {...describedBy(row.name, problem)}
         value={text}
         placeholder={row.default || row.value}
-        onInput={(event) => onText(event.currentTarget.value.trim())}
+        onInput={(event) => onOption(row.name, event.currentTarget.value.trim())}
       />
     </Field>
   );
 }
 
-export function OptionField(props: OptionProps) {
+export const OptionField = memo((props: OptionProps) => {
   switch (props.row.kind) {
     case "size":
       return <SizeField {...props} />;
@@ -77,5 +78,5 @@ export function OptionField(props: OptionProps) {
     default:
       return <TextField {...props} />;
   }
-}
+});
 

@@ -7,7 +7,7 @@ import type { OptionProps } from "./option_field.tsx";
 const TRIES = 12;
 
 /** The first accepted value from `value` on, `value` itself where none is near. */
-function accepted(values: readonly number[], value: number, direction: 1 | -1, accepts: OptionProps["accepts"]): number {
+function accepted(values: readonly number[], value: number, direction: 1 | -1, accepts: (text: string) => boolean): number {
   let each = value;
   for (let i = 0; i < TRIES; ++i) {
     if (accepts(String(each))) return each;
@@ -16,13 +16,13 @@ function accepted(values: readonly number[], value: number, direction: 1 | -1, a
   return value;
 }
 
-export function SizeField({ row, text, usual, around, problem, onText, accepts }: OptionProps) {
+export function SizeField({ row, text, usual, around, problem, onOption, accepts }: OptionProps) {
   const typed = /^[0-9][0-9_]*$/.test(text) ? Number(text.replaceAll("_", "")) : null;
   const value = typed ?? usual;
   const values = notches(around ?? value ?? 16);
   const beyond = value !== null && value > (values[values.length - 1] ?? 0) ? notches(value) : values;
   const give = (next: number, direction: 1 | -1): void =>
-    onText(String(accepted(beyond, next, direction, accepts)));
+    onOption(row.name, String(accepted(beyond, next, direction, (each) => accepts(row.name, each))));
   const step = (direction: 1 | -1): void => give(nextNotch(beyond, value ?? beyond[0] ?? 1, direction), direction);
   const at = nearestNotch(beyond, value ?? beyond[0] ?? 1);
   return (
@@ -38,7 +38,7 @@ export function SizeField({ row, text, usual, around, problem, onText, accepts }
           {...describedBy(row.name, problem)}
           value={text}
           placeholder={usual === null ? "" : String(usual)}
-          onInput={(event) => onText(event.currentTarget.value.trim())}
+          onInput={(event) => onOption(row.name, event.currentTarget.value.trim())}
         />
         <button type="button" class="step" aria-label={`more ${row.name}`} onClick={() => step(1)}>
           +

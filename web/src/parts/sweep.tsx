@@ -6,6 +6,8 @@ import { Save } from "../draw/save.tsx";
 import type { Later } from "../state/later.ts";
 import { grouped, inUnits } from "../state/text.ts";
 import { ProblemText } from "./field.tsx";
+import { memo } from "../state/memo.ts";
+import type { View } from "../state/setup.ts";
 
 function Numbers({ answer }: { answer: SweepAnswer }) {
   return (
@@ -40,11 +42,11 @@ export interface SweepProps {
   largest: SolveAnswer["solve"] | null;
   at: number | null;
   fits: Verdict | null;
-  onOver(over: string): void;
-  onValue(value: number): void;
+  onView(view: Partial<View>): void;
+  onOption(name: string, text: string): void;
 }
 
-export function SweepPanel({ over, choices, answer, largest, at, fits, onOver, onValue }: SweepProps) {
+export const SweepPanel = memo(({ over, choices, answer, largest, at, fits, onView, onOption }: SweepProps) => {
   const [shown, setShown] = useState<ReadonlySet<string>>(new Set());
   const found = answer.value?.answer ?? null;
   const toggle = (name: string): void => {
@@ -56,7 +58,7 @@ export function SweepPanel({ over, choices, answer, largest, at, fits, onOver, o
     <section class={answer.stale ? "panel sweep stale" : "panel sweep"} aria-labelledby="sweep-title">
       <header>
         <h2 id="sweep-title">Memory against</h2>
-        <select aria-label="what the plot varies" value={over} onChange={(event) => onOver(event.currentTarget.value)}>
+        <select aria-label="what the plot varies" value={over} onChange={(event) => onView({ over: event.currentTarget.value })}>
           {!choices.includes(over) && <option value={over}>{over}</option>}
           {choices.map((choice) => (
             <option value={choice}>{choice}</option>
@@ -73,7 +75,7 @@ export function SweepPanel({ over, choices, answer, largest, at, fits, onOver, o
       {found && (
         <figure class="draw">
           <Save name="plot" />
-          <SweepPlot answer={found} at={at} fits={fits} largest={largest} textbook={shown} onValue={onValue} />
+          <SweepPlot answer={found} at={at} fits={fits} largest={largest} textbook={shown} onValue={(value) => onOption(over, String(value))} />
           {found.sweep.textbook.length > 0 && (
             <details>
               <summary>
@@ -98,4 +100,4 @@ export function SweepPanel({ over, choices, answer, largest, at, fits, onOver, o
       )}
     </section>
   );
-}
+});

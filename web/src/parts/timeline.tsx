@@ -3,8 +3,9 @@ import type { TimelineAnswer, Verdict } from "../core/answers.ts";
 import { Save } from "../draw/save.tsx";
 import { TimelinePlot } from "../draw/timeline_plot.tsx";
 import type { Later } from "../state/later.ts";
+import { memo } from "../state/memo.ts";
 
-export function TimelinePanel({ answer, fits }: { answer: Later<TimelineAnswer | null>; fits: Verdict | null }) {
+export const TimelinePanel = memo(({ answer, fits }: { answer: Later<TimelineAnswer | null>; fits: Verdict | null }) => {
   const timeline = answer.value?.timeline;
   return (
     <section class={answer.stale ? "panel stale" : "panel"} aria-labelledby="timeline-title">
@@ -20,4 +21,4 @@ export function TimelinePanel({ answer, fits }: { answer: Later<TimelineAnswer |
       )}
     </section>
   );
-}
+});

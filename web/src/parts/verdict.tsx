@@ -2,6 +2,7 @@
 import type { Report } from "../core/answers.ts";
 import { grouped, inThousands, inUnits, percent } from "../state/text.ts";
 import { colour } from "./categories.ts";
+import { memo } from "../state/memo.ts";
 
 /** How much of the bar a number of bytes is. */
 const share = (bytes: number, whole: number): string => `${Math.min(100, (100 * bytes) / whole)}%`;
@@ -31,7 +32,7 @@ const Line = ({ name, value, note }: { name: string; value: string; note: string
   </tr>
 );
 
-export function VerdictPanel({ report, title }: { report: Report; title: string }) {
+export const VerdictPanel = memo(({ report, title }: { report: Report; title: string }) => {
   const { peak, fits, parameters } = report;
   const trained = parameters.trainable === parameters.total ? "" : ` · ${inThousands(parameters.trainable)} trained`;
   return (
@@ -73,4 +74,4 @@ export function VerdictPanel({ report, title }: { report: Report; title: string 
       </p>
     </section>
   );
-}
+});

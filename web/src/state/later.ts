@@ -1,5 +1,5 @@
 // Work that may wait until the answer is on the screen: one piece after the other, newest wishes first in line.
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 
 type Piece = () => void;
 const waiting = new Map<object, Piece>();
@@ -53,5 +53,6 @@ export function useLater<T>(key: string, work: (soFar: T | null) => { value: T; 
     };
     // `work` follows from the key.
   }, [key]);
-  return { value: found?.value ?? null, stale: found?.key !== key || !found.done };
+  const [value, stale] = [found?.value ?? null, found?.key !== key || !found.done];
+  return useMemo(() => ({ value, stale }), [value, stale]);
 }

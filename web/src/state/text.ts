@@ -15,7 +15,8 @@ export function inUnits(bytes: number): string {
 /** A change, with its sign. */
 export const change = (bytes: number): string => (bytes > 0 ? "+" : bytes === 0 ? "±" : "") + inUnits(bytes);
 
-export const grouped = (number: number): string => number.toLocaleString("en-US");
+/** 6253628424 as "6,253,628,424"; toLocaleString takes some 30 ms to begin with. */
+export const grouped = (number: number): string => String(number).replace(/\B(?=(\d{3})+$)/g, ",");
 export const percent = (share: number): string => `${(share * 100).toFixed(1)} %`;
 
 /** 1235814400 as "1.24 B" parameters. */

@@ -1,12 +1,13 @@
 // The state, kept in step with the URL's hash.
 import { useCallback, useEffect, useRef, useState } from "preact/hooks";
-import { fromHash, toHash, type Setup, type State, type View } from "./setup.ts";
+import { fromHash, toHash, withOption, type Setup, type State, type View } from "./setup.ts";
 
 const WRITE_AFTER_MS = 200; // browsers refuse a URL that changes with every step of a slider
 
 export interface Shared {
   state: State;
   setSetup(setup: Setup): void;
+  setOption(name: string, text: string): void;
   setView(view: Partial<View>): void;
 }
 
@@ -29,9 +30,13 @@ export function useHashState(): Shared {
     return () => removeEventListener("hashchange", read);
   }, []);
   const setSetup = useCallback((setup: Setup) => setState((old) => ({ ...old, setup })), []);
+  const setOption = useCallback(
+    (name: string, text: string) => setState((old) => ({ ...old, setup: withOption(old.setup, name, text) })),
+    [],
+  );
   const setView = useCallback(
     (view: Partial<View>) => setState((old) => ({ ...old, view: { ...old.view, ...view } })),
     [],
   );
-  return { state, setSetup, setView };
+  return { state, setSetup, setOption, setView };
 }
