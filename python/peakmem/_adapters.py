@@ -70,14 +70,16 @@ def read_adapters(model: Any) -> dict[str, str]:
     }
     parameters = dict(base_of(model).named_parameters())
     check_trained(parameters)
+    if saved := {saved_in(path) or "" for path in parameters} - {""}:
+        options["lora-modules-to-save"] = ",".join(sorted(saved))
     stored = {path: module for path, module in modules.items() if not hasattr(module, "lora_A")}  # PEFT's are namesakes
     packed = {path: module for path, module in stored.items() if type(module).__name__ in PACKED}
-    frozen = {path: each for path, each in parameters.items() if not is_pair(path) and owner(path) not in packed}
+    plain = {path: each for path, each in parameters.items() if not is_pair(path) and owner(path) not in packed}
     if not packed:
-        options["precision"] = only((dtype_of(path, each) for path, each in frozen.items()), "frozen weights in")
+        options["precision"] = only((dtype_of(path, each) for path, each in plain.items()), "weights in")
     else:
         loaded = precision_of(getattr(model.config, "dtype", None)) or "fp32"
-        options.update(read_packed(packed, stored, frozen, loaded))
+        options.update(read_packed(packed, stored, plain, loaded))
     adapters = only((dtype_of(path, each) for path, each in parameters.items() if is_pair(path)), "adapters in")
     if adapters == "fp32":
         return options
@@ -153,14 +155,18 @@ def targets_of(pairs: Mapping[str, Any], modules: Mapping[str, Any]) -> list[str
     return targets
 
 
+def saved_in(path: str) -> str | None:
+    """The module of which a copy has that parameter (PEFT's modules_to_save)."""
+    module, copied, _ = path.partition(".modules_to_save.")
+    return last_name(module) if copied else None
+
+
 def check_trained(parameters: Mapping[str, Any]) -> None:
-    """All of the adapters and nothing else."""
+    """All of the adapters and of the copies beside them, and nothing else."""
     for path, parameter in parameters.items():
-        module, copied, _ = path.partition(".modules_to_save.")
-        if copied:
-            raise InputError("modules_to_save", f"is not modelled: it trains a copy of {module}", BY_HAND)
-        if parameter.requires_grad != is_pair(path):
-            what = "does not train" if is_pair(path) else "trains more than adapters:"
+        is_adapter = is_pair(path) or saved_in(path) is not None
+        if parameter.requires_grad != is_adapter:
+            what = "does not train" if is_adapter else "trains more than adapters:"
             raise InputError("model", f"{what} {path}", BY_HAND)
 
 
@@ -180,7 +186,7 @@ def plain_linears(modules: Mapping[str, Any]) -> Iterator[str]:
 
 
 def read_packed(
-    packed: Mapping[str, Any], stored: Mapping[str, Any], frozen: Mapping[str, Any], loaded: str
+    packed: Mapping[str, Any], stored: Mapping[str, Any], plain: Mapping[str, Any], loaded: str
 ) -> dict[str, str]:
     """How weights are stored, what they are computed in, and in which dtype the others are.
 
@@ -189,7 +195,7 @@ def read_packed(
     """
     for path in plain_linears(stored):
         raise InputError("model", f"has quantized layers, but {path} is none", BY_HAND)
-    dtypes = {path: dtype_of(path, parameter) for path, parameter in frozen.items()}
+    dtypes = {path: dtype_of(path, parameter) for path, parameter in plain.items()}
     half = {dtype for dtype in dtypes.values() if dtype != "fp32"}
     if only((PACKED[type(module).__name__] for module in packed.values()), "layers of bits") == 8:
         for module in packed.values():
@@ -206,13 +212,13 @@ def read_packed(
             options["double-quant"] = "true"
         if any(getattr(weight, "blocksize", 64) != 64 for weight in weights):
             raise InputError("model", "has 4-bit blocks of another size than 64", BY_HAND)
-    return {**options, "precision": compute, "upcast": upcast_of(dtypes, frozen, compute)}
+    return {**options, "precision": compute, "upcast": upcast_of(dtypes, plain, compute)}
 
 
-def upcast_of(dtypes: Mapping[str, str], frozen: Mapping[str, Any], compute: str) -> str:
+def upcast_of(dtypes: Mapping[str, str], plain: Mapping[str, Any], compute: str) -> str:
     """What was made fp32 of the weights that are not packed: norms have one dimension."""
-    norms = {dtype for path, dtype in dtypes.items() if len(frozen[path].shape) == 1}
-    others = {dtype for path, dtype in dtypes.items() if len(frozen[path].shape) != 1}
+    norms = {dtype for path, dtype in dtypes.items() if len(plain[path].shape) == 1}
+    others = {dtype for path, dtype in dtypes.items() if len(plain[path].shape) != 1}
     for upcast, expected in {
         "all": ({"fp32"}, {"fp32"}),
         "none": ({compute}, {compute}),

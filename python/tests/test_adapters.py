@@ -121,6 +121,12 @@ def test_norms_alone_may_be_in_fp32() -> None:
     assert peakmem.estimate(model, seq=64).ledger == same.ledger
 
 
+def test_trained_copies_are_read() -> None:
+    model = PeftModel()
+    model.base.modules["lm_head.modules_to_save.default"] = Linear(Weight("float32", requires_grad=True))
+    assert peakmem.estimate(model, seq=64).ledger == asked(lora_modules_to_save="lm_head").ledger
+
+
 def test_options_beside_a_live_model_are_heard() -> None:
     assert peakmem.estimate(PeftModel(), seq=64, precision="bf16-mixed").ledger == asked(precision="bf16-mixed").ledger
 
@@ -171,9 +177,9 @@ def dropped(path: str) -> Change:
         (weight(Q + ".lora_A.default", requires_grad=False), "model", "does not train"),
         (weight(Q + ".lora_A.default", dtype="torch.bfloat16"), "model", "adapters in bf16 and fp32"),
         (weight("model.norm", requires_grad=True), "model", "model.norm"),
-        (weight("model.norm", dtype="torch.bfloat16"), "model", "frozen weights in bf16 and fp32"),
+        (weight("model.norm", dtype="torch.bfloat16"), "model", "weights in bf16 and fp32"),
         (weight("model.norm", dtype="torch.float64"), "model", "float64"),
-        (added("lm_head.modules_to_save.default"), "modules_to_save", "lm_head"),
+        (added("lm_head.modules_to_save.default"), "model", "does not train lm_head.modules_to_save"),
     ],
 )
 def test_what_is_not_modelled_is_refused(change: Change, field: str, problem: str) -> None:
