@@ -146,10 +146,11 @@ def pairs_of(modules: Mapping[str, Any], name: str) -> dict[str, Any]:
 
 
 def targets_of(pairs: Mapping[str, Any], modules: Mapping[str, Any]) -> list[str]:
-    """The adapted modules by the last part of their names; all of that name must be."""
+    """The adapted modules by the last part of their names; all of that name must be, but in what has a trained copy."""
     targets = sorted({last_name(path) for path in pairs})
     for path, module in modules.items():
-        if path not in pairs and last_name(path) in targets and hasattr(module, "weight"):
+        is_copied = not {"original_module", "modules_to_save"}.isdisjoint(path.split("."))
+        if path not in pairs and last_name(path) in targets and hasattr(module, "weight") and not is_copied:
             problem = f"has adapters at some modules named {last_name(path)}, but not at {path}"
             raise InputError("model", problem, BY_HAND)
     return targets

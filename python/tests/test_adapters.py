@@ -127,6 +127,13 @@ def test_trained_copies_are_read() -> None:
     assert peakmem.estimate(model, seq=64).ledger == asked(lora_modules_to_save="lm_head").ledger
 
 
+def test_within_a_copied_module_nothing_is_adapted() -> None:
+    model = PeftModel()
+    model.base.modules["lm_head.modules_to_save.default"] = Linear(Weight("float32", requires_grad=True))
+    model.base.modules["lm_head.original_module.q_proj"] = Linear(Weight("float32"))
+    assert peakmem.estimate(model, seq=64).ledger == asked(lora_modules_to_save="lm_head").ledger
+
+
 def test_options_beside_a_live_model_are_heard() -> None:
     assert peakmem.estimate(PeftModel(), seq=64, precision="bf16-mixed").ledger == asked(precision="bf16-mixed").ledger
 
