@@ -52,7 +52,9 @@ void Tape::forget_unpacked(Node* node) {
 }
 
 Tape::Tape() {
-  program.storages.reserve(2048);
+  // More than is needed: glibc maps a block of this size, and once one was freed keeps what is freed below twice that
+  // (mallopt(3), M_MMAP_THRESHOLD). Else it asks the kernel for the memory of each trace anew.
+  program.storages.reserve(8192);
   program.events.reserve(4096);
   program.segments.reserve(64);
   program.scopes.reserve(64);
