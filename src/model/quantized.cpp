@@ -63,11 +63,11 @@ Tensor QuantizedWeight::product(const Tensor& input) const {
   Node* node = tape.record(kMatMul4Bit, {&input});
   const Tensor result = multiplied(input);
   if (node == nullptr) return result;
-  node->function = [weight = *this](Gradients& g) {
-    Tensor constants = weight.constants();
-    const Tensor dequantized = weight.dequantized(constants);
-    constants.reset();
-    g.out[0] = linear(g.in[0], transpose(dequantized, 0, 1), Tensor());
+  node->function = [this](Gradients& g) {
+    Tensor blocks = constants();
+    const Tensor weight = dequantized(blocks);
+    blocks.reset();
+    g.out[0] = linear(g.in[0], transpose(weight, 0, 1), Tensor());
   };
   Tape::attach(node, result);
   return result;

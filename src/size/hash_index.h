@@ -28,7 +28,7 @@ class HashIndex {
   void insert(int32_t place, const HashOf& hash_of) {
     if (2 * (used_ + 1) > slots_.size()) {
       const std::vector<Slot> old = std::move(slots_);
-      slots_.assign(old.empty() ? 64 : 2 * old.size(), Slot{});
+      slots_.assign(old.empty() ? 256 : 2 * old.size(), Slot{});
       for (const Slot& slot : old) {
         if (slot.place >= 0) put(slot.place, hash_of(slot.place));
       }

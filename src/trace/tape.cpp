@@ -58,6 +58,8 @@ Tape::Tape() {
   program.events.reserve(4096);
   program.segments.reserve(64);
   program.scopes.reserve(64);
+  program.weights.reserve(128);
+  parameters.reserve(128);
   nodes_.reserve(1024);
   links_.reserve(64);
   stand_in_.accumulates = true;  // nobody counts who holds it
@@ -116,12 +118,16 @@ Node* Tape::new_node() {
 
 Tensor Tape::make(const KeptShape& shape, DType dtype, const char* made_by) {
   if (ghost) return Tensor(new_meta(shape, dtype, -1));
-  Tensor made = make_empty(shape, dtype, made_by);
-  fill(made);
-  return made;
+  const int32_t storage = new_storage(shape, dtype, made_by);
+  note(storage, true);
+  return Tensor(new_meta(shape, dtype, storage));
 }
 
 Tensor Tape::make_empty(const KeptShape& shape, DType dtype, const char* made_by) {
+  return Tensor(new_meta(shape, dtype, new_storage(shape, dtype, made_by)));
+}
+
+int32_t Tape::new_storage(const KeptShape& shape, DType dtype, const char* made_by) {
   const auto place = static_cast<int32_t>(program.storages.size());
   append(program.storages, {.bytes = shape.elements() * kSizes[static_cast<size_t>(dtype)],
                             .made_by = made_by,
@@ -130,7 +136,7 @@ Tensor Tape::make_empty(const KeptShape& shape, DType dtype, const char* made_by
                             .references = 1,
                             .category = category,
                             .dtype = dtype});
-  return Tensor(new_meta(shape, dtype, place));
+  return place;
 }
 
 Tensor Tape::look(const Tensor& base, const KeptShape& shape, bool is_view) {

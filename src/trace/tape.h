@@ -302,6 +302,7 @@ class Tape {
 
  private:
   void close();
+  int32_t new_storage(const KeptShape& shape, DType dtype, const char* made_by);
   Meta* new_meta(const KeptShape& shape, DType dtype, int32_t storage);
   Node* new_node();
   Node* new_accumulator(const Tensor& leaf);
