@@ -231,7 +231,7 @@ void Tape::save(Node* node, const Tensor& tensor) {
   if (node == nullptr || ghost) return;
   Frame* running = frame >= 0 ? &frame_at(frame) : nullptr;
   if (running != nullptr && !running->has_run) {  // forward of a checkpoint: a slot to fill later
-    Saved& saved = node->saved[node->saved_count++];
+    Saved& saved = *new (&node->saved[node->saved_count++]) Saved;
     saved.frame = frame;
     saved.slot = running->saved++;
     ++running->open;
@@ -242,7 +242,7 @@ void Tape::save(Node* node, const Tensor& tensor) {
     if (storage.saved_by == nullptr) storage.saved_by = node->op->name;
   }
   if (running == nullptr) {
-    Saved& saved = node->saved[node->saved_count++];
+    Saved& saved = *new (&node->saved[node->saved_count++]) Saved;
     saved.tensor = tensor;
     saved.frame = -1;
     return;

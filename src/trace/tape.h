@@ -119,6 +119,10 @@ void run_function(Gradients& g);
 
 /// A grad_fn. A new one is all zeros, which is made fastest; Tape::new_node says what is not.
 struct Node {
+  Node() {}
+  ~Node() {}
+  Node(const Node&) = delete;
+  Node& operator=(const Node&) = delete;
   const KeptShape& shape_of(uint8_t output) const { return *(output == 1 ? second : first); }
   const KeptShape& shape() const { return *first; }
 
@@ -132,7 +136,9 @@ struct Node {
   std::array<Edge, kMaxInputs> next;
   uint8_t inputs = 0;
   uint8_t saved_count = 0;
-  std::array<Saved, kMaxSaved> saved;
+  union {
+    std::array<Saved, kMaxSaved> saved;  // those up to saved_count; the rest, two cache lines, is not touched
+  };
   const KeptShape* first = nullptr;   // shape of its outputs
   const KeptShape* second = nullptr;  // of output 1, which may differ
   DType dtype = DType::kFloat32;
