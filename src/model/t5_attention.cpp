@@ -6,7 +6,7 @@ namespace peakmem {
 namespace {
 
 /// Log-sized buckets of the distances that lie past the exact ones: min(exact + log(...), buckets - 1).
-Tensor far_buckets(Tape& tape, const Shape& square) {
+Tensor far_buckets(Tape& tape, const KeptShape& square) {
   Tensor ratio = tape.make(square, DType::kFloat32, "_to_copy");
   for (const char* name : {"div", "log", "div", "mul"}) ratio = tape.make(square, DType::kFloat32, name);
   Tensor whole = tape.make(square, DType::kInt64, "_to_copy");
@@ -17,7 +17,7 @@ Tensor far_buckets(Tape& tape, const Shape& square) {
 }
 
 /// _relative_position_bucket in both directions: half of the buckets for keys that follow.
-Tensor buckets_both_ways(Tape& tape, const Shape& square) {
+Tensor buckets_both_ways(Tape& tape, const KeptShape& square) {
   Tensor follows = tape.make(square, DType::kBool, "gt");
   Tensor buckets = tape.make(square, DType::kInt64, "_to_copy");
   follows.reset();
@@ -30,7 +30,7 @@ Tensor buckets_both_ways(Tape& tape, const Shape& square) {
 }
 
 /// _relative_position_bucket of a decoder: keys that follow share the bucket of distance 0.
-Tensor buckets_backwards(Tape& tape, const Shape& square) {
+Tensor buckets_backwards(Tape& tape, const KeptShape& square) {
   Tensor zeros = tape.make(square, DType::kInt64, "zeros_like");
   Tensor behind = tape.make(square, DType::kInt64, "minimum");
   zeros.reset();
@@ -124,7 +124,7 @@ T5AttentionOutput T5Attention::operator()(const Tensor& hidden_states, const T5A
 Tensor T5Attention::compute_bias() const {
   const Scope scope(b.tape, "relative_attention_bias");
   Tape& tape = b.tape;
-  const Shape square = {b.dims.seq, b.dims.seq};
+  const KeptShape& square = tape.keep({b.dims.seq, b.dims.seq});
   Tensor range = tape.make({b.dims.seq}, DType::kInt64, "arange");
   const Tensor context_position = tape.make({b.dims.seq, 1}, DType::kInt64, "add");
   range.reset();

@@ -48,7 +48,7 @@ Tensor contiguous(Tensor input);
 Tensor clone(const Tensor& input, const Shape& layout);
 Tensor detach(const Tensor& input);
 /// Reverse of expand: the gradient of a broadcast input.
-Tensor sum_to(Tensor input, const Shape& sizes);
+Tensor sum_to(Tensor input, const KeptShape& sizes);
 
 // --- elementwise.cpp -------------------------------------------------------------------------------------------------
 Tensor to(Tensor input, DType dtype);

@@ -185,7 +185,7 @@ Tensor clone(const Tensor& input, const Shape& layout) {
 
 Tensor detach(const Tensor& input) { return input.tape().look(input, input.shape(), input->is_view); }
 
-Tensor sum_to(Tensor input, const Shape& sizes) {
+Tensor sum_to(Tensor input, const KeptShape& sizes) {
   const Tensor x = std::move(input);
   Tensor sum = x.tape().make(contiguous(sizes), x.dtype(), "sum");
   sum->is_view = sizes.rank != x.shape().rank;  // leading dimensions are viewed away
