@@ -45,7 +45,7 @@ Tensor ExpertList::operator()(const Tensor& input) const {
   auto [values, selected_experts] = topk(std::move(routing_weights), b_.dims.experts_per_token);
   routing_weights = to(divide_by_sum(std::move(values)), hidden_states.dtype());
   Tensor final_hidden_states = tape.make(hidden_states.shape(), hidden_states.dtype(), "zeros");
-  const Shape& choices = selected_experts.shape();
+  const KeptShape& choices = selected_experts.shape();
   const Tensor expert_mask = tape.make({choices[0], choices[1], b_.dims.experts}, DType::kInt64, "one_hot");
   std::array<Tensor, 2> where;  // names of the loop's body live on into its next turn
   Tensor current_state, current_hidden_states;

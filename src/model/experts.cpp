@@ -49,7 +49,7 @@ Tensor SparseMoe::grouped(const Tensor& hidden_states, const Tensor& top_k_index
   Tape& tape = b_.tape;
   const Tensor sample_weights = merge_dims(top_k_weights, 0, 2);
   const Tensor expert_ids = merge_dims(top_k_index, 0, 2);
-  const Shape pairs = expert_ids.shape();  // of a token and an expert
+  const KeptShape& pairs = expert_ids.shape();  // of a token and an expert
   const Tensor sorted_ids = tape.make(pairs, DType::kInt64, "sort");
   const Tensor perm = tape.make(pairs, DType::kInt64, "sort");
   const Tensor selected = take_rows(hidden_states, tape.make(pairs, DType::kInt64, "floor_divide"));

@@ -144,7 +144,7 @@ Tensor quick_gelu(const Tensor& input) { return mul(input, sigmoid(mul_scalar(in
 /// [B, kv heads, T, D] as [B, heads, T, D], copied.
 Tensor repeat_kv(const Tensor& input, Expr groups) {
   if (is_one(groups)) return input;
-  const Shape& s = input.shape();
+  const KeptShape& s = input.shape();
   return merge_dims(expand(unsqueeze(input, 2), {s[0], s[1], groups, s[2], s[3]}), 1, 2);
 }
 

@@ -9,7 +9,7 @@ enum class Layout : uint8_t { kTokensFirst, kPreserved };
 // Kernels work on [B, T, heads, D] and hand back the transposed view.
 Tensor like_transposed(const Tensor& tensor, Layout layout, const char* name) {
   Tape& tape = tensor.tape();
-  const Shape shape = transposed(tensor.shape(), 1, 2);
+  const KeptShape& shape = transposed(tensor.shape(), 1, 2);
   const Tensor made =
       tape.make(layout == Layout::kPreserved ? preserved(shape) : contiguous(shape), tensor.dtype(), name);
   return tape.look(made, transposed(made.shape(), 1, 2), false);
@@ -27,7 +27,7 @@ void efficient_backward(Gradients& g) {
   constexpr const char* kName = "_scaled_dot_product_efficient_attention_backward";
   fused_backward(g, Layout::kTokensFirst, kName);
   if (g.node.inputs < 4 || !g.needs(3)) return;
-  const Shape& mask = g.input_shape(3);
+  const KeptShape& mask = g.input_shape(3);
   const Tensor made = g.in[0].tape().make(contiguous(narrowed(mask, -1, g.node.bias_row)), g.in[0].dtype(), kName);
   g.out[3] = slice(made, -1, mask[-1]);
 }
@@ -118,7 +118,7 @@ Tensor causal_mask(Tape& tape, const Tensor& query) {
 }
 
 Tensor repeat_interleave(const Tensor& input, Expr times) {
-  const Shape& shape = input.shape();
+  const KeptShape& shape = input.shape();
   const Tensor row = unsqueeze(input, 2);
   const Tensor wide = expand(row, {shape[0], shape[1], times, shape[2], shape[3]});
   return merge_dims(clone(wide, contiguous(wide.shape())), 1, 2);

@@ -45,7 +45,7 @@ Tensor index_rows(Tensor input, const Tensor& rows, const Tensor& columns);
 /// x[rows] along the first dimension.
 Tensor take_rows(Tensor input, const Tensor& rows);
 Tensor contiguous(Tensor input);
-Tensor clone(const Tensor& input, const Shape& layout);
+Tensor clone(const Tensor& input, const KeptShape& layout);
 Tensor detach(const Tensor& input);
 /// Reverse of expand: the gradient of a broadcast input.
 Tensor sum_to(Tensor input, const KeptShape& sizes);

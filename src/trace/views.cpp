@@ -175,7 +175,7 @@ Tensor contiguous(Tensor input) {
   return is_contiguous(x.shape()) ? x : clone(x, contiguous(x.shape()));
 }
 
-Tensor clone(const Tensor& input, const Shape& layout) {
+Tensor clone(const Tensor& input, const KeptShape& layout) {
   Tape& tape = input.tape();
   Node* node = tape.record(kClone, {&input});
   Tensor result = tape.make(layout, input.dtype(), "clone");
