@@ -147,8 +147,7 @@ class Layers {
       : tape_(b.tape), repeat_(tape_.new_repeat()) {
     int64_t first = 0;
     for (size_t i = 0; i < runs.size(); ++i) {
-      layers_.reserve(layers_.size() +
-                      static_cast<size_t>(b.structure.unrolled ? runs[i].layers : 4 * runs[i].period));
+      layers_.reserve(layers_.size() + static_cast<size_t>(b.structure.unrolled ? runs[i].layers : 4 * runs[i].period));
       tape_.layer = first;
       const bool apart = tape_.meta_parameters || b.structure.freeze != nullptr;
       const Ends ends = {apart || i == 0 ? 1 : 0, i + 1 == runs.size() ? last : int64_t{apart}};

@@ -105,8 +105,8 @@ struct Block {
   }
 };
 
-/// The last block's gradient of the position bias is what its kernel made, and with a batch of 1 a view or another's too;
-/// so the block before adds to it in a new tensor, and only those before that in place.
+/// The last block's gradient of the position bias is what its kernel made, and with a batch of 1 a view or another's
+/// too; so the block before adds to it in a new tensor, and only those before that in place.
 int64_t unlike_at_the_end(const Dims& dims) { return is_one(dims.batch) ? 2 : 1; }
 
 /// T5Stack: the encoder, or the decoder of an encoder with such sizes.
@@ -121,12 +121,13 @@ struct Stack {
       : b(builder),
         is_decoder(encoder != nullptr),
         embed_tokens(shared),
-        blocks(b, runs, b.dims.runs,
-               [&, is_first = true](bool) mutable {
-                 const Scope scope(b.tape, "block.*");
-                 return Block(b, encoder, std::exchange(is_first, false));
-               },
-               unlike_at_the_end(b.dims)),
+        blocks(
+            b, runs, b.dims.runs,
+            [&, is_first = true](bool) mutable {
+              const Scope scope(b.tape, "block.*");
+              return Block(b, encoder, std::exchange(is_first, false));
+            },
+            unlike_at_the_end(b.dims)),
         final_layer_norm(b, "final_layer_norm") {}
 
   Tensor operator()(const Tensor& input_ids, const Tensor& encoder_hidden_states) const {

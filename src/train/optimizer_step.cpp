@@ -46,9 +46,9 @@ Sized sized_like(const Parameter& parameter, Like like, Kept kept) {
     case Like::kInBits:
       return {&contiguous(shape), kept.in_8_bits ? DType::kUInt8 : DType::kFloat32};
     case Like::kBlocksFull:
-      return {
-          other({kept.whole_blocks ? exact_div(shape.elements(), kStateBlock) : ceil_div(shape.elements(), kStateBlock)}),
-          DType::kFloat32};
+      return {other({kept.whole_blocks ? exact_div(shape.elements(), kStateBlock)
+                                       : ceil_div(shape.elements(), kStateBlock)}),
+              DType::kFloat32};
     case Like::kHalf:
       return {&contiguous(shape), DType::kBFloat16};
     case Like::kGram:
@@ -100,11 +100,7 @@ bool makes_state_on_the_way(const Update& update) {
 }  // namespace
 
 OptimizerRun::OptimizerRun(Tape& tape, const Optimizer& optimizer, OptimizerImpl impl, std::vector<Kept> kept)
-    : tape_(tape),
-      optimizer_(optimizer),
-      impl_(impl),
-      update_(update_of(optimizer, impl)),
-      kept_(std::move(kept)) {
+    : tape_(tape), optimizer_(optimizer), impl_(impl), update_(update_of(optimizer, impl)), kept_(std::move(kept)) {
   kept_.resize(tape.parameters.size());
   state_.reserve(2 * kept_.size());
   make_state(Made::kConstruction);
