@@ -12,11 +12,13 @@ namespace peakmem {
 // of the instructions of the tape's smallest functions.
 #define PEAKMEM_RARE [[gnu::noinline]]
 
+/// Room for as many again.
 template <class T>
 PEAKMEM_RARE void make_room(std::vector<T>& list) {
   list.reserve(2 * list.size() + 16);
 }
 
+/// Whether one more needs room.
 template <class T>
 bool is_full(const std::vector<T>& list) {
   return list.data() + list.size() == list.data() + list.capacity();

@@ -1,6 +1,6 @@
 // What a traced training step does to memory: allocations and releases in order, with sizes that may be formulas.
 //
-// Layers repeat, so at most three turns of a repeat are traced, the first, one for all between, and the last:
+// Layers repeat, so of a repeat the first turn is traced, one for all between, and the last:
 //
 //     level │            ╱╲                  one turn changes the level by the same amount every time, so the
 //           │        ╱╲╱    ╲╱╲              maximum over all turns lies in the first or in the last of them

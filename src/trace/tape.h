@@ -119,8 +119,8 @@ void run_function(Gradients& g);
 
 /// A grad_fn. A new one is all zeros, which is made fastest; Tape::new_node says what is not.
 struct Node {
-  Node() {}
-  ~Node() {}
+  Node() {}   // a saved tensor is made when it is saved,
+  ~Node() {}  // and let go by Tape::drop_saved
   Node(const Node&) = delete;
   Node& operator=(const Node&) = delete;
   const KeptShape& shape_of(uint8_t output) const { return *(output == 1 ? second : first); }
