@@ -50,40 +50,42 @@ const KeptShape& ShapeStore::keep(const Shape& shape) {
 }
 
 const KeptShape& contiguous(const KeptShape& shape) {
-  return shape.after({Kind::kContiguous}, [&] { return contiguous(plain(shape)); });
+  return shape.after(ShapeStep(Kind::kContiguous), [&] { return contiguous(plain(shape)); });
 }
 const KeptShape& preserved(const KeptShape& shape) {
-  if (shape.is_dense()) return shape;
-  return shape.after({Kind::kPreserved}, [&] { return preserved(plain(shape)); });
+  if (shape.is_dense()) return shape;  // NOLINT(bugprone-return-const-ref-from-parameter): a store's, no temporary
+  return shape.after(ShapeStep(Kind::kPreserved), [&] { return preserved(plain(shape)); });
 }
 const KeptShape& transposed(const KeptShape& shape, int a, int b) {
-  return shape.after({Kind::kTransposed, a, b}, [&] { return transposed(plain(shape), a, b); });
+  return shape.after(ShapeStep(Kind::kTransposed, a, b), [&] { return transposed(plain(shape), a, b); });
 }
 const KeptShape& unsqueezed(const KeptShape& shape, int dim) {
-  return shape.after({Kind::kUnsqueezed, dim}, [&] { return unsqueezed(plain(shape), dim); });
+  return shape.after(ShapeStep(Kind::kUnsqueezed, dim), [&] { return unsqueezed(plain(shape), dim); });
 }
 const KeptShape& expanded(const KeptShape& shape, const KeptShape& sizes) {
-  return shape.after({Kind::kExpanded, 0, 0, key(sizes)}, [&] { return expanded(plain(shape), plain(sizes)); });
+  return shape.after(ShapeStep(Kind::kExpanded, 0, 0, key(sizes)),
+                     [&] { return expanded(plain(shape), plain(sizes)); });
 }
 const KeptShape& narrowed(const KeptShape& shape, int dim, Expr length) {
-  return shape.after({Kind::kNarrowed, dim, 0, length.key()}, [&] { return narrowed(plain(shape), dim, length); });
+  return shape.after(ShapeStep(Kind::kNarrowed, dim, 0, length.key()),
+                     [&] { return narrowed(plain(shape), dim, length); });
 }
 const KeptShape& split(const KeptShape& shape, int dim, Expr outer, Expr inner) {
-  return shape.after({Kind::kSplit, dim, 0, outer.key(), inner.key()},
+  return shape.after(ShapeStep(Kind::kSplit, dim, 0, outer.key(), inner.key()),
                      [&] { return split(plain(shape), dim, outer, inner); });
 }
 const KeptShape& merged(const KeptShape& shape, int first, int count) {
-  return shape.after({Kind::kMerged, first, count}, [&] { return merged(plain(shape), first, count); });
+  return shape.after(ShapeStep(Kind::kMerged, first, count), [&] { return merged(plain(shape), first, count); });
 }
 const KeptShape& reduced_last(const KeptShape& shape) {
-  return shape.after({Kind::kReducedLast}, [&] { return reduced_last(plain(shape)); });
+  return shape.after(ShapeStep(Kind::kReducedLast), [&] { return reduced_last(plain(shape)); });
 }
 const KeptShape& product(const KeptShape& left, const KeptShape& right) {
-  return left.after({Kind::kProduct, 0, 0, key(right)}, [&] { return product(plain(left), plain(right)); });
+  return left.after(ShapeStep(Kind::kProduct, 0, 0, key(right)), [&] { return product(plain(left), plain(right)); });
 }
 const KeptShape& broadcast(const KeptShape& a, const KeptShape& b) {
-  if (&a == &b && a.is_dense()) return a;
-  return a.after({Kind::kBroadcast, 0, 0, key(b)}, [&] { return broadcast(plain(a), plain(b)); });
+  if (&a == &b && a.is_dense()) return a;  // NOLINT(bugprone-return-const-ref-from-parameter)
+  return a.after(ShapeStep(Kind::kBroadcast, 0, 0, key(b)), [&] { return broadcast(plain(a), plain(b)); });
 }
 
 }  // namespace peakmem

@@ -32,7 +32,7 @@ struct ShapeStep {
     kProduct,
     kBroadcast
   };
-  ShapeStep(Kind kind, int first = 0, int second = 0, uint64_t a = 0, uint64_t b = 0)
+  explicit ShapeStep(Kind kind, int first = 0, int second = 0, uint64_t a = 0, uint64_t b = 0)
       : what(static_cast<uint64_t>(kind) << 16 | static_cast<uint64_t>(first & 0xFF) << 8 |
              static_cast<uint64_t>(second & 0xFF)),
         x(a),
