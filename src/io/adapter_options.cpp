@@ -4,6 +4,7 @@
 
 #include "io/choices.h"
 #include "size/wording.h"
+#include "train/built_model.h"
 
 namespace peakmem {
 namespace {

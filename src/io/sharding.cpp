@@ -6,6 +6,7 @@
 
 #include "io/choices.h"
 #include "size/wording.h"
+#include "train/built_model.h"
 #include "train/optimizers.h"
 
 namespace peakmem {

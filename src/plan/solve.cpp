@@ -31,7 +31,7 @@ class Evaluator {
     const std::optional<int64_t> bytes = device_bytes(value);
     return bytes && *bytes <= gpu_.memory_bytes;
   }
-  /// What is allocated at a value; the most there is where that passes 63 bits.
+  /// What is allocated at a value; the most there is where that passes 62 bits.
   int64_t allocated(int64_t value) { return allocated_bytes(value).value_or(std::numeric_limits<int64_t>::max()); }
 
  private:

@@ -6,6 +6,7 @@
 #include "size/nearest.h"
 #include "size/order.h"
 #include "size/wording.h"
+#include "train/built_model.h"
 
 namespace peakmem {
 namespace {

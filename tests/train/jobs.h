@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <random>
 
+#include "train/built_model.h"
 #include "train/freezing.h"
 #include "train/step.h"
 

@@ -1,0 +1,75 @@
+#include "train/built_model.h"
+
+#include <algorithm>
+
+namespace peakmem {
+namespace {
+
+std::vector<std::string> modules_of(const std::string& path) {
+  std::vector<std::string> names;
+  for (size_t begin = 0; begin <= path.size();) {
+    const size_t end = std::min(path.find('.', begin), path.size());
+    names.push_back(path.substr(begin, end - begin));
+    begin = end + 1;
+  }
+  return names;
+}
+
+/// Whether PEFT's rule, that a module's name ends so, finds modules outside of the layers, none within another.
+bool can_be_saved(const std::string& name, const std::vector<std::string>& paths) {
+  return std::all_of(paths.begin(), paths.end(), [&](const std::string& path) {
+    const std::vector<std::string> modules = modules_of(path);
+    const auto found = std::count_if(modules.begin(), modules.end(), [&](const auto& m) { return m.ends_with(name); });
+    const bool in_layer = std::find(modules.begin(), modules.end(), "*") != modules.end();
+    return found <= (in_layer ? 0 : 1);
+  });
+}
+
+}  // namespace
+
+Program built(const Job& job, bool unrolled) {
+  const Structure structure = structure_of(job, unrolled);
+  const Dims dims = number_dims(job);
+  Tape tape;
+  tape.begin_phase(0, -1, "model");
+  const auto model = find_family(job.description.family)->build({tape, job.description, dims, structure});
+  return tape.finish();
+}
+
+std::vector<std::string> linear_modules(const Job& job) {
+  Job adapted = job;
+  adapted.recipe.lora = {.rank = 1, .targets = {}, .saved = {}};
+  const Program program = built(adapted);
+  std::vector<std::string> names;
+  for (const ScopeName& scope : program.scopes) {
+    if (std::string_view(scope.name) != "lora_A") continue;
+    std::string name(Lora::last_name(program.scopes[static_cast<size_t>(scope.parent)].name));
+    if (std::find(names.begin(), names.end(), name) == names.end()) names.push_back(std::move(name));
+  }
+  return names;
+}
+
+std::vector<std::string> modules_to_save(const Job& job) {
+  Program program = built(job);
+  std::vector<std::string> paths;  // of parameters' modules
+  for (const Weight& weight : program.weights) {
+    const std::string path = program.path(program.scopes[static_cast<size_t>(weight.scope)].parent);
+    if (std::find(paths.begin(), paths.end(), path) == paths.end()) paths.push_back(path);
+  }
+  if (job.description.task == Task::kCausalLm && job.description.tied) paths.emplace_back("lm_head");
+  std::vector<std::string> names;
+  for (const std::string& path : paths)
+    for (const std::string& name : modules_of(path))
+      if (can_be_saved(name, paths) && std::find(names.begin(), names.end(), name) == names.end())
+        names.push_back(name);
+  return names;
+}
+
+bool quantizes_linear_layers(const Job& job) {
+  const Program program = built(job);
+  return std::any_of(program.storages.begin(), program.storages.end(), [](const Storage& storage) {
+    return storage.category == Category::kWeights && size_of(storage.dtype) == 1;
+  });
+}
+
+}  // namespace peakmem

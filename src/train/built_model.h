@@ -1,0 +1,23 @@
+// What a model has, asked of it as it is built, nothing run.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "trace/program.h"
+#include "train/job.h"
+
+namespace peakmem {
+
+/// The model as it is built, nothing run.
+Program built(const Job& job, bool unrolled = false);
+
+/// Names of the modules that LoRA could adapt in this model, each once, in order.
+std::vector<std::string> linear_modules(const Job& job);
+/// Names of the modules outside of the layers that PEFT could train a copy of, each once, in order: those that end the
+/// name of no module within the layers, nor of one within themselves.
+std::vector<std::string> modules_to_save(const Job& job);
+/// Whether the recipe's quantization finds layers in this model.
+bool quantizes_linear_layers(const Job& job);
+
+}  // namespace peakmem

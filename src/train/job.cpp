@@ -1,0 +1,192 @@
+#include "train/job.h"
+
+#include <algorithm>
+#include <numeric>
+
+namespace peakmem {
+namespace {
+
+constexpr int64_t kFlashRows = 128;  // seqlen_q_rounded of flash-attn's flash_api.cpp
+
+int64_t round_up_8(int64_t n) { return (n + 7) / 8 * 8; }
+int64_t round_up_16(int64_t n) { return (n + 15) / 16 * 16; }
+
+/// Rows of a chunk of Liger's loss, so that its logits are about as large as the hidden states: the power of two from
+/// tokens / ⌈vocab / hidden⌉ on, or all tokens where the vocabulary is no larger than the hidden size.
+Expr loss_rows(const Description& d, const Dims& dims) {
+  const Expr tokens = dims.batch * dims.seq;
+  return d.vocab <= d.hidden ? tokens : power_of_two(ceil_div(tokens, ceil_div(dims.vocab, dims.hidden)));
+}
+
+/// head_size_rounded of flash_api.cpp.
+Expr flash_columns(const Description& d, Expr padded_head_dim) {
+  const int64_t padded = round_up_8(d.head_dim);
+  if (padded > 192) return 256;
+  return padded % 32 == 0 ? padded_head_dim : round_up(padded_head_dim, 32);
+}
+
+/// part / whole of an expression.
+Expr share_of(Expr expression, int64_t part, int64_t whole) {
+  const int64_t common = std::gcd(part, whole);
+  return part == whole ? expression : exact_div(part / common * expression, whole / common);
+}
+
+int64_t pieces(Expr all, Expr each) { return std::clamp<int64_t>(ceil_div(all, each).number(), 1, 3); }
+
+/// Symbols for sizes, numbers for ones.
+class Symbols {
+ public:
+  Symbols(Pool& pool, std::vector<int64_t>& values) : pool_(pool), values_(values) {}
+  Expr operator()(const char* name, int64_t value) {
+    if (value <= 1) return value;
+    const Expr symbol = pool_.symbol(name);
+    if (values_.size() < pool_.symbols()) values_.push_back(value);
+    return symbol;
+  }
+
+ private:
+  Pool& pool_;
+  std::vector<int64_t>& values_;
+};
+
+/// The longest run of layers, whose length the letter L may leave open: groups, or where all layers are of one kind.
+/// With up to three turns there is none in between to stand for the rest.
+const LayerRun* run_of_any_length(const std::vector<LayerRun>& runs) {
+  const auto longest =
+      std::max_element(runs.begin(), runs.end(), [](const auto& a, const auto& b) { return a.layers < b.layers; });
+  if (longest == runs.end() || longest->turns() <= 3) return nullptr;
+  for (const LayerRun& run : runs)
+    if (!longest->alternates() && (run.windowed != longest->windowed || run.alternates())) return nullptr;
+  return &*longest;
+}
+
+/// That run has what the letter leaves to it.
+void put_layers(Expr letter, int64_t layers, const LayerRun& run, const std::vector<LayerRun>& runs,
+                std::vector<Expr>& turns) {
+  const Expr own = letter - Expr(layers - run.layers);
+  turns[static_cast<size_t>(&run - runs.data())] = exact_div(own, run.period);
+}
+
+}  // namespace
+
+Structure structure_of(const Job& job, bool unrolled) {
+  const Description& d = job.description;
+  const Recipe& r = job.recipe;
+  Structure s;
+  s.attention = r.attention;
+  s.checkpointing = r.checkpointing;
+  s.experts = r.experts;
+  s.transformers = r.transformers;
+  s.expert_turns = r.experts == Experts::kLoop ? d.experts : 0;
+  s.kernels = r.kernels;
+  s.multiprocessors = r.multiprocessors;
+  s.loss = loss_pieces(job);
+  s.imbalance = r.imbalance;
+  s.weights = compute_dtype(r);
+  s.casts_weights = r.sharding.casts_parameters;
+  s.grouped = d.kv_heads != d.heads;
+  s.wide_heads = d.head_dim > 256;
+  s.unaligned_heads = d.head_dim % (is_mixed(r.precision) || size_of(s.weights) == 2 ? 8 : 4) != 0;
+  s.window_cuts = r.seq >= d.window;
+  s.single_token = r.seq == 1;
+  s.single_target = r.target_seq == 1;
+  s.casts_inputs = r.sharding.casts_parameters;
+  s.unrolled = unrolled;
+  s.quantize = r.quantize;
+  s.double_quant = r.double_quant;
+  s.dequantizes_forward = dequantizes_forward(r);
+  s.dequantizes_experts = dequantizes_experts(r, d);
+  s.compute = product_dtype(r.precision);
+  s.buffers = r.quantize == Quantize::kNone ? weights_dtype(r.precision) : s.compute;
+  if (r.quantize != Quantize::kNone && !r.sharding.casts_parameters) s.weights = frozen_dtype(r);
+  s.norms = r.quantize != Quantize::kNone && r.upcast == Upcast::kNorms ? DType::kFloat32 : s.weights;
+  s.padding_mask = r.trainer->is_transformers_loop && d.image == 0;
+  s.lora = r.lora.rank > 0 ? &r.lora : nullptr;
+  s.freeze = r.freeze.patterns.empty() ? nullptr : &r.freeze;
+  return s;
+}
+
+LossPieces loss_pieces(const Job& job) {
+  const Dims dims = number_dims(job);
+  LossPieces traced;
+  traced.chunks = pieces(dims.batch * dims.seq, dims.loss_rows);
+  traced.token_tiles = pieces(dims.batch * (dims.seq - 1), kTokenTile);
+  traced.vocabulary_tiles = pieces(dims.vocab, kVocabularyTile);
+  return traced;
+}
+
+Dims number_dims(const Job& job) {
+  const Description& d = job.description;
+  const Recipe& r = job.recipe;
+  Dims dims;
+  dims.batch = r.batch;
+  dims.seq = r.seq;
+  dims.hidden = d.hidden;
+  dims.embedding = d.embedding;
+  dims.heads = d.heads;
+  dims.kv_heads = d.kv_heads;
+  dims.head_dim = d.head_dim;
+  dims.rotary = d.rotary;
+  dims.ffn = d.ffn;
+  dims.vocab = d.vocab;
+  dims.positions = d.positions;
+  dims.token_types = d.token_types;
+  dims.labels = d.labels;
+  dims.lora_rank = r.lora.rank;
+  dims.padded_head_dim = round_up_8(d.head_dim);
+  dims.padded_seq = round_up_8(r.seq);
+  dims.experts = d.experts;
+  dims.experts_per_token = d.experts_per_token;
+  dims.shared_ffn = d.shared_ffn;
+  dims.bias_row = round_up_16(r.seq);
+  dims.target_seq = r.target_seq;
+  dims.padded_target = round_up_8(r.target_seq);
+  dims.target_bias_row = round_up_16(r.target_seq);
+  dims.flash_columns = flash_columns(d, dims.padded_head_dim);
+  dims.flash_rows = round_up(dims.seq, kFlashRows);
+  dims.loss_rows = loss_rows(d, dims);
+  for (const LayerRun& run : d.runs) dims.runs.emplace_back(run.turns());
+  for (const LayerRun& run : d.decoder_runs) dims.decoder_runs.emplace_back(run.turns());
+  return dims;
+}
+
+Dims symbol_dims(const Job& job, Pool& pool, std::vector<int64_t>& values) {
+  const Description& d = job.description;
+  const Recipe& r = job.recipe;
+  Symbols symbol(pool, values);
+  Dims dims = number_dims(job);
+  dims.batch = symbol("B", r.batch);
+  if (d.image == 0) dims.seq = symbol("T", r.seq);  // the patches of an image are a number
+  dims.hidden = symbol("C", d.hidden);
+  if (d.embedding == d.hidden) dims.embedding = dims.hidden;
+  dims.heads = symbol("N", d.heads);
+  dims.kv_heads = d.kv_heads == d.heads ? dims.heads : symbol("K", d.kv_heads);
+  dims.head_dim = d.head_dim_is_quotient ? exact_div(dims.hidden, dims.heads) : symbol("D", d.head_dim);
+  dims.rotary = share_of(dims.head_dim, d.rotary, d.head_dim);
+  dims.ffn = d.ffn_is_four_hidden ? 4 * dims.hidden : symbol("F", d.ffn);
+  dims.vocab = symbol("V", d.vocab);
+  if (r.lora.rank > 0) dims.lora_rank = symbol("R", r.lora.rank);
+  if (d.learned_positions) dims.positions = symbol("P", d.positions);
+  dims.padded_head_dim = d.head_dim % 8 == 0 ? dims.head_dim : round_up(dims.head_dim, 8);
+  dims.padded_seq = r.seq % 8 == 0 ? dims.seq : round_up(dims.seq, 8);
+  if (d.experts > 0 && r.experts == Experts::kGrouped) dims.experts = symbol("E", d.experts);
+  dims.bias_row = r.seq % 16 == 0 ? dims.seq : round_up(dims.seq, 16);
+  if (d.task == Task::kSeq2SeqLm) {
+    dims.target_seq = symbol("U", r.target_seq);
+    dims.padded_target = r.target_seq % 8 == 0 ? dims.target_seq : round_up(dims.target_seq, 8);
+    dims.target_bias_row = r.target_seq % 16 == 0 ? dims.target_seq : round_up(dims.target_seq, 16);
+  }
+  dims.flash_columns = flash_columns(d, dims.padded_head_dim);
+  dims.flash_rows = r.seq % kFlashRows == 0 ? dims.seq : round_up(dims.seq, kFlashRows);
+  dims.loss_rows = loss_rows(d, dims);
+  if (const LayerRun* run = run_of_any_length(d.runs)) {
+    const Expr layers = symbol("L", d.layers);
+    put_layers(layers, d.layers, *run, d.runs, dims.runs);
+    if (d.decoder_layers == d.layers)
+      if (const LayerRun* other = run_of_any_length(d.decoder_runs))
+        put_layers(layers, d.layers, *other, d.decoder_runs, dims.decoder_runs);
+  }
+  return dims;
+}
+
+}  // namespace peakmem

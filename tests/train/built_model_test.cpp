@@ -1,0 +1,46 @@
+#include "train/built_model.h"
+
+#include <gtest/gtest.h>
+
+#include "io/inquiry.h"
+#include "io/named_config.h"
+
+namespace peakmem {
+namespace {
+
+using Names = std::vector<std::string>;
+
+Job job_of(std::string_view config, const OptionValues& options = {}) {
+  const Result<NamedConfig> model = parse_config(config, "test");
+  const Result<Inquiry> inquiry = make_inquiry(&*model, options, Command::kEstimate);
+  EXPECT_TRUE(inquiry);
+  return inquiry->job;
+}
+
+constexpr std::string_view kLlama = R"({"model_type": "llama", "hidden_size": 32, "intermediate_size": 48,
+    "num_hidden_layers": 9, "num_attention_heads": 2, "vocab_size": 90, "tie_word_embeddings": false})";
+
+// Without the head, which PEFT leaves alone where all linear layers are asked for.
+TEST(BuiltModel, NamesItsLinearModulesOnce) {
+  EXPECT_EQ(linear_modules(job_of(kLlama)),
+            (Names{"q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"}));
+}
+
+TEST(BuiltModel, NamesWhatCanBeCopiedOutsideOfItsLayers) {
+  EXPECT_EQ(modules_to_save(job_of(kLlama)), (Names{"embed_tokens", "lm_head"}));
+}
+
+TEST(BuiltModel, FindsItsQuantizedLayers) {
+  EXPECT_FALSE(quantizes_linear_layers(job_of(kLlama)));
+  EXPECT_TRUE(
+      quantizes_linear_layers(job_of(kLlama, {{"lora-rank", "4"}, {"lora-targets", "q_proj"}, {"quantize", "nf4"}})));
+}
+
+TEST(BuiltModel, HasEachParameterOfEachLayerWhereItIsUnrolled) {
+  const Job job = job_of(kLlama);
+  EXPECT_EQ(built(job, true).weights.size(), 9 * 9 + 3);
+  EXPECT_TRUE(identical(built(job).parameters, built(job, true).parameters));
+}
+
+}  // namespace
+}  // namespace peakmem
