@@ -137,9 +137,15 @@ class Reader {
     if (impl != nullptr)
       recipe.impl = value_in(kOptimizerImpls, *impl);
     else
-      assume("optimizer-impl: " + std::string(name_in(kOptimizerImpls, recipe.impl)) + ", what PyTorch picks on CUDA");
+      assume_impl(*recipe.optimizer);
     assume_pages(*recipe.optimizer);
     return check_impl(*recipe.optimizer, recipe.impl);
+  }
+
+  void assume_impl(const Optimizer& optimizer) {
+    const std::string usual(name_in(kOptimizerImpls, optimizer.usual));
+    assume("optimizer-impl: " + usual +
+           (impls_of(optimizer) == usual ? ", the only one there is" : ", what PyTorch picks on CUDA"));
   }
 
   void assume_pages(const Optimizer& optimizer) {

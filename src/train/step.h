@@ -18,7 +18,7 @@ namespace peakmem {
 /// `unrolled` traces every layer (and every micro-batch) for itself, to check what repeats stand for.
 Program trace_step(const Job& job, const Dims& dims, bool unrolled = false);
 
-/// How many of the trained parameters the recipe's optimizer takes, and how many it leaves to another one.
+/// How many of the trained parameters the recipe's optimizer takes, of all layers, and how many it leaves to another.
 struct Division {
   int64_t taken = 0;
   int64_t left = 0;
