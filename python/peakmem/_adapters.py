@@ -27,12 +27,13 @@ READ = frozenset(
 HARMLESS = frozenset(
     """task_type auto_mapping peft_version base_model_name_or_path revision lora_alpha alpha_pattern use_rslora
     fan_in_fan_out init_lora_weights loftq_config eva_config corda_config lora_ga_config megatron_core
-    qalora_group_size runtime_config ensure_weight_tying""".split()
+    qalora_group_size runtime_config""".split()
 )
 
 #: Fields that are refused where they are set, and the reason.
 REFUSED = {
     "use_dora": "computes the norms of the adapted weights",
+    "ensure_weight_tying": "ties the copies of modules that are tied",
     "use_qalora": "pools what the adapters are applied to",
     "use_bdlora": "splits the pairs into blocks",
     "lora_bias": "gives the pairs a bias",
