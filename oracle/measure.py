@@ -21,7 +21,7 @@ import transformers
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 import fused
-from cases import autocast, build_batch, build_model, build_optimizer
+from cases import autocast, build_batch, build_model, build_optimizer, loss_of
 from count import Counter
 from data_parallel import UsedParameters, replicate, synchronized
 from report import make_record, write_trace
@@ -52,7 +52,7 @@ def micro_step(case, model, counter, step):
     batch = build_batch(case, getattr(model, "module", model).config)
     counter.phase("forward", step)
     with autocast(case):
-        loss = model(**batch, **fused.arguments(case)).loss
+        loss = loss_of(case, model, batch, **fused.arguments(case))
         if case.get("accumulate"):
             loss = loss / case["accumulate"]
     counter.phase("backward", step)

@@ -24,20 +24,32 @@ def quantize(model, case, compute):
     functional.name2qmap.clear()  # made once a process, and a case stands for one
     bitsandbytes.nn.modules.fix_4bit_weight_quant_state_from_module = restore_quant_state
     make = linear_8bit if case["quantize"] == "int8" else linear_4bit
-    head = model.get_output_embeddings()
-    linears = [m for m in model.modules() for c in m.children() if type(c) is torch.nn.Linear and c is not head]
-    for parent in dict.fromkeys(linears):
-        for name, child in list(parent.named_children()):
-            if type(child) is not torch.nn.Linear or child is head:
-                continue
-            linear = make(child, case, compute)
-            linear.in_features, linear.out_features = child.in_features, child.out_features
-            linear.bias = child.bias
-            setattr(parent, name, linear)
+    kept = stays_whole(model)
+    for path, child in list(model.named_modules()):
+        if type(child) is not torch.nn.Linear or kept(path):
+            continue
+        linear = make(child, case, compute)
+        linear.in_features, linear.out_features = child.in_features, child.out_features
+        linear.bias = child.bias
+        parent, _, name = path.rpartition(".")
+        setattr(model.get_submodule(parent), name, linear)
     model.is_loaded_in_8bit = case["quantize"] == "int8"
     model.is_loaded_in_4bit = not model.is_loaded_in_8bit
     if case.get("trainer") != "trl":  # TRL 1.16 leaves the rest as it is
         peft.prepare_model_for_kbit_training(model, use_gradient_checkpointing=False)
+
+
+def stays_whole(model):
+    """Which modules transformers does not convert, by its own rule: of the last parameter the name, be it a bias."""
+    try:
+        from transformers.quantizers.base import get_keys_to_not_convert
+        from transformers.quantizers.quantizers_utils import should_convert_module
+    except ImportError:  # up to 4.48 by the module's own name
+        from transformers.integrations import get_keys_to_not_convert
+        keys = get_keys_to_not_convert(model)
+        return lambda path: any(key in path for key in keys)
+    keys = get_keys_to_not_convert(model)
+    return lambda path: not should_convert_module(path, keys)
 
 
 def linear_4bit(linear, case, compute):

@@ -39,18 +39,26 @@ std::optional<Error> check_copied_targets(const Job& job) {
   return std::nullopt;
 }
 
+/// The task_type with which PEFT saves the head of such a model by itself.
+std::string copying_type(Task task) {
+  return task == Task::kSequenceClassification ? "SEQ_CLS"
+         : task == Task::kTokenClassification  ? "TOKEN_CLS"
+         : task == Task::kQuestionAnswering    ? "QUESTION_ANS"
+                                               : "";
+}
+
 std::optional<Error> read_modules_to_save(const Asked& asked, Inquiry& inquiry) {
   const Task task = inquiry.job.description.task;
   if (!asked.has("lora-modules-to-save")) {
+    const std::string type = copying_type(task);
     inquiry.assumptions.emplace_back(
-        task == Task::kSequenceClassification
-            ? "everything but the adapters is frozen, heads too (PEFT's TaskType.SEQ_CLS trains a copy of the head: "
-              "--lora-modules-to-save)"
-            : "everything but the adapters is frozen, heads too");
+        "everything but the adapters is frozen, heads too" +
+        (type.empty() ? "" : " (PEFT's TaskType." + type + " trains a copy of the head: --lora-modules-to-save)"));
     return std::nullopt;
   }
-  if (task == Task::kMaskedLm || task == Task::kSeq2SeqLm)
-    return Error{"--lora-modules-to-save", "is not modelled for this task", "known for it: causal-lm, classification"};
+  if (task == Task::kMaskedLm || task == Task::kSeq2SeqLm || task == Task::kPreTraining)
+    return Error{"--lora-modules-to-save", "is not modelled for this task",
+                 "known for it: causal-lm, classification, question-answering"};
   const std::vector<std::string> known = modules_to_save(inquiry.job);
   std::vector<std::string>& saved = inquiry.job.recipe.lora.saved;
   saved = asked.list("lora-modules-to-save");

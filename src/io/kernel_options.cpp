@@ -94,7 +94,7 @@ class Checker {
     if (loss == LossKernel::kFusedLinear)
       if (auto wrong = check_liger("loss")) return wrong;
     const std::vector<std::string>& targets = job_.recipe.lora.targets;
-    if (std::any_of(targets.begin(), targets.end(), is_head))
+    if (std::any_of(targets.begin(), targets.end(), is_language_head))
       return Error{option("loss"), "reads the head's weight and would pass its adapter by",
                    "leave the head out of --lora-targets, or pass --loss hf"};
     return std::nullopt;

@@ -94,7 +94,9 @@ Lora read_lora(const Value& what) {
   if (const Value* dropout = what.find("dropout")) lora.dropout = dropout->real;
   lora.targets = texts(what, "targets");
   lora.saved = texts(what, "save");
-  if (text(what, "task_type") == "SEQ_CLS") lora.saved = {"classifier", "score"};
+  const std::string type = text(what, "task_type");
+  if (type == "SEQ_CLS" || type == "TOKEN_CLS") lora.saved = {"classifier", "score"};
+  if (type == "QUESTION_ANS") lora.saved = {"qa_outputs"};
   return lora;
 }
 
@@ -152,7 +154,7 @@ std::optional<Error> check_sizes(const Value* object, std::initializer_list<cons
 }
 
 std::optional<Error> read_recipe(const Value& what, Recipe& recipe) {
-  if (auto error = check_sizes(&what, {"batch", "seq", "target_seq", "accumulate"})) return error;
+  if (auto error = check_sizes(&what, {"batch", "seq", "target_seq", "choices", "accumulate"})) return error;
   if (auto error = check_sizes(what.find("lora"), {"r"})) return error;
   if (auto error = check_sizes(what.find("ranks"), {"fsdp", "replicate", "ddp"})) return error;
   if (const Value* lora = what.find("lora")) recipe.lora = read_lora(*lora);
@@ -224,6 +226,7 @@ Result<Job> read_case(const Value& what) {
   if (!description) return description.error();
   job.description = std::move(*description);
   if (job.description.task == Task::kSeq2SeqLm) job.recipe.target_seq = number(what, "target_seq", job.recipe.seq);
+  if (job.description.task == Task::kMultipleChoice) job.recipe.choices = number(what, "choices", 4);
   if (job.description.image > 0) job.recipe.seq = job.description.positions;
   if (auto error = freeze(job, texts(what, "freeze"), "freeze")) return *error;
   return job;

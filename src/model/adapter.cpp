@@ -28,8 +28,8 @@ bool is_language_head(std::string_view module) {
   return std::find(kHeads.begin(), kHeads.end(), module) != kHeads.end();
 }
 
-bool is_head(std::string_view module) {
-  return is_language_head(module) || module == "score" || module == "classifier";
+bool stays_whole(std::string_view module, bool has_bias) {
+  return is_language_head(module) || (module == "score" && !has_bias);
 }
 
 bool Lora::adapts(std::string_view module) const {

@@ -179,9 +179,9 @@ std::string kernels_text(const Kernels& kernels) {
 
 std::string recipe_line(const Job& job) {
   const Recipe& r = job.recipe;
-  std::string text = "batch " + grouped(r.batch) + " × seq " + grouped(r.seq) +
-                     (r.target_seq > 0 ? " × target " + grouped(r.target_seq) : "") + " · " +
-                     std::string(name_in(kPrecisions, r.precision)) + " · " +
+  std::string text = "batch " + grouped(r.batch) + (r.choices > 1 ? " × " + grouped(r.choices) + " choices" : "") +
+                     " × seq " + grouped(r.seq) + (r.target_seq > 0 ? " × target " + grouped(r.target_seq) : "") +
+                     " · " + std::string(name_in(kPrecisions, r.precision)) + " · " +
                      std::string(name_in(kAttentions, r.attention)) + " · " + std::string(r.optimizer->name) + " (" +
                      std::string(name_in(kOptimizerImpls, r.impl)) + ")";
   if (r.rest != nullptr) text += " and " + std::string(r.rest->name);

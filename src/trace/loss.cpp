@@ -28,6 +28,7 @@ void mse_loss_backward(Gradients& g) {
   g.out[0] = x.tape().make(contiguous(x.shape()), x.dtype(), "mse_loss_backward");
 }
 const Op kMseLoss = {"mse_loss", mse_loss_backward};
+const Op kBinaryCrossEntropy = {"binary_cross_entropy_with_logits", mse_loss_backward};
 
 }  // namespace
 
@@ -37,6 +38,18 @@ Tensor cross_entropy(Tensor logits, const Tensor& labels) {
   return nll_loss(std::move(log_probabilities), labels);
 }
 
+Tensor binary_cross_entropy(Tensor input, const Tensor& target) {
+  const Tensor x = to_full_precision(std::move(input));
+  const Tensor y = to_full_precision(target);
+  Tape& tape = x.tape();
+  Node* node = tape.record(kBinaryCrossEntropy, {&x});
+  tape.save(node, x);
+  tape.save(node, y);
+  Tensor loss = tape.make(Shape{}, promote(x.dtype(), y.dtype()), kBinaryCrossEntropy.name);
+  Tape::attach(node, loss);
+  return loss;
+}
+
 Tensor mse_loss(Tensor input, const Tensor& target) {
   const Tensor x = to_full_precision(std::move(input));
   const Tensor y = to_full_precision(target);
@@ -44,7 +57,7 @@ Tensor mse_loss(Tensor input, const Tensor& target) {
   Node* node = tape.record(kMseLoss, {&x});
   tape.save(node, x);
   tape.save(node, y);
-  Tensor loss = tape.make(Shape{}, x.dtype(), kMseLoss.name);
+  Tensor loss = tape.make(Shape{}, promote(x.dtype(), y.dtype()), kMseLoss.name);
   Tape::attach(node, loss);
   return loss;
 }
