@@ -102,6 +102,10 @@ Problem read_problem(Fields& fields, int64_t labels) {
   if (!fields.has("problem_type")) return labels == 1 ? Problem::kRegression : Problem::kSingleLabel;
   const std::string name = fields.text("problem_type", "");
   std::vector<std::string_view> known;
+  if (name == "single_label_classification" && labels == 1)
+    fields.fail("problem_type",
+                "single_label_classification needs more than num_labels 1, at which transformers raises",
+                "set num_labels to 2, or problem_type to \"regression\"");
   for (const ProblemRow& row : kProblems) {
     if (row.name == name) return row.problem;
     known.push_back(row.name);
