@@ -14,8 +14,8 @@ namespace {
 /// model(**batch). As accelerate wraps it for transformers.Trainer autocast ends with it, and in mixed precision what
 /// it returns is made fp32.
 ModelOutput whole_model(Tape& tape, Model& model, const Batch& batch, const Recipe& recipe) {
-  tape.autocast.enabled = is_mixed(recipe.precision);
-  tape.autocast.dtype = recipe.precision == Precision::kFp16Mixed ? DType::kFloat16 : DType::kBFloat16;
+  tape.autocast.enabled = recipe.autocast.has_value();
+  tape.autocast.dtype = product_dtype(recipe);
   const auto run = [&] {
     const Unit unit(tape, 0);
     return model.forward(batch);
@@ -24,7 +24,7 @@ ModelOutput whole_model(Tape& tape, Model& model, const Batch& batch, const Reci
   tape.autocast.enabled = false;
   if (!recipe.trainer->is_transformers_loop) return output;
   tape.autocast.cache.clear();
-  if (output.logits && is_mixed(recipe.precision)) output.logits = to(output.logits, DType::kFloat32);
+  if (output.logits && recipe.autocast) output.logits = to(output.logits, DType::kFloat32);
   return output;
 }
 
