@@ -29,8 +29,7 @@ constexpr std::array<CategoryRow, 7> kCategories = {{
 
 /// Forward tensors that no node saved are alive because something still names them: the loop, or the module that runs.
 Category category_of(const Storage& storage) {
-  const bool unsaved =
-      storage.category == Category::kActivations && storage.saved_by == nullptr && !storage.is_output;
+  const bool unsaved = storage.category == Category::kActivations && storage.saved_by == nullptr && !storage.is_output;
   return unsaved ? Category::kTemporaries : storage.category;
 }
 
