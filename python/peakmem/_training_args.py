@@ -153,7 +153,7 @@ def report_of_trainer(asked: Subject, reading: Reading) -> Report:
         if error.field != "trainer" or asked.options.get("trainer") != "hf":
             raise
         reading.assumptions.append(f"trainer: a plain loop, for {error.problem}")
-        return ask_report(asked.changed({"trainer": None}))
+        return ask_report(asked.changed({"trainer": None, "keep-outputs": asked.options.get("keep-outputs") or "no"}))
 
 
 def text_of(value: object) -> str:

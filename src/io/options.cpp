@@ -119,6 +119,8 @@ constexpr std::array kOptions = std::to_array<OptionRow>({
      "parameters not to train, by their Hugging Face names: globs, and 0-11 for the numbers 0 to 11", kRun},
     {"trainer", kChoice, "T", trainer_names, "loop", "Run",
      "whose training loop: a plain one, Trainer of transformers, SFTTrainer of TRL", kRun},
+    {"keep-outputs", kChoice, "W", yes_or_no, "", "Run",
+     "the loop names what the model returned, until the next forward pass has returned (a plain loop does)", kRun},
     {"kernels", kChoice, "K", kernel_presets, "hf", "Kernels",
      "liger: all that Liger-Kernel fuses, as use_liger_kernel", kRun},
     {"norm", kChoice, "K", norm_kernels, "hf", "Kernels",
