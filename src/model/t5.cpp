@@ -21,7 +21,7 @@ struct Dense {
       : b(builder),
         wi(b, b.description.gated ? "wi_0" : "wi", b.dims.hidden, b.dims.ffn, false),
         wi_1(gate(b)),
-        wo(b, "wo", b.dims.ffn, b.dims.hidden, false) {}
+        wo(Linear::kept_whole(b, "wo", b.dims.ffn, b.dims.hidden)) {}
 
   static std::optional<Linear> gate(const Builder& b) {
     return b.description.gated ? std::optional<Linear>(std::in_place, b, "wi_1", b.dims.hidden, b.dims.ffn, false)
@@ -40,7 +40,7 @@ struct Dense {
       hidden_states = activate(b.description.activation, hidden_states);
     }
     hidden_states = dropout(hidden_states, b.description.hidden_dropout);
-    hidden_states = to(hidden_states, b.structure.weights);  // to the weight's dtype, under autocast too
+    hidden_states = to(hidden_states, wo.weight().dtype());  // to the weight's dtype, under autocast too
     hidden_states = wo(hidden_states);
     return hidden_states;
   }
@@ -113,6 +113,7 @@ int64_t unlike_at_the_end(const Dims& dims) { return is_one(dims.batch) ? 2 : 1;
 struct Stack {
   const Builder& b;
   bool is_decoder;
+  bool shares_biases;  // with blocks behind the first
   const Embedding& embed_tokens;
   Layers<Block> blocks;
   T5LayerNorm final_layer_norm;
@@ -120,6 +121,7 @@ struct Stack {
   Stack(const Builder& builder, const Embedding& shared, const Dims* encoder, const std::vector<LayerRun>& runs)
       : b(builder),
         is_decoder(encoder != nullptr),
+        shares_biases(runs.size() > 1),
         embed_tokens(shared),
         blocks(
             b, runs, b.dims.runs,
@@ -162,7 +164,7 @@ struct Stack {
       return std::move(result.hidden_states);
     };
     const Tensor hidden_states = checkpoint(b.structure.checkpointing, call, state.hidden_states);
-    if (is_first) *kept = {{}, after->position_bias, after->encoder_decoder_position_bias};
+    if (is_first && shares_biases) *kept = {{}, after->position_bias, after->encoder_decoder_position_bias};
     state = std::move(*after);
   }
 };
