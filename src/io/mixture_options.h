@@ -1,4 +1,5 @@
-// What a mixture of experts makes of options that are about linear layers: in transformers 5 its experts are parameters.
+// What a mixture of experts makes of options that are about linear layers: in transformers 5 its experts are
+// parameters.
 #pragma once
 
 #include <optional>

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "trace/baddbmm.h"
+
 namespace peakmem {
 namespace {
 
@@ -48,7 +50,7 @@ void AdaptedParameter::adapt(const Builder& b, int64_t ranks) {
 Tensor AdaptedParameter::delta() const {
   const Tensor a = to_low_precision(a_);
   const Tensor b = to_low_precision(b_);
-  return to(mul_scalar(mm(b, a)), parameter_.dtype());
+  return to(mul_scalar(linear(b, transpose(a, 0, 1), Tensor())), parameter_.dtype());
 }
 
 std::array<Tensor, 2> AdaptedParameter::factors() const {
@@ -64,6 +66,7 @@ Parametrization::Parametrization(const AdaptedParameter& parameter) : of_(parame
     proxy_ = of_.factors();
   else
     proxy_[0] = of_.delta();
+  const NoGrad looked_at(of_.a_.tape());  // its node would keep what the proxy does, and goes at once
   made();
 }
 

@@ -49,12 +49,13 @@ bool Lora::saves(std::string_view path) const {
   return false;
 }
 
-LoraPair::LoraPair(const Builder& b, const char* module, Expr in, Expr out, Quantize beside) : beside_(beside) {
+LoraPair::LoraPair(const Builder& b, const char* module, Expr in, Expr out) {
   const Lora* lora = b.structure.lora;
   if (lora == nullptr || !lora->adapts(module) || b.saves()) return;
   const MixtureTargets* mixture = mixture_targets(b.description.family, b.structure.transformers);
   if (mixture != nullptr && mixture->has(module)) return;  // PEFT takes the name for the mixture's
-  const DType half = beside == Quantize::kNone ? b.structure.weights : b.structure.compute;
+  if (!is_head(module)) beside_ = b.structure.quantize;    // a head is left whole
+  const DType half = beside_ == Quantize::kNone ? b.structure.weights : b.structure.compute;
   const DType dtype = lora->full_precision && !b.structure.casts_weights ? DType::kFloat32 : half;
   a_ = projection(b, "lora_A", dtype, in, b.dims.lora_rank);
   b_ = projection(b, "lora_B", dtype, b.dims.lora_rank, out);

@@ -39,8 +39,7 @@ struct Lora {
 class LoraPair {
  public:
   LoraPair() = default;
-  /// `beside`: how that layer's weight is packed.
-  LoraPair(const Builder& b, const char* module, Expr in, Expr out, Quantize beside);
+  LoraPair(const Builder& b, const char* module, Expr in, Expr out);
 
   explicit operator bool() const { return static_cast<bool>(a_); }
   /// What lora.Linear.forward, lora.Linear8bitLt.forward or lora.Linear4bit.forward does after its base layer: result +

@@ -37,16 +37,7 @@ Linear::Linear(const Builder& b, const char* name, Expr in, Expr out, bool bias,
   int8_ = Int8Weight(b, name, in, out);
   if (!quantized_ && !int8_) weight_ = b.parameter({out, in}, "weight");
   if (bias) bias_ = b.parameter({out}, quantized_ ? b.structure.compute : b.structure.weights, "bias");
-  lora_ = LoraPair(b, name, in, out, quantized_ || int8_ ? b.structure.quantize : Quantize::kNone);
-}
-
-Linear Linear::kept_whole(const Builder& b, const char* name, Expr in, Expr out) {
-  const Scope scope(b.tape, name);
-  const bool upcast = b.structure.weights == DType::kFloat16 && !b.structure.casts_weights;
-  Linear linear(name);
-  linear.weight_ = b.parameter({out, in}, upcast ? DType::kFloat32 : b.structure.weights, "weight");
-  linear.lora_ = LoraPair(b, name, in, out, Quantize::kNone);
-  return linear;
+  lora_ = LoraPair(b, name, in, out);
 }
 
 Linear::Linear(const Builder& b, const char* name, const Tensor& weight) : name_(name) {
@@ -73,7 +64,7 @@ Conv1D::Conv1D(const Builder& b, const char* name, Expr in, Expr out) : name_(na
   const Scope scope(b.tape, name);
   weight_ = b.parameter({in, out}, "weight");
   bias_ = b.parameter({out}, "bias");
-  lora_ = LoraPair(b, name, in, out, Quantize::kNone);
+  lora_ = LoraPair(b, name, in, out);
 }
 
 Tensor Conv1D::operator()(Tensor input) const {

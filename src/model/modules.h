@@ -55,9 +55,6 @@ class Linear {
   Linear(const Builder& b, const char* name, Expr in, Expr out, bool bias);
   /// One whose rows are not a micro-batch's tokens: `dequantizes` says whether they are many.
   Linear(const Builder& b, const char* name, Expr in, Expr out, bool bias, bool dequantizes);
-  /// One without a bias that transformers quantizes never and keeps in fp32 where the model is fp16
-  /// (_keep_in_fp32_modules).
-  static Linear kept_whole(const Builder& b, const char* name, Expr in, Expr out);
   /// A head whose parameters are another module's (the embedding's, as a rule).
   Linear(const char* name, Tensor weight, Tensor bias);
   /// The same, of which there may be a trained copy.
@@ -66,7 +63,6 @@ class Linear {
   const Tensor& weight() const { return weight_; }
 
  private:
-  explicit Linear(const char* name) : name_(name) {}
   Tensor base(Tensor input) const;
   const char* name_;
   Tensor weight_;

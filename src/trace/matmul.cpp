@@ -36,21 +36,19 @@ void bmm_backward(Gradients& g) {
 }
 const Op kBmm = {"bmm", bmm_backward};
 
-// Inputs: self 0, batch1 1, batch2 2. Alphabetical, as the generated code goes; maybe_multiply leaves an alpha of 1 out.
-void baddbmm_backward(Gradients& g) {
-  for (const size_t batch : {1U, 2U}) {
-    if (!g.needs(batch)) continue;
-    Tensor gradient = made("bmm", g.in[0], contiguous(g.input_shape(batch)));
-    g.out[batch] = g.node.dims[0] != 0 ? mul_scalar(std::move(gradient)) : std::move(gradient);
-  }
-  if (g.needs(0)) g.out[0] = g.in[0];
-}
-const Op kBaddbmm = {"baddbmm", baddbmm_backward};
-
 /// Products keep the left operand only for the right one's gradient, and the other way round.
 void save_operands(Tape& tape, Node* node, const Tensor& left, const Tensor& right) {
   if (right->requires_grad) tape.save(node, left);
   if (left->requires_grad) tape.save(node, right);
+}
+
+Tensor mm(const Tensor& self, const Tensor& mat2) {
+  Tape& tape = self.tape();
+  Node* node = tape.record(kMm, {&self, &mat2});
+  save_operands(tape, node, self, mat2);
+  Tensor result = tape.make(product(self.shape(), mat2.shape()), self.dtype(), kMm.name);
+  Tape::attach(node, result);
+  return result;
 }
 
 Tensor addmm(const Tensor& bias, const Tensor& mat1, const Tensor& mat2) {
@@ -84,30 +82,11 @@ void cast_operands(Tensor& left, Tensor& right) {
 
 }  // namespace
 
-Tensor mm(const Tensor& self, const Tensor& mat2) {
-  Tape& tape = self.tape();
-  Node* node = tape.record(kMm, {&self, &mat2});
-  save_operands(tape, node, self, mat2);
-  Tensor result = tape.make(product(self.shape(), mat2.shape()), self.dtype(), kMm.name);
-  Tape::attach(node, result);
-  return result;
-}
-
 Tensor bmm(const Tensor& self, const Tensor& mat2) {
   Tape& tape = self.tape();
   Node* node = tape.record(kBmm, {&self, &mat2});
   save_operands(tape, node, self, mat2);
   Tensor result = tape.make(product(self.shape(), mat2.shape()), self.dtype(), kBmm.name);
-  Tape::attach(node, result);
-  return result;
-}
-
-Tensor baddbmm(const Tensor& self, const Tensor& batch1, const Tensor& batch2, bool scaled) {
-  Tape& tape = self.tape();
-  Node* node = tape.record(kBaddbmm, {&self, &batch1, &batch2});
-  if (node != nullptr) node->dims = {scaled ? 1 : 0, 0};
-  save_operands(tape, node, batch1, batch2);
-  Tensor result = tape.make(product(batch1.shape(), batch2.shape()), self.dtype(), kBaddbmm.name);
   Tape::attach(node, result);
   return result;
 }

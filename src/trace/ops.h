@@ -80,10 +80,6 @@ Tensor where(const Tensor& condition, Tensor input);
 Tensor linear(Tensor input, const Tensor& weight, const Tensor& bias);
 /// torch.addmm(bias, input as rows, weight): weight is [in, out] (the Conv1D of GPT-2).
 Tensor conv1d(Tensor input, const Tensor& weight, const Tensor& bias);
-/// torch.mm of two matrices, as they are.
-Tensor mm(const Tensor& self, const Tensor& mat2);
-/// torch.baddbmm(self, batch1, batch2, alpha=...): of 3-D tensors; an alpha of 1 is multiplied with by no one.
-Tensor baddbmm(const Tensor& self, const Tensor& batch1, const Tensor& batch2, bool scaled);
 /// torch.bmm of two 3-D tensors, as they are.
 Tensor bmm(const Tensor& self, const Tensor& mat2);
 /// torch.matmul of two 4-D tensors.

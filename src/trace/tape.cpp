@@ -1,6 +1,5 @@
 #include "trace/tape.h"
 
-#include <algorithm>
 #include <cstring>
 
 namespace peakmem {
@@ -249,9 +248,7 @@ void Tape::save(Node* node, const Tensor& tensor) {
     return;
   }
   // Its second run: the slot gets a share in the storage, and after the last one nothing more is needed.
-  const int32_t slot = running->filled++;
-  const bool wanted = std::find(running->gone.begin(), running->gone.end(), slot) == running->gone.end();
-  if (wanted) running->slots[static_cast<size_t>(slot)] = look(tensor, tensor.shape(), tensor->is_view);
+  running->slots[static_cast<size_t>(running->filled++)] = look(tensor, tensor.shape(), tensor->is_view);
   if (running->filled == running->saved) ghost = true;
 }
 
@@ -277,7 +274,6 @@ void Tape::drop_saved(Node* node) {
     saved.tensor.reset();
     if (saved.frame < 0) continue;
     Frame& call = frame_at(std::exchange(saved.frame, -1));
-    if (!call.has_run) call.gone.push_back(saved.slot);
     if (--call.open > 0) continue;
     const std::function<void()> arguments = std::move(call.again);  // they may hold what holds other frames
     call.again = nullptr;

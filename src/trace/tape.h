@@ -161,7 +161,6 @@ struct Node {
 struct Frame {
   std::function<void()> again;
   std::vector<Tensor> slots;
-  std::vector<int32_t> gone;  // slots whose node went before the second run, which leaves them empty
   int32_t saved = 0;   // slots the forward pass asked for
   int32_t filled = 0;  // slots the second run has given
   int32_t open = 0;    // slots not released yet; the call's arguments live as long
