@@ -57,6 +57,7 @@ def build_model(case):
     with torch.device("cuda"):
         model = auto.from_config(
             config, attn_implementation=ATTENTION.get(case["attention"], case["attention"]), **{DTYPE: dtype})
+    keep_in_fp32(model, dtype)
     fused.apply(case, model)
     if case.get("quantize"):
         from quantized import quantize  # its libraries are slow to import
@@ -72,6 +73,14 @@ def build_model(case):
     if case.get("checkpointing"):
         enable_checkpointing(model, case)
     return model.train()
+
+
+def keep_in_fp32(model, dtype):
+    """from_pretrained's dtypes, of which from_config has no plan: T5's `wo` stays in fp32 where the rest is fp16."""
+    plan = model._get_dtype_plan(dtype) if hasattr(model, "_get_dtype_plan") else {}
+    for name, module in model.named_modules():
+        if name.rpartition(".")[2] in plan:
+            module.to(plan[name.rpartition(".")[2]])
 
 
 def freeze(model, patterns):
@@ -147,10 +156,9 @@ def class_labels(size, config):
     return torch.zeros(size if alone else (size, config.num_labels), device="cuda")
 
 
-def loss_of(case, model, batch, **arguments):
+def loss_of(case, outputs):
     """The model's own loss; of a bare encoder or decoder, which has none, the mean of its last hidden states."""
-    output = model(**batch, **arguments)
-    return output.last_hidden_state.mean() if case["task"] == "feature-extraction" else output.loss
+    return outputs.last_hidden_state.mean() if case["task"] == "feature-extraction" else outputs.loss
 
 
 class Both:
@@ -201,7 +209,12 @@ def one_optimizer(spelled, params, case, model):
     return getattr(torch.optim, kind)(params, lr=1e-3, **options, **ways.get(way, {}))
 
 
+def autocast_dtype(case):
+    """What autocast runs in over weights of any dtype, if at all: by its own key, or by the precision's name."""
+    return WEIGHTS[case["autocast"]] if case.get("autocast") else AUTOCAST.get(case["precision"])
+
+
 def autocast(case):
     """The context of the forward pass."""
-    dtype = AUTOCAST.get(case["precision"])
+    dtype = autocast_dtype(case)
     return torch.autocast("cuda", dtype=dtype) if dtype else contextlib.nullcontext()

@@ -9,6 +9,7 @@ import logging
 import bitsandbytes
 import peft
 import torch
+import transformers
 from bitsandbytes import functional
 from torch._subclasses.fake_tensor import unset_fake_temporarily
 
@@ -17,39 +18,36 @@ THRESHOLD = 6.0  # BitsAndBytesConfig.llm_int8_threshold
 
 
 def quantize(model, case, compute):
-    """Linear layers but the head packed, as from_pretrained leaves them, and the rest as PEFT prepares it."""
+    """Linear layers packed as from_pretrained leaves them, and the rest as PEFT prepares it."""
     torch.ops.bitsandbytes.gemm_4bit.default = gemm_4bit
     torch.ops.bitsandbytes.int8_vectorwise_quant.default = int8_vectorwise_quant
     torch.ops.bitsandbytes.int8_mixed_scaled_mm = int8_mixed_scaled_mm
     functional.name2qmap.clear()  # made once a process, and a case stands for one
     bitsandbytes.nn.modules.fix_4bit_weight_quant_state_from_module = restore_quant_state
     make = linear_8bit if case["quantize"] == "int8" else linear_4bit
-    kept = stays_whole(model)
+    packs = packed_names(model)
     for path, child in list(model.named_modules()):
-        if type(child) is not torch.nn.Linear or kept(path):
+        if type(child) is not torch.nn.Linear or not packs(path):
             continue
         linear = make(child, case, compute)
         linear.in_features, linear.out_features = child.in_features, child.out_features
         linear.bias = child.bias
-        parent, _, name = path.rpartition(".")
-        setattr(model.get_submodule(parent), name, linear)
+        model.set_submodule(path, linear)
     model.is_loaded_in_8bit = case["quantize"] == "int8"
     model.is_loaded_in_4bit = not model.is_loaded_in_8bit
     if case.get("trainer") != "trl":  # TRL 1.16 leaves the rest as it is
         peft.prepare_model_for_kbit_training(model, use_gradient_checkpointing=False)
 
 
-def stays_whole(model):
-    """Which modules transformers does not convert, by its own rule: of the last parameter the name, be it a bias."""
-    try:
-        from transformers.quantizers.base import get_keys_to_not_convert
-        from transformers.quantizers.quantizers_utils import should_convert_module
-    except ImportError:  # up to 4.48 by the module's own name
-        from transformers.integrations import get_keys_to_not_convert
-        keys = get_keys_to_not_convert(model)
-        return lambda path: any(key in path for key in keys)
-    keys = get_keys_to_not_convert(model)
-    return lambda path: not should_convert_module(path, keys)
+def packed_names(model):
+    """Which linear layers are packed: all but transformers' own list of those it leaves (quantizers/base.py)."""
+    if transformers.__version__.startswith("4"):
+        head = model.get_output_embeddings()
+        return lambda path: model.get_submodule(path) is not head
+    from transformers.quantizers.base import HfQuantizer
+    from transformers.quantizers.quantizers_utils import should_convert_module
+    left = HfQuantizer.get_modules_to_not_convert(model, None, model._keep_in_fp32_modules)
+    return lambda path: should_convert_module(path, left)
 
 
 def linear_4bit(linear, case, compute):

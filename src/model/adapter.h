@@ -42,7 +42,8 @@ struct Lora {
 class LoraPair {
  public:
   LoraPair() = default;
-  LoraPair(const Builder& b, const char* module, Expr in, Expr out);
+  /// `beside`: how that layer's weight is stored.
+  LoraPair(const Builder& b, const char* module, Expr in, Expr out, Quantize beside);
 
   explicit operator bool() const { return static_cast<bool>(a_); }
   /// What lora.Linear.forward, lora.Linear8bitLt.forward or lora.Linear4bit.forward does after its base layer: result +

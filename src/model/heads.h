@@ -17,6 +17,14 @@ struct Batch {
   Tensor more_labels;       // the tokens answers end at beside those they start at; whether a second sentence follows
 };
 
+/// What a model's forward pass returns (transformers' ModelOutput).
+struct ModelOutput {
+  Tensor loss;
+  Tensor logits;
+  Tensor encoder_hidden_states = {};  // of an encoder-decoder
+  Tensor more_logits = {};            // of answers' ends beside their starts; of whether a second sentence follows
+};
+
 /// Labels of a model of tokens are [B, T], of an encoder-decoder [B, U], of a classifier [B] or, with several a
 /// sequence, [B, labels] in float. `count`: how many batches there are, one after another in the first dimension.
 Batch make_batch(const Builder& b, int64_t count);
@@ -39,7 +47,7 @@ Tensor token_loss(const Tensor& logits, const Tensor& labels);
 Tensor answer_loss(const Builder& b, const Tensor& starts, const Tensor& ends, const Batch& batch);
 
 /// The logits at the last token that is not padding, and the loss on them.
-Tensor last_token_loss(const Builder& b, const Tensor& logits, const Tensor& input_ids, const Tensor& labels);
+ModelOutput last_token_output(const Builder& b, const Tensor& logits, const Tensor& input_ids, const Tensor& labels);
 
 /// ForSequenceClassificationLoss: cross entropy over classes, one by one where a sequence may have several, or the
 /// squared error.

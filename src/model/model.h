@@ -8,14 +8,6 @@
 
 namespace peakmem {
 
-/// What a model's forward pass returns (transformers' ModelOutput).
-struct ModelOutput {
-  Tensor loss;
-  Tensor logits;
-  Tensor encoder_hidden_states = {};  // of an encoder-decoder
-  Tensor more_logits = {};            // of answers' ends beside their starts; of whether a second sentence follows
-};
-
 /// One architecture with one head, its parameters made.
 class Model {
  public:
