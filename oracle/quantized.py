@@ -10,6 +10,7 @@ import bitsandbytes
 import peft
 import torch
 from bitsandbytes import functional
+from loading import load
 from torch._subclasses.fake_tensor import unset_fake_temporarily
 
 logging.getLogger("bitsandbytes").setLevel(logging.ERROR)  # it says of every layer that inputs are cast
@@ -25,19 +26,36 @@ def quantize(model, case, compute):
     bitsandbytes.nn.modules.fix_4bit_weight_quant_state_from_module = restore_quant_state
     make = linear_8bit if case["quantize"] == "int8" else linear_4bit
     head = model.get_output_embeddings()
+    if case.get("load"):
+        size = 1 if case["quantize"] == "int8" else 0.5
+        load(model, lambda place, child: packed_linear(child, case, compute, make, head),
+             lambda place, name, p: size if name.endswith(".weight") and is_packed(model.get_submodule(place), head)
+             else p.element_size())
     linears = [m for m in model.modules() for c in m.children() if type(c) is torch.nn.Linear and c is not head]
     for parent in dict.fromkeys(linears):
         for name, child in list(parent.named_children()):
             if type(child) is not torch.nn.Linear or child is head:
                 continue
-            linear = make(child, case, compute)
-            linear.in_features, linear.out_features = child.in_features, child.out_features
-            linear.bias = child.bias
-            setattr(parent, name, linear)
+            setattr(parent, name, packed_linear(child, case, compute, make, head))
     model.is_loaded_in_8bit = case["quantize"] == "int8"
     model.is_loaded_in_4bit = not model.is_loaded_in_8bit
     if case.get("trainer") != "trl":  # TRL 1.16 leaves the rest as it is
         peft.prepare_model_for_kbit_training(model, use_gradient_checkpointing=False)
+
+
+def is_packed(module, head):
+    """Linear layers are packed, but for the head."""
+    return type(module) is torch.nn.Linear and module is not head
+
+
+def packed_linear(child, case, compute, make, head):
+    """What a linear layer becomes; nothing where it is none, or the head."""
+    if not is_packed(child, head):
+        return None
+    linear = make(child, case, compute)
+    linear.in_features, linear.out_features = child.in_features, child.out_features
+    linear.bias = child.bias
+    return linear
 
 
 def linear_4bit(linear, case, compute):

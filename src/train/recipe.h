@@ -46,6 +46,7 @@ struct Recipe {
   int64_t seq = 1024;
   int64_t target_seq = 0;  // of an encoder-decoder, else 0
   int64_t accumulate = 1;
+  int64_t eval_batch = 0;  // sequences that are evaluated after a step; 0: none
   Precision precision = Precision::kFp32;
   Attention attention = Attention::kSdpa;
   Checkpointing checkpointing = Checkpointing::kNone;
