@@ -94,7 +94,7 @@ std::vector<Loaded> divide(const Program& program, const std::vector<int32_t>& l
 /// in fp32, and with compress_statistics quantizes them less their mean (functional.py, 0.50); int8 goes through fp16.
 void pack(Script& script, const Program& program, const Loaded& one, const Recipe& recipe) {
   const Storage packed = program.storages[static_cast<size_t>(one.parameter)];
-  const DType compute = product_dtype(recipe.precision);
+  const DType compute = product_dtype(recipe);
   const Expr elements = packed.dtype == DType::kUInt8 ? packed.bytes * 2 : packed.bytes;
   std::vector<int32_t> temporary = {
       script.beside(one.parameter, elements * Expr(size_of(compute)), compute, "_to_copy")};
@@ -115,7 +115,7 @@ void pack(Script& script, const Program& program, const Loaded& one, const Recip
 /// once, of whose segment the weights are cut.
 void warm_up(Script& script, Program& program, const std::vector<Loaded>& all, const Recipe& recipe) {
   if (recipe.transformers != Transformers::kV523) return;
-  const DType compute = product_dtype(recipe.precision);
+  const DType compute = product_dtype(recipe);
   Storage block;
   block.made_by = "caching_allocator_warmup";
   block.bytes = 0;
@@ -142,7 +142,7 @@ void trace_loading(Program& program, const std::vector<int32_t>& loaded, const R
   std::vector<Loaded> all = divide(program, loaded, others);
   const std::vector<Loaded> made = all;  // in the order of model.parameters()
   sort_by(all, [](const Loaded& one) { return one.order; });
-  const DType compute = product_dtype(recipe.precision);
+  const DType compute = product_dtype(recipe);
   std::vector<int32_t> halves(program.storages.size(), -1);  // by the storage that takes its place
   Script script(program);
   script.begin("load");
