@@ -23,7 +23,7 @@ def load(model, pack, element_size):
         module = model.get_submodule(place)
         weight = torch.nn.Parameter(parameter.data.to("cuda"), requires_grad=False)
         setattr(module, leaf, weight)
-        packed = pack(place, module) if leaf == "weight" else None
+        packed = pack(place) if leaf == "weight" else None
         if packed is not None:
             parent, _, child = place.rpartition(".")
             setattr(model.get_submodule(parent), child, packed)

@@ -133,8 +133,10 @@ void warm_up(Script& script, Program& program, const std::vector<Loaded>& all, c
 
 }  // namespace
 
-bool takes_more_to_load(const Recipe& recipe) {
-  return recipe.quantize != Quantize::kNone && recipe.upcast != Upcast::kNorms && !is_wrapped(recipe.sharding);
+bool takes_more_to_load(const Job& job) {
+  const Recipe& recipe = job.recipe;
+  return job.description.decoder_layers == 0 && recipe.quantize != Quantize::kNone && recipe.upcast != Upcast::kNorms &&
+         !is_wrapped(recipe.sharding);
 }
 
 void trace_loading(Program& program, const std::vector<int32_t>& loaded, const Recipe& recipe) {

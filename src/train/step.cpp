@@ -246,7 +246,7 @@ Program trace_step(const Job& job, const Dims& dims, bool unrolled) {
   if (recipe.ddp.ranks > 1) parallel.emplace(tape, recipe.ddp);
   std::vector<OptimizerRun> optimizers = optimizers_of(tape, job, structure);
   Batches batches(builder, recipe);
-  if (takes_more_to_load(recipe)) trace_loading(tape.program, frozen_storages(tape), recipe);
+  if (takes_more_to_load(job)) trace_loading(tape.program, frozen_storages(tape), recipe);
   Names names;
   for (const int64_t micro : traced_micro_batches(recipe, unrolled)) {
     if (parallel) parallel->synchronize(!recipe.ddp.no_sync || micro + 1 == recipe.accumulate);
