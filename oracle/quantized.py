@@ -11,7 +11,6 @@ import peft
 import torch
 import transformers
 from bitsandbytes import functional
-from loading import load
 from torch._subclasses.fake_tensor import unset_fake_temporarily
 
 logging.getLogger("bitsandbytes").setLevel(logging.ERROR)  # it says of every layer that inputs are cast
@@ -28,6 +27,7 @@ def quantize(model, case, compute):
     make = linear_8bit if case["quantize"] == "int8" else linear_4bit
     packs = packed_names(model)
     if case.get("load"):
+        from loading import load  # transformers 5 has what it imports
         size = 1 if case["quantize"] == "int8" else 0.5
         is_packed = lambda path: type(model.get_submodule(path)) is torch.nn.Linear and packs(path)
         load(model, lambda path: packed_linear(model.get_submodule(path), case, compute, make) if is_packed(path) else None,
