@@ -49,7 +49,9 @@ class Run {
     now_.step = step < 2 ? step : std::max(step, now_.step + 1);
     for (size_t p = 0; p < program_.phases.size() && !refused_; ++p) {
       now_.phase = static_cast<int32_t>(p);
-      if (program_.phases[p].step == step) run(program_.phases[p]);
+      if (program_.phases[p].step != step) continue;
+      run(program_.phases[p]);
+      if (program_.phases[p].empties_cache) allocator_.release_cached();
     }
   }
   CachingAllocator& allocator() { return allocator_; }
@@ -58,10 +60,11 @@ class Run {
  private:
   // Every segment runs once, for nothing is folded.
   void run(const Phase& phase) {
-    if (phase.first_segment == phase.last_segment) return;
-    const int32_t first = program_.segments[static_cast<size_t>(phase.first_segment)].first;
-    const int32_t last = program_.segments[static_cast<size_t>(phase.last_segment) - 1].last;
-    for (int32_t i = first; i < last && !refused_; ++i) run(phase, program_.events[static_cast<size_t>(i)]);
+    for (int32_t s = phase.first_segment; s < phase.last_segment; ++s) {
+      const Segment& segment = program_.segments[static_cast<size_t>(s)];
+      for (int32_t i = segment.first; i < segment.last && !refused_; ++i)
+        run(phase, program_.events[static_cast<size_t>(i)]);
+    }
   }
   void run(const Phase& phase, const Event& event) {
     const auto place = static_cast<size_t>(event.storage);

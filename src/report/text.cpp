@@ -196,6 +196,7 @@ std::string kernels_text(const Kernels& kernels) {
 }  // namespace
 
 std::string where(const std::string& phase, int32_t step) {
+  if (phase == "load") return "loading the model";
   return phase == "model" ? "building the model" : "the " + phase + " of step " + std::to_string(step);
 }
 
@@ -213,6 +214,7 @@ std::string recipe_line(const Job& job) {
                      " (" + std::string(name_in(kOptimizerImpls, r.impl)) + ")";
   if (r.rest != nullptr) text += " and " + std::string(r.rest->name);
   if (r.trainer->is_transformers_loop) text += " · trainer " + std::string(r.trainer->name);
+  if (r.trainer->keeps_outputs && !r.keeps_outputs) text += " · outputs not kept";
   if (r.transformers != Transformers::kV523)
     text += " · transformers " + std::string(name_in(kTransformers, r.transformers));
   text += kernels_text(r.kernels);
@@ -220,6 +222,7 @@ std::string recipe_line(const Job& job) {
     text += " · checkpointing " + std::string(name_in(kCheckpointings, r.checkpointing));
   if (r.accumulate > 1) text += " · accumulate " + grouped(r.accumulate);
   if (r.clip) text += " · clip-grad";
+  if (r.eval_batch > 0) text += " · evaluates " + grouped(r.eval_batch);
   if (!r.freeze.patterns.empty()) text += " · frozen";
   for (const std::string& pattern : r.freeze.patterns) text += " " + pattern;
   if (r.lora.rank > 0) text += " · lora of rank " + grouped(r.lora.rank);

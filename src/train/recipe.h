@@ -44,6 +44,7 @@ struct Recipe {
   int64_t seq = 1024;
   int64_t target_seq = 0;  // of an encoder-decoder, else 0
   int64_t accumulate = 1;
+  int64_t eval_batch = 0;           // sequences that are evaluated after a step; 0: none
   DType weights = DType::kFloat32;  // what they are kept in
   std::optional<DType> autocast;    // what torch.autocast runs over them in, if at all
   Attention attention = Attention::kSdpa;
@@ -52,6 +53,7 @@ struct Recipe {
   Imbalance imbalance;
   Transformers transformers = Transformers::kV523;
   const Trainer* trainer = find_trainer("loop");
+  bool keeps_outputs = false;  // the plain loop's names (batch, outputs, loss) live until they are bound again
   Kernels kernels;
   int64_t multiprocessors = 108;  // of the GPU, an A100 unless told: some kernels have a buffer for each
   const Optimizer* optimizer = nullptr;

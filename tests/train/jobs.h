@@ -201,6 +201,7 @@ inline Job random_job(uint32_t seed) {
   suit(job.recipe, job.description, dice);
   if (job.recipe.lora.rank == 0 && dice.coin()) freeze_something(job, dice);
   if (job.recipe.lora.rank > 0 && dice.from(0, 2) == 0) save_something(job, dice);
+  job.recipe.keeps_outputs = dice.coin();
   return job;
 }
 
