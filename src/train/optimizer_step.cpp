@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "trace/engine.h"
+#include "trace/ops.h"
 
 namespace peakmem {
 namespace {
