@@ -250,11 +250,13 @@ class Reader {
     if (d.eager_only && recipe.attention == Attention::kSdpa)
       return Error{"--attention", d.family + " has no sdpa attention in transformers", "pass --attention eager"};
     if (auto wrong = read_routing(asked_, inquiry_)) return wrong;
-    if (d.task == Task::kSeq2SeqLm && recipe.weights == DType::kFloat16)
-      return Error{"--precision", "fp16 weights are not modelled for " + d.family + ", which keeps some in fp32",
+    const bool sharded = is_wrapped(recipe.sharding) && recipe.lora.rank == 0;
+    if (d.task == Task::kSeq2SeqLm && recipe.weights == DType::kFloat16 && sharded)
+      return Error{"--precision",
+                   "fp16 fails in PyTorch where " + d.family +
+                       " is sharded: wo stays in fp32 (_keep_in_fp32_modules), and FSDP raises \"FSDP expects uniform "
+                       "original parameter dtype\"",
                    "pass bf16 or fp16-mixed"};
-    if (d.task == Task::kSeq2SeqLm && recipe.checkpointing == Checkpointing::kFullReentrant)
-      return Error{"--checkpointing", "full-reentrant is not modelled for " + d.family, "pass full"};
     const int64_t longest = d.longest_sequence();
     if (recipe.seq > longest) {
       const std::string lengths = std::to_string(recipe.seq) + " is past the ";
