@@ -18,6 +18,9 @@ std::string report_text(const Report& report, std::span<const Knob> knobs, const
 std::string solution_text(const Solution& solution, const Inquiry& inquiry, const Report* fits, const Report* next,
                           const Style& style);
 
+/// What is to stay free of the GPU: `2.00 GiB of its 23.52 GiB are to stay free`.
+std::string headroom_text(const Inquiry& inquiry);
+
 /// One line that says how the job is trained: `batch 8 × seq 1024 · fp32 · sdpa · adamw (foreach)`.
 std::string recipe_line(const Job& job);
 

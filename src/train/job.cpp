@@ -31,6 +31,10 @@ Expr share_of(Expr expression, int64_t part, int64_t whole) {
   return part == whole ? expression : exact_div(part / common * expression, whole / common);
 }
 
+LengthForm form_of(int64_t length) {
+  return {length == 1, length % 8 == 0, length % 16 == 0, length % kFlashRows == 0};
+}
+
 int64_t pieces(Expr all, Expr each) { return std::clamp<int64_t>(ceil_div(all, each).number(), 1, 3); }
 
 /// Symbols for sizes, numbers for ones.
@@ -106,6 +110,11 @@ Structure structure_of(const Job& job, bool unrolled) {
   return s;
 }
 
+JobForm form_of(const Job& job) {
+  const Recipe& r = job.recipe;
+  return {structure_of(job), r.batch == 1, form_of(r.seq), form_of(r.target_seq)};
+}
+
 LossPieces loss_pieces(const Job& job) {
   const Dims dims = number_dims(job);
   LossPieces traced;
@@ -153,6 +162,8 @@ Dims number_dims(const Job& job) {
 Dims symbol_dims(const Job& job, Pool& pool, std::vector<int64_t>& values) {
   const Description& d = job.description;
   const Recipe& r = job.recipe;
+  const LengthForm seq = form_of(r.seq);
+  const LengthForm target = form_of(r.target_seq);
   Symbols symbol(pool, values);
   Dims dims = number_dims(job);
   dims.batch = symbol("B", r.batch);
@@ -168,16 +179,16 @@ Dims symbol_dims(const Job& job, Pool& pool, std::vector<int64_t>& values) {
   if (r.lora.rank > 0) dims.lora_rank = symbol("R", r.lora.rank);
   if (d.learned_positions) dims.positions = symbol("P", d.positions);
   dims.padded_head_dim = d.head_dim % 8 == 0 ? dims.head_dim : round_up(dims.head_dim, 8);
-  dims.padded_seq = r.seq % 8 == 0 ? dims.seq : round_up(dims.seq, 8);
+  dims.padded_seq = seq.by_8 ? dims.seq : round_up(dims.seq, 8);
   if (d.experts > 0 && r.experts == Experts::kGrouped) dims.experts = symbol("E", d.experts);
-  dims.bias_row = r.seq % 16 == 0 ? dims.seq : round_up(dims.seq, 16);
+  dims.bias_row = seq.by_16 ? dims.seq : round_up(dims.seq, 16);
   if (d.task == Task::kSeq2SeqLm) {
     dims.target_seq = symbol("U", r.target_seq);
-    dims.padded_target = r.target_seq % 8 == 0 ? dims.target_seq : round_up(dims.target_seq, 8);
-    dims.target_bias_row = r.target_seq % 16 == 0 ? dims.target_seq : round_up(dims.target_seq, 16);
+    dims.padded_target = target.by_8 ? dims.target_seq : round_up(dims.target_seq, 8);
+    dims.target_bias_row = target.by_16 ? dims.target_seq : round_up(dims.target_seq, 16);
   }
   dims.flash_columns = flash_columns(d, dims.padded_head_dim);
-  dims.flash_rows = r.seq % kFlashRows == 0 ? dims.seq : round_up(dims.seq, kFlashRows);
+  dims.flash_rows = seq.by_flash_rows ? dims.seq : round_up(dims.seq, kFlashRows);
   dims.loss_rows = loss_rows(d, dims);
   if (const LayerRun* run = run_of_any_length(d.runs)) {
     const Expr layers = symbol("L", d.layers);
