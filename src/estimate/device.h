@@ -14,5 +14,7 @@ Range reserved_range(int64_t allocated_bytes);
 Range device_range(const Range& reserved, const Gpu* gpu, int64_t managed_bytes = 0);
 /// `headroom_bytes` of the GPU are to stay free.
 Verdict verdict(const Range& device, const Gpu& gpu, int64_t headroom_bytes = 0);
+/// What a GPU has for segments beside the CUDA context, as large as that is likely to be.
+int64_t segment_capacity(const Gpu& gpu);
 
 }  // namespace peakmem

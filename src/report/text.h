@@ -20,6 +20,10 @@ std::string solution_text(const Solution& solution, const Inquiry& inquiry, cons
 
 /// What is to stay free of the GPU: `2.00 GiB of its 23.52 GiB are to stay free`.
 std::string headroom_text(const Inquiry& inquiry);
+/// "the backward of step 2".
+std::string where(const std::string& phase, int32_t step);
+/// "the forward of step 1: model.layers.3.mlp, mul asks for 448.00 MiB".
+std::string moment_text(const Allocation& at);
 
 /// One line that says how the job is trained: `batch 8 × seq 1024 · fp32 · sdpa · adamw (foreach)`.
 std::string recipe_line(const Job& job);
