@@ -9,7 +9,7 @@ bool is_half(DType dtype) { return dtype == DType::kBFloat16 || dtype == DType::
 
 /// The dtype attention runs in.
 DType attention_dtype(const Recipe& recipe) {
-  return recipe.sharding.casts_parameters ? recipe.sharding.param_dtype : product_dtype(recipe.precision);
+  return recipe.sharding.casts_parameters ? recipe.sharding.param_dtype : product_dtype(recipe);
 }
 
 /// Whether _scaled_dot_product_attention_math runs in fp32: the memory-efficient kernel, which alone of the fused ones
@@ -28,7 +28,7 @@ std::string capability(const Gpu& gpu) {
 
 void warn_of_bf16(Inquiry& inquiry) {
   const Recipe& recipe = inquiry.job.recipe;
-  const bool asked = attention_dtype(recipe) == DType::kBFloat16 || weights_dtype(recipe.precision) == DType::kBFloat16;
+  const bool asked = attention_dtype(recipe) == DType::kBFloat16 || recipe.weights == DType::kBFloat16;
   if (asked)
     inquiry.warnings.push_back(capability(*inquiry.gpu) +
                                " has no arithmetic in bf16, which begins with 8.0: PyTorch emulates it slowly, where "
@@ -40,13 +40,16 @@ void warn_of_flash(Inquiry& inquiry) {
   const Job& job = inquiry.job;
   const DType dtype = attention_dtype(job.recipe);
   if (job.recipe.attention != Attention::kSdpa || !is_half(dtype)) return;
-  const bool math = dtype == DType::kBFloat16 || structure_of(job).grouped;
-  inquiry.warnings.push_back(capability(*inquiry.gpu) +
-                             " has no flash kernel for sdpa, which begins with 8.0 and is what is traced here: " +
-                             (math ? "PyTorch takes the math one there, which keeps scores of batch x heads x seq x "
-                                     "seq in fp32, so that a real "
-                                     "run takes more than this says"
-                                   : "PyTorch takes the memory-efficient one there, which keeps about as much"));
+  const std::string without = capability(*inquiry.gpu) +
+                              " has no flash kernel for sdpa, which begins with 8.0 and is what is traced in half "
+                              "precision: PyTorch takes the ";
+  if (dtype == DType::kBFloat16 || structure_of(job).grouped)
+    inquiry.warnings.push_back(
+        without +
+        "math one there, which keeps scores of batch x heads x seq x seq in fp32, so that a real "
+        "run takes more than this says");
+  else
+    inquiry.assumptions.push_back(without + "memory-efficient one there, which keeps about as much");
 }
 
 }  // namespace
