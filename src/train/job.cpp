@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <numeric>
 
+#include "train/evaluation.h"
+
 namespace peakmem {
 namespace {
 
@@ -10,13 +12,6 @@ constexpr int64_t kFlashRows = 128;  // seqlen_q_rounded of flash-attn's flash_a
 
 int64_t round_up_8(int64_t n) { return (n + 7) / 8 * 8; }
 int64_t round_up_16(int64_t n) { return (n + 15) / 16 * 16; }
-
-/// Rows of a chunk of Liger's loss, so that its logits are about as large as the hidden states: the power of two from
-/// tokens / ⌈vocab / hidden⌉ on, or all tokens where the vocabulary is no larger than the hidden size.
-Expr loss_rows(const Description& d, const Dims& dims) {
-  const Expr tokens = dims.batch * dims.seq;
-  return d.vocab <= d.hidden ? tokens : power_of_two(ceil_div(tokens, ceil_div(dims.vocab, dims.hidden)));
-}
 
 /// head_size_rounded of flash_api.cpp.
 Expr flash_columns(const Description& d, Expr padded_head_dim) {
@@ -112,7 +107,18 @@ Structure structure_of(const Job& job, bool unrolled) {
 
 JobForm form_of(const Job& job) {
   const Recipe& r = job.recipe;
-  return {structure_of(job), r.batch == 1, form_of(r.seq), form_of(r.target_seq)};
+  const Structure structure = structure_of(job);
+  Structure evaluation = structure_of(evaluation_of(job));
+  evaluation.lora = structure.lora;  // of the copy that is gone
+  evaluation.freeze = structure.freeze;
+  return {structure, evaluation, r.batch == 1, form_of(r.seq), form_of(r.target_seq)};
+}
+
+/// Rows of a chunk of Liger's loss, so that its logits are about as large as the hidden states: the power of two from
+/// tokens / ⌈vocab / hidden⌉ on, or all tokens where the vocabulary is no larger than the hidden size.
+Expr loss_rows(const Description& d, const Dims& dims) {
+  const Expr tokens = dims.batch * dims.seq;
+  return d.vocab <= d.hidden ? tokens : power_of_two(ceil_div(tokens, ceil_div(dims.vocab, dims.hidden)));
 }
 
 LossPieces loss_pieces(const Job& job) {

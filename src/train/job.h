@@ -29,6 +29,7 @@ struct LengthForm {
 /// have the same one.
 struct JobForm {
   Structure structure;
+  Structure evaluation;  // the same with the evaluation's batch
   bool single_sequence = false;
   LengthForm seq;
   LengthForm target;
@@ -40,6 +41,9 @@ JobForm form_of(const Job& job);
 LossPieces loss_pieces(const Job& job);
 
 /// The job's sizes as numbers.
+/// Rows of a chunk of Liger's loss.
+Expr loss_rows(const Description& description, const Dims& dims);
+
 Dims number_dims(const Job& job);
 /// The job's sizes as symbols of `pool`, with the value of each; a size of 1 stays a number, for PyTorch takes other
 /// paths for it. Values are in the order Pool::evaluate takes.
