@@ -244,10 +244,12 @@ class Reader {
     const Recipe& recipe = inquiry_.job.recipe;
     if (recipe.eval_batch == 0) return std::nullopt;
     const bool shards = is_wrapped(recipe.sharding);
-    if (shards || recipe.trainer->loss)
+    const LossKernel loss = recipe.kernels.loss;
+    if (shards || makes_no_logits(loss) || loss == LossKernel::kFoak)
       return Error{"--eval-batch",
-                   std::string("is not modelled beside ") + (shards ? "sharded parameters" : "SFTTrainer's own loss"),
-                   "drop it"};
+                   "is not modelled beside " +
+                       (shards ? "sharded parameters" : "--loss " + std::string(name_in(kLossKernels, loss))),
+                   "drop one of them"};
     assume("evaluation: after a step, one batch at a time of as many tokens a sequence, " +
            std::string(recipe.trainer->is_transformers_loop
                            ? "the loss alone being kept, as Trainer without compute_metrics"
