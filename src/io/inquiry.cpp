@@ -92,6 +92,7 @@ class Reader {
     if (inquiry_.job.description.task == Task::kSeq2SeqLm)
       recipe.target_seq = size("target-seq", recipe.seq, "as many as in a sequence");
     recipe.accumulate = asked_.size("accumulate").value_or(1);
+    recipe.eval_batch = asked_.size("eval-batch").value_or(0);
     if (auto wrong = read_precision(asked_, inquiry_)) return wrong;
     recipe.attention = read_attention();
     if (inquiry_.job.description.experts > 0) recipe.experts = value_in(kExperts, choice("experts"));
@@ -223,8 +224,27 @@ class Reader {
     return std::nullopt;
   }
 
+  /// What an evaluation is; refused where it was not measured.
+  std::optional<Error> check_evaluation() {
+    const Recipe& recipe = inquiry_.job.recipe;
+    if (recipe.eval_batch == 0) return std::nullopt;
+    const bool shards = is_wrapped(recipe.sharding);
+    const LossKernel loss = recipe.kernels.loss;
+    if (shards || makes_no_logits(loss) || loss == LossKernel::kFoak)
+      return Error{"--eval-batch",
+                   "is not modelled beside " +
+                       (shards ? "sharded parameters" : "--loss " + std::string(name_in(kLossKernels, loss))),
+                   "drop one of them"};
+    assume("evaluation: after a step, one batch at a time of as many tokens a sequence, " +
+           std::string(recipe.trainer->is_transformers_loop
+                           ? "the loss alone being kept, as Trainer without compute_metrics"
+                           : "by with torch.no_grad(): outputs = model(**batch)"));
+    return std::nullopt;
+  }
+
   std::optional<Error> check() {
     if (auto wrong = check_optimizer()) return wrong;
+    if (auto wrong = check_evaluation()) return wrong;
     const Description& d = inquiry_.job.description;
     const Recipe& recipe = inquiry_.job.recipe;
     if (d.eager_only && recipe.attention == Attention::kSdpa)
@@ -247,7 +267,7 @@ class Reader {
     }
     const bool last_token =
         d.task == Task::kSequenceClassification && find_family(d.family)->usual_task == Task::kCausalLm;
-    if (last_token && recipe.batch > 1 && !d.has_padding_token)
+    if (last_token && std::max(recipe.batch, recipe.eval_batch) > 1 && !d.has_padding_token)
       return Error{"--batch", "cannot be " + std::to_string(recipe.batch) + ": the config has no pad_token_id",
                    "transformers raises \"Cannot handle batch sizes > 1 if no padding token is defined\"; pass --batch "
                    "1 or set pad_token_id"};
