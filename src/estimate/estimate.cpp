@@ -51,6 +51,8 @@ constexpr Change kChanges[] = {
      [](Recipe& r) { return r.checkpointing == Checkpointing::kNone && set(r.checkpointing, Checkpointing::kFull); }},
     {"--attention sdpa",
      [](Recipe& r) { return r.attention == Attention::kEager && set(r.attention, Attention::kSdpa); }},
+    {"--attention eager",
+     [](Recipe& r) { return r.attention == Attention::kSdpa && set(r.attention, Attention::kEager); }},
     {"--precision bf16-mixed",
      [](Recipe& r) {
        return product_dtype(r) == DType::kFloat32 && !r.sharding.casts_parameters &&
