@@ -31,23 +31,28 @@ std::string value_of(const OptionRow& row) {
 
 bool is_one_line(const std::string& text) { return text.find('\n') == std::string::npos; }
 
-void expect_answer(const NamedConfig& model, const OptionValues& values) {
-  const Question question = {{model, values}, {}, Form::kText, {}};
-  const Result<Answer> answer = answer_estimate(question);
-  if (answer) {
-    EXPECT_FALSE(answer->text.empty());
-    return;
-  }
-  const Error& error = answer.error();
+void expect_good(const Error& error) {
   EXPECT_FALSE(error.field.empty()) << error.problem;
   EXPECT_FALSE(error.problem.empty()) << error.field;
   EXPECT_TRUE(is_one_line(error.field) && is_one_line(error.problem) && is_one_line(error.hint)) << error.problem;
+}
+
+/// Every pair is read, and every so many that make a job are answered.
+void expect_answer(const NamedConfig& model, const OptionValues& values, bool whole) {
+  const Result<Inquiry> inquiry = make_inquiry(&model, values, Command::kEstimate);
+  if (!inquiry) return expect_good(inquiry.error());
+  if (!whole) return;
+  const Result<Answer> answer = answer_estimate({{model, values}, {}, Form::kText, {}});
+  if (!answer) return expect_good(answer.error());
+  EXPECT_FALSE(answer->text.empty());
 }
 
 class Pairs : public testing::TestWithParam<const char*> {};
 
 TEST_P(Pairs, OfOptionsAreAnsweredOrRefused) {
   const NamedConfig model = *parse_config(GetParam(), "test");
+  constexpr int kEvery = 23;
+  int count = 0;
   for (const OptionRow& a : option_rows())
     for (const OptionRow& b : option_rows()) {
       if (&b < &a || !takes(Command::kEstimate, a) || !takes(Command::kEstimate, b)) continue;
@@ -55,7 +60,7 @@ TEST_P(Pairs, OfOptionsAreAnsweredOrRefused) {
       if (&a != &b) values.push_back({std::string(b.name), value_of(b)});
       if (&a != &b && a.name != "seq" && b.name != "seq") values.push_back({"seq", "16"});
       SCOPED_TRACE("--" + std::string(a.name) + " " + value_of(a) + " --" + std::string(b.name) + " " + value_of(b));
-      expect_answer(model, values);
+      expect_answer(model, values, ++count % kEvery == 0);
     }
 }
 
