@@ -46,7 +46,7 @@ def build_config(case):
 def build_model(case):
     """The model in training mode on the fake device, with LoRA and checkpointing."""
     config = build_config(case)
-    config.use_cache = False  # a training step reads no cache
+    config.use_cache = bool(case.get("use_cache"))
     auto = getattr(transformers, AUTO[case["task"]])
     dtype = (COMPUTE if case.get("quantize") else WEIGHTS).get(case["precision"], torch.float32)
     with torch.device("cuda"):

@@ -8,6 +8,7 @@
 #include "io/expert_options.h"
 #include "io/kernel_options.h"
 #include "io/letters.h"
+#include "io/loop_options.h"
 #include "io/sharding.h"
 #include "io/stack.h"
 #include "size/wording.h"
@@ -35,6 +36,7 @@ class Reader {
     if (auto wrong = read_sharding(asked_, inquiry_)) return wrong;
     if (const std::string* gpu = asked_.text("gpu")) inquiry_.gpu = find_gpu(*gpu);
     if (auto wrong = read_kernels(asked_, inquiry_)) return wrong;
+    if (auto wrong = read_loop(asked_, inquiry_)) return wrong;
     if (auto wrong = read_allocator()) return wrong;
     return check();
   }

@@ -14,8 +14,11 @@ class SecondRun {
         scope_(std::exchange(tape.scope, scope)),
         grad_mode_(std::exchange(tape.grad_mode, true)),
         category_(std::exchange(tape.category, Category::kActivations)),
-        autocast_(std::exchange(tape.autocast.enabled, autocast)) {}
+        autocast_(std::exchange(tape.autocast.enabled, autocast)) {
+    tape.runs_again = true;
+  }
   ~SecondRun() {
+    tape_.runs_again = false;
     tape_.autocast.cache.clear();  // its autocast region ends
     tape_.autocast.enabled = autocast_;
     tape_.category = category_;
@@ -76,6 +79,7 @@ Tensor checkpoint_reentrant(const LayerFunction& layer, const Tensor& hidden_sta
       again = layer(detached, masked ? g.saved(1) : Tensor());
     }
     run_backward(tape, again, g.in[0], floor);
+    tape.aside.clear();
     g.out[0] = detached->node->gradient;
     detached->node->gradient.reset();
   };

@@ -72,6 +72,7 @@ void Tape::close() {
   parameters.clear();
   frozen.clear();
   autocast.cache.clear();
+  aside.clear();
 }
 
 Program Tape::finish() {
@@ -183,11 +184,6 @@ void Tape::require_grad(const Tensor& tensor) {
   if (tensor->requires_grad) return;
   new_accumulator(tensor);
   leaves_.push_back(tensor);
-}
-
-void Leaves::drop() {
-  for (const Tensor& leaf : tensors_) leaf->node->gradient.reset();
-  tensors_.clear();
 }
 
 Tensor Tape::detached_leaf(const Tensor& tensor) { return leaf(look(tensor, tensor.shape(), false)); }

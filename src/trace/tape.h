@@ -185,25 +185,6 @@ struct Autocast {
   std::vector<Tensor> cache;  // by Meta::cast
 };
 
-/// Leaves that are no parameters; they go with the gradients that they gathered.
-class Leaves {
- public:
-  Leaves() = default;
-  explicit Leaves(std::vector<Tensor> tensors) : tensors_(std::move(tensors)) {}
-  Leaves(const Leaves&) = delete;
-  Leaves& operator=(const Leaves&) = delete;
-  Leaves& operator=(Leaves&& other) noexcept {
-    std::swap(tensors_, other.tensors_);
-    other.drop();
-    return *this;
-  }
-  ~Leaves() { drop(); }
-
- private:
-  void drop();
-  std::vector<Tensor> tensors_;
-};
-
 /// What wraps a model and its layers and is told when the forward or backward pass of one begins and ends. A unit is a
 /// traced layer, or 0, the model with all that is in no layer; a turn of the program has one or several.
 class Hooks {
@@ -255,7 +236,7 @@ class Tape {
   /// the graph that ends in it holds it.
   void require_grad(const Tensor& tensor);
   /// The leaves of the graph that are no parameters: who holds the graph holds them.
-  Leaves take_leaves() { return Leaves(std::exchange(leaves_, {})); }
+  std::vector<Tensor> take_leaves() { return std::exchange(leaves_, {}); }
   /// Whether anything but a parameter wants a gradient, of what was recorded since node `first`.
   bool has_graph(int32_t first) const { return nodes() > first || !leaves_.empty(); }
 
@@ -286,6 +267,10 @@ class Tape {
   Autocast autocast;
   /// Whether ops take place: a checkpoint's second run stops after the last tensor needed.
   bool ghost = false;
+  /// Whether a checkpointed layer runs for the second time, and what it gives then besides its output, which lives
+  /// until its backward pass is over.
+  bool runs_again = false;
+  std::vector<Tensor> aside;
   /// The checkpoint whose forward (or second) run this is, -1 if none.
   int32_t frame = -1;
   Program program;

@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "trace/engine.h"
+#include "trace/leaves.h"
 #include "train/batches.h"
 #include "train/data_parallel.h"
 #include "train/fully_shard.h"
@@ -12,6 +13,15 @@
 
 namespace peakmem {
 namespace {
+
+/// convert_to_fp32 of accelerate: what is there already stays, and the rest until all is converted.
+ModelOutput in_fp32(const ModelOutput& output) {
+  ModelOutput converted = output;
+  if (output.logits) converted.logits = to(output.logits, DType::kFloat32);
+  if (output.lists_others)
+    for (Tensor& other : converted.others) other = to(other, DType::kFloat32);
+  return converted;
+}
 
 /// model(**batch). As accelerate wraps it for transformers.Trainer autocast ends with it, and in mixed precision what
 /// it returns is made fp32.
@@ -26,8 +36,16 @@ ModelOutput whole_model(Tape& tape, Model& model, const Batch& batch, const Reci
   tape.autocast.enabled = false;
   if (!recipe.trainer->is_transformers_loop) return output;
   tape.autocast.cache.clear();
-  if (output.logits && is_mixed(recipe.precision)) output.logits = to(output.logits, DType::kFloat32);
-  return output;
+  return is_mixed(recipe.precision) ? in_fp32(output) : output;
+}
+
+/// The loss: the model's own, or torch.nn.functional.cross_entropy over all tokens, of labels that the loader shifted.
+Tensor loss_of(Tape& tape, const ModelOutput& outputs, const Batch& batch, const Recipe& recipe) {
+  if (recipe.kernels.loss != LossKernel::kPlain) return outputs.loss;
+  tape.autocast.enabled = is_mixed(recipe.precision);
+  Tensor loss = token_loss(outputs.logits, batch.labels);
+  tape.autocast.enabled = false;
+  return loss;
 }
 
 /// What the loop names, and the leaves that the graph behind it ends in.
@@ -39,8 +57,11 @@ struct Names {
 };
 
 void mark_outputs(Tape& tape, const ModelOutput& outputs) {
-  for (const Tensor* tensor : {&outputs.loss, &outputs.logits, &outputs.encoder_hidden_states})
-    if (*tensor) tape.program.storages[static_cast<size_t>((*tensor)->storage)].is_output = true;
+  const auto mark = [&tape](const Tensor& tensor) {
+    if (tensor) tape.program.storages[static_cast<size_t>(tensor->storage)].is_output = true;
+  };
+  for (const Tensor* tensor : {&outputs.loss, &outputs.logits, &outputs.encoder_hidden_states}) mark(*tensor);
+  for (const Tensor& tensor : outputs.others) mark(tensor);
 }
 
 /// outputs = model(**batch); loss = outputs.loss, divided where gradients accumulate, or times the number of ranks in
@@ -48,7 +69,8 @@ void mark_outputs(Tape& tape, const ModelOutput& outputs) {
 void forward(Tape& tape, Model& model, Names& names, const Recipe& recipe, const DataParallel* parallel) {
   names.outputs = whole_model(tape, model, names.batch, recipe);
   if (parallel != nullptr) names.outputs = parallel->passed(std::move(names.outputs));
-  Tensor loss = names.outputs.loss;
+  if (recipe.kernels.loss == LossKernel::kPlain) names.outputs.others.clear();  // model(input_ids).logits
+  Tensor loss = loss_of(tape, names.outputs, names.batch, recipe);
   const bool averages = recipe.transformers == Transformers::kV523;  // average_tokens_across_devices is on
   if (recipe.keeps_outputs)
     mark_outputs(tape, names.outputs);
@@ -59,7 +81,7 @@ void forward(Tape& tape, Model& model, Names& names, const Recipe& recipe, const
   else if (recipe.accumulate > 1)
     loss = div_scalar(std::move(loss));
   names.loss = std::move(loss);
-  names.leaves = tape.take_leaves();
+  names.leaves = Leaves(tape.take_leaves());
   tape.autocast.cache.clear();
 }
 
@@ -212,7 +234,8 @@ Program trace_step(const Job& job, const Dims& dims, bool unrolled) {
   const Recipe& recipe = job.recipe;
   const Structure structure = structure_of(job, unrolled);
   Tape tape;
-  const Builder builder = {tape, job.description, dims, structure};
+  std::vector<Tensor> cache;
+  const Builder builder = {tape, job.description, dims, structure, recipe.use_cache ? &cache : nullptr};
   tape.begin_phase(0, -1, "model");
   tape.meta_parameters = is_wrapped(recipe.sharding);
   const std::unique_ptr<Model> model = find_family(job.description.family)->build(builder);
