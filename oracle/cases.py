@@ -52,6 +52,7 @@ def build_model(case):
     with torch.device("cuda"):
         model = auto.from_config(
             config, attn_implementation=ATTENTION.get(case["attention"], case["attention"]), **{DTYPE: dtype})
+    keep_in_fp32(model, dtype)
     fused.apply(case, model)
     if case.get("quantize"):
         from quantized import quantize  # its libraries are slow to import
@@ -67,6 +68,14 @@ def build_model(case):
     if case.get("checkpointing"):
         enable_checkpointing(model, case)
     return model.train()
+
+
+def keep_in_fp32(model, dtype):
+    """from_pretrained's dtypes, of which from_config has no plan: T5's `wo` stays in fp32 where the rest is fp16."""
+    plan = model._get_dtype_plan(dtype) if hasattr(model, "_get_dtype_plan") else {}
+    for name, module in model.named_modules():
+        if name.rpartition(".")[2] in plan:
+            module.to(plan[name.rpartition(".")[2]])
 
 
 def freeze(model, patterns):
@@ -170,7 +179,12 @@ def one_optimizer(spelled, params, case, model):
     return getattr(torch.optim, kind)(params, lr=1e-3, **options, **ways.get(way, {}))
 
 
+def autocast_dtype(case):
+    """What autocast runs in over weights of any dtype, if at all: by its own key, or by the precision's name."""
+    return WEIGHTS[case["autocast"]] if case.get("autocast") else AUTOCAST.get(case["precision"])
+
+
 def autocast(case):
     """The context of the forward pass."""
-    dtype = AUTOCAST.get(case["precision"])
+    dtype = autocast_dtype(case)
     return torch.autocast("cuda", dtype=dtype) if dtype else contextlib.nullcontext()

@@ -26,6 +26,7 @@ Names names_of(const Rows& rows) {
 }
 
 Names precisions() { return names_of(kPrecisions); }
+Names autocasts() { return names_of(kAutocasts); }
 Names attentions() { return names_of(kAttentions); }
 Names kernels() { return names_of(kKernels); }
 Names norm_kernels() { return names_of(kNormKernels); }
@@ -92,8 +93,9 @@ constexpr std::array kOptions = std::to_array<OptionRow>({
      "T"},
     {"target-seq", kSize, "N", nullptr, "", "Run",
      "tokens in a target of an encoder-decoder (as many as in a sequence)", kRun, "U"},
-    {"precision", kChoice, "P", precisions, "fp32", "Run", "dtype of the weights; -mixed is autocast over fp32 weights",
-     kRun},
+    {"precision", kChoice, "P", precisions, "fp32", "Run",
+     "what weights are kept in; -mixed is short for fp32 with --autocast", kRun},
+    {"autocast", kChoice, "D", autocasts, "none", "Run", "the dtype torch.autocast runs over them in", kRun},
     {"optimizer", kChoice, "NAME", optimizer_names, "adamw", "Run", "the optimizer (peakmem optimizers)", kRun},
     {"optimizer-impl", kChoice, "I", impls, "", "Run", "torch.optim's implementation (what PyTorch picks on CUDA)",
      kRun},

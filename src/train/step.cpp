@@ -26,8 +26,8 @@ ModelOutput in_fp32(const ModelOutput& output) {
 /// model(**batch). As accelerate wraps it for transformers.Trainer autocast ends with it, and in mixed precision what
 /// it returns is made fp32.
 ModelOutput whole_model(Tape& tape, Model& model, const Batch& batch, const Recipe& recipe) {
-  tape.autocast.enabled = is_mixed(recipe.precision);
-  tape.autocast.dtype = recipe.precision == Precision::kFp16Mixed ? DType::kFloat16 : DType::kBFloat16;
+  tape.autocast.enabled = recipe.autocast.has_value();
+  tape.autocast.dtype = product_dtype(recipe);
   const auto run = [&] {
     const Unit unit(tape, 0);
     return model.forward(batch);
@@ -36,13 +36,13 @@ ModelOutput whole_model(Tape& tape, Model& model, const Batch& batch, const Reci
   tape.autocast.enabled = false;
   if (!recipe.trainer->is_transformers_loop) return output;
   tape.autocast.cache.clear();
-  return is_mixed(recipe.precision) ? in_fp32(output) : output;
+  return recipe.autocast ? in_fp32(output) : output;
 }
 
 /// The loss: the model's own, or torch.nn.functional.cross_entropy over all tokens, of labels that the loader shifted.
 Tensor loss_of(Tape& tape, const ModelOutput& outputs, const Batch& batch, const Recipe& recipe) {
   if (recipe.kernels.loss != LossKernel::kPlain) return outputs.loss;
-  tape.autocast.enabled = is_mixed(recipe.precision);
+  tape.autocast.enabled = recipe.autocast.has_value();
   Tensor loss = token_loss(outputs.logits, batch.labels);
   tape.autocast.enabled = false;
   return loss;
