@@ -5,8 +5,8 @@ namespace peakmem {
 void update_cache(const Builder& b, Tensor& key, Tensor& value) {
   if (b.cache == nullptr) return;
   if (b.structure.transformers == Transformers::kV523) {
-    Tensor keys = cat_to_empty(key, -2);
-    Tensor values = cat_to_empty(value, -2);
+    Tensor keys = cat_to_empty(key.dtype(), key, -2);
+    Tensor values = cat_to_empty(key.dtype(), value, -2);  // both empty tensors are of the keys' dtype
     key = std::move(keys);
     value = std::move(values);
   }

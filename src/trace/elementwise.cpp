@@ -218,11 +218,11 @@ Tensor cat(Tensor a, Tensor b, int dim) {
   return result;
 }
 
-Tensor cat_to_empty(const Tensor& self, int dim) {
+Tensor cat_to_empty(DType empty, const Tensor& self, int dim) {
   Tape& tape = self.tape();
   Node* node = tape.record(kCat, {&self});
   if (node != nullptr) node->dims = {dim, 0};
-  Tensor result = tape.make(contiguous(self.shape()), self.dtype(), kCat.name);
+  Tensor result = tape.make(contiguous(self.shape()), promote(empty, self.dtype()), kCat.name);
   Tape::attach(node, result);
   return result;
 }

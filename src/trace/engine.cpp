@@ -96,18 +96,20 @@ void route(Tape& tape, Node* node, std::array<Tensor, 4>& out) {
 /// Tells the hooks where the backward pass goes from one unit to the next; a pass within a pass is no matter of theirs.
 class Crossing {
  public:
-  Crossing(Tape& tape, bool outermost) : tape_(tape), hooks_(outermost ? tape.hooks : nullptr) {
-    tape_.enter_unit(0);
-    if (hooks_ != nullptr) hooks_->before_backward(0);
-  }
+  Crossing(Tape& tape, bool outermost) : tape_(tape), hooks_(outermost ? tape.hooks : nullptr) { tape_.enter_unit(0); }
   ~Crossing() {
     if (hooks_ == nullptr) return;
+    begin();
     enter(0);
     hooks_->after_backward(0);
   }
   Crossing(const Crossing&) = delete;
   Crossing& operator=(const Crossing&) = delete;
 
+  /// A gradient reaches what the model returned.
+  void begin() {
+    if (hooks_ != nullptr && !std::exchange(begun_, true)) hooks_->before_backward(0);
+  }
   void enter(int32_t unit) {
     if (hooks_ == nullptr || unit == unit_) return;
     if (unit_ != 0) hooks_->after_backward(unit_);
@@ -118,6 +120,7 @@ class Crossing {
  private:
   Tape& tape_;
   Hooks* hooks_;
+  bool begun_ = false;
   int32_t unit_ = 0;
 };
 
@@ -127,6 +130,7 @@ void walk(Tape& tape, int32_t newest, int32_t floor, int32_t run) {
   for (int32_t i = newest; i >= floor; --i) {
     Node* node = tape.node(i);
     if (node == nullptr || node->reached_in != run) continue;
+    if (i < tape.returned_at) crossing.begin();
     crossing.enter(node->unit);
     std::array<Tensor, 4> out;
     run_node(tape, node, out);

@@ -72,8 +72,8 @@ Tensor gelu(Tensor self);
 /// Mean over the last dimension, kept as size 1.
 Tensor mean_last(Tensor self);
 Tensor cat(Tensor a, Tensor b, int dim);
-/// The same of an empty tensor and this one: a copy.
-Tensor cat_to_empty(const Tensor& self, int dim);
+/// The same of an empty tensor of some dtype and this one: a copy.
+Tensor cat_to_empty(DType empty, const Tensor& self, int dim);
 /// torch.where(condition, input, number).
 Tensor where(const Tensor& condition, Tensor input);
 

@@ -267,6 +267,8 @@ class Tape {
   Autocast autocast;
   /// Whether ops take place: a checkpoint's second run stops after the last tensor needed.
   bool ghost = false;
+  /// Nodes from here on are the loop's, not the model's.
+  int32_t returned_at = INT32_MAX;
   /// Whether a checkpointed layer runs for the second time, and what it gives then besides its output, which lives
   /// until its backward pass is over.
   bool runs_again = false;
