@@ -261,6 +261,8 @@ class Tape {
   Category category = Category::kActivations;
 
   bool grad_mode = true;
+  /// model.train(): dropout is on.
+  bool training = true;
   /// Parameters are made without memory (torch.device("meta")); who cuts them to shards fills them.
   bool meta_parameters = false;
   Hooks* hooks = nullptr;
@@ -269,10 +271,8 @@ class Tape {
   bool ghost = false;
   /// Nodes from here on are the loop's, not the model's.
   int32_t returned_at = INT32_MAX;
-  /// Whether a checkpointed layer runs for the second time, and what it gives then besides its output, which lives
-  /// until its backward pass is over.
-  bool runs_again = false;
-  std::vector<Tensor> aside;
+  bool runs_again = false;    // a checkpointed layer, for the second time
+  std::vector<Tensor> aside;  // what it gives then besides its output; goes when its backward pass is over
   /// The checkpoint whose forward (or second) run this is, -1 if none.
   int32_t frame = -1;
   Program program;
