@@ -44,7 +44,6 @@ ModelOutput whole_model(Tape& tape, Model& model, const Batch& batch, const Reci
 /// The loss: the model's own, or torch.nn.functional.cross_entropy over all tokens, of labels that the loader shifted.
 Tensor loss_of(Tape& tape, const ModelOutput& outputs, const Batch& batch, const Recipe& recipe) {
   if (recipe.kernels.loss != LossKernel::kPlain) return outputs.loss;
-  tape.returned_at = tape.nodes();
   tape.autocast.enabled = recipe.autocast.has_value();
   Tensor loss = token_loss(outputs.logits, batch.labels);
   tape.autocast.enabled = false;
