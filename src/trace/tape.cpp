@@ -339,13 +339,13 @@ void Tape::begin_phase(int32_t step, int32_t micro, const char* name) {
   open_turn_ = -1;
 }
 
-void Tape::begin_phase_like(Phase earlier, int32_t step) {
-  begin_phase(step, earlier.micro, earlier.name);
-  for (int32_t i = earlier.first_segment; i < earlier.last_segment; ++i) {
+void Tape::repeat(int32_t first, int32_t last) {
+  for (int32_t i = first; i < last; ++i) {
     const Segment again = program.segments[static_cast<size_t>(i)];
     program.segments.push_back(again);
   }
   program.phases.back().last_segment = static_cast<int32_t>(program.segments.size());
+  open_turn_ = -1;
 }
 
 int32_t Tape::begin_segment() {

@@ -253,8 +253,8 @@ class Tape {
 
   /// What happens from now on belongs to this phase.
   void begin_phase(int32_t step, int32_t micro, const char* name);
-  /// The same for a phase that first does again what an earlier one did.
-  void begin_phase_like(Phase earlier, int32_t step);
+  /// Do again what segments [first, last) did; what happens from now on follows.
+  void repeat(int32_t first, int32_t last);
   /// The segment that what happens from now on in this phase will be in.
   int32_t begin_segment();
   /// Category of what is made from now on.

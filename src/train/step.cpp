@@ -56,6 +56,7 @@ struct Names {
   Batch batch;
   ModelOutput outputs;
   Leaves leaves;
+  int32_t bound = -1;  // the segment in which outputs has been bound for the first time
 };
 
 void mark_outputs(Tape& tape, const ModelOutput& outputs) {
@@ -71,6 +72,7 @@ void mark_outputs(Tape& tape, const ModelOutput& outputs) {
 void forward(Tape& tape, Model& model, Names& names, const Recipe& recipe, const DataParallel* parallel) {
   names.outputs = whole_model(tape, model, names.batch, recipe);
   if (parallel != nullptr) names.outputs = parallel->passed(std::move(names.outputs));
+  if (recipe.keeps_outputs && names.bound < 0) names.bound = tape.begin_segment();
   if (recipe.kernels.loss == LossKernel::kPlain) names.outputs.others.clear();  // model(input_ids).logits
   Tensor loss = loss_of(tape, names.outputs, names.batch, recipe);
   const bool averages = recipe.transformers == Transformers::kV523;  // average_tokens_across_devices is on
@@ -189,9 +191,15 @@ std::vector<Phase> renew(Tape& tape, Batches& batches, Names& names, bool keeps_
     tape.begin_phase(2, 0, "input");
     batches.renew();
   } else if (keeps_outputs) {
-    tape.begin_phase_like(*first_of(phases, "input"), 2);
+    const Phase input = *first_of(phases, "input");
+    tape.begin_phase(2, 0, "input");
+    tape.repeat(input.first_segment, input.last_segment);
     names.batch = {};
-    tape.begin_phase_like(*first_of(phases, "forward"), 2);
+    const Phase forward = *first_of(phases, "forward");
+    tape.begin_phase(2, 0, "forward");
+    tape.repeat(forward.first_segment, names.bound);
+    names.outputs = {};
+    tape.repeat(names.bound, forward.last_segment);
     names = {};
   }
   const std::vector<Phase> renewed(phases.begin() + static_cast<ptrdiff_t>(end), phases.end());
