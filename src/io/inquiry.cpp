@@ -260,6 +260,7 @@ class Reader {
   }
 
   std::optional<Error> check() {
+    say_of_fp16(inquiry_);
     if (auto wrong = check_optimizer()) return wrong;
     if (auto wrong = check_evaluation()) return wrong;
     const Description& d = inquiry_.job.description;
