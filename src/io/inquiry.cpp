@@ -6,6 +6,8 @@
 #include "io/bare_model.h"
 #include "io/choices.h"
 #include "io/expert_options.h"
+#include "io/hardware.h"
+#include "io/headroom.h"
 #include "io/kernel_options.h"
 #include "io/letters.h"
 #include "io/precision_options.h"
@@ -35,9 +37,12 @@ class Reader {
     if (auto wrong = read_rest()) return wrong;
     if (auto wrong = read_sharding(asked_, inquiry_)) return wrong;
     if (const std::string* gpu = asked_.text("gpu")) inquiry_.gpu = find_gpu(*gpu);
+    if (auto wrong = read_headroom(asked_, inquiry_)) return wrong;
     if (auto wrong = read_kernels(asked_, inquiry_)) return wrong;
     if (auto wrong = read_allocator()) return wrong;
-    return check();
+    if (auto wrong = check()) return wrong;
+    say_of_hardware(inquiry_);
+    return std::nullopt;
   }
 
  private:
@@ -80,6 +85,15 @@ class Reader {
     return given.value_or(otherwise);
   }
 
+  /// Targets are as long as sequences unless told, also where the sequence is what is solved for.
+  int64_t target_size(int64_t seq) {
+    const std::string* unknown = asked_.text("for");
+    if (unknown == nullptr || *unknown != "seq" || asked_.has("target-seq"))
+      return size("target-seq", seq, "as many as in a sequence");
+    assume("target-seq: as many as in a sequence");
+    return seq;
+  }
+
   std::string_view choice(const char* name) { return read_choice(asked_, inquiry_, name); }
 
   std::optional<Error> read_recipe() {
@@ -89,9 +103,9 @@ class Reader {
     recipe.seq = inquiry_.job.description.image > 0
                      ? inquiry_.job.description.positions
                      : size("seq", std::min<int64_t>(1024, inquiry_.job.description.longest_sequence()), "");
-    if (inquiry_.job.description.task == Task::kSeq2SeqLm)
-      recipe.target_seq = size("target-seq", recipe.seq, "as many as in a sequence");
+    if (inquiry_.job.description.task == Task::kSeq2SeqLm) recipe.target_seq = target_size(recipe.seq);
     recipe.accumulate = asked_.size("accumulate").value_or(1);
+    recipe.eval_batch = asked_.size("eval-batch").value_or(0);
     if (auto wrong = read_precision(asked_, inquiry_)) return wrong;
     recipe.attention = read_attention();
     if (inquiry_.job.description.experts > 0) recipe.experts = value_in(kExperts, choice("experts"));
@@ -210,11 +224,13 @@ class Reader {
   /// Lengths that mean nothing to this model are refused rather than dropped.
   std::optional<Error> check_lengths() const {
     const Description& d = inquiry_.job.description;
+    const std::string* unknown = asked_.text("for");
     if (asked_.has("target-seq") && d.task != Task::kSeq2SeqLm)
       return Error{"--target-seq", "means nothing here: " + d.family + " is no encoder-decoder", "drop it"};
+    if (unknown != nullptr && *unknown == "target-seq" && d.task != Task::kSeq2SeqLm)
+      return Error{"--for", "target-seq means nothing here: " + d.family + " is no encoder-decoder", "pass --for seq"};
     if (d.image == 0) return std::nullopt;
     const std::string length = std::to_string(d.positions) + " patches and tokens, by image_size and patch_size";
-    const std::string* unknown = asked_.text("for");
     if (unknown != nullptr && *unknown == "seq")
       return Error{"--for", "seq is fixed: a sequence of this model is " + length, "pass --for batch"};
     if (asked_.has("seq"))
@@ -223,18 +239,39 @@ class Reader {
     return std::nullopt;
   }
 
+  /// What an evaluation is; refused where it was not measured.
+  std::optional<Error> check_evaluation() {
+    const Recipe& recipe = inquiry_.job.recipe;
+    if (recipe.eval_batch == 0) return std::nullopt;
+    const bool shards = is_wrapped(recipe.sharding);
+    const LossKernel loss = recipe.kernels.loss;
+    if (shards || makes_no_logits(loss) || loss == LossKernel::kFoak)
+      return Error{"--eval-batch",
+                   "is not modelled beside " +
+                       (shards ? "sharded parameters" : "--loss " + std::string(name_in(kLossKernels, loss))),
+                   "drop one of them"};
+    assume("evaluation: after a step, one batch at a time of as many tokens a sequence, " +
+           std::string(recipe.trainer->is_transformers_loop
+                           ? "the loss alone being kept, as Trainer without compute_metrics"
+                           : "by with torch.no_grad(): outputs = model(**batch)"));
+    return std::nullopt;
+  }
+
   std::optional<Error> check() {
     if (auto wrong = check_optimizer()) return wrong;
+    if (auto wrong = check_evaluation()) return wrong;
     const Description& d = inquiry_.job.description;
     const Recipe& recipe = inquiry_.job.recipe;
     if (d.eager_only && recipe.attention == Attention::kSdpa)
       return Error{"--attention", d.family + " has no sdpa attention in transformers", "pass --attention eager"};
     if (auto wrong = read_routing(asked_, inquiry_)) return wrong;
-    if (d.task == Task::kSeq2SeqLm && recipe.weights == DType::kFloat16)
-      return Error{"--precision", "fp16 weights are not modelled for " + d.family + ", which keeps some in fp32",
+    const bool sharded = is_wrapped(recipe.sharding) && recipe.lora.rank == 0;
+    if (d.task == Task::kSeq2SeqLm && recipe.weights == DType::kFloat16 && sharded)
+      return Error{"--precision",
+                   "fp16 fails in PyTorch where " + d.family +
+                       " is sharded: wo stays in fp32 (_keep_in_fp32_modules), and FSDP raises \"FSDP expects uniform "
+                       "original parameter dtype\"",
                    "pass bf16 or fp16-mixed"};
-    if (d.task == Task::kSeq2SeqLm && recipe.checkpointing == Checkpointing::kFullReentrant)
-      return Error{"--checkpointing", "full-reentrant is not modelled for " + d.family, "pass full"};
     const int64_t longest = d.longest_sequence();
     if (recipe.seq > longest) {
       const std::string lengths = std::to_string(recipe.seq) + " is past the ";
@@ -245,7 +282,7 @@ class Reader {
     }
     const bool last_token =
         d.task == Task::kSequenceClassification && find_family(d.family)->usual_task == Task::kCausalLm;
-    if (last_token && recipe.batch > 1 && !d.has_padding_token)
+    if (last_token && std::max(recipe.batch, recipe.eval_batch) > 1 && !d.has_padding_token)
       return Error{"--batch", "cannot be " + std::to_string(recipe.batch) + ": the config has no pad_token_id",
                    "transformers raises \"Cannot handle batch sizes > 1 if no padding token is defined\"; pass --batch "
                    "1 or set pad_token_id"};
