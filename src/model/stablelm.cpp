@@ -25,7 +25,7 @@ struct PartlyTurnedAttention : SelfAttention {
     apply_rotary(b, query_parts.turned, key_parts.turned, rotation);
     query = cat(query_parts.turned, query_parts.rest, -1);
     key = cat(key_parts.turned, key_parts.rest, -1);
-    return finish(query, key, value, mask);
+    return finish(std::move(query), std::move(key), std::move(value), mask);
   }
 };
 
