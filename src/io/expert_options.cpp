@@ -9,12 +9,14 @@
 namespace peakmem {
 namespace {
 
-std::optional<Error> check_experts(const Asked& asked, const Job& job) {
+constexpr std::string_view kGroupedIsEven = "the grouped GEMM's memory does not depend on how tokens are spread";
+
+}  // namespace
+
+std::optional<Error> check_experts(const Job& job) {
   const Description& d = job.description;
   const Recipe& recipe = job.recipe;
-  if (d.experts == 0)
-    return asked.has("experts") ? std::optional(Error{"--experts", d.family + " has no experts", "drop it"})
-                                : std::nullopt;
+  if (d.experts == 0) return std::nullopt;
   constexpr int64_t kMostExperts = 10'000;  // of the loop, whose turns are traced one by one
   if (recipe.experts == Experts::kLoop && d.experts > kMostExperts)
     return Error{"--experts", "cannot be a loop over " + std::to_string(d.experts) + " experts: too many to trace",
@@ -24,8 +26,6 @@ std::optional<Error> check_experts(const Asked& asked, const Job& job) {
                  "pass --precision bf16 or --experts loop"};
   return std::nullopt;
 }
-
-}  // namespace
 
 std::optional<Error> read_imbalance(const Asked& asked, Inquiry& inquiry) {
   const std::string* text = asked.text("moe-imbalance");
@@ -39,8 +39,7 @@ std::optional<Error> read_imbalance(const Asked& asked, Inquiry& inquiry) {
   if (inquiry.job.description.experts == 0)
     return Error{"--moe-imbalance", inquiry.job.description.family + " has no experts", "drop it"};
   if (recipe.experts == Experts::kGrouped)
-    return Error{"--moe-imbalance",
-                 "changes nothing: the grouped GEMM's memory does not depend on how tokens are spread",
+    return Error{"--moe-imbalance", "changes nothing: " + std::string(kGroupedIsEven),
                  "drop it, or pass --experts loop"};
   constexpr int64_t kParts = 1000;
   recipe.imbalance.over = std::llround(times * kParts);
@@ -50,11 +49,13 @@ std::optional<Error> read_imbalance(const Asked& asked, Inquiry& inquiry) {
 
 std::optional<Error> read_routing(const Asked& asked, Inquiry& inquiry) {
   Job& job = inquiry.job;
-  if (auto wrong = check_experts(asked, job)) return wrong;
-  if (job.description.experts == 0) return std::nullopt;
+  if (job.description.experts == 0)
+    return asked.has("experts")
+               ? std::optional(Error{"--experts", job.description.family + " has no experts", "drop it"})
+               : std::nullopt;
   std::string spread;
   if (job.recipe.experts == Experts::kGrouped) {
-    spread = "any, the grouped GEMM's memory does not depend on how tokens are spread";
+    spread = "any, " + std::string(kGroupedIsEven);
   } else if (job.recipe.imbalance.balanced()) {
     spread = "balanced, every expert gets as many tokens";
   } else {
