@@ -18,6 +18,7 @@ from ._rows import (
     CurvePhase,
     Difference,
     Dimension,
+    Failure,
     FirstStep,
     Fits,
     FormulaOf,
@@ -190,6 +191,7 @@ class Report(Answer):
         phases: of both steps, each with its levels in bytes of tensors.
         ledger: what lives at the peak; the rows sum to `peak.allocated_bytes`.
         fits: the verdict, or None where no GPU was named.
+        failure: the first allocation that the GPU cannot serve, or None.
         knobs: what would help, the best first.
         assumptions: what was taken for granted.
         not_understood: settings of TrainingArguments that were not used and may matter.
@@ -204,6 +206,7 @@ class Report(Answer):
     categories: dict[str, int]
     ledger: tuple[LedgerRow, ...]
     fits: Fits | None
+    failure: Failure | None
     knobs: tuple[Knob, ...]
     assumptions: tuple[str, ...]
     warnings: tuple[str, ...]

@@ -94,6 +94,33 @@ class Fits:
 
 
 @dataclass(frozen=True)
+class Failure:
+    """The first allocation that the GPU cannot serve, in the numbers of PyTorch's message.
+
+    Attributes:
+        step: 3 and on are the steady step once more.
+        micro: the micro-batch, None for what happens once a step.
+        module: the module that runs, such as "model.layers.3.mlp"; `op` is aten's name of what asks.
+        bytes: of the tensor; `tried_bytes` of the segment, which is what PyTorch prints.
+        free_bytes: of the GPU, beside the CUDA context and what PyTorch has reserved.
+        approximate: why the place is not exact, empty where the allocator was replayed.
+    """
+
+    step: int
+    phase: str
+    module: str
+    op: str
+    bytes: int
+    tried_bytes: int
+    allocated_bytes: int
+    reserved_bytes: int
+    capacity_bytes: int
+    free_bytes: int
+    approximate: str
+    micro: int | None = None
+
+
+@dataclass(frozen=True)
 class Knob:
     """A change and what it would save of the allocated bytes."""
 

@@ -364,7 +364,7 @@ int32_t Tape::enter(const char* name) {
 }
 
 int32_t Tape::new_turn(int32_t repeat, Expr count) {
-  program.turns.push_back({repeat, count});
+  program.turns.push_back({repeat, count, layer});
   return static_cast<int32_t>(program.turns.size()) - 1;
 }
 
