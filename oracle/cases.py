@@ -6,6 +6,7 @@ import fnmatch
 
 import torch
 import transformers
+from transformers.models.auto.configuration_auto import model_type_to_module_name
 
 import fused
 from experts import run_in_a_loop
@@ -37,6 +38,15 @@ ELSEWHERE = {
 }
 
 
+def load_libraries(case):
+    """Import what the case will need and what is slow to import; none of it changes anything by being imported."""
+    family = model_type_to_module_name(case["config"]["model_type"])
+    importlib.import_module(f"transformers.models.{family}.modeling_{family}")
+    for library, needed in (("peft", case.get("lora")), ("quantized", case.get("quantize"))):
+        if needed:
+            importlib.import_module(library)
+
+
 def build_config(case):
     """The Hugging Face config; absent fields have its model's defaults."""
     fields = dict(case["config"])
@@ -52,10 +62,12 @@ def build_model(case):
     with torch.device("cuda"):
         model = auto.from_config(
             config, attn_implementation=ATTENTION.get(case["attention"], case["attention"]), **{DTYPE: dtype})
+    keep_in_fp32(model, dtype)
     fused.apply(case, model)
     if case.get("quantize"):
         from quantized import quantize  # its libraries are slow to import
         quantize(model, case, COMPUTE.get(case["precision"], torch.float32))
+        mark_quantized(model, dtype)
     if case.get("experts") == "loop":
         run_in_a_loop(model, case.get("imbalance", 1), case.get("busiest", 0))
     if case.get("lora"):
@@ -67,6 +79,23 @@ def build_model(case):
     if case.get("checkpointing"):
         enable_checkpointing(model, case)
     return model.train()
+
+
+def keep_in_fp32(model, dtype):
+    """from_pretrained's dtypes, of which from_config has no plan: T5's `wo` stays in fp32 where the rest is fp16."""
+    plan = model._get_dtype_plan(dtype) if hasattr(model, "_get_dtype_plan") else {}
+    for name, module in model.named_modules():
+        if name.rpartition(".")[2] in plan:
+            module.to(plan[name.rpartition(".")[2]])
+
+
+def mark_quantized(model, dtype):
+    """By what flash attention finds the dtype to cast to beside packed weights: integrations/flash_attention.py,
+    get_target_dtype; in 4.48 the models ask for _pre_quantization_dtype."""
+    model.config._pre_quantization_dtype = dtype
+    for module in model.modules():
+        if isinstance(module, transformers.PreTrainedModel):
+            module.config._is_quantized = True
 
 
 def freeze(model, patterns):
@@ -170,7 +199,12 @@ def one_optimizer(spelled, params, case, model):
     return getattr(torch.optim, kind)(params, lr=1e-3, **options, **ways.get(way, {}))
 
 
+def autocast_dtype(case):
+    """What autocast runs in over weights of any dtype, if at all: by its own key, or by the precision's name."""
+    return WEIGHTS[case["autocast"]] if case.get("autocast") else AUTOCAST.get(case["precision"])
+
+
 def autocast(case):
     """The context of the forward pass."""
-    dtype = AUTOCAST.get(case["precision"])
+    dtype = autocast_dtype(case)
     return torch.autocast("cuda", dtype=dtype) if dtype else contextlib.nullcontext()

@@ -10,6 +10,7 @@ allocation and release.
 import argparse
 import contextlib
 import json
+import os
 import pathlib
 import sys
 import time
@@ -21,7 +22,7 @@ import transformers
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 import fused
-from cases import autocast, build_batch, build_model, build_optimizer
+from cases import autocast, build_batch, build_model, build_optimizer, load_libraries
 from count import Counter
 from data_parallel import UsedParameters, replicate, synchronized
 from report import make_record, write_trace
@@ -46,17 +47,27 @@ def optimizer_tensors(optimizer):
         yield from (local(v) for v in state.values() if isinstance(v, torch.Tensor))
 
 
-def micro_step(case, model, counter, step):
+class Names:
+    """What a script's loop names; each lives until it is bound again."""
+    batch = outputs = loss = None
+
+
+def micro_step(case, model, counter, step, names):
     """One forward and backward pass."""
     counter.phase("input", step)
-    batch = build_batch(case, getattr(model, "module", model).config)
+    names.batch = build_batch(case, getattr(model, "module", model).config)
     counter.phase("forward", step)
     with autocast(case):
-        loss = model(**batch, **fused.arguments(case)).loss
+        names.outputs = model(**names.batch, **fused.arguments(case))
+        loss = names.outputs.loss
+        if not case.get("keep_outputs"):
+            names.outputs = None
         if case.get("accumulate"):
             loss = loss / case["accumulate"]
+        names.loss = loss
+        del loss
     counter.phase("backward", step)
-    loss.backward()
+    names.loss.backward()
     counter.label((local(p.grad) for p in model.parameters() if p.grad is not None), "gradient")
 
 
@@ -75,14 +86,15 @@ def trainer_step(case, model, counter, step, loop):
         counter.label((local(p.grad) for p in model.parameters() if p.grad is not None), "gradient")
 
 
-def train_step(case, model, optimizer, counter, step, loop):
+def train_step(case, model, optimizer, counter, step, loop, names):
     """Accumulate gradients, clip them, step, and drop them."""
     many = case.get("accumulate")
     if loop is not None:
         trainer_step(case, model, counter, step, loop)
     for part in range(many or 1 if loop is None else 0):
         with synchronized(model, case, part + 1 == (many or 1)):
-            micro_step(case, model, counter, round(step + part / 100, 2) if many else step)
+            micro_step(case, model, counter, round(step + part / 100, 2) if many else step,
+                       names if case.get("keep_outputs") else Names())
     if case.get("clip"):
         counter.phase("clip", step)
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
@@ -120,8 +132,9 @@ def run(case, counter, steps):
     counter.label(optimizer_tensors(optimizer), "optimizer_state")
     counter.phase("model", 1)
     loop = Loop(case, model, autocast) if case.get("trainer", "loop") != "loop" else None
+    names = Names()
     for step in range(1, steps + 1):
-        train_step(case, model, optimizer, counter, step, loop)
+        train_step(case, model, optimizer, counter, step, loop, names)
     counter.phase("end", steps)
     sizes = [(p.numel(), p.requires_grad) for p in model.parameters()]
     return sum(n for n, _ in sizes), sum(n for n, grad in sizes if grad), managed_bytes(optimizer)
@@ -155,6 +168,33 @@ def read_cases(paths):
                 yield file.stem if len(lines) == 1 else f"{file.stem}_{number:03d}", case
 
 
+def measure_apart(name, case, steps, trace):
+    """The record as text, measured in a process of its own: what libraries patch for good (Liger
+    torch.nn.functional.cross_entropy) and what a failing case leaves behind goes with it. None where it fails."""
+    load_libraries(case)  # here, once for all that follow
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.close(reader)
+        failed = 1
+        try:
+            record, log = measure(case, steps)
+            if trace:
+                (pathlib.Path(trace) / f"{name}.txt").write_text(write_trace(case, log))
+            with os.fdopen(writer, "w") as out:
+                out.write(json.dumps(record, separators=(",", ":")))
+            failed = 0
+        except Exception as error:  # one bad case must not lose the others
+            print(f"{name}: {type(error).__name__}: {error}", file=sys.stderr, flush=True)
+        finally:
+            os._exit(failed)
+    os.close(writer)
+    with os.fdopen(reader) as lines:
+        record = lines.read()
+    _, status = os.waitpid(child, 0)
+    return record if status == 0 else None
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("cases", nargs="+", help="CASES.jsonl, CASE.json or a folder of them")
@@ -163,20 +203,16 @@ def main():
     parser.add_argument("--steps", type=int, default=2, help="training steps (default 2)")
     args = parser.parse_args()
     out = open(args.output, "a") if args.output else sys.stdout
+    if args.trace:
+        pathlib.Path(args.trace).mkdir(parents=True, exist_ok=True)
     failed = 0
     for name, case in read_cases(args.cases):
         begin = time.time()
-        try:
-            record, log = measure(case, args.steps)
-        except Exception as error:  # one bad case must not lose the others
+        record = measure_apart(name, case, args.steps, args.trace)
+        if record is None:
             failed += 1
-            print(f"{name}: {type(error).__name__}: {error}", file=sys.stderr)
             continue
-        print(json.dumps(record, separators=(",", ":")), file=out, flush=True)
-        if args.trace:
-            folder = pathlib.Path(args.trace)
-            folder.mkdir(parents=True, exist_ok=True)
-            (folder / f"{name}.txt").write_text(write_trace(case, log))
+        print(record, file=out, flush=True)
         print(f"{name}: {time.time() - begin:.1f} s", file=sys.stderr)
     return 1 if failed else 0
 

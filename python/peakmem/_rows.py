@@ -340,6 +340,16 @@ class ModelRow:
 
 
 @dataclass(frozen=True)
+class ParameterRow:
+    """A parameter by its Hugging Face name, the sizes of what is stored, torch's name of its dtype, whether it trains."""
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str
+    trained: bool
+
+
+@dataclass(frozen=True)
 class GpuRow:
     """A GPU; context_low and context_high bound what a CUDA context takes of it, in bytes."""
 

@@ -58,10 +58,11 @@ class Run {
  private:
   // Every segment runs once, for nothing is folded.
   void run(const Phase& phase) {
-    if (phase.first_segment == phase.last_segment) return;
-    const int32_t first = program_.segments[static_cast<size_t>(phase.first_segment)].first;
-    const int32_t last = program_.segments[static_cast<size_t>(phase.last_segment) - 1].last;
-    for (int32_t i = first; i < last && !refused_; ++i) run(phase, program_.events[static_cast<size_t>(i)]);
+    for (int32_t s = phase.first_segment; s < phase.last_segment; ++s) {
+      const Segment& segment = program_.segments[static_cast<size_t>(s)];
+      for (int32_t i = segment.first; i < segment.last && !refused_; ++i)
+        run(phase, program_.events[static_cast<size_t>(i)]);
+    }
   }
   void run(const Phase& phase, const Event& event) {
     const auto place = static_cast<size_t>(event.storage);

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "io/choices.h"
+#include "io/mixture_options.h"
 #include "size/wording.h"
 #include "train/built_model.h"
 
@@ -94,6 +95,7 @@ std::optional<Error> read_lora(const Asked& asked, Inquiry& inquiry) {
     lora.dropout = *share;
   }
   if (auto wrong = read_targets(asked, inquiry)) return wrong;
+  warn_of_adapted_experts(inquiry);
   read_modules_to_save(asked, inquiry);
   return std::nullopt;
 }
@@ -153,7 +155,7 @@ std::optional<Error> read_quantization(const Asked& asked, Inquiry& inquiry) {
 std::optional<Error> check_adapters(const Job& job) {
   const Recipe& recipe = job.recipe;
   if (recipe.lora.rank > 0)
-    for (const auto check : {check_targets, check_modules_to_save})
+    for (const auto check : {check_targets, check_mixture_adapters, check_modules_to_save})
       if (auto wrong = check(job)) return wrong;
   return recipe.quantize == Quantize::kNone ? std::nullopt : check_quantized(job);
 }

@@ -4,6 +4,7 @@
 #include <cstdlib>
 
 #include "estimate/imbalance.h"
+#include "io/mixture_options.h"
 #include "size/wording.h"
 
 namespace peakmem {
@@ -21,10 +22,7 @@ std::optional<Error> check_experts(const Job& job) {
   if (recipe.experts == Experts::kLoop && d.experts > kMostExperts)
     return Error{"--experts", "cannot be a loop over " + std::to_string(d.experts) + " experts: too many to trace",
                  "pass --experts grouped"};
-  if (recipe.experts == Experts::kGrouped && compute_dtype(recipe) != DType::kBFloat16)
-    return Error{"--precision", "cannot be other than bf16: the grouped GEMM of experts takes nothing else",
-                 "pass --precision bf16 or --experts loop"};
-  return std::nullopt;
+  return recipe.experts == Experts::kGrouped ? check_grouped(job) : std::nullopt;
 }
 
 std::optional<Error> read_imbalance(const Asked& asked, Inquiry& inquiry) {
@@ -53,6 +51,7 @@ std::optional<Error> read_routing(const Asked& asked, Inquiry& inquiry) {
     return asked.has("experts")
                ? std::optional(Error{"--experts", job.description.family + " has no experts", "drop it"})
                : std::nullopt;
+  warn_of_whole_experts(inquiry);
   std::string spread;
   if (job.recipe.experts == Experts::kGrouped) {
     spread = "any, " + std::string(kGroupedIsEven);

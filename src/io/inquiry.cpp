@@ -9,6 +9,7 @@
 #include "io/job_checks.h"
 #include "io/kernel_options.h"
 #include "io/letters.h"
+#include "io/precision_options.h"
 #include "io/sharding.h"
 #include "io/stack.h"
 #include "size/wording.h"
@@ -34,7 +35,7 @@ class Reader {
     inquiry_.name = model.name;
     if (auto wrong = read_model(model.config)) return wrong;
     if (auto wrong = check_lengths()) return wrong;
-    read_recipe();
+    if (auto wrong = read_recipe()) return wrong;
     if (auto wrong = read_optimizer()) return wrong;
     if (auto wrong = read_imbalance(asked_, inquiry_)) return wrong;
     if (auto wrong = read_adapters(asked_, inquiry_)) return wrong;
@@ -90,7 +91,7 @@ class Reader {
 
   std::string_view choice(const char* name) { return read_choice(asked_, inquiry_, name); }
 
-  void read_recipe() {
+  std::optional<Error> read_recipe() {
     Recipe& recipe = inquiry_.job.recipe;
     recipe.transformers = asked_transformers(asked_);
     recipe.batch = size("batch", 8, "as TrainingArguments of transformers");
@@ -100,20 +101,12 @@ class Reader {
     if (inquiry_.job.description.task == Task::kSeq2SeqLm)
       recipe.target_seq = size("target-seq", recipe.seq, "as many as in a sequence");
     recipe.accumulate = asked_.size("accumulate").value_or(1);
-    recipe.precision = read_precision();
+    if (auto wrong = read_precision(asked_, inquiry_)) return wrong;
     recipe.attention = read_attention();
     if (inquiry_.job.description.experts > 0) recipe.experts = value_in(kExperts, choice("experts"));
     recipe.checkpointing = value_in(kCheckpointings, choice("checkpointing"));
     recipe.clip = asked_.flag("clip-grad");
-  }
-
-  Precision read_precision() {
-    const std::string* experts = asked_.text("experts");
-    const bool loop = experts != nullptr && *experts == "loop";
-    if (inquiry_.job.description.experts == 0 || loop || asked_.has("precision"))
-      return value_in(kPrecisions, choice("precision"));
-    assume("precision: bf16, the only one the grouped GEMM of experts takes");
-    return Precision::kBf16;
+    return std::nullopt;
   }
 
   Attention read_attention() {

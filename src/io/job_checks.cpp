@@ -53,7 +53,7 @@ std::optional<Error> check_family(const Job& job) {
   const Recipe& recipe = job.recipe;
   if (d.eager_only && recipe.attention == Attention::kSdpa)
     return Error{"--attention", d.family + " has no sdpa attention in transformers", "pass --attention eager"};
-  if (d.task == Task::kSeq2SeqLm && recipe.precision == Precision::kFp16)
+  if (d.task == Task::kSeq2SeqLm && recipe.weights == DType::kFloat16)
     return Error{"--precision", "fp16 weights are not modelled for " + d.family + ", which keeps some in fp32",
                  "pass bf16 or fp16-mixed"};
   if (d.task == Task::kSeq2SeqLm && recipe.checkpointing == Checkpointing::kFullReentrant)

@@ -45,6 +45,9 @@ class Checker {
 
   std::optional<Error> check_trainer(LossKernel loss) const {
     const Trainer& trainer = *job_.recipe.trainer;
+    if (!trainer.loss && trainer.is_transformers_loop && loss == LossKernel::kChunked)
+      return Error{"--loss", "chunked is SFTTrainer's: " + std::string(trainer.title) + " passes no fused_lm_head",
+                   "pass --trainer trl, or --loss hf"};
     if (!trainer.loss || loss == *trainer.loss) return std::nullopt;
     return Error{"--loss", std::string(trainer.title) + " computes the loss in its own way",
                  "pass --loss " + std::string(name_in(kLossKernels, *trainer.loss)) + ", or drop it"};
@@ -100,6 +103,9 @@ class Checker {
       return Error{option("loss"), "replaces the loss of a causal language model, and this is none", "pass --loss hf"};
     if (loss == LossKernel::kFusedLinear)
       if (auto wrong = check_liger("loss")) return wrong;
+    if (loss == LossKernel::kChunked && job_.recipe.seq == 1)
+      return Error{"--seq", "must be at least 2 for --loss chunked: a sequence of one token has nothing to predict",
+                   "pass --seq 2 or more, or --loss hf"};
     const std::vector<std::string>& targets = job_.recipe.lora.targets;
     if (std::any_of(targets.begin(), targets.end(), is_head))
       return Error{option("loss"), "reads the head's weight and would pass its adapter by",
@@ -112,7 +118,7 @@ class Checker {
     if (!row_.flash2)
       return Error{"--attention", d.family + " has no flash_attention_2 in transformers", "pass sdpa or eager"};
     const bool casts = job_.recipe.sharding.casts_parameters && is_half(job_.recipe.sharding.param_dtype);
-    if (!casts && !is_half(product_dtype(job_.recipe.precision)))
+    if (!casts && !is_half(product_dtype(job_.recipe)))
       return Error{"--attention", "cannot be flash2: flash-attn has kernels for half precision only",
                    "pass --precision bf16 or bf16-mixed, or --attention sdpa"};
     if (d.head_dim > 256)

@@ -84,7 +84,7 @@ std::optional<Error> check_quantized(const Job& job) {
   if (recipe.quantize == Quantize::kInt8)
     return Error{"--quantize", "int8 fails in PyTorch with FSDP2: what it gathers is no Int8Params, and has no CB",
                  "pass nf4"};
-  const DType compute = product_dtype(recipe.precision);
+  const DType compute = product_dtype(recipe);
   if (sharding.casts_parameters && (sharding.param_dtype != compute || recipe.upcast == Upcast::kNorms))
     return Error{
         "--fsdp-param-dtype", "is modelled beside quantized weights only if --precision computes in it",
@@ -95,15 +95,32 @@ std::optional<Error> check_quantized(const Job& job) {
   return std::nullopt;
 }
 
+/// Whether what is trained outside of the layers, which is one unit of FSDP2, is of more than one dtype.
+bool mixes_dtypes(const Job& job) {
+  const Program program = built(job);
+  std::set<int32_t> trained;
+  for (const Weight& weight : program.weights)
+    if (weight.trained && weight.turn == 0) trained.insert(weight.scope);
+  std::set<DType> dtypes;
+  for (const Storage& storage : program.storages)
+    if (storage.category == Category::kWeights && trained.contains(storage.scope)) dtypes.insert(storage.dtype);
+  return dtypes.size() > 1;
+}
+
 std::optional<Error> check(const Job& job) {
   const Recipe& recipe = job.recipe;
   if (!recipe.lora.saved.empty() && recipe.sharding.casts_parameters && trained_dtype(recipe) != frozen_dtype(recipe))
     return Error{"--lora-modules-to-save",
                  "is not modelled with --fsdp-param-dtype where copies are in half precision and adapters in fp32",
                  "pass --lora-dtype model, or drop --fsdp-param-dtype"};
+  if (!recipe.lora.saved.empty() && mixes_dtypes(job))
+    return Error{"--lora-modules-to-save",
+                 "fails in PyTorch beside adapters in fp32 outside of the layers: \"FSDP expects uniform original "
+                 "parameter dtype\"",
+                 "pass --lora-dtype model, or --lora-targets within the layers"};
   if (auto wrong = check_quantized(job)) return wrong;
-  if (recipe.sharding.casts_parameters && is_mixed(recipe.precision))
-    return Error{"--fsdp-param-dtype", "contradicts autocast, which casts by itself", "pass --precision fp32"};
+  if (recipe.sharding.casts_parameters && recipe.autocast)
+    return Error{"--fsdp-param-dtype", "contradicts autocast, which casts by itself", "pass --autocast none"};
   const auto& known = kElementwise;
   if (!recipe.optimizer->takes_shards)
     return Error{"--optimizer",

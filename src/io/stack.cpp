@@ -34,6 +34,14 @@ bool makes_mask(const Job& job) {
          (recipe.attention == Attention::kSdpa && windowed && recipe.seq >= d.window);
 }
 
+/// Where fa_peft_integration_check of 4.48 (modeling_flash_attention_utils.py) casts none of what the rotary embedding
+/// made fp32. Beside packed weights values are fp32 too, and all are cast.
+bool fails_in_flash(const Job& job) {
+  const Recipe& recipe = job.recipe;
+  return recipe.transformers == Transformers::kV448 && recipe.attention == Attention::kFlash2 &&
+         job.description.family != "gpt_bigcode" && recipe.autocast.has_value() && recipe.quantize == Quantize::kNone;
+}
+
 std::optional<Error> check_older(const OlderVersion& version, const Job& job) {
   const Description& d = job.description;
   const Recipe& recipe = job.recipe;
@@ -51,6 +59,16 @@ std::optional<Error> check_older(const OlderVersion& version, const Job& job) {
     return not_modelled("for quantized experts that are not balanced", "drop --moe-imbalance");
   if (d.family == "gpt_bigcode" && recipe.attention != Attention::kFlash2)
     return not_modelled("for gpt_bigcode without flash attention", "pass --attention flash2");
+  if (fails_in_flash(job))
+    return Error{"--attention",
+                 "cannot be flash2: in transformers 4.48 queries and keys leave the rotary embedding in fp32 under "
+                 "autocast, and only values' dtype is looked at: \"FlashAttention only support fp16 and bf16\"",
+                 "pass --precision bf16, or --attention sdpa"};
+  if (version.transformers == Transformers::kV445 && d.heads * d.head_dim != d.hidden)
+    return Error{"--transformers",
+                 "4.45 fails with a head_dim of " + std::to_string(d.head_dim) + ": " + d.family +
+                     "'s attention takes hidden_size / num_attention_heads, its rotary embedding head_dim",
+                 "pass --transformers 4.48, or leave head_dim out of the config"};
   if (makes_mask(job))
     return not_modelled("where attention needs a mask",
                         "pass --attention flash2, or a sequence shorter than the window");
@@ -74,10 +92,24 @@ std::optional<Error> check_transformers(const Job& job) {
   return std::nullopt;
 }
 
+/// Whether the loop's names outlive the step.
+void read_outputs(const Asked& asked, Inquiry& inquiry) {
+  Recipe& recipe = inquiry.job.recipe;
+  const std::string* kept = asked.text("keep-outputs");
+  recipe.keeps_outputs = kept != nullptr ? value_in(kYesNo, *kept) : recipe.trainer->keeps_outputs;
+  if (recipe.keeps_outputs && kept == nullptr)
+    inquiry.assumptions.emplace_back(
+        "the loop keeps the model's outputs until the next forward pass (--keep-outputs no: only the loss)");
+}
+
 std::optional<Error> check_trainer(const Job& job) {
   const Recipe& recipe = job.recipe;
-  if (!recipe.trainer->is_transformers_loop) return std::nullopt;
   const std::string name(recipe.trainer->name);
+  if (recipe.keeps_outputs && !recipe.trainer->keeps_outputs)
+    return Error{"--keep-outputs",
+                 "cannot be yes: " + std::string(recipe.trainer->title) + " keeps nothing but the loss",
+                 "drop it, or --trainer " + name};
+  if (!recipe.trainer->is_transformers_loop) return std::nullopt;
   if (job.description.task != Task::kCausalLm)
     return Error{"--trainer", name + " is not modelled for this task", "known for it: causal-lm; or drop --trainer"};
   if (is_wrapped(recipe.sharding))
@@ -126,6 +158,7 @@ Transformers asked_transformers(const Asked& asked) {
 
 std::optional<Error> read_stack(const Asked& asked, Inquiry& inquiry) {
   read_trainer(asked, inquiry);
+  read_outputs(asked, inquiry);
   return read_upcast(asked, inquiry);
 }
 

@@ -10,18 +10,43 @@
 namespace peakmem {
 namespace {
 
+/// A linear layer of _keep_in_fp32_modules: never quantized, and kept in fp32 where the model is fp16.
+struct WholeLinear {
+  const char* name;
+  Tensor weight;
+  LoraPair lora;
+
+  WholeLinear(const Builder& b, const char* own_name, Expr in, Expr out) : name(own_name) {
+    const Scope scope(b.tape, name);
+    Structure whole = b.structure;
+    whole.quantize = Quantize::kNone;
+    const bool upcast = whole.weights == DType::kFloat16 && !whole.casts_weights;
+    if (upcast) whole.weights = DType::kFloat32;
+    const Builder builder{b.tape, b.description, b.dims, whole};
+    weight = builder.parameter({out, in}, "weight");
+    lora = LoraPair(builder, name, in, out);
+  }
+
+  Tensor operator()(Tensor input) const {
+    const Scope scope(weight.tape(), name);
+    if (!lora) return linear(std::move(input), weight, Tensor());
+    const Tensor x = std::move(input);
+    return lora(linear(x, weight, Tensor()), x);
+  }
+};
+
 /// T5DenseActDense, or T5DenseGatedActDense where `gated`.
 struct Dense {
   const Builder& b;
   Linear wi;
   std::optional<Linear> wi_1;
-  Linear wo;
+  WholeLinear wo;
 
   explicit Dense(const Builder& builder)
       : b(builder),
         wi(b, b.description.gated ? "wi_0" : "wi", b.dims.hidden, b.dims.ffn, false),
         wi_1(gate(b)),
-        wo(b, "wo", b.dims.ffn, b.dims.hidden, false) {}
+        wo(b, "wo", b.dims.ffn, b.dims.hidden) {}
 
   static std::optional<Linear> gate(const Builder& b) {
     return b.description.gated ? std::optional<Linear>(std::in_place, b, "wi_1", b.dims.hidden, b.dims.ffn, false)
@@ -40,7 +65,7 @@ struct Dense {
       hidden_states = activate(b.description.activation, hidden_states);
     }
     hidden_states = dropout(hidden_states, b.description.hidden_dropout);
-    hidden_states = to(hidden_states, b.structure.weights);  // to the weight's dtype, under autocast too
+    hidden_states = to(hidden_states, wo.weight.dtype());  // to the weight's dtype, under autocast too
     hidden_states = wo(hidden_states);
     return hidden_states;
   }
@@ -113,6 +138,7 @@ int64_t unlike_at_the_end(const Dims& dims) { return is_one(dims.batch) ? 2 : 1;
 struct Stack {
   const Builder& b;
   bool is_decoder;
+  bool shares_biases;  // with blocks behind the first
   const Embedding& embed_tokens;
   Layers<Block> blocks;
   T5LayerNorm final_layer_norm;
@@ -120,6 +146,7 @@ struct Stack {
   Stack(const Builder& builder, const Embedding& shared, const Dims* encoder, const std::vector<LayerRun>& runs)
       : b(builder),
         is_decoder(encoder != nullptr),
+        shares_biases(runs.size() > 1),
         embed_tokens(shared),
         blocks(
             b, runs, b.dims.runs,
@@ -162,7 +189,7 @@ struct Stack {
       return std::move(result.hidden_states);
     };
     const Tensor hidden_states = checkpoint(b.structure.checkpointing, call, state.hidden_states);
-    if (is_first) *kept = {{}, after->position_bias, after->encoder_decoder_position_bias};
+    if (is_first && shares_biases) *kept = {{}, after->position_bias, after->encoder_decoder_position_bias};
     state = std::move(*after);
   }
 };

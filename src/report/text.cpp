@@ -176,6 +176,14 @@ std::string sharding_text(const Sharding& sharding) {
   return text;
 }
 
+/// "bf16-mixed", or "bf16 · autocast bf16" where there is no short name.
+std::string precision_text(const Recipe& recipe) {
+  for (const PrecisionName& row : kPrecisions)
+    if (row.weights == recipe.weights && row.autocast == recipe.autocast) return std::string(row.name);
+  return std::string(name_in(kTrainingDTypes, recipe.weights)) + " · autocast " +
+         std::string(name_in(kTrainingDTypes, product_dtype(recipe)));
+}
+
 /// " · norm fused · loss chunked": what is not transformers' own.
 std::string kernels_text(const Kernels& kernels) {
   const auto choice = [](const char* option, std::string_view name) {
@@ -200,12 +208,12 @@ std::string moment_text(const Allocation& at) {
 std::string recipe_line(const Job& job) {
   const Recipe& r = job.recipe;
   std::string text = "batch " + grouped(r.batch) + " × seq " + grouped(r.seq) +
-                     (r.target_seq > 0 ? " × target " + grouped(r.target_seq) : "") + " · " +
-                     std::string(name_in(kPrecisions, r.precision)) + " · " +
-                     std::string(name_in(kAttentions, r.attention)) + " · " + std::string(r.optimizer->name) + " (" +
-                     std::string(name_in(kOptimizerImpls, r.impl)) + ")";
+                     (r.target_seq > 0 ? " × target " + grouped(r.target_seq) : "") + " · " + precision_text(r) +
+                     " · " + std::string(name_in(kAttentions, r.attention)) + " · " + std::string(r.optimizer->name) +
+                     " (" + std::string(name_in(kOptimizerImpls, r.impl)) + ")";
   if (r.rest != nullptr) text += " and " + std::string(r.rest->name);
   if (r.trainer->is_transformers_loop) text += " · trainer " + std::string(r.trainer->name);
+  if (r.trainer->keeps_outputs && !r.keeps_outputs) text += " · outputs not kept";
   if (r.transformers != Transformers::kV523)
     text += " · transformers " + std::string(name_in(kTransformers, r.transformers));
   text += kernels_text(r.kernels);

@@ -32,6 +32,7 @@ struct Storage {
   int32_t references = 0;          // while tracing
   Category category = Category::kTemporaries;
   DType dtype = DType::kFloat32;
+  bool is_output = false;  // of the model, and named by the loop until its next forward pass is over
 };
 
 /// One allocation (birth) or release of a storage.
@@ -40,7 +41,7 @@ struct Event {
   bool birth;
 };
 
-/// Events [first, last) that run `turns` times in a row.
+/// Events [first, last) that run as often in a row as their turn says; several segments may be of the same events.
 struct Segment {
   int32_t first;
   int32_t last;

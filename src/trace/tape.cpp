@@ -185,10 +185,11 @@ void Tape::require_grad(const Tensor& tensor) {
   leaves_.push_back(tensor);
 }
 
-void Tape::drop_leaves() {
-  for (const Tensor& leaf : leaves_) leaf->node->gradient.reset();
-  leaves_.clear();
+void Leaves::drop() {
+  for (const Tensor& leaf : tensors_) leaf->node->gradient.reset();
+  tensors_.clear();
 }
+
 Tensor Tape::detached_leaf(const Tensor& tensor) { return leaf(look(tensor, tensor.shape(), false)); }
 
 Tensor Tape::buffer(const Shape& shape, DType dtype, const char* name) {
@@ -340,6 +341,15 @@ void Tape::begin_phase(int32_t step, int32_t micro, const char* name) {
   const auto here = static_cast<int32_t>(program.segments.size());
   program.phases.push_back({step, micro, name, here, here});
   open_turn_ = -1;
+}
+
+void Tape::begin_phase_like(Phase earlier, int32_t step) {
+  begin_phase(step, earlier.micro, earlier.name);
+  for (int32_t i = earlier.first_segment; i < earlier.last_segment; ++i) {
+    const Segment again = program.segments[static_cast<size_t>(i)];
+    program.segments.push_back(again);
+  }
+  program.phases.back().last_segment = static_cast<int32_t>(program.segments.size());
 }
 
 int32_t Tape::begin_segment() {
