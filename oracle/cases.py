@@ -53,13 +53,14 @@ def build_config(case):
     return transformers.AutoConfig.for_model(fields.pop("model_type"), **fields)
 
 
-def build_model(case):
-    """The model in training mode on the fake device, with LoRA and checkpointing."""
+def build_model(case, phase=lambda name: None):
+    """The model in training mode on the fake device, with LoRA and checkpointing; `load` has a phase of its own."""
+    phase("load" if case.get("load") else "model")
     config = build_config(case)
     config.use_cache = False  # a training step reads no cache
     auto = getattr(transformers, AUTO[case["task"]])
     dtype = (COMPUTE if case.get("quantize") else WEIGHTS).get(case["precision"], torch.float32)
-    with torch.device("cuda"):
+    with torch.device("cpu" if case.get("load") else "cuda"):
         model = auto.from_config(
             config, attn_implementation=ATTENTION.get(case["attention"], case["attention"]), **{DTYPE: dtype})
     keep_in_fp32(model, dtype)
@@ -68,6 +69,8 @@ def build_model(case):
         from quantized import quantize  # its libraries are slow to import
         quantize(model, case, COMPUTE.get(case["precision"], torch.float32))
         mark_quantized(model, dtype)
+    if case.get("load"):
+        phase("model")
     if case.get("experts") == "loop":
         run_in_a_loop(model, case.get("imbalance", 1), case.get("busiest", 0))
     if case.get("lora"):

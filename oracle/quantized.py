@@ -26,17 +26,27 @@ def quantize(model, case, compute):
     bitsandbytes.nn.modules.fix_4bit_weight_quant_state_from_module = restore_quant_state
     make = linear_8bit if case["quantize"] == "int8" else linear_4bit
     packs = packed_names(model)
+    if case.get("load"):
+        from loading import load  # transformers 5 has what it imports
+        size = 1 if case["quantize"] == "int8" else 0.5
+        is_packed = lambda path: type(model.get_submodule(path)) is torch.nn.Linear and packs(path)
+        load(model, lambda path: packed_linear(model.get_submodule(path), case, compute, make) if is_packed(path) else None,
+             lambda path, name, p: size if name.endswith(".weight") and is_packed(path) else p.element_size())
     for path, child in list(model.named_modules()):
-        if type(child) is not torch.nn.Linear or not packs(path):
-            continue
-        linear = make(child, case, compute)
-        linear.in_features, linear.out_features = child.in_features, child.out_features
-        linear.bias = child.bias
-        model.set_submodule(path, linear)
+        if type(child) is torch.nn.Linear and packs(path):
+            model.set_submodule(path, packed_linear(child, case, compute, make))
     model.is_loaded_in_8bit = case["quantize"] == "int8"
     model.is_loaded_in_4bit = not model.is_loaded_in_8bit
     if case.get("trainer") != "trl":  # TRL 1.16 leaves the rest as it is
         peft.prepare_model_for_kbit_training(model, use_gradient_checkpointing=False)
+
+
+def packed_linear(child, case, compute, make):
+    """What a linear layer becomes."""
+    linear = make(child, case, compute)
+    linear.in_features, linear.out_features = child.in_features, child.out_features
+    linear.bias = child.bias
+    return linear
 
 
 def packed_names(model):

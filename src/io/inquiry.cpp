@@ -101,6 +101,7 @@ class Reader {
     if (inquiry_.job.description.task == Task::kSeq2SeqLm)
       recipe.target_seq = size("target-seq", recipe.seq, "as many as in a sequence");
     recipe.accumulate = asked_.size("accumulate").value_or(1);
+    recipe.eval_batch = asked_.size("eval-batch").value_or(0);
     if (auto wrong = read_precision(asked_, inquiry_)) return wrong;
     recipe.attention = read_attention();
     if (inquiry_.job.description.experts > 0) recipe.experts = value_in(kExperts, choice("experts"));
@@ -214,9 +215,19 @@ class Reader {
                  job.recipe.checkpointing == Checkpointing::kFullReentrant ? "pass --checkpointing full" : ""};
   }
 
+  void assume_evaluation() {
+    const Recipe& recipe = inquiry_.job.recipe;
+    if (recipe.eval_batch == 0) return;
+    assume("evaluation: after a step, one batch at a time of as many tokens a sequence, " +
+           std::string(recipe.trainer->is_transformers_loop
+                           ? "the loss alone being kept, as Trainer without compute_metrics"
+                           : "by with torch.no_grad(): outputs = model(**batch)"));
+  }
+
   std::optional<Error> check() {
     if (auto wrong = check_job(inquiry_.job)) return as_asked(asked_, std::move(*wrong));
     if (auto wrong = check_frozen()) return wrong;
+    assume_evaluation();
     const int64_t longest = inquiry_.job.description.longest_sequence();
     const int64_t seq = inquiry_.job.recipe.seq;
     if (seq > longest)

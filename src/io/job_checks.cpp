@@ -1,5 +1,6 @@
 #include "io/job_checks.h"
 
+#include <algorithm>
 #include <array>
 #include <string>
 
@@ -53,11 +54,27 @@ std::optional<Error> check_family(const Job& job) {
   const Recipe& recipe = job.recipe;
   if (d.eager_only && recipe.attention == Attention::kSdpa)
     return Error{"--attention", d.family + " has no sdpa attention in transformers", "pass --attention eager"};
-  if (d.task == Task::kSeq2SeqLm && recipe.weights == DType::kFloat16)
-    return Error{"--precision", "fp16 weights are not modelled for " + d.family + ", which keeps some in fp32",
+  const bool sharded = is_wrapped(recipe.sharding) && recipe.lora.rank == 0;
+  if (d.task == Task::kSeq2SeqLm && recipe.weights == DType::kFloat16 && sharded)
+    return Error{"--precision",
+                 "fp16 fails in PyTorch where " + d.family +
+                     " is sharded: wo stays in fp32 (_keep_in_fp32_modules), and FSDP raises \"FSDP expects uniform "
+                     "original parameter dtype\"",
                  "pass bf16 or fp16-mixed"};
-  if (d.task == Task::kSeq2SeqLm && recipe.checkpointing == Checkpointing::kFullReentrant)
-    return Error{"--checkpointing", "full-reentrant is not modelled for " + d.family, "pass full"};
+  return std::nullopt;
+}
+
+/// Where an evaluation was not measured.
+std::optional<Error> check_evaluation(const Job& job) {
+  const Recipe& recipe = job.recipe;
+  if (recipe.eval_batch == 0) return std::nullopt;
+  const bool shards = is_wrapped(recipe.sharding);
+  const LossKernel loss = recipe.kernels.loss;
+  if (shards || makes_no_logits(loss) || loss == LossKernel::kFoak)
+    return Error{"--eval-batch",
+                 "is not modelled beside " +
+                     (shards ? "sharded parameters" : "--loss " + std::string(name_in(kLossKernels, loss))),
+                 "drop one of them"};
   return std::nullopt;
 }
 
@@ -71,7 +88,7 @@ std::optional<Error> check_batch(const Job& job) {
                  "pass at most " + std::to_string(longest)};
   const bool last_token =
       d.task == Task::kSequenceClassification && find_family(d.family)->usual_task == Task::kCausalLm;
-  if (last_token && recipe.batch > 1 && !d.has_padding_token)
+  if (last_token && std::max(recipe.batch, recipe.eval_batch) > 1 && !d.has_padding_token)
     return Error{"--batch", "cannot be " + std::to_string(recipe.batch) + ": the config has no pad_token_id",
                  "transformers raises \"Cannot handle batch sizes > 1 if no padding token is defined\"; pass --batch "
                  "1 or set pad_token_id"};
