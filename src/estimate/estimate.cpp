@@ -71,6 +71,8 @@ constexpr Change kChanges[] = {
        r.rest = nullptr;
        return true;
      }},
+    {"half the evaluation's batch",
+     [](Recipe& r) { return r.eval_batch > 1 && set(r.eval_batch, (r.eval_batch + 1) / 2); }},
     {"half the batch, --accumulate twice",
      [](Recipe& r) {
        if (r.batch % 2 != 0) return false;

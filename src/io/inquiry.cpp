@@ -240,6 +240,7 @@ class Reader {
   }
 
   std::optional<Error> check() {
+    say_of_fp16(inquiry_);
     if (auto wrong = check_job(inquiry_.job)) return as_asked(asked_, std::move(*wrong));
     if (auto wrong = check_frozen()) return wrong;
     assume_evaluation();
