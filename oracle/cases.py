@@ -57,7 +57,7 @@ def build_model(case, phase=lambda name: None):
     """The model in training mode on the fake device, with LoRA and checkpointing; `load` has a phase of its own."""
     phase("load" if case.get("load") else "model")
     config = build_config(case)
-    config.use_cache = False  # a training step reads no cache
+    config.use_cache = bool(case.get("use_cache"))
     auto = getattr(transformers, AUTO[case["task"]])
     dtype = (COMPUTE if case.get("quantize") else WEIGHTS).get(case["precision"], torch.float32)
     with torch.device("cpu" if case.get("load") else "cuda"):

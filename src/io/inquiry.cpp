@@ -11,6 +11,7 @@
 #include "io/job_checks.h"
 #include "io/kernel_options.h"
 #include "io/letters.h"
+#include "io/loop_options.h"
 #include "io/precision_options.h"
 #include "io/sharding.h"
 #include "io/stack.h"
@@ -48,6 +49,7 @@ class Reader {
     if (const std::string* gpu = asked_.text("gpu")) inquiry_.gpu = find_gpu(*gpu);
     if (auto wrong = read_headroom(asked_, inquiry_)) return wrong;
     if (auto wrong = read_kernels(asked_, inquiry_)) return wrong;
+    if (auto wrong = read_loop(asked_, inquiry_)) return wrong;
     if (auto wrong = read_allocator()) return wrong;
     if (auto wrong = check()) return wrong;
     say_of_hardware(inquiry_);

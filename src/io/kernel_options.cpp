@@ -35,7 +35,7 @@ class Checker {
       if (auto wrong = check_liger("rope")) return wrong;
     if (kernels.mlp == Kernel::kFused)
       if (auto wrong = check_mlp()) return wrong;
-    if (makes_no_logits(kernels.loss))
+    if (makes_no_logits(kernels.loss) || kernels.loss == LossKernel::kPlain)
       if (auto wrong = check_loss(kernels.loss)) return wrong;
     return job_.recipe.attention == Attention::kFlash2 ? check_flash() : std::nullopt;
   }
@@ -101,6 +101,7 @@ class Checker {
   std::optional<Error> check_loss(LossKernel loss) const {
     if (job_.description.task != Task::kCausalLm)
       return Error{option("loss"), "replaces the loss of a causal language model, and this is none", "pass --loss hf"};
+    if (loss == LossKernel::kPlain) return check_plain();
     if (loss == LossKernel::kFusedLinear)
       if (auto wrong = check_liger("loss")) return wrong;
     if (loss == LossKernel::kChunked && job_.recipe.seq == 1)
@@ -111,6 +112,14 @@ class Checker {
       return Error{option("loss"), "reads the head's weight and would pass its adapter by",
                    "leave the head out of --lora-targets, or pass --loss hf"};
     return std::nullopt;
+  }
+
+  std::optional<Error> check_plain() const {
+    const Trainer& trainer = *job_.recipe.trainer;
+    if (!trainer.is_transformers_loop) return std::nullopt;
+    return Error{option("loss"),
+                 "cannot be plain: " + std::string(trainer.title) + " takes the loss that the model makes",
+                 "drop it, or --trainer " + std::string(trainer.name)};
   }
 
   std::optional<Error> check_flash() const {
@@ -157,6 +166,8 @@ std::optional<Error> read_kernels(const Asked& asked, Inquiry& inquiry) {
     return Error{"--attention", "cannot be flash2: flash-attn needs an Ampere GPU or newer", "pass --attention sdpa"};
   if (kernels.norm == Kernel::kFused && inquiry.gpu == nullptr)
     inquiry.assumptions.emplace_back("multiprocessors, for the buffers of Liger's norm: 108, an A100's");
+  if (kernels.loss == LossKernel::kPlain)
+    inquiry.assumptions.emplace_back("loss: cross_entropy in the loop, over all tokens; the loader shifts the labels");
   if (kernels.loss == LossKernel::kChunked) inquiry.assumptions.emplace_back("tokens without a label: none");
   return std::nullopt;
 }

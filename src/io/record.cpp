@@ -178,6 +178,7 @@ std::optional<Error> read_recipe(const Value& what, Recipe& recipe) {
   if (recipe.trainer == nullptr) return not_modelled("trainer", text(what, "trainer"));
   convert_quantized(recipe);
   recipe.keeps_outputs = flag(what, "keep_outputs");
+  recipe.use_cache = flag(what, "use_cache");
   if (const Value* version = what.find("transformers")) recipe.transformers = value_in(kTransformers, version->string);
   const std::string attention = text(what, "attention");
   recipe.attention = attention == "eager"    ? Attention::kEager

@@ -92,16 +92,6 @@ std::optional<Error> check_transformers(const Job& job) {
   return std::nullopt;
 }
 
-/// Whether the loop's names outlive the step.
-void read_outputs(const Asked& asked, Inquiry& inquiry) {
-  Recipe& recipe = inquiry.job.recipe;
-  const std::string* kept = asked.text("keep-outputs");
-  recipe.keeps_outputs = kept != nullptr ? value_in(kYesNo, *kept) : recipe.trainer->keeps_outputs;
-  if (recipe.keeps_outputs && kept == nullptr)
-    inquiry.assumptions.emplace_back(
-        "the loop keeps the model's outputs until the next forward pass (--keep-outputs no: only the loss)");
-}
-
 std::optional<Error> check_trainer(const Job& job) {
   const Recipe& recipe = job.recipe;
   const std::string name(recipe.trainer->name);
@@ -158,7 +148,6 @@ Transformers asked_transformers(const Asked& asked) {
 
 std::optional<Error> read_stack(const Asked& asked, Inquiry& inquiry) {
   read_trainer(asked, inquiry);
-  read_outputs(asked, inquiry);
   return read_upcast(asked, inquiry);
 }
 

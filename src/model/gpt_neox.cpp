@@ -1,5 +1,6 @@
 // GPT-NeoX and Pythia: attention and MLP side by side on one residual, query, key and value in one projection, a part
 // of each head turned (transformers 5.23, models/gpt_neox/modeling_gpt_neox.py).
+#include "model/cache.h"
 #include "model/llama.h"
 
 namespace peakmem {
@@ -20,6 +21,7 @@ struct NeoxAttention {
     const Tensor qkv = as_heads(query_key_value(hidden_states), b.dims.heads, 3 * b.dims.head_dim);
     auto [query, key, value] = split_in_three(qkv, 3);
     apply_partial_rotary(b, query, key, rotation, Joined::kAfterBoth);
+    update_cache(b, key, value);
     AttentionOutput attention = attend_causally(b, query, key, value, mask);
     attention.output = dense(attention.output);
     return attention;

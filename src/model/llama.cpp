@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "model/cache.h"
+
 namespace peakmem {
 
 SelfAttention::SelfAttention(const Builder& builder)
@@ -32,6 +34,7 @@ bool rebinds_casts(const Structure& structure) {
 }  // namespace
 
 AttentionOutput SelfAttention::finish(Tensor query, Tensor key, Tensor value, const Tensor& mask) const {
+  update_cache(b, key, value);
   if (rebinds_casts(b.structure) && query.dtype() == DType::kFloat32)
     for (Tensor* states : {&query, &key, &value}) *states = to(std::move(*states), b.structure.compute);
   AttentionOutput attention = attend_causally(b, query, key, value, mask);
