@@ -2,6 +2,7 @@
 // (transformers 5.23, models/stablelm/modeling_stablelm.py).
 #include <optional>
 
+#include "model/cache.h"
 #include "model/llama.h"
 
 namespace peakmem {
