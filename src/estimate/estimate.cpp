@@ -58,10 +58,12 @@ constexpr Change kChanges[] = {
      }},
     {"--precision bf16",
      [](Recipe& r) {
-       if (r.weights == DType::kFloat16) return false;
-       const bool drops_autocast = set(r.autocast, std::optional<DType>());
-       return set(r.weights, DType::kBFloat16) || drops_autocast;
+       if (r.weights != DType::kFloat32) return false;
+       r.autocast.reset();
+       return set(r.weights, DType::kBFloat16);
      }},
+    {"--autocast none",
+     [](Recipe& r) { return r.weights != DType::kFloat32 && set(r.autocast, std::optional<DType>()); }},
     {"--optimizer-impl fused",
      [](Recipe& r) { return r.optimizer->fused.available && set(r.impl, OptimizerImpl::kFused); }},
     {"--optimizer adafactor",

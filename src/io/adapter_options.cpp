@@ -118,8 +118,8 @@ std::optional<Error> check_quantized(const Job& job) {
   if (recipe.lora.rank == 0)
     return Error{"--quantize", "stores weights that are frozen, and here all are trained",
                  "add --lora-rank 16 --lora-targets all-linear"};
-  if (!recipe.trainer->half_adapters && !recipe.lora.full_precision)
-    return Error{"--lora-dtype", "is fp32 beside quantized weights, whose dtype adapters cannot have", "drop it"};
+  if (recipe.quantize == Quantize::kInt8 && !recipe.trainer->half_adapters && !recipe.lora.full_precision)
+    return Error{"--lora-dtype", "is fp32 beside int8 weights, whose dtype adapters cannot have", "drop it"};
   if (!recipe.lora.saved.empty() &&
       (job.description.task != Task::kCausalLm || recipe.trainer->transformers != Transformers::kV523))
     return Error{"--lora-modules-to-save", "is not modelled here beside quantized weights",

@@ -119,8 +119,6 @@ std::optional<Error> check(const Job& job) {
                  "parameter dtype\"",
                  "pass --lora-dtype model, or --lora-targets within the layers"};
   if (auto wrong = check_quantized(job)) return wrong;
-  if (recipe.sharding.casts_parameters && recipe.autocast)
-    return Error{"--fsdp-param-dtype", "contradicts autocast, which casts by itself", "pass --autocast none"};
   const auto& known = kElementwise;
   if (!recipe.optimizer->takes_shards)
     return Error{"--optimizer",

@@ -100,20 +100,22 @@ std::optional<Error> check_trainer(const Job& job) {
                  "cannot be yes: " + std::string(recipe.trainer->title) + " keeps nothing but the loss",
                  "drop it, or --trainer " + name};
   if (!recipe.trainer->is_transformers_loop) return std::nullopt;
-  if (job.description.task != Task::kCausalLm)
-    return Error{"--trainer", name + " is not modelled for this task", "known for it: causal-lm; or drop --trainer"};
   if (is_wrapped(recipe.sharding))
     return Error{"--trainer", name + " is not modelled over shards", "drop it, or use --ddp"};
   if (recipe.seq == 1) return Error{"--seq", "must be at least 2 here: the trainer counts labels", {}};
   return std::nullopt;
 }
 
-void read_trainer(const Asked& asked, Inquiry& inquiry) {
+/// Of other tasks than a language model's only single records were measured.
+std::optional<Error> read_trainer(const Asked& asked, Inquiry& inquiry) {
   const std::string* name = asked.text("trainer");
-  if (name == nullptr) return;
+  if (name == nullptr) return std::nullopt;
   inquiry.job.recipe.trainer = find_trainer(*name);
-  if (inquiry.job.recipe.trainer->is_transformers_loop)
-    inquiry.assumptions.emplace_back("no padding: the trainer's attention mask is all ones");
+  if (!inquiry.job.recipe.trainer->is_transformers_loop) return std::nullopt;
+  if (inquiry.job.description.task != Task::kCausalLm)
+    return Error{"--trainer", *name + " is not modelled for this task", "known for it: causal-lm; or drop --trainer"};
+  inquiry.assumptions.emplace_back("no padding: the trainer's attention mask is all ones");
+  return std::nullopt;
 }
 
 /// What becomes of a quantized model before it is trained.
@@ -147,7 +149,7 @@ Transformers asked_transformers(const Asked& asked) {
 }
 
 std::optional<Error> read_stack(const Asked& asked, Inquiry& inquiry) {
-  read_trainer(asked, inquiry);
+  if (auto wrong = read_trainer(asked, inquiry)) return wrong;
   return read_upcast(asked, inquiry);
 }
 
