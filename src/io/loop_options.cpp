@@ -7,18 +7,13 @@ namespace peakmem {
 namespace {
 
 /// Whether the loop's names outlive the step.
-std::optional<Error> read_outputs(const Asked& asked, Inquiry& inquiry) {
+void read_outputs(const Asked& asked, Inquiry& inquiry) {
   Recipe& recipe = inquiry.job.recipe;
   const std::string* kept = asked.text("keep-outputs");
   recipe.keeps_outputs = kept != nullptr ? value_in(kYesNo, *kept) : recipe.trainer->keeps_outputs;
-  if (recipe.keeps_outputs && !recipe.trainer->keeps_outputs)
-    return Error{"--keep-outputs",
-                 "cannot be yes: " + std::string(recipe.trainer->title) + " keeps nothing but the loss",
-                 "drop it, or --trainer " + std::string(recipe.trainer->name)};
   if (recipe.keeps_outputs && kept == nullptr)
     inquiry.assumptions.emplace_back(
         "the loop keeps the model's outputs until the next forward pass (--keep-outputs no: only the loss)");
-  return std::nullopt;
 }
 
 /// Why the model cannot have a cache; empty where it can. Where layers are checkpointed transformers turns it off
@@ -58,7 +53,7 @@ std::optional<Error> read_cache(const Asked& asked, Inquiry& inquiry) {
 }  // namespace
 
 std::optional<Error> read_loop(const Asked& asked, Inquiry& inquiry) {
-  if (auto wrong = read_outputs(asked, inquiry)) return wrong;
+  read_outputs(asked, inquiry);
   return read_cache(asked, inquiry);
 }
 

@@ -170,11 +170,15 @@ Description read_decoder(Fields& fields, int64_t vocab, int64_t hidden, int64_t 
 }
 
 int64_t read_rotary(Fields& fields, int64_t head_dim, double otherwise) {
+  const Value* factor = fields.find("partial_rotary_factor");
+  return read_rotary_of_parameters(fields, head_dim, fields.has("partial_rotary_factor") ? factor->real : otherwise);
+}
+
+int64_t read_rotary_of_parameters(Fields& fields, int64_t head_dim, double otherwise) {
   double share = otherwise;
   const auto take = [&](const Value* factor) {
     if (factor != nullptr && !factor->is_null()) share = factor->real;
   };
-  take(fields.find("partial_rotary_factor"));
   for (const char* name : {"rope_scaling", "rope_parameters"})
     if (const Value* parameters = fields.find(name)) take(parameters->find("partial_rotary_factor"));
   const bool is_share = share >= 0.0 && share <= 1.0;

@@ -99,7 +99,8 @@ Description read(Fields& fields) {
   d.qkv_bias = d.output_bias = fields.flag("attention_bias", true);
   d.parallel_residual = fields.flag("use_parallel_residual", true);
   const Value* share = fields.find("rotary_pct");
-  d.rotary = read_rotary(fields, d.head_dim, share == nullptr ? 0.25 : share->real);
+  // convert_rope_params_to_dict of its config: rope_parameters.setdefault("partial_rotary_factor", rotary_pct)
+  d.rotary = read_rotary_of_parameters(fields, d.head_dim, share == nullptr ? 0.25 : share->real);
   fields.ignore({"rotary_emb_base", "classifier_dropout", "is_decoder"});  // not read by the model
   check_head_quotient(fields, d);
   return d;

@@ -42,10 +42,15 @@ AttentionOutput SelfAttention::finish(Tensor query, Tensor key, Tensor value, co
   return attention;
 }
 
+AttentionOutput attend_in_groups(const Builder& b, const Tensor& query, const Tensor& key, const Tensor& value,
+                                 const Tensor& mask) {
+  const Expr groups = b.structure.grouped ? exact_div(b.dims.heads, b.dims.kv_heads) : Expr(1);
+  return attend(query, key, value, {b, groups, mask, true, SoftmaxDtype::kFullPrecision, true});
+}
+
 AttentionOutput attend_causally(const Builder& b, const Tensor& query, const Tensor& key, const Tensor& value,
                                 const Tensor& mask) {
-  const Expr groups = b.structure.grouped ? exact_div(b.dims.heads, b.dims.kv_heads) : Expr(1);
-  AttentionOutput attention = attend(query, key, value, {b, groups, mask, true, SoftmaxDtype::kFullPrecision, true});
+  AttentionOutput attention = attend_in_groups(b, query, key, value, mask);
   attention.output = from_heads(attention.output);
   return attention;
 }
