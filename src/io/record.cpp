@@ -6,6 +6,8 @@
 #include <initializer_list>
 
 #include "io/choices.h"
+#include "io/job_checks.h"
+#include "train/built_model.h"
 #include "train/freezing.h"
 
 namespace peakmem {
@@ -84,6 +86,18 @@ std::vector<std::string> texts(const Value& object, std::string_view name) {
   return list;
 }
 
+/// PEFT trains a copy of the head of such models, whichever of its names it has.
+bool names_head(const Value& lora) {
+  constexpr std::array<std::string_view, 3> kTypes = {"SEQ_CLS", "TOKEN_CLS", "QUESTION_ANS"};
+  return std::find(kTypes.begin(), kTypes.end(), text(lora, "task_type")) != kTypes.end();
+}
+
+void keep_the_head_there_is(Job& job) {
+  const std::vector<std::string> known = modules_to_save(job);
+  std::erase_if(job.recipe.lora.saved,
+                [&](const std::string& name) { return std::find(known.begin(), known.end(), name) == known.end(); });
+}
+
 Lora read_lora(const Value& what) {
   Lora lora;
   lora.rank = number(what, "r", 0);
@@ -92,9 +106,7 @@ Lora read_lora(const Value& what) {
   if (const Value* dropout = what.find("dropout")) lora.dropout = dropout->real;
   lora.targets = texts(what, "targets");
   lora.saved = texts(what, "save");
-  const std::string type = text(what, "task_type");
-  if (type == "SEQ_CLS" || type == "TOKEN_CLS") lora.saved = {"classifier", "score"};
-  if (type == "QUESTION_ANS") lora.saved = {"qa_outputs"};
+  if (names_head(what)) lora.saved = {"classifier", "score", "qa_outputs"};
   return lora;
 }
 
@@ -169,6 +181,7 @@ std::optional<Error> read_recipe(const Value& what, Recipe& recipe) {
   if (recipe.trainer == nullptr) return not_modelled("trainer", text(what, "trainer"));
   convert_quantized(recipe);
   recipe.keeps_outputs = flag(what, "keep_outputs");
+  recipe.use_cache = flag(what, "use_cache");
   if (const Value* version = what.find("transformers")) recipe.transformers = value_in(kTransformers, version->string);
   const std::string attention = text(what, "attention");
   recipe.attention = attention == "eager"    ? Attention::kEager
@@ -229,6 +242,8 @@ Result<Job> read_case(const Value& what) {
   if (job.description.task == Task::kMultipleChoice) job.recipe.choices = number(what, "choices", 4);
   if (job.description.image > 0) job.recipe.seq = job.description.positions;
   if (auto error = freeze(job, texts(what, "freeze"), "freeze")) return *error;
+  if (const Value* lora = what.find("lora"); lora != nullptr && names_head(*lora)) keep_the_head_there_is(job);
+  if (auto error = check_job(job)) return *error;
   return job;
 }
 
