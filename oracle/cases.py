@@ -170,7 +170,12 @@ def one_optimizer(spelled, params, case, model):
     return getattr(torch.optim, kind)(params, lr=1e-3, **options, **ways.get(way, {}))
 
 
+def autocast_dtype(case):
+    """What autocast runs in over weights of any dtype, if at all: by its own key, or by the precision's name."""
+    return WEIGHTS[case["autocast"]] if case.get("autocast") else AUTOCAST.get(case["precision"])
+
+
 def autocast(case):
     """The context of the forward pass."""
-    dtype = AUTOCAST.get(case["precision"])
+    dtype = autocast_dtype(case)
     return torch.autocast("cuda", dtype=dtype) if dtype else contextlib.nullcontext()

@@ -46,17 +46,27 @@ def optimizer_tensors(optimizer):
         yield from (local(v) for v in state.values() if isinstance(v, torch.Tensor))
 
 
-def micro_step(case, model, counter, step):
+class Names:
+    """What a script's loop names; each lives until it is bound again."""
+    batch = outputs = loss = None
+
+
+def micro_step(case, model, counter, step, names):
     """One forward and backward pass."""
     counter.phase("input", step)
-    batch = build_batch(case, getattr(model, "module", model).config)
+    names.batch = build_batch(case, getattr(model, "module", model).config)
     counter.phase("forward", step)
     with autocast(case):
-        loss = model(**batch, **fused.arguments(case)).loss
+        names.outputs = model(**names.batch, **fused.arguments(case))
+        loss = names.outputs.loss
+        if not case.get("keep_outputs"):
+            names.outputs = None
         if case.get("accumulate"):
             loss = loss / case["accumulate"]
+        names.loss = loss
+        del loss
     counter.phase("backward", step)
-    loss.backward()
+    names.loss.backward()
     counter.label((local(p.grad) for p in model.parameters() if p.grad is not None), "gradient")
 
 
@@ -75,14 +85,15 @@ def trainer_step(case, model, counter, step, loop):
         counter.label((local(p.grad) for p in model.parameters() if p.grad is not None), "gradient")
 
 
-def train_step(case, model, optimizer, counter, step, loop):
+def train_step(case, model, optimizer, counter, step, loop, names):
     """Accumulate gradients, clip them, step, and drop them."""
     many = case.get("accumulate")
     if loop is not None:
         trainer_step(case, model, counter, step, loop)
     for part in range(many or 1 if loop is None else 0):
         with synchronized(model, case, part + 1 == (many or 1)):
-            micro_step(case, model, counter, round(step + part / 100, 2) if many else step)
+            micro_step(case, model, counter, round(step + part / 100, 2) if many else step,
+                       names if case.get("keep_outputs") else Names())
     if case.get("clip"):
         counter.phase("clip", step)
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
@@ -120,8 +131,9 @@ def run(case, counter, steps):
     counter.label(optimizer_tensors(optimizer), "optimizer_state")
     counter.phase("model", 1)
     loop = Loop(case, model, autocast) if case.get("trainer", "loop") != "loop" else None
+    names = Names()
     for step in range(1, steps + 1):
-        train_step(case, model, optimizer, counter, step, loop)
+        train_step(case, model, optimizer, counter, step, loop, names)
     counter.phase("end", steps)
     sizes = [(p.numel(), p.requires_grad) for p in model.parameters()]
     return sum(n for n, _ in sizes), sum(n for n, grad in sizes if grad), managed_bytes(optimizer)

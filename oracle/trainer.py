@@ -14,10 +14,12 @@ import torch
 import transformers
 from accelerate.utils import DistributedType, convert_outputs_to_fp32
 
+from cases import autocast_dtype
+
 
 def wrap(case, model, context):
     """What accelerate's prepare_model does to the forward pass in mixed precision."""
-    if case["precision"].endswith("-autocast"):
+    if autocast_dtype(case) is not None:
         inner = model.forward
         function = inner.__func__
 

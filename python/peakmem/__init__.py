@@ -16,10 +16,11 @@ from typing import Any, TypeVar
 
 from . import _answers
 from ._answers import Comparison, Formula, Report, Sweep, Timeline
-from ._ask import Model, Option, ask, subject
+from ._ask import Model, Option, subject
 from ._build import build
+from ._door import ask
 from ._errors import InputError
-from ._rows import FamilyRow, GpuRow, ModelConfig, ModelRow, OptimizerRow, OptionRow, Solution, Textbook
+from ._rows import FamilyRow, GpuRow, ModelConfig, ModelRow, OptimizerRow, OptionRow, ParameterRow, Solution, Textbook
 from ._training_args import from_training_args
 
 __all__ = [
@@ -42,6 +43,7 @@ __all__ = [
     "models",
     "optimizers",
     "options",
+    "parameters",
     "solve",
     "sweep",
     "textbook",
@@ -102,6 +104,11 @@ def timeline(model: Model | None = None, **options: Option) -> Timeline:
 def config(model: Model | None = None, **options: Option) -> ModelConfig:
     """What is understood of a model's config, its defaults filled in."""
     return build(ModelConfig, json.loads(ask("config", subject(model, options).request()))["config"])
+
+
+def parameters(model: Model | None = None, **options: Option) -> tuple[ParameterRow, ...]:
+    """A model's parameters as it is traced: by name, shape and dtype."""
+    return _rows("parameters", ParameterRow, subject(model, options).request())
 
 
 def _rows(command: str, row: type[T], request: dict[str, Any]) -> tuple[T, ...]:

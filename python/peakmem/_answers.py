@@ -7,9 +7,10 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any
 
-from . import _html
-from ._ask import Option, Subject, ask, option_name
+from . import _html, _text
+from ._ask import Option, Subject, option_name
 from ._build import build
+from ._door import ask
 from ._errors import InputError
 from ._rows import (
     Crossing,
@@ -18,6 +19,7 @@ from ._rows import (
     CurvePhase,
     Difference,
     Dimension,
+    Failure,
     FirstStep,
     Fits,
     FormulaOf,
@@ -49,7 +51,12 @@ def taken_by(command: str, subject: Subject) -> Subject:
     """The subject with the options that a command takes."""
     names = {row.name for row in option_rows() if command in row.commands}
     kept = {name: value for name, value in subject.options.items() if name in names}
-    return Subject(subject.model, subject.name, kept)
+    return replace(subject, options=kept)
+
+
+def assumed(data: dict[str, Any], subject: Subject) -> dict[str, Any]:
+    """An answer's members, with what was taken for granted of a live model."""
+    return {**data, "assumptions": [*data["assumptions"], *subject.assumptions]}
 
 
 @dataclass(frozen=True)
@@ -133,7 +140,7 @@ class Formula(Answer):
 def ask_formula(subject: Subject) -> Formula:
     text = ask("formula", subject.request())
     data = json.loads(text)
-    return replace(build(Formula, {**data, **data["formula"]}), _json=text, _subject=subject)
+    return replace(build(Formula, {**assumed(data, subject), **data["formula"]}), _json=text, _subject=subject)
 
 
 @dataclass(frozen=True)
@@ -176,7 +183,7 @@ class Timeline(Answer):
 def ask_timeline(subject: Subject) -> Timeline:
     text = ask("timeline", subject.request())
     data = json.loads(text)
-    return replace(build(Timeline, {**data, **data["timeline"]}), _json=text, _subject=subject)
+    return replace(build(Timeline, {**assumed(data, subject), **data["timeline"]}), _json=text, _subject=subject)
 
 
 @dataclass(frozen=True)
@@ -190,6 +197,7 @@ class Report(Answer):
         phases: of both steps, each with its levels in bytes of tensors.
         ledger: what lives at the peak; the rows sum to `peak.allocated_bytes`.
         fits: the verdict, or None where no GPU was named.
+        failure: the first allocation that the GPU cannot serve, or None.
         knobs: what would help, the best first.
         assumptions: what was taken for granted.
         not_understood: settings of TrainingArguments that were not used and may matter.
@@ -204,6 +212,7 @@ class Report(Answer):
     categories: dict[str, int]
     ledger: tuple[LedgerRow, ...]
     fits: Fits | None
+    failure: Failure | None
     knobs: tuple[Knob, ...]
     assumptions: tuple[str, ...]
     warnings: tuple[str, ...]
@@ -220,15 +229,20 @@ class Report(Answer):
         return ask_timeline(taken_by("timeline", self._subject))
 
     def __str__(self) -> str:
-        return ask("estimate", self._subject.request(), "text")
+        told = set(json.loads(self._json)["assumptions"]) if self._json else set()
+        beside = [line for line in self.assumptions if line not in told]  # what the core was not told
+        text = ask("estimate", self._subject.request(), "text").rstrip("\n")
+        text += _text.section("Not understood, and not in these numbers", self.not_understood)
+        return text + _text.section("Taken from the model and its arguments", beside)
 
     def _repr_html_(self) -> str:
-        return _html.report(self, self.timeline().svg())
+        text = ask("estimate", self._subject.request(), "text")
+        return _html.report(self, _text.first_lines(text), self.timeline().svg())
 
 
 def ask_report(subject: Subject) -> Report:
     text = ask("estimate", subject.request())
-    return replace(build(Report, json.loads(text)), _json=text, _subject=subject)
+    return replace(build(Report, assumed(json.loads(text), subject)), _json=text, _subject=subject)
 
 
 @dataclass(frozen=True)
@@ -288,4 +302,4 @@ class Sweep(Answer):
 def ask_sweep(subject: Subject) -> Sweep:
     text = ask("sweep", subject.request())
     data = json.loads(text)
-    return replace(build(Sweep, {**data, **data["sweep"]}), _json=text)
+    return replace(build(Sweep, {**assumed(data, subject), **data["sweep"]}), _json=text)

@@ -1,15 +1,12 @@
-"""Requests to the core: this module turns Python values into JSON and errors into exceptions, nothing else."""
+"""A call's model and keywords as the subject of a request."""
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
-from . import _core
-from ._errors import InputError
 from ._model import read_model
 
 #: What an option's value may be; None is as good as not given.
@@ -26,11 +23,12 @@ def option_name(keyword: str) -> str:
 
 @dataclass(frozen=True)
 class Subject:
-    """A model and its options, as a request has them."""
+    """A model and its options, as a request has them, and what was taken for granted of a live one."""
 
     model: str | Mapping[str, Any] | None
     name: str | None
     options: Mapping[str, Option]
+    assumptions: tuple[str, ...] = ()
 
     def request(self) -> dict[str, Any]:
         members = {"model": self.model, "name": self.name, "options": dict(self.options)}
@@ -38,7 +36,7 @@ class Subject:
 
     def changed(self, options: Mapping[str, Option]) -> Subject:
         """With those options in the place of its own."""
-        return Subject(self.model, self.name, {**self.options, **options})
+        return replace(self, options={**self.options, **options})
 
 
 def subject(model: Model | None, options: Mapping[str, Option]) -> Subject:
@@ -48,22 +46,4 @@ def subject(model: Model | None, options: Mapping[str, Option]) -> Subject:
     if read is None:
         return Subject(None, None, named)
     known = {name: value for name, value in read.options.items() if named.get(name) is None}
-    return Subject(read.model, read.name, {**named, **known})
-
-
-def ask(command: str, request: Mapping[str, Any], form: str = "json") -> str:
-    """The core's answer: JSON, or the text of another form. Raises InputError."""
-    try:
-        text = json.dumps({"command": command, "format": form, **request}, allow_nan=False)
-    except (TypeError, ValueError) as error:
-        raise InputError("request", str(error), "configs and options hold texts, numbers, flags and lists") from None
-    response = _core.answer(text)
-    if response.startswith('{"error"'):
-        error_of = json.loads(response)["error"]
-        field = error_of["field"]
-        if field.startswith("--"):
-            field = field[2:].replace("-", "_")
-        raise InputError(field, error_of["problem"], error_of["hint"])
-    if form == "json":
-        return response
-    return str(json.loads(response)["text"])
+    return Subject(read.model, read.name, {**named, **known}, tuple(read.assumptions))

@@ -32,17 +32,41 @@ def table(title: str, heads: Iterable[str], rows: Iterable[Iterable[str]]) -> st
     return f"<table><caption>{escape(title)}</caption><thead>{row(heads, 'th')}</thead><tbody>{body}</tbody></table>"
 
 
-def report(answer: Report, picture: str) -> str:
-    """The peak, the ledger and the timeline."""
+def listed(title: str, lines: Iterable[str]) -> str:
+    items = "".join(f"<li>{escape(line)}</li>" for line in lines)
+    return f"<p><strong>{escape(title)}</strong></p><ul>{items}</ul>" if items else ""
+
+
+def verdict(answer: Report) -> str:
+    """Whether it fits, and by how much."""
+    if answer.fits is None:
+        return ""
+    device, capacity = answer.peak.device_bytes, answer.fits.capacity_bytes
+    spare = f"{units(abs(capacity - device))} {'to spare' if device <= capacity else 'too much'}"
+    head = f"{answer.fits.gpu}: {answer.fits.verdict}"
+    told = f"about {units(device)} on the device of {units(capacity)}, {spare}"
+    return f"<p><strong>{escape(head)}</strong> · {escape(told)}</p>"
+
+
+def report(answer: Report, setup: Iterable[str], picture: str) -> str:
+    """What was asked, the peak, the verdict, what to beware of, the timeline, the ledger, what was taken for granted."""
     peak = answer.peak
-    verdict = f" · {answer.fits.gpu}: {answer.fits.verdict}" if answer.fits else ""
-    where = f"in the {peak.phase} of step {peak.step}"
-    head = f"{answer.model}: {units(peak.allocated_bytes)} at the peak, {where}{verdict}"
+    head = f"{answer.model}: {units(peak.allocated_bytes)} at the peak, in the {peak.phase} of step {peak.step}"
+    asked = "<br>".join(escape(line) for line in setup)
     ledger = sorted(answer.ledger, key=lambda each: -each.bytes)
     rows = [(f"{each.category}: {each.name}", units(each.bytes), each.formula, each.why) for each in ledger]
-    shown = table("What lives then", ("", "bytes", "formula", "why"), rows[:30])
-    more = f"<p>and {len(rows) - 30} rows more</p>" if len(rows) > 30 else ""
-    return f"<p><strong>{escape(head)}</strong></p>{picture}{shown}{more}"
+    parts = [
+        f"<p><strong>{escape(head)}</strong><br>{asked}</p>",
+        verdict(answer),
+        listed("Not understood, and not in these numbers", answer.not_understood),
+        listed("Beware", answer.warnings),
+        picture,
+        table("What lives then", ("", "bytes", "formula", "why"), rows[:30]),
+        f"<p>and {len(rows) - 30} rows more</p>" if len(rows) > 30 else "",
+        listed("What would help", (f"{each.change}, saves {units(each.saves_bytes)}" for each in answer.knobs)),
+        listed("Taken for granted", answer.assumptions),
+    ]
+    return "".join(parts)
 
 
 def comparison(answer: Comparison) -> str:

@@ -2,27 +2,40 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from ._adapters import base_of, read_adapters
-from ._dtypes import precision_of
+from ._build import build
+from ._door import ask
 from ._errors import InputError
+from ._live import check_live
+from ._rows import ParameterRow
+from ._state import read_state
+from ._traced import check_parameters
 
 
 @dataclass
 class ReadModel:
-    """A model as a request names it, and the options a live one settles."""
+    """A model as a request names it, the options a live one settles, and what was taken for granted of it."""
 
-    model: str | Mapping[str, Any]
+    model: str | dict[str, Any]
     name: str | None = None
     options: dict[str, str] = field(default_factory=dict)
+    assumptions: list[str] = field(default_factory=list)
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """The model, where it is a config."""
+        return self.model if isinstance(self.model, dict) else {}
 
 
-#: transformers' names of attention implementations where the options have others.
+#: transformers' names of implementations where the options have others.
 ATTENTIONS = {"flash_attention_2": "flash2"}
+EXPERTS = {"grouped_mm": "grouped", "eager": "loop"}
 
 
 def plain(value: Any) -> Any:
@@ -48,7 +61,8 @@ def read_model(model: object | None) -> ReadModel | None:
         return read_live(model)
     if callable(getattr(model, "to_dict", None)):
         return read_config(model)
-    raise InputError("model", f"is a {type(model).__name__}", "pass a name, a path, a config or a model")
+    hint = "pass the model inside, its .module" if hasattr(model, "module") else "pass a name, a path, a config or a model"
+    raise InputError("model", f"is a {type(model).__name__}", hint)
 
 
 def read_path(path: str | bytes) -> ReadModel:
@@ -64,25 +78,34 @@ def read_config(config: Any) -> ReadModel:
     attention = getattr(config, "_attn_implementation", None)
     if attention is not None:
         read.options["attention"] = ATTENTIONS.get(str(attention), str(attention))
+    experts = getattr(config, "_experts_implementation", None)  # dense models' configs have it too
+    if experts is not None and any(held.get(name) for name in ("num_experts", "num_local_experts")):
+        read.options["experts"] = EXPERTS.get(str(experts), str(experts))
     return read
 
 
 def read_live(model: Any) -> ReadModel:
-    """A model that was built: its weights have a dtype, some may be frozen, and some have adapters beside them."""
-    read = read_config(model.config)
-    held = dict(read.model) if isinstance(read.model, Mapping) else {}
-    held["architectures"] = held.get("architectures") or [type(base_of(model)).__name__]
-    read.model = held
+    """A model that was built: as its class and its config say, with what was done to it since."""
+    check_live(model)
+    base = base_of(model)
+    read = read_config(base.config)
+    held = read.config
+    held["architectures"] = [type(base).__name__]  # the config's may be that of the checkpoint it was loaded from
+    options, read.assumptions = read_state(model)
+    read.options.update(options)
     if hasattr(model, "peft_config"):
         held.pop("quantization_config", None)  # the layers say it
         read.options.update(read_adapters(model))
-        return read
-    named = model.named_parameters() if callable(getattr(model, "named_parameters", None)) else ()
-    frozen = [name for name, parameter in named if not parameter.requires_grad]
-    if frozen:
-        read.options["freeze"] = ",".join(frozen)
-    precision = precision_of(getattr(model, "dtype", "float32"))
-    if precision is None:
-        raise InputError("model", f"has weights in {model.dtype}", "known: float32, bfloat16, float16")
-    read.options["precision"] = precision
+    check_parameters(base, traced_parameters(read))
     return read
+
+
+def traced_parameters(read: ReadModel) -> list[ParameterRow]:
+    """Those of the trace, without adapters and as they are before they are packed."""
+    options = {name: value for name, value in read.options.items() if name in ("precision", "transformers")}
+    options["batch"] = "1"  # changes none of them, and no model refuses it
+    if "experts" in read.options:
+        options["experts"] = "loop"  # which takes every dtype, and changes no parameter
+    model = {name: value for name, value in read.config.items() if name != "quantization_config"}
+    rows = json.loads(ask("parameters", {"model": model, "name": read.name, "options": options}))["parameters"]
+    return [build(ParameterRow, row) for row in rows]

@@ -94,6 +94,33 @@ class Fits:
 
 
 @dataclass(frozen=True)
+class Failure:
+    """The first allocation that the GPU cannot serve, in the numbers of PyTorch's message.
+
+    Attributes:
+        step: 3 and on are the steady step once more.
+        micro: the micro-batch, None for what happens once a step.
+        module: the module that runs, such as "model.layers.3.mlp"; `op` is aten's name of what asks.
+        bytes: of the tensor; `tried_bytes` of the segment, which is what PyTorch prints.
+        free_bytes: of the GPU, beside the CUDA context and what PyTorch has reserved.
+        approximate: why the place is not exact, empty where the allocator was replayed.
+    """
+
+    step: int
+    phase: str
+    module: str
+    op: str
+    bytes: int
+    tried_bytes: int
+    allocated_bytes: int
+    reserved_bytes: int
+    capacity_bytes: int
+    free_bytes: int
+    approximate: str
+    micro: int | None = None
+
+
+@dataclass(frozen=True)
 class Knob:
     """A change and what it would save of the allocated bytes."""
 
@@ -310,6 +337,16 @@ class ModelRow:
     vocab: int
     positions: int
     source: str
+
+
+@dataclass(frozen=True)
+class ParameterRow:
+    """A parameter by its Hugging Face name, the sizes of what is stored, torch's name of its dtype, whether it trains."""
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str
+    trained: bool
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from peakmem import _adapters as reader
 
 RECORDED: dict[str, Any] = json.loads((Path(__file__).parent / "data" / "lora_config.json").read_text())
 CONFIG = {"model_type": "llama", "num_hidden_layers": 2, "hidden_size": 64, "num_attention_heads": 4, "vocab_size": 100}
-LINEARS = ("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj", "self_attn.o_proj", "mlp.up_proj")
+SHAPES = {row.name: row.shape for row in peakmem.parameters(CONFIG)}
 
 
 class Weight:
@@ -31,36 +31,55 @@ class Weight:
 class Linear:
     """Stands for torch's layer; its subclasses for bitsandbytes' layers, and for PEFT's around one, by their names."""
 
+    __module__ = "torch.nn.modules.linear"
+
     def __init__(self, weight: Weight) -> None:
         self.weight = weight
 
 
+class Norm(Linear):
+    __module__ = "torch.nn.modules.normalization"
+
+
 class Linear4bit(Linear):
-    def __init__(self) -> None:
+    __module__ = "bitsandbytes.nn.modules"
+
+    def __init__(self, shape: tuple[int, ...]) -> None:
         super().__init__(Weight("uint8", quant_type="nf4", compress_statistics=True))
+        self.out_features, self.in_features = shape
         self.compute_dtype: str | None = "torch.bfloat16"
 
 
 class Linear8bitLt(Linear):
-    def __init__(self) -> None:
+    __module__ = "bitsandbytes.nn.modules"
+
+    def __init__(self, shape: tuple[int, ...]) -> None:
         super().__init__(Weight("int8"))
+        self.out_features, self.in_features = shape
         self.state = SimpleNamespace(threshold=6.0, has_fp16_weights=False)
+
+
+Layer = Callable[[tuple[int, ...]], Linear]
 
 
 class LlamaForCausalLM:
     """Stands for a transformers model whose q_proj and v_proj have adapters."""
 
-    def __init__(self, dtype: str, adapters: str, layer: Callable[[], Linear]) -> None:
+    __module__ = "transformers.models.llama.modeling_llama"
+
+    def __init__(self, dtype: str, adapters: str, layer: Layer) -> None:
         self.config = SimpleNamespace(to_dict=lambda: {**CONFIG, "dtype": dtype}, dtype="torch." + dtype)
-        self.modules: dict[str, Any] = {"model.norm": Linear(Weight(dtype, (8,))), "lm_head": Linear(Weight(dtype))}
-        for path in [f"model.layers.{i}.{name}" for i in range(2) for name in LINEARS]:
-            self.modules[path] = layer()
+        self.modules: dict[str, Any] = {}
+        for name, shape in SHAPES.items():
+            path = name.removesuffix(".weight")
+            packable = path.endswith("_proj")
+            self.modules[path] = layer(shape) if packable else (Norm if len(shape) == 1 else Linear)(Weight(dtype, shape))
             if path.endswith(("q_proj", "v_proj")):
                 self.adapt(path, adapters)
 
     def adapt(self, path: str, dtype: str) -> None:
         base = self.modules[path]
-        pair = type(type(base).__name__, (), {})()
+        pair = type(type(base).__name__, (), {"__module__": "peft.tuners.lora.layer"})()
         pair.r, pair.lora_A = {"default": 8}, {"default": Linear(Weight(dtype))}
         pair.lora_A["default"].weight.requires_grad = True
         self.modules[path] = pair
@@ -70,15 +89,15 @@ class LlamaForCausalLM:
     def named_modules(self) -> list[tuple[str, Any]]:
         return list(self.modules.items())
 
-    def named_parameters(self) -> list[tuple[str, Any]]:
+    def named_parameters(self, remove_duplicate: bool = True) -> list[tuple[str, Any]]:
         return [(f"{path}.weight", each.weight) for path, each in self.modules.items() if hasattr(each, "weight")]
 
 
 class PeftModel:
     """Stands for what get_peft_model makes."""
 
-    def __init__(self, dtype: str = "float32", adapters: str = "float32", layer: Callable[[], Linear] | None = None):
-        self.base = LlamaForCausalLM(dtype, adapters, layer or (lambda: Linear(Weight(dtype))))
+    def __init__(self, dtype: str = "float32", adapters: str = "float32", layer: Layer | None = None):
+        self.base = LlamaForCausalLM(dtype, adapters, layer or (lambda shape: Linear(Weight(dtype, shape))))
         self.config = self.base.config
         self.peft_config = {"default": SimpleNamespace(**RECORDED)}
 
@@ -116,22 +135,32 @@ def test_a_live_model_is_what_its_options_say(model: Any, options: dict[str, Any
 
 def test_norms_alone_may_be_in_fp32() -> None:
     model = PeftModel("bfloat16", layer=Linear4bit)
-    model.base.modules["model.norm"].weight.dtype = "torch.float32"
+    for each in model.base.modules.values():
+        if isinstance(each, Norm):
+            each.weight.dtype = "torch.float32"
     same = asked(precision="bf16", quantize="nf4", double_quant=True, upcast="norms")
     assert peakmem.estimate(model, seq=64).ledger == same.ledger
 
 
+def save_head(model: PeftModel) -> None:
+    """Puts what modules_to_save makes around the head."""
+    modules = model.base.modules
+    modules["lm_head.original_module"] = modules["lm_head"]
+    modules["lm_head"] = type("ModulesToSaveWrapper", (), {"__module__": "peft.utils.other"})()
+    modules["lm_head.modules_to_save.default"] = Linear(Weight("float32", SHAPES["lm_head.weight"], requires_grad=True))
+
+
 def test_trained_copies_are_read() -> None:
     model = PeftModel()
-    model.base.modules["lm_head.modules_to_save.default"] = Linear(Weight("float32", requires_grad=True))
+    save_head(model)
     assert peakmem.estimate(model, seq=64).ledger == asked(lora_modules_to_save="lm_head").ledger
 
 
 def test_within_a_copied_module_nothing_is_adapted() -> None:
-    model = PeftModel()
-    model.base.modules["lm_head.modules_to_save.default"] = Linear(Weight("float32", requires_grad=True))
-    model.base.modules["lm_head.original_module.q_proj"] = Linear(Weight("float32"))
-    assert peakmem.estimate(model, seq=64).ledger == asked(lora_modules_to_save="lm_head").ledger
+    modules = {"q_proj": object(), "head.original_module.q_proj": Linear(Weight("float32"))}
+    assert reader.targets_of({"q_proj": object()}, modules) == ["q_proj"]
+    with pytest.raises(InputError, match=r"but not at head\.q_proj"):
+        reader.targets_of({"q_proj": object()}, {**modules, "head.q_proj": Linear(Weight("float32"))})
 
 
 def test_options_beside_a_live_model_are_heard() -> None:
@@ -208,7 +237,7 @@ def test_what_is_not_modelled_is_refused(change: Change, field: str, problem: st
         (Linear8bitLt, module(Q + ".base_layer", state=SimpleNamespace(threshold=0.0, has_fp16_weights=False)), "6.0"),
     ],
 )
-def test_quantized_weights_that_are_not_modelled(layer: Callable[[], Linear], change: Change, problem: str) -> None:
+def test_quantized_weights_that_are_not_modelled(layer: Layer, change: Change, problem: str) -> None:
     model = PeftModel("float32", layer=layer)
     change(model)
     with pytest.raises(InputError, match=problem):

@@ -13,7 +13,9 @@ from typing import Any
 import peakmem
 import pytest
 from peakmem import InputError
+from peakmem._rows import ParameterRow
 from records import ROOT
+from stand_ins import Config
 
 
 def members_are_fields(data: Any, answer: Any, path: str = "") -> None:
@@ -56,6 +58,7 @@ def test_tables_are_whole() -> None:
         assert len(rows) > 5
         assert all(dataclasses.is_dataclass(row) for row in rows)
     assert peakmem.config("llama-3.1-8b", layers=3).layers == 3
+    assert peakmem.parameters("gpt2", layers=2)[1] == ParameterRow("transformer.wpe.weight", (1024, 768), "float32", True)
     assert "kv-heads" in peakmem.config("llama-3.1-8b").changed_by
     assert all(row.source for row in peakmem.textbook("gpt2"))
 
@@ -68,56 +71,6 @@ def test_models_of_every_kind_are_the_same(tmp_path: Path) -> None:
         assert peakmem.estimate(model, seq=128).ledger == by_name.ledger
     assert peakmem.estimate(tmp_path).model == tmp_path.name
     assert peakmem.estimate(layers=2, heads=2, hidden=64).parameters.total > 0
-
-
-class Config:
-    """Stands for a transformers config."""
-
-    def __init__(self, config: dict[str, Any], attention: str | None = None) -> None:
-        self.config_of = config
-        self._attn_implementation = attention
-
-    def to_dict(self) -> dict[str, Any]:
-        return {**self.config_of, "id2label": {0: "LABEL_0", 1: "LABEL_1"}}
-
-
-class Parameter:
-    """Stands for a parameter."""
-
-    def __init__(self, requires_grad: bool) -> None:
-        self.requires_grad = requires_grad
-
-
-class Live:
-    """Stands for a model with weights in bf16."""
-
-    dtype = "torch.bfloat16"
-
-    def __init__(self, frozen: tuple[str, ...] = ()) -> None:
-        self.config = Config({"model_type": "gpt2"}, "eager")
-        self.frozen = frozen
-
-    def named_parameters(self) -> list[tuple[str, Parameter]]:
-        names = ["transformer.wte.weight", "transformer.wpe.weight", "transformer.ln_f.weight"]
-        return [(name, Parameter(name not in self.frozen)) for name in names]
-
-
-def test_a_live_model_brings_its_dtype_attention_and_frozen_parameters() -> None:
-    live = peakmem.estimate(Live(), seq=64)
-    assert live.ledger == peakmem.estimate("gpt2", seq=64, precision="bf16", attention="eager").ledger
-    frozen = peakmem.estimate(Live(("transformer.wpe.weight",)), seq=64)
-    assert frozen.parameters.trainable == live.parameters.trainable - 1024 * 768
-    told = peakmem.estimate(Live(), precision="fp32", attention="sdpa", seq=64)
-    assert told.ledger == peakmem.estimate("gpt2", seq=64).ledger
-
-
-def test_a_live_model_says_its_task_by_its_class() -> None:
-    class BertForSequenceClassification(Live):
-        def __init__(self) -> None:
-            super().__init__()
-            self.config = Config({"model_type": "bert", "architectures": None})
-
-    assert peakmem.config(BertForSequenceClassification()).task == "sequence-classification"
 
 
 def test_errors_say_where_what_and_how() -> None:

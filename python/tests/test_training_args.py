@@ -99,10 +99,13 @@ def test_what_may_matter_is_listed() -> None:
 
 
 def test_checkpointing_is_read_by_both_names() -> None:
-    reentrant = asked(activation_checkpointing=False, gradient_checkpointing_kwargs={"use_reentrant": True})
+    by_the_old = {"activation_checkpointing": None, "gradient_checkpointing_kwargs": {"use_reentrant": True}}
     same = estimate("gpt2", **{**RECIPE, "checkpointing": "full-reentrant"}, optimizer_impl="fused")
-    assert reentrant.ledger == same.ledger
-    assert asked(activation_checkpointing_kwargs={"every_n_layers": 2}).not_understood
+    assert asked(**by_the_old).ledger == same.ledger
+    assert asked(**by_the_old, activation_checkpointing_kwargs={"use_reentrant": False}).ledger == asked().ledger
+    off = estimate("gpt2", **{**RECIPE, "checkpointing": "none"}, optimizer_impl="fused")
+    assert asked(activation_checkpointing=False, gradient_checkpointing=True).ledger == off.ledger
+    assert asked(activation_checkpointing_kwargs={"use_reentrant": False, "every_n_layers": 2}).not_understood
 
 
 def test_liger_is_estimated_or_said_not_to_be() -> None:
@@ -141,9 +144,94 @@ def test_ddp_is_as_trainer_has_it() -> None:
 
 def test_what_are_no_arguments_is_refused() -> None:
     with pytest.raises(InputError):
-        peakmem.from_training_args("gpt2", {})
-    with pytest.raises(InputError):
         peakmem.from_training_args("gpt2", object())
+    with pytest.raises(InputError):
+        peakmem.from_training_args("gpt2", ["bf16"])
+
+
+def test_what_a_dict_does_not_say_is_at_its_default() -> None:
+    bare = peakmem.from_training_args("gpt2", {}, seq=64)
+    assert bare.ledger == estimate("gpt2", batch=8, seq=64, clip_grad=True, optimizer_impl="fused").ledger
+    assert bare.not_understood == ()
+    assert "clip" in {phase.phase for phase in bare.phases}
+    unclipped = peakmem.from_training_args("gpt2", {"max_grad_norm": None}, seq=64)
+    assert "clip" not in {phase.phase for phase in unclipped.phases}
+
+
+def test_texts_are_what_they_say() -> None:
+    texts = {
+        "per_device_train_batch_size": "2",
+        "gradient_accumulation_steps": "4",
+        "max_grad_norm": "1e-1",
+        "weight_decay": "0",
+        "bf16": "true",
+        "fp16": "False",
+        "gradient_checkpointing": "yes",
+        "gradient_checkpointing_kwargs": '{"use_reentrant": true}',
+        "torch_compile": "no",
+        "label_smoothing_factor": "0.0",
+    }
+    same = {**RECIPE, "batch": 2, "precision": "bf16-mixed", "checkpointing": "full-reentrant", "optimizer_impl": "fused"}
+    report = peakmem.from_training_args("gpt2", texts, seq=64)
+    assert report.ledger == estimate("gpt2", **same).ledger and report.not_understood == ()
+
+
+def test_names_of_transformers_4_are_known() -> None:
+    report = peakmem.from_training_args("gpt2", {"per_gpu_train_batch_size": 2, "evaluation_strategy": "no"}, seq=64)
+    assert report.ledger == peakmem.from_training_args("gpt2", {"per_device_train_batch_size": 2}, seq=64).ledger
+
+
+@pytest.mark.parametrize(
+    ("fields", "field"),
+    [
+        ({"per_device_train_batch_size": "eight"}, "per_device_train_batch_size"),
+        ({"per_device_train_batch_size": 1.5}, "per_device_train_batch_size"),
+        ({"gradient_accumulation_steps": True}, "gradient_accumulation_steps"),
+        ({"max_grad_norm": "much"}, "max_grad_norm"),
+        ({"bf16": "maybe"}, "bf16"),
+        ({"bf16": True, "fp16": True}, "fp16"),
+        ({"fsdp_config": "fsdp.json"}, "fsdp_config"),
+        ({"evaluation_strategy": "no", "eval_strategy": "steps"}, "evaluation_strategy"),
+        ({"no_cuda": True}, "use_cpu"),
+    ],
+)
+def test_values_that_are_none_are_refused(fields: dict[str, Any], field: str) -> None:
+    with pytest.raises(InputError) as caught:
+        peakmem.from_training_args("gpt2", fields)
+    assert caught.value.field == field
+
+
+@pytest.mark.parametrize("field", ["torch_compile_backend", "torch_compile_mode"])
+def test_a_backend_or_a_mode_switches_compilation_on(field: str) -> None:
+    fields: dict[str, Any] = {field: "inductor"}
+    (line,) = asked(**fields).not_understood
+    assert line.startswith(f"{field}='inductor'") and "compil" in line
+    assert len(asked(torch_compile=True, torch_compile_backend="inductor").not_understood) == 1
+
+
+def test_accelerate_may_have_set_the_precision() -> None:
+    assert asked(mixed_precision="bf16").ledger == asked(bf16=True).ledger
+
+
+def test_what_was_not_understood_is_shown() -> None:
+    report = asked(options={"gpu": "t4"}, torch_compile=True)
+    for shown in (str(report), report._repr_html_()):
+        assert "torch_compile=True" in shown and "weights: fp32" in shown
+    assert "Not understood" not in str(asked())
+
+
+def test_fsdp_is_over_the_ranks_of_the_run() -> None:
+    llama = {"model_type": "llama", "num_hidden_layers": 2}
+    launched = asked(llama, fsdp=True, world_size=2)
+    assert launched.ledger == asked(llama, {"fsdp": 2}, fsdp="full_shard auto_wrap").ledger
+    assert launched.ledger == asked(llama, {"fsdp": 2}).ledger
+    kept = asked(llama, {"fsdp": 2}, fsdp=True, fsdp_config={"reshard_after_forward": "false"})
+    assert kept.ledger == asked(llama, {"fsdp": 2, "no_reshard_after_forward": True}).ledger != launched.ledger
+    odd = asked(llama, {"fsdp": 2}, fsdp=True, fsdp_config={"fsdp_cpu_offload": True, "min_num_params": 0})
+    assert odd.not_understood == ("fsdp_config: cpu_offload may shard otherwise",)
+    for fields in ({"fsdp": "hybrid_shard"}, {"fsdp": True, "fsdp_config": {"version": 1}}):
+        with pytest.raises(InputError):
+            asked(llama, {"fsdp": 2}, **fields)
 
 
 def test_with_transformers_itself() -> None:

@@ -39,6 +39,11 @@ int64_t CachingAllocator::rounded(int64_t bytes) const {
   return std::max(kMinBlock, round_up_to(size, kMinBlock));
 }
 
+int64_t CachingAllocator::segment_of(int64_t bytes) const {
+  const int64_t size = rounded(bytes);
+  return segment_size(size, size <= kSmallSize);
+}
+
 int32_t CachingAllocator::allocate(int64_t bytes) {
   if (bytes <= 0) return kNone;
   if (bytes > kLargestRequest) {

@@ -66,6 +66,8 @@ class CachingAllocator {
   std::vector<View> blocks() const;
   /// What a request takes before it is matched with a block.
   int64_t rounded(int64_t bytes) const;
+  /// What it asks CUDA for where no block suffices: the "Tried to allocate" of PyTorch's message.
+  int64_t segment_of(int64_t bytes) const;
 
  private:
   struct Block {

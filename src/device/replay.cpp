@@ -20,49 +20,70 @@ bool is_matrix_product(std::string_view op) {
 /// A cuBLAS handle's workspace: taken at its thread's first product, after the result was made.
 class Workspace {
  public:
-  Workspace(std::string_view thread, int64_t bytes) : thread_(thread), bytes_(bytes) {}
-  void note(CachingAllocator& allocator, const Phase& phase, const Storage& made) {
-    if (is_taken_ || phase.name != thread_ || !is_matrix_product(made.made_by)) return;
-    allocator.allocate(bytes_);
-    is_taken_ = true;
+  explicit Workspace(std::string_view thread) : thread_(thread) {}
+  /// Whether it is to be taken now.
+  bool is_due(const Phase& phase, const Storage& made) {
+    const bool due = !is_taken_ && phase.name == thread_ && is_matrix_product(made.made_by);
+    is_taken_ = is_taken_ || due;
+    return due;
   }
 
  private:
   std::string_view thread_;  // named by the phase it runs
-  int64_t bytes_;
   bool is_taken_ = false;
 };
 
-/// The allocator, and which block each storage is in.
+/// The allocator, and which block each storage is in. Ends where the device cannot serve a request.
 class Run {
  public:
   Run(const Program& program, const AllocatorOptions& options, int64_t workspace_bytes, int64_t capacity)
       : program_(program),
         allocator_(options, capacity),
         blocks_(program.storages.size(), CachingAllocator::kNone),
-        workspaces_{Workspace("forward", workspace_bytes), Workspace("backward", workspace_bytes)} {}
+        workspace_bytes_(workspace_bytes),
+        workspaces_{Workspace("forward"), Workspace("backward")} {}
 
-  void step(int32_t step) {
-    for (const Phase& phase : program_.phases)
-      if (phase.step == step) run(phase);
+  /// `step` of the program; its allocations are added to `log`, if there is one.
+  void step(int32_t step, std::vector<Request>* log = nullptr) {
+    log_ = log;
+    now_.step = step < 2 ? step : std::max(step, now_.step + 1);
+    for (size_t p = 0; p < program_.phases.size() && !refused_; ++p) {
+      now_.phase = static_cast<int32_t>(p);
+      if (program_.phases[p].step == step) run(program_.phases[p]);
+    }
   }
   CachingAllocator& allocator() { return allocator_; }
+  const std::optional<Request>& refused() const { return refused_; }
 
  private:
   // Every segment runs once, for nothing is folded.
   void run(const Phase& phase) {
-    if (phase.first_segment == phase.last_segment) return;
-    const int32_t first = program_.segments[static_cast<size_t>(phase.first_segment)].first;
-    const int32_t last = program_.segments[static_cast<size_t>(phase.last_segment) - 1].last;
-    for (int32_t i = first; i < last; ++i) run(phase, program_.events[static_cast<size_t>(i)]);
+    for (int32_t s = phase.first_segment; s < phase.last_segment; ++s) {
+      const Segment& segment = program_.segments[static_cast<size_t>(s)];
+      for (int32_t i = segment.first; i < segment.last && !refused_; ++i)
+        run(phase, program_.events[static_cast<size_t>(i)]);
+    }
   }
   void run(const Phase& phase, const Event& event) {
     const auto place = static_cast<size_t>(event.storage);
     if (!event.birth) return allocator_.free(oldest(place));
     const Storage& storage = program_.storages[place];
-    const int32_t block = std::exchange(blocks_[place], allocator_.allocate(storage.bytes.number()));
+    const int32_t block = std::exchange(blocks_[place], allocate(event.storage, storage.bytes.number()));
     if (block != CachingAllocator::kNone) before_.emplace_back(place, block);
-    for (Workspace& workspace : workspaces_) workspace.note(allocator_, phase, storage);
+    for (Workspace& workspace : workspaces_)
+      if (!refused_ && workspace.is_due(phase, storage)) allocate(-1, workspace_bytes_);
+  }
+
+  int32_t allocate(int32_t storage, int64_t bytes) {
+    now_.storage = storage;
+    now_.bytes = bytes;
+    now_.before = allocator_.now();
+    if (log_ != nullptr && bytes > 0) log_->push_back(now_);
+    const int32_t block = allocator_.allocate(bytes);
+    if (!allocator_.out_of_memory()) return block;
+    now_.before = allocator_.now();  // what it only cached it has given back
+    refused_ = now_;
+    return block;
   }
 
   int32_t oldest(size_t place) {
@@ -78,7 +99,11 @@ class Run {
   std::vector<int32_t> blocks_;
   std::vector<std::pair<size_t, int32_t>>
       before_;  // what a storage was in where the next step's is made before it goes
+  int64_t workspace_bytes_;
   std::array<Workspace, 2> workspaces_;
+  Request now_;
+  std::vector<Request>* log_ = nullptr;
+  std::optional<Request> refused_;
 };
 
 }  // namespace
@@ -89,7 +114,7 @@ Replayed replay(const Program& program, const AllocatorOptions& options, int64_t
   Replayed result;
   run.step(0);
   run.step(1);
-  for (result.steps = 2; result.steps <= kMaxSteps && !result.settled; ++result.steps) {
+  for (result.steps = 2; result.steps <= kMaxSteps && !result.settled && !run.refused(); ++result.steps) {
     const int64_t before = allocator.now().reserved;
     result.peak.rounded = std::max(result.peak.rounded, allocator.peak().rounded);
     result.peak.allocated = std::max(result.peak.allocated, allocator.peak().allocated);
@@ -98,11 +123,18 @@ Replayed replay(const Program& program, const AllocatorOptions& options, int64_t
     result.settled = allocator.now().reserved == before;
   }
   --result.steps;
-  result.out_of_memory = allocator.out_of_memory();
+  result.refused = run.refused();
   result.steady = allocator.peak();
   result.peak = {std::max(result.peak.rounded, result.steady.rounded),
                  std::max(result.peak.allocated, result.steady.allocated), result.steady.reserved};
   return result;
+}
+
+std::vector<Request> requests(const Program& program, const AllocatorOptions& options, int64_t workspace_bytes) {
+  Run run(program, options, workspace_bytes, std::numeric_limits<int64_t>::max());
+  std::vector<Request> all;
+  for (const int32_t step : {0, 1, 2}) run.step(step, &all);
+  return all;
 }
 
 }  // namespace peakmem

@@ -3,19 +3,30 @@
 
 #include <cstdint>
 #include <limits>
+#include <optional>
+#include <vector>
 
 #include "device/allocator.h"
 #include "trace/program.h"
 
 namespace peakmem {
 
+/// One allocation that a replay asks for, and what was in use before.
+struct Request {
+  int32_t step = 0;      // as they come: 3 is the steady step once more
+  int32_t phase = -1;    // of the program
+  int32_t storage = -1;  // of the program; -1: the workspace of a cuBLAS handle
+  int64_t bytes = 0;
+  CachingAllocator::Stats before;
+};
+
 /// The highest levels of a replay, and how many steps it took until a step reserved nothing more.
 struct Replayed {
   CachingAllocator::Stats peak;    // over all steps
   CachingAllocator::Stats steady;  // of the last step; `reserved` never falls
   int32_t steps = 0;
-  bool settled = false;  // the last step reserved nothing more
-  bool out_of_memory = false;
+  bool settled = false;            // the last step reserved nothing more
+  std::optional<Request> refused;  // the first allocation that could not be served, where the replay ends
 };
 
 /// Replays building the model, step 1, and step 2 again and again until the reserved bytes stay, five steps at most.
@@ -25,5 +36,8 @@ struct Replayed {
 /// where it is reached, cached ones are given back, as the allocator does before it gives up.
 Replayed replay(const Program& program, const AllocatorOptions& options, int64_t workspace_bytes,
                 int64_t capacity = std::numeric_limits<int64_t>::max());
+
+/// Every allocation of step 1 and of the steady step after it, in order, where the device has room for all.
+std::vector<Request> requests(const Program& program, const AllocatorOptions& options, int64_t workspace_bytes);
 
 }  // namespace peakmem

@@ -2,6 +2,7 @@
 
 #include "door/inquire.h"
 #include "estimate/estimate.h"
+#include "estimate/failure.h"
 #include "estimate/timeline.h"
 #include "io/report_json.h"
 #include "plan/solve.h"
@@ -54,8 +55,10 @@ Result<FormulaChoices> choices_of(const Asked& asked) {
 Result<Answer> answer_estimate(const Question& question) {
   const Result<Inquiry> inquiry = inquire(question.subject, Command::kEstimate);
   if (!inquiry) return inquiry.error();
-  const Result<Report> report = report_of(*inquiry);
+  Result<Report> report = report_of(*inquiry);
   if (!report) return report.error();
+  if (report->fits && !report->fits->fits)
+    report->failure = point_of_failure(inquiry->job, *inquiry->gpu, inquiry->allocator, *report);
   const std::vector<Knob> changes = knobs(inquiry->job, inquiry->gpu, report->allocated_bytes);
   const bool fits = !report->fits || report->fits->fits;
   if (wants_json(question)) return json_answer(report_json(*report, changes), fits);

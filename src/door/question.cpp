@@ -22,6 +22,8 @@ constexpr std::array kCommands = std::to_array<CommandRow>({
     {"diff", Command::kDiff, nullptr, "peakmem diff FILE [MODEL] [options]", "what a real run kept, against ours"},
     {"config", Command::kConfig, answer_config, "peakmem config MODEL [options]",
      "what is understood of a model's config"},
+    {"parameters", Command::kConfig, answer_parameters, "peakmem parameters MODEL [options]",
+     "its parameters by name, shape and dtype"},
     {"models", Command::kTable, answer_models, "peakmem models", "the models that come with it, each with its source"},
     {"gpus", Command::kTable, answer_gpus, "peakmem gpus", "the GPUs that are known"},
     {"optimizers", Command::kTable, answer_optimizers, "peakmem optimizers", "the optimizers that are known"},

@@ -72,6 +72,8 @@ Result<Answer> answer_compare(const Question& question);
 Result<Answer> answer_sweep(const Question& question);
 /// What was understood of a config, its defaults filled in.
 Result<Answer> answer_config(const Question& question);
+/// Every parameter of a model, by name, shape and dtype.
+Result<Answer> answer_parameters(const Question& question);
 Result<Answer> answer_options(const Question& question);
 Result<Answer> answer_models(const Question& question);
 Result<Answer> answer_gpus(const Question& question);

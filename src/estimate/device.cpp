@@ -41,6 +41,8 @@ Range device_range(const Range& reserved, const Gpu* gpu, int64_t managed_bytes)
   return range;
 }
 
+int64_t segment_capacity(const Gpu& gpu) { return gpu.memory_bytes - (gpu.context_low + gpu.context_high) / 2; }
+
 Verdict verdict(const Range& device, const Gpu& gpu) {
   Verdict verdict;
   verdict.gpu = gpu.name;

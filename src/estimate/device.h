@@ -13,5 +13,7 @@ Range reserved_range(int64_t allocated_bytes);
 /// end all of it is on the device, else it is taken to be evicted, which the driver does where memory is asked for.
 Range device_range(const Range& reserved, const Gpu* gpu, int64_t managed_bytes = 0);
 Verdict verdict(const Range& device, const Gpu& gpu);
+/// What a GPU has for segments beside the CUDA context, as large as that is likely to be.
+int64_t segment_capacity(const Gpu& gpu);
 
 }  // namespace peakmem

@@ -45,11 +45,15 @@ constexpr Change kChanges[] = {
      [](Recipe& r) { return r.attention == Attention::kEager && set(r.attention, Attention::kSdpa); }},
     {"--precision bf16-mixed",
      [](Recipe& r) {
-       return r.precision == Precision::kFp32 && !r.sharding.casts_parameters &&
-              set(r.precision, Precision::kBf16Mixed);
+       return product_dtype(r) == DType::kFloat32 && !r.sharding.casts_parameters &&
+              set(r.autocast, std::optional(DType::kBFloat16));
      }},
     {"--precision bf16",
-     [](Recipe& r) { return r.precision != Precision::kFp16 && set(r.precision, Precision::kBf16); }},
+     [](Recipe& r) {
+       if (r.weights == DType::kFloat16) return false;
+       const bool drops_autocast = set(r.autocast, std::optional<DType>());
+       return set(r.weights, DType::kBFloat16) || drops_autocast;
+     }},
     {"--optimizer-impl fused",
      [](Recipe& r) { return r.optimizer->fused.available && set(r.impl, OptimizerImpl::kFused); }},
     {"--optimizer adafactor",

@@ -27,9 +27,9 @@ constexpr std::array<CategoryRow, 7> kCategories = {{
     {Category::kBuffers, "buffers", "a tensor of the model that is not trained"},
 }};
 
-/// Forward tensors that no node saved are alive because something still names them.
+/// Forward tensors that no node saved are alive because something still names them: the loop, or the module that runs.
 Category category_of(const Storage& storage) {
-  const bool unsaved = storage.category == Category::kActivations && storage.saved_by == nullptr;
+  const bool unsaved = storage.category == Category::kActivations && storage.saved_by == nullptr && !storage.is_output;
   return unsaved ? Category::kTemporaries : storage.category;
 }
 
@@ -39,6 +39,7 @@ std::string why(const Job& job, const Storage& storage) {
   const std::string made = std::string("made by ") + storage.made_by;
   switch (row.category) {
     case Category::kActivations:
+      if (storage.is_output) return made + ", held by the loop's name outputs until the next forward pass has returned";
       return made + ", kept for the backward of " + storage.saved_by + " (derivatives.yaml, torch 2.13)";
     case Category::kTemporaries:
       return made + ", " + text;

@@ -49,6 +49,27 @@ struct Verdict {
   std::string verdict;  // "fits", "tight" (fits unless the unmeasured part is at its high end), "does not fit"
 };
 
+/// An allocation of the trace, in the numbers of PyTorch's message about it.
+struct Allocation {
+  int32_t step = 0;
+  int32_t micro = -1;  // micro-batch, -1 for what happens once a step
+  std::string phase;
+  std::string module;           // "model.layers.3.mlp"
+  std::string op;               // aten's name of what asks for it
+  int64_t bytes = 0;            // of the tensor
+  int64_t tried_bytes = 0;      // the segment that CUDA is asked for
+  int64_t allocated_bytes = 0;  // in use before
+  int64_t reserved_bytes = 0;   // in segments before
+};
+
+/// The first allocation that a GPU cannot serve.
+struct Failure {
+  Allocation allocation;
+  int64_t capacity_bytes = 0;  // of the GPU
+  int64_t free_bytes = 0;      // of it, beside the context and the segments
+  std::string approximate;     // why the place is not exact; empty where the allocator was replayed
+};
+
 /// What a change of the recipe would save.
 struct Knob {
   std::string change;       // "--checkpointing full"
@@ -72,6 +93,7 @@ struct Report {
   std::vector<PhaseReport> phases;
   std::vector<LedgerRow> ledger;  // sums to allocated_bytes
   std::optional<Verdict> fits;
+  std::optional<Failure> failure;  // where it does not fit
   std::vector<std::string> assumptions;
   std::vector<std::string> warnings;
   std::shared_ptr<const Pool> pool;  // of the formulas

@@ -44,14 +44,13 @@ Replayed replay_job(const Job& job, const Gpu* gpu, const AllocatorOptions& opti
                         replayed.description.decoder_layers == job.description.decoder_layers;
   if (gpu == nullptr || !is_whole) return replay(program, options, workspace);
   // A full card makes the allocator give back what it only caches; where that does not help, what it would have taken.
-  const int64_t context = (gpu->context_low + gpu->context_high) / 2;
-  const Replayed on_card = replay(program, options, workspace, gpu->memory_bytes - context);
-  return on_card.out_of_memory ? replay(program, options, workspace) : on_card;
+  const Replayed on_card = replay(program, options, workspace, segment_capacity(*gpu));
+  return on_card.refused ? replay(program, options, workspace) : on_card;
 }
 
 Range reserved_range(int64_t allocated_bytes, const Replayed& replayed) {
   Range range = reserved_range(allocated_bytes);
-  if (replayed.out_of_memory || allocated_bytes > kLargestScaled) return range;
+  if (replayed.refused || allocated_bytes > kLargestScaled) return range;
   range.likely = in_segments(allocated_bytes + beside_blocks(allocated_bytes, replayed));
   range.high = std::max(range.high, range.likely);
   range.why = "the steps' allocations replayed through the caching allocator's rules, " +

@@ -64,8 +64,8 @@ struct Named {
         d(static_cast<double>(job.description.head_dim)),
         v(static_cast<double>(job.description.vocab)),
         p(job.description.learned_positions ? static_cast<double>(job.description.positions) : 0),
-        element(job.recipe.precision == Precision::kFp32 ? 4 : 2),
-        parameter(static_cast<double>(size_of(weights_dtype(job.recipe.precision)))) {}
+        element(static_cast<double>(size_of(product_dtype(job.recipe)))),
+        parameter(static_cast<double>(size_of(job.recipe.weights))) {}
 };
 
 /// The formulas one after the other, each with what it is to be compared with.

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <array>
+#include <optional>
 #include <span>
 #include <string_view>
 
@@ -18,11 +19,20 @@ struct Choice {
   std::string_view name;
 };
 
-inline constexpr std::array<Choice<Precision>, 5> kPrecisions = {{{Precision::kFp32, "fp32"},
-                                                                  {Precision::kBf16, "bf16"},
-                                                                  {Precision::kFp16, "fp16"},
-                                                                  {Precision::kBf16Mixed, "bf16-mixed"},
-                                                                  {Precision::kFp16Mixed, "fp16-mixed"}}};
+/// What --precision takes: what weights are kept in, and for a short name also what autocast runs over them.
+struct PrecisionName {
+  std::string_view name;
+  DType weights;
+  std::optional<DType> autocast;
+};
+
+inline constexpr std::array<PrecisionName, 5> kPrecisions = {{{"fp32", DType::kFloat32, std::nullopt},
+                                                              {"bf16", DType::kBFloat16, std::nullopt},
+                                                              {"fp16", DType::kFloat16, std::nullopt},
+                                                              {"bf16-mixed", DType::kFloat32, DType::kBFloat16},
+                                                              {"fp16-mixed", DType::kFloat32, DType::kFloat16}}};
+inline constexpr std::array<Choice<std::optional<DType>>, 3> kAutocasts = {
+    {{std::nullopt, "none"}, {DType::kBFloat16, "bf16"}, {DType::kFloat16, "fp16"}}};
 inline constexpr std::array<Choice<Attention>, 3> kAttentions = {
     {{Attention::kEager, "eager"}, {Attention::kSdpa, "sdpa"}, {Attention::kFlash2, "flash2"}}};
 inline constexpr std::array<Choice<Kernel>, 2> kKernels = {{{Kernel::kHf, "hf"}, {Kernel::kFused, "fused"}}};

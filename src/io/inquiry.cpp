@@ -8,6 +8,7 @@
 #include "io/expert_options.h"
 #include "io/kernel_options.h"
 #include "io/letters.h"
+#include "io/precision_options.h"
 #include "io/sharding.h"
 #include "io/stack.h"
 #include "size/wording.h"
@@ -25,7 +26,7 @@ class Reader {
     inquiry_.name = model.name;
     if (auto wrong = read_model(model.config)) return wrong;
     if (auto wrong = check_lengths()) return wrong;
-    read_recipe();
+    if (auto wrong = read_recipe()) return wrong;
     if (auto wrong = read_optimizer()) return wrong;
     if (auto wrong = read_imbalance(asked_, inquiry_)) return wrong;
     if (auto wrong = read_adapters(asked_, inquiry_)) return wrong;
@@ -81,7 +82,7 @@ class Reader {
 
   std::string_view choice(const char* name) { return read_choice(asked_, inquiry_, name); }
 
-  void read_recipe() {
+  std::optional<Error> read_recipe() {
     Recipe& recipe = inquiry_.job.recipe;
     recipe.transformers = asked_transformers(asked_);
     recipe.batch = size("batch", 8, "as TrainingArguments of transformers");
@@ -91,20 +92,12 @@ class Reader {
     if (inquiry_.job.description.task == Task::kSeq2SeqLm)
       recipe.target_seq = size("target-seq", recipe.seq, "as many as in a sequence");
     recipe.accumulate = asked_.size("accumulate").value_or(1);
-    recipe.precision = read_precision();
+    if (auto wrong = read_precision(asked_, inquiry_)) return wrong;
     recipe.attention = read_attention();
     if (inquiry_.job.description.experts > 0) recipe.experts = value_in(kExperts, choice("experts"));
     recipe.checkpointing = value_in(kCheckpointings, choice("checkpointing"));
     recipe.clip = asked_.flag("clip-grad");
-  }
-
-  Precision read_precision() {
-    const std::string* experts = asked_.text("experts");
-    const bool loop = experts != nullptr && *experts == "loop";
-    if (inquiry_.job.description.experts == 0 || loop || asked_.has("precision"))
-      return value_in(kPrecisions, choice("precision"));
-    assume("precision: bf16, the only one the grouped GEMM of experts takes");
-    return Precision::kBf16;
+    return std::nullopt;
   }
 
   Attention read_attention() {
@@ -237,7 +230,7 @@ class Reader {
     if (d.eager_only && recipe.attention == Attention::kSdpa)
       return Error{"--attention", d.family + " has no sdpa attention in transformers", "pass --attention eager"};
     if (auto wrong = read_routing(asked_, inquiry_)) return wrong;
-    if (d.task == Task::kSeq2SeqLm && recipe.precision == Precision::kFp16)
+    if (d.task == Task::kSeq2SeqLm && recipe.weights == DType::kFloat16)
       return Error{"--precision", "fp16 weights are not modelled for " + d.family + ", which keeps some in fp32",
                    "pass bf16 or fp16-mixed"};
     if (d.task == Task::kSeq2SeqLm && recipe.checkpointing == Checkpointing::kFullReentrant)

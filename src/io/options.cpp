@@ -26,6 +26,7 @@ Names names_of(const Rows& rows) {
 }
 
 Names precisions() { return names_of(kPrecisions); }
+Names autocasts() { return names_of(kAutocasts); }
 Names attentions() { return names_of(kAttentions); }
 Names kernels() { return names_of(kKernels); }
 Names norm_kernels() { return names_of(kNormKernels); }
@@ -92,8 +93,9 @@ constexpr std::array kOptions = std::to_array<OptionRow>({
      "T"},
     {"target-seq", kSize, "N", nullptr, "", "Run",
      "tokens in a target of an encoder-decoder (as many as in a sequence)", kRun, "U"},
-    {"precision", kChoice, "P", precisions, "fp32", "Run", "dtype of the weights; -mixed is autocast over fp32 weights",
-     kRun},
+    {"precision", kChoice, "P", precisions, "fp32", "Run",
+     "what weights are kept in; -mixed is short for fp32 with --autocast", kRun},
+    {"autocast", kChoice, "D", autocasts, "none", "Run", "the dtype torch.autocast runs over them in", kRun},
     {"optimizer", kChoice, "NAME", optimizer_names, "adamw", "Run", "the optimizer (peakmem optimizers)", kRun},
     {"optimizer-impl", kChoice, "I", impls, "", "Run", "torch.optim's implementation (what PyTorch picks on CUDA)",
      kRun},
@@ -117,6 +119,8 @@ constexpr std::array kOptions = std::to_array<OptionRow>({
      "parameters not to train, by their Hugging Face names: globs, and 0-11 for the numbers 0 to 11", kRun},
     {"trainer", kChoice, "T", trainer_names, "loop", "Run",
      "whose training loop: a plain one, Trainer of transformers, SFTTrainer of TRL", kRun},
+    {"keep-outputs", kChoice, "W", yes_or_no, "", "Run",
+     "the loop names what the model returned, until the next forward pass has returned (a plain loop does)", kRun},
     {"kernels", kChoice, "K", kernel_presets, "hf", "Kernels",
      "liger: all that Liger-Kernel fuses, as use_liger_kernel", kRun},
     {"norm", kChoice, "K", norm_kernels, "hf", "Kernels",

@@ -11,16 +11,13 @@
 namespace peakmem {
 namespace {
 
-struct PrecisionName {
-  std::string_view name;
-  Precision precision;
-};
-constexpr std::array<PrecisionName, 6> kRecordedPrecisions = {{{"fp32", Precision::kFp32},
-                                                               {"bf16", Precision::kBf16},
-                                                               {"fp16", Precision::kFp16},
-                                                               {"bf16-fsdp", Precision::kFp32},
-                                                               {"bf16-autocast", Precision::kBf16Mixed},
-                                                               {"fp16-autocast", Precision::kFp16Mixed}}};
+/// "autocast" beside "precision" is what autocast runs over weights of any dtype.
+constexpr std::array<PrecisionName, 6> kRecordedPrecisions = {{{"fp32", DType::kFloat32, std::nullopt},
+                                                               {"bf16", DType::kBFloat16, std::nullopt},
+                                                               {"fp16", DType::kFloat16, std::nullopt},
+                                                               {"bf16-fsdp", DType::kFloat32, std::nullopt},
+                                                               {"bf16-autocast", DType::kFloat32, DType::kBFloat16},
+                                                               {"fp16-autocast", DType::kFloat32, DType::kFloat16}}};
 
 std::string text(const Value& object, std::string_view name) {
   const Value* found = object.find(name);
@@ -70,13 +67,14 @@ std::optional<Error> read_optimizers(const Value& what, Recipe& recipe) {
   return read_optimizer(text(what, "optimizer"), recipe.optimizer, recipe.impl);
 }
 
-std::optional<Error> read_precision(const std::string& name, Recipe& recipe) {
-  for (const PrecisionName& row : kRecordedPrecisions) {
-    if (row.name != name) continue;
-    recipe.precision = row.precision;
-    return std::nullopt;
-  }
-  return not_modelled("precision", name);
+std::optional<Error> read_precision(const Value& what, Recipe& recipe) {
+  const std::string name = text(what, "precision");
+  const auto* row = std::find_if(kRecordedPrecisions.begin(), kRecordedPrecisions.end(),
+                                 [&](const PrecisionName& each) { return each.name == name; });
+  if (row == kRecordedPrecisions.end()) return not_modelled("precision", name);
+  recipe.weights = row->weights;
+  recipe.autocast = what.find("autocast") == nullptr ? row->autocast : value_in(kAutocasts, text(what, "autocast"));
+  return std::nullopt;
 }
 
 std::vector<std::string> texts(const Value& object, std::string_view name) {
@@ -167,6 +165,7 @@ std::optional<Error> read_recipe(const Value& what, Recipe& recipe) {
   if (const Value* trainer = what.find("trainer")) recipe.trainer = find_trainer(trainer->string);
   if (recipe.trainer == nullptr) return not_modelled("trainer", text(what, "trainer"));
   convert_quantized(recipe);
+  recipe.keeps_outputs = flag(what, "keep_outputs");
   if (const Value* version = what.find("transformers")) recipe.transformers = value_in(kTransformers, version->string);
   const std::string attention = text(what, "attention");
   recipe.attention = attention == "eager"    ? Attention::kEager
@@ -179,7 +178,7 @@ std::optional<Error> read_recipe(const Value& what, Recipe& recipe) {
   if (flag(what, "checkpointing"))
     recipe.checkpointing = flag(what, "reentrant") ? Checkpointing::kFullReentrant : Checkpointing::kFull;
   if (auto error = read_sharding(what, recipe)) return error;
-  if (auto error = read_precision(text(what, "precision"), recipe)) return error;
+  if (auto error = read_precision(what, recipe)) return error;
   return read_optimizers(what, recipe);
 }
 

@@ -77,6 +77,17 @@ void write_ledger(JsonWriter& out, const Report& report) {
   out.end_list();
 }
 
+void write_failure(JsonWriter& out, const std::optional<Failure>& failure) {
+  out.key("failure");
+  if (!failure) return out.null();
+  out.begin_object();
+  write_allocation(out, failure->allocation);
+  out.member("capacity_bytes", failure->capacity_bytes);
+  out.member("free_bytes", failure->free_bytes);
+  out.member("approximate", failure->approximate);
+  out.end_object();
+}
+
 void write_knobs(JsonWriter& out, std::span<const Knob> knobs) {
   out.key("knobs");
   out.begin_list();
@@ -90,6 +101,18 @@ void write_knobs(JsonWriter& out, std::span<const Knob> knobs) {
 }
 
 }  // namespace
+
+void write_allocation(JsonWriter& out, const Allocation& allocation) {
+  out.member("step", allocation.step);
+  if (allocation.micro >= 0) out.member("micro", allocation.micro);
+  out.member("phase", allocation.phase);
+  out.member("module", allocation.module);
+  out.member("op", allocation.op);
+  out.member("bytes", allocation.bytes);
+  out.member("tried_bytes", allocation.tried_bytes);
+  out.member("allocated_bytes", allocation.allocated_bytes);
+  out.member("reserved_bytes", allocation.reserved_bytes);
+}
 
 std::string monomial_text(const Term& term, Pool& pool) {
   Term bare = {term.monomial, 1};
@@ -168,6 +191,7 @@ std::string report_json(const Report& report, std::span<const Knob> knobs) {
   write_phases(out, report);
   write_ledger(out, report);
   write_fits(out, report);
+  write_failure(out, report.failure);
   write_knobs(out, knobs);
   write_lines(out, "assumptions", report.assumptions);
   write_lines(out, "warnings", report.warnings);

@@ -19,6 +19,9 @@ inline constexpr std::string_view kSchema = "peakmem/1";
 /// `parameters`, `peak` and `first_step`.
 void write_sums(JsonWriter& out, const Report& report);
 /// `fits`: the verdict, or null where no GPU was named.
+/// {"step", "micro", "phase", "module", "op", "bytes", "tried_bytes", "allocated_bytes", "reserved_bytes"} into the
+/// object that is open.
+void write_allocation(JsonWriter& out, const Allocation& allocation);
 void write_fits(JsonWriter& out, const Report& report);
 /// `categories`: the bytes of the ledger's categories, largest first.
 void write_categories(JsonWriter& out, const Report& report);

@@ -84,7 +84,7 @@ std::optional<Error> check_quantized(const Job& job) {
   if (recipe.quantize == Quantize::kInt8)
     return Error{"--quantize", "int8 fails in PyTorch with FSDP2: what it gathers is no Int8Params, and has no CB",
                  "pass nf4"};
-  const DType compute = product_dtype(recipe.precision);
+  const DType compute = product_dtype(recipe);
   if (sharding.casts_parameters && (sharding.param_dtype != compute || recipe.upcast == Upcast::kNorms))
     return Error{
         "--fsdp-param-dtype", "is modelled beside quantized weights only if --precision computes in it",
@@ -102,8 +102,8 @@ std::optional<Error> check(const Job& job) {
                  "is not modelled with --fsdp-param-dtype where copies are in half precision and adapters in fp32",
                  "pass --lora-dtype model, or drop --fsdp-param-dtype"};
   if (auto wrong = check_quantized(job)) return wrong;
-  if (recipe.sharding.casts_parameters && is_mixed(recipe.precision))
-    return Error{"--fsdp-param-dtype", "contradicts autocast, which casts by itself", "pass --precision fp32"};
+  if (recipe.sharding.casts_parameters && recipe.autocast)
+    return Error{"--fsdp-param-dtype", "contradicts autocast, which casts by itself", "pass --autocast none"};
   const auto& known = kElementwise;
   if (!recipe.optimizer->takes_shards)
     return Error{"--optimizer",

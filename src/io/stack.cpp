@@ -70,6 +70,21 @@ std::optional<Error> read_transformers(const Asked& asked, Inquiry& inquiry) {
   return std::nullopt;
 }
 
+/// Whether the loop's names outlive the step.
+std::optional<Error> read_outputs(const Asked& asked, Inquiry& inquiry) {
+  Recipe& recipe = inquiry.job.recipe;
+  const std::string* kept = asked.text("keep-outputs");
+  recipe.keeps_outputs = kept != nullptr ? value_in(kYesNo, *kept) : recipe.trainer->keeps_outputs;
+  if (recipe.keeps_outputs && !recipe.trainer->keeps_outputs)
+    return Error{"--keep-outputs",
+                 "cannot be yes: " + std::string(recipe.trainer->title) + " keeps nothing but the loss",
+                 "drop it, or --trainer " + std::string(recipe.trainer->name)};
+  if (recipe.keeps_outputs && kept == nullptr)
+    inquiry.assumptions.emplace_back(
+        "the loop keeps the model's outputs until the next forward pass (--keep-outputs no: only the loss)");
+  return std::nullopt;
+}
+
 std::optional<Error> read_trainer(const Asked& asked, Inquiry& inquiry) {
   const std::string* name = asked.text("trainer");
   if (name == nullptr) return std::nullopt;
@@ -112,6 +127,7 @@ Transformers asked_transformers(const Asked& asked) {
 
 std::optional<Error> read_stack(const Asked& asked, Inquiry& inquiry) {
   if (auto wrong = read_trainer(asked, inquiry)) return wrong;
+  if (auto wrong = read_outputs(asked, inquiry)) return wrong;
   if (auto wrong = read_transformers(asked, inquiry)) return wrong;
   return read_upcast(asked, inquiry);
 }

@@ -123,7 +123,7 @@ class Classifier : public Model {
   ModelOutput forward(const Batch& batch) override {
     const Tensor hidden_states = model_(batch.input_ids);
     const Tensor logits = score_(hidden_states);
-    return {last_token_loss(b_, logits, batch.input_ids, batch.labels), logits};
+    return last_token_output(b_, logits, batch.input_ids, batch.labels);
   }
 
  private:

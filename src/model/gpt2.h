@@ -145,7 +145,7 @@ class Gpt2Classifier : public Model {
   ModelOutput forward(const Batch& batch) override {
     const Tensor hidden_states = transformer_(batch.input_ids);
     const Tensor logits = score_(hidden_states);
-    return {last_token_loss(b_, logits, batch.input_ids, batch.labels), logits};
+    return last_token_output(b_, logits, batch.input_ids, batch.labels);
   }
 
  private:

@@ -95,12 +95,13 @@ Tensor token_loss(const Tensor& logits, const Tensor& labels) {
   return cross_entropy(merge_dims(logits, 0, 2), merge_dims(labels, 0, 2));
 }
 
-Tensor last_token_loss(const Builder& b, const Tensor& logits, const Tensor& input_ids, const Tensor& labels) {
+ModelOutput last_token_output(const Builder& b, const Tensor& logits, const Tensor& input_ids, const Tensor& labels) {
   const Scope scope(b.tape, "loss");
   Tape& tape = b.tape;
   if (!b.description.has_padding_token) {  // logits[rows, -1]: Python takes the -1 first, as a view
     const Tensor rows = tape.make({b.dims.batch}, DType::kInt64, "arange");
-    return label_loss(b, take_rows(select_first(logits), rows), labels);
+    const Tensor pooled = take_rows(select_first(logits), rows);
+    return {label_loss(b, pooled, labels), pooled};
   }
   Tensor not_padding;
   {
@@ -114,7 +115,8 @@ Tensor last_token_loss(const Builder& b, const Tensor& logits, const Tensor& inp
     last = tape.make({b.dims.batch}, DType::kInt64, "argmax");
   }
   const Tensor rows = tape.make({b.dims.batch}, DType::kInt64, "arange");
-  return label_loss(b, index_rows(logits, rows, last), labels);
+  const Tensor pooled = index_rows(logits, rows, last);
+  return {label_loss(b, pooled, labels), pooled};
 }
 
 Tensor label_loss(const Builder& b, const Tensor& logits, const Tensor& labels) {

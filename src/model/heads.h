@@ -16,6 +16,13 @@ struct Batch {
   Tensor items;             // that number, where it is on the device
 };
 
+/// What a model's forward pass returns (transformers' ModelOutput).
+struct ModelOutput {
+  Tensor loss;
+  Tensor logits;
+  Tensor encoder_hidden_states;  // of an encoder-decoder
+};
+
 /// Labels of a language model are [B, T], of an encoder-decoder [B, U], of a classifier [B] (float for a regression
 /// with one label). `count`: how many batches there are, one after another in the first dimension.
 Batch make_batch(const Builder& b, int64_t count);
@@ -35,7 +42,7 @@ Tensor foak_loss(const Builder& b, const Tensor& logits, const Tensor& labels, b
 Tensor token_loss(const Tensor& logits, const Tensor& labels);
 
 /// The logits at the last token that is not padding, and the loss on them.
-Tensor last_token_loss(const Builder& b, const Tensor& logits, const Tensor& input_ids, const Tensor& labels);
+ModelOutput last_token_output(const Builder& b, const Tensor& logits, const Tensor& input_ids, const Tensor& labels);
 
 /// Cross entropy over classes, or the squared error where there is one label.
 Tensor label_loss(const Builder& b, const Tensor& logits, const Tensor& labels);

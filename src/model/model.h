@@ -8,13 +8,6 @@
 
 namespace peakmem {
 
-/// What a model's forward pass returns (transformers' ModelOutput).
-struct ModelOutput {
-  Tensor loss;
-  Tensor logits;
-  Tensor encoder_hidden_states;  // of an encoder-decoder
-};
-
 /// One architecture with one head, its parameters made.
 class Model {
  public:

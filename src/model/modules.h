@@ -177,19 +177,19 @@ class Layers {
     const int64_t between = run.turns() - apart.first - apart.last;
     const bool folded = between > 0 && !unrolled;
     const auto add_each = [&](int64_t count) {
-      for (int64_t i = 0; i < count; ++i) add_turn(run, 1, make);
+      for (int64_t i = 0; i < count; ++i) add_turn(run, 1, unrolled, make);
     };
     add_each(folded ? apart.first : run.turns());
     if (!folded) return;
-    add_turn(run, turns - apart.first - apart.last, make);
+    add_turn(run, turns - apart.first - apart.last, false, make);
     add_each(apart.last);
   }
 
-  /// A turn that stands for so many.
+  /// A turn that stands for so many; its layers `apart` are turns of their own.
   template <class Make>
-  void add_turn(const LayerRun& run, Expr turns, Make& make) {
-    tape_.turn = tape_.new_turn(repeat_, turns);
+  void add_turn(const LayerRun& run, Expr turns, bool apart, Make& make) {
     for (int64_t i = 0; i < run.period; ++i, ++tape_.layer) {
+      if (i == 0 || apart) tape_.turn = tape_.new_turn(repeat_, turns);
       tape_.unit = units_.emplace_back(tape_.new_unit());
       layers_.push_back(make(run.is_windowed(i)));
     }

@@ -19,10 +19,6 @@ void level(Page& page, const char* name, int64_t bytes, const std::string& what)
   page.paragraph("  " + left(name, kLabel) + right(in_binary_units(bytes), kBytes) + "  ", what);
 }
 
-std::string where(const std::string& phase, int32_t step) {
-  return phase == "model" ? "building the model" : "the " + phase + " of step " + std::to_string(step);
-}
-
 void write_title(Page& page, const Report& report, const Inquiry& inquiry) {
   std::string_view task;
   for (const TaskRow& row : task_rows())
@@ -56,6 +52,20 @@ void write_verdict(Page& page, const Report& report, const Inquiry& inquiry) {
   page.heading(verdict.fits ? page.good(text) : page.bad(text));
   page.line("  " + in_binary_units(report.device.likely) + " on the device of " +
             in_binary_units(verdict.capacity_bytes) + ", " + margin);
+}
+
+void write_failure(Page& page, const Report& report) {
+  if (!report.failure) return;
+  const Failure& failure = *report.failure;
+  const Allocation& at = failure.allocation;
+  page.heading("Where it fails");
+  page.paragraph("  ", moment_text(at) + (failure.approximate.empty() ? "" : " (about: " + failure.approximate + ")"));
+  page.paragraph("  ", "Tried to allocate " + as_pytorch_prints(at.tried_bytes) + ". GPU 0 has a total capacity of " +
+                           as_pytorch_prints(failure.capacity_bytes) + " of which " +
+                           as_pytorch_prints(failure.free_bytes) + " is free. Of the allocated memory " +
+                           as_pytorch_prints(at.allocated_bytes) + " is allocated by PyTorch, and " +
+                           as_pytorch_prints(at.reserved_bytes - at.allocated_bytes) +
+                           " is reserved by PyTorch but unallocated.");
 }
 
 /// A phase of both steps side by side.
@@ -166,6 +176,14 @@ std::string sharding_text(const Sharding& sharding) {
   return text;
 }
 
+/// "bf16-mixed", or "bf16 · autocast bf16" where there is no short name.
+std::string precision_text(const Recipe& recipe) {
+  for (const PrecisionName& row : kPrecisions)
+    if (row.weights == recipe.weights && row.autocast == recipe.autocast) return std::string(row.name);
+  return std::string(name_in(kTrainingDTypes, recipe.weights)) + " · autocast " +
+         std::string(name_in(kTrainingDTypes, product_dtype(recipe)));
+}
+
 /// " · norm fused · loss chunked": what is not transformers' own.
 std::string kernels_text(const Kernels& kernels) {
   const auto choice = [](const char* option, std::string_view name) {
@@ -177,15 +195,25 @@ std::string kernels_text(const Kernels& kernels) {
 
 }  // namespace
 
+std::string where(const std::string& phase, int32_t step) {
+  return phase == "model" ? "building the model" : "the " + phase + " of step " + std::to_string(step);
+}
+
+std::string moment_text(const Allocation& at) {
+  const std::string micro = at.micro > 0 ? ", micro-batch " + std::to_string(at.micro + 1) : "";
+  return where(at.phase, at.step) + micro + ": " + (at.module.empty() ? "" : at.module + ", ") + at.op + " asks for " +
+         in_binary_units(at.bytes);
+}
+
 std::string recipe_line(const Job& job) {
   const Recipe& r = job.recipe;
   std::string text = "batch " + grouped(r.batch) + " × seq " + grouped(r.seq) +
-                     (r.target_seq > 0 ? " × target " + grouped(r.target_seq) : "") + " · " +
-                     std::string(name_in(kPrecisions, r.precision)) + " · " +
-                     std::string(name_in(kAttentions, r.attention)) + " · " + std::string(r.optimizer->name) + " (" +
-                     std::string(name_in(kOptimizerImpls, r.impl)) + ")";
+                     (r.target_seq > 0 ? " × target " + grouped(r.target_seq) : "") + " · " + precision_text(r) +
+                     " · " + std::string(name_in(kAttentions, r.attention)) + " · " + std::string(r.optimizer->name) +
+                     " (" + std::string(name_in(kOptimizerImpls, r.impl)) + ")";
   if (r.rest != nullptr) text += " and " + std::string(r.rest->name);
   if (r.trainer->is_transformers_loop) text += " · trainer " + std::string(r.trainer->name);
+  if (r.trainer->keeps_outputs && !r.keeps_outputs) text += " · outputs not kept";
   if (r.transformers != Transformers::kV523)
     text += " · transformers " + std::string(name_in(kTransformers, r.transformers));
   text += kernels_text(r.kernels);
@@ -209,6 +237,7 @@ std::string report_text(const Report& report, std::span<const Knob> knobs, const
   write_title(page, report, inquiry);
   write_peak(page, report);
   write_verdict(page, report, inquiry);
+  write_failure(page, report);
   page.heading("What lives then");
   write_ledger(page, report);
   write_phases(page, report);

@@ -18,6 +18,11 @@ std::string report_text(const Report& report, std::span<const Knob> knobs, const
 std::string solution_text(const Solution& solution, const Inquiry& inquiry, const Report* fits, const Report* next,
                           const Style& style);
 
+/// "the backward of step 2".
+std::string where(const std::string& phase, int32_t step);
+/// "the forward of step 1: model.layers.3.mlp, mul asks for 448.00 MiB".
+std::string moment_text(const Allocation& at);
+
 /// One line that says how the job is trained: `batch 8 × seq 1024 · fp32 · sdpa · adamw (foreach)`.
 std::string recipe_line(const Job& job);
 

@@ -158,6 +158,15 @@ std::string both_units(size_t power) {
 std::string in_binary_units(int64_t bytes) { return in_units(bytes, 1024, kBinary); }
 std::string in_decimal_units(int64_t bytes) { return in_units(bytes, 1000, kDecimal); }
 
+std::string as_pytorch_prints(int64_t bytes) {
+  constexpr std::array<std::string_view, 3> kUnits = {" KiB", " MiB", " GiB"};
+  if (bytes <= 1024) return std::to_string(bytes) + " bytes";
+  auto value = static_cast<double>(bytes) / 1024;
+  size_t unit = 0;
+  for (; value > 1024 && unit + 1 < kUnits.size(); ++unit) value /= 1024;
+  return with_decimals(value, 2) + std::string(kUnits[unit]);
+}
+
 std::string grouped(int64_t number, std::string_view separator) {
   const std::string digits = std::to_string(number);
   const size_t start = number < 0 ? 1 : 0;

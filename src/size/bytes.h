@@ -11,6 +11,9 @@ namespace peakmem {
 
 /// `1.50 GiB`, with the largest of B, KiB, MiB, GiB, TiB, PiB, EiB that leaves at least 1.
 std::string in_binary_units(int64_t bytes);
+/// `1024.00 MiB`, `6.14 GiB`, `512 bytes`: as PyTorch's messages have it, which go on to the next unit only past 1024
+/// (format_size of CUDACachingAllocator.cpp, torch 2.13).
+std::string as_pytorch_prints(int64_t bytes);
 /// `1.61 GB`, with the largest of B, kB, MB, GB, TB, PB, EB that leaves at least 1.
 std::string in_decimal_units(int64_t bytes);
 /// `6,291,456`.

@@ -17,4 +17,10 @@ std::string Program::name(int32_t scope, int64_t layer) const {
   return text;
 }
 
+std::string Program::place(const Storage& storage) const {
+  const Turn& turn = turns[static_cast<size_t>(storage.turn)];
+  const bool one_layer = turn.repeat != 0 && identical(turn.count, 1);
+  return one_layer ? name(storage.scope, turn.layer) : path(storage.scope);
+}
+
 }  // namespace peakmem

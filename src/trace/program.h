@@ -32,6 +32,7 @@ struct Storage {
   int32_t references = 0;          // while tracing
   Category category = Category::kTemporaries;
   DType dtype = DType::kFloat32;
+  bool is_output = false;  // of the model, and named by the loop until its next forward pass is over
 };
 
 /// One allocation (birth) or release of a storage.
@@ -40,17 +41,18 @@ struct Event {
   bool birth;
 };
 
-/// Events [first, last) that run `turns` times in a row.
+/// Events [first, last) that run as often in a row as their turn says; several segments may be of the same events.
 struct Segment {
   int32_t first;
   int32_t last;
   int32_t turn;
 };
 
-/// A turn of a repeat: which repeat (0: none) and how many turns it stands for.
+/// A turn of a repeat: which repeat (0: none), how many turns it stands for, and the first layer it has.
 struct Turn {
   int32_t repeat = 0;
   Expr count = 1;
+  int64_t layer = 0;
 };
 
 /// A module's place in the model: "attn" in "model.layers.*".
@@ -93,6 +95,9 @@ struct Program {
   std::string path(int32_t scope) const;
   /// "model.layers.3.mlp" of the same in layer 3.
   std::string name(int32_t scope, int64_t layer) const;
+  /// Where a storage was made: "model.layers.3.mlp", or "model.layers.*.mlp" where its turn stands for several. Of a
+  /// trace that unrolls its layers every turn has one.
+  std::string place(const Storage& storage) const;
 };
 
 }  // namespace peakmem

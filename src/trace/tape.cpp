@@ -185,10 +185,11 @@ void Tape::require_grad(const Tensor& tensor) {
   leaves_.push_back(tensor);
 }
 
-void Tape::drop_leaves() {
-  for (const Tensor& leaf : leaves_) leaf->node->gradient.reset();
-  leaves_.clear();
+void Leaves::drop() {
+  for (const Tensor& leaf : tensors_) leaf->node->gradient.reset();
+  tensors_.clear();
 }
+
 Tensor Tape::detached_leaf(const Tensor& tensor) { return leaf(look(tensor, tensor.shape(), false)); }
 
 Tensor Tape::buffer(const Shape& shape, DType dtype, const char* name) {
@@ -342,6 +343,15 @@ void Tape::begin_phase(int32_t step, int32_t micro, const char* name) {
   open_turn_ = -1;
 }
 
+void Tape::begin_phase_like(Phase earlier, int32_t step) {
+  begin_phase(step, earlier.micro, earlier.name);
+  for (int32_t i = earlier.first_segment; i < earlier.last_segment; ++i) {
+    const Segment again = program.segments[static_cast<size_t>(i)];
+    program.segments.push_back(again);
+  }
+  program.phases.back().last_segment = static_cast<int32_t>(program.segments.size());
+}
+
 int32_t Tape::begin_segment() {
   open_segment(turn);
   return static_cast<int32_t>(program.segments.size()) - 1;
@@ -364,7 +374,7 @@ int32_t Tape::enter(const char* name) {
 }
 
 int32_t Tape::new_turn(int32_t repeat, Expr count) {
-  program.turns.push_back({repeat, count});
+  program.turns.push_back({repeat, count, layer});
   return static_cast<int32_t>(program.turns.size()) - 1;
 }
 

@@ -185,6 +185,25 @@ struct Autocast {
   std::vector<Tensor> cache;  // by Meta::cast
 };
 
+/// Leaves that are no parameters; they go with the gradients that they gathered.
+class Leaves {
+ public:
+  Leaves() = default;
+  explicit Leaves(std::vector<Tensor> tensors) : tensors_(std::move(tensors)) {}
+  Leaves(const Leaves&) = delete;
+  Leaves& operator=(const Leaves&) = delete;
+  Leaves& operator=(Leaves&& other) noexcept {
+    std::swap(tensors_, other.tensors_);
+    other.drop();
+    return *this;
+  }
+  ~Leaves() { drop(); }
+
+ private:
+  void drop();
+  std::vector<Tensor> tensors_;
+};
+
 /// What wraps a model and its layers and is told when the forward or backward pass of one begins and ends. A unit is a
 /// traced layer, or 0, the model with all that is in no layer; a turn of the program has one or several.
 class Hooks {
@@ -232,11 +251,11 @@ class Tape {
   Tensor leaf(Tensor tensor);
   /// A leaf that looks at another tensor's storage and gathers a gradient of its own (x.detach().requires_grad_()).
   Tensor detached_leaf(const Tensor& tensor);
-  /// x.requires_grad_() of a tensor without a graph: it gathers a gradient and lives with it until drop_leaves(),
-  /// since the graph that ends in it holds it.
+  /// x.requires_grad_() of a tensor without a graph: it gathers a gradient and lives with it until its Leaves go, since
+  /// the graph that ends in it holds it.
   void require_grad(const Tensor& tensor);
-  /// The graph is gone, and with it the leaves that are no parameters.
-  void drop_leaves();
+  /// The leaves of the graph that are no parameters: who holds the graph holds them.
+  Leaves take_leaves() { return Leaves(std::exchange(leaves_, {})); }
   /// Whether anything but a parameter wants a gradient, of what was recorded since node `first`.
   bool has_graph(int32_t first) const { return nodes() > first || !leaves_.empty(); }
 
@@ -253,6 +272,8 @@ class Tape {
 
   /// What happens from now on belongs to this phase.
   void begin_phase(int32_t step, int32_t micro, const char* name);
+  /// The same for a phase that first does again what an earlier one did.
+  void begin_phase_like(Phase earlier, int32_t step);
   /// The segment that what happens from now on in this phase will be in.
   int32_t begin_segment();
   /// Category of what is made from now on.

@@ -25,15 +25,41 @@ bool can_be_saved(const std::string& name, const std::vector<std::string>& paths
   });
 }
 
+/// Builds the model on `tape` and gives `read` a look at it before it goes.
+template <class Read>
+void build(Tape& tape, const Job& job, bool unrolled, Read read) {
+  const Structure structure = structure_of(job, unrolled);
+  const Dims dims = number_dims(job);
+  tape.begin_phase(0, -1, "model");
+  const auto model = find_family(job.description.family)->build({tape, job.description, dims, structure});
+  read();
+}
+
+BuiltParameter described(const Program& program, const Weight& weight, const Tensor& value) {
+  BuiltParameter described = {
+      .name = program.name(weight.scope, weight.layer), .sizes = {}, .dtype = value.dtype(), .trained = weight.trained};
+  for (int i = 0; i < value->shape->rank; ++i) described.sizes.push_back((*value->shape)[i].number());
+  return described;
+}
+
 }  // namespace
 
 Program built(const Job& job, bool unrolled) {
-  const Structure structure = structure_of(job, unrolled);
-  const Dims dims = number_dims(job);
   Tape tape;
-  tape.begin_phase(0, -1, "model");
-  const auto model = find_family(job.description.family)->build({tape, job.description, dims, structure});
+  build(tape, job, unrolled, [] {});
   return tape.finish();
+}
+
+std::vector<BuiltParameter> parameters_of(const Job& job) {
+  std::vector<BuiltParameter> all;
+  Tape tape;
+  build(tape, job, true, [&] {
+    auto trained = tape.parameters.begin();  // these two in the order of the weights
+    auto frozen = tape.frozen.begin();
+    for (const Weight& weight : tape.program.weights)
+      all.push_back(described(tape.program, weight, (weight.trained ? *trained++ : *frozen++).value));
+  });
+  return all;
 }
 
 std::vector<std::string> linear_modules(const Job& job) {

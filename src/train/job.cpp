@@ -86,7 +86,7 @@ Structure structure_of(const Job& job, bool unrolled) {
   s.casts_weights = r.sharding.casts_parameters;
   s.grouped = d.kv_heads != d.heads;
   s.wide_heads = d.head_dim > 256;
-  s.unaligned_heads = d.head_dim % (is_mixed(r.precision) || size_of(s.weights) == 2 ? 8 : 4) != 0;
+  s.unaligned_heads = d.head_dim % (r.autocast || size_of(s.weights) == 2 ? 8 : 4) != 0;
   s.window_cuts = r.seq >= d.window;
   s.single_token = r.seq == 1;
   s.single_target = r.target_seq == 1;
@@ -96,8 +96,8 @@ Structure structure_of(const Job& job, bool unrolled) {
   s.double_quant = r.double_quant;
   s.dequantizes_forward = dequantizes_forward(r);
   s.dequantizes_experts = dequantizes_experts(r, d);
-  s.compute = product_dtype(r.precision);
-  s.buffers = r.quantize == Quantize::kNone ? weights_dtype(r.precision) : s.compute;
+  s.compute = product_dtype(r);
+  s.buffers = r.quantize == Quantize::kNone ? r.weights : s.compute;
   if (r.quantize != Quantize::kNone && !r.sharding.casts_parameters) s.weights = frozen_dtype(r);
   s.norms = r.quantize != Quantize::kNone && r.upcast == Upcast::kNorms ? DType::kFloat32 : s.weights;
   s.padding_mask = r.trainer->is_transformers_loop && d.image == 0;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 
 #include "model/description.h"
 #include "train/trainers.h"
@@ -9,9 +10,6 @@
 namespace peakmem {
 
 struct Optimizer;
-
-/// Dtype of weights and of the forward pass; mixed is autocast over fp32 weights.
-enum class Precision : uint8_t { kFp32, kBf16, kFp16, kBf16Mixed, kFp16Mixed };
 
 /// Which of torch.optim's implementations runs.
 enum class OptimizerImpl : uint8_t { kLoop, kForeach, kFused };
@@ -46,13 +44,15 @@ struct Recipe {
   int64_t seq = 1024;
   int64_t target_seq = 0;  // of an encoder-decoder, else 0
   int64_t accumulate = 1;
-  Precision precision = Precision::kFp32;
+  DType weights = DType::kFloat32;  // what they are kept in
+  std::optional<DType> autocast;    // what torch.autocast runs over them in, if at all
   Attention attention = Attention::kSdpa;
   Checkpointing checkpointing = Checkpointing::kNone;
   Experts experts = Experts::kGrouped;
   Imbalance imbalance;
   Transformers transformers = Transformers::kV523;
   const Trainer* trainer = find_trainer("loop");
+  bool keeps_outputs = false;  // the plain loop's names (batch, outputs, loss) live until they are bound again
   Kernels kernels;
   int64_t multiprocessors = 108;  // of the GPU, an A100 unless told: some kernels have a buffer for each
   const Optimizer* optimizer = nullptr;
@@ -70,20 +70,8 @@ struct Recipe {
   DataParallelism ddp;
 };
 
-constexpr DType weights_dtype(Precision precision) {
-  return precision == Precision::kBf16   ? DType::kBFloat16
-         : precision == Precision::kFp16 ? DType::kFloat16
-                                         : DType::kFloat32;
-}
 /// The dtype matrix products run in.
-constexpr DType product_dtype(Precision precision) {
-  return precision == Precision::kBf16Mixed   ? DType::kBFloat16
-         : precision == Precision::kFp16Mixed ? DType::kFloat16
-                                              : weights_dtype(precision);
-}
-constexpr bool is_mixed(Precision precision) {
-  return precision == Precision::kBf16Mixed || precision == Precision::kFp16Mixed;
-}
+constexpr DType product_dtype(const Recipe& recipe) { return recipe.autocast.value_or(recipe.weights); }
 /// Whether the forward pass makes 4-bit weights whole: past 1536 rows bitsandbytes 0.50 does on every card
 /// (_gemm_4bit_custom_max_m of its CUDA backend), up to there a kernel does without.
 constexpr bool dequantizes_forward(const Recipe& recipe) {
@@ -96,13 +84,13 @@ constexpr bool dequantizes_experts(const Recipe& recipe, const Description& d) {
 }
 /// The dtype in which what is not trained is kept: beside quantized weights, as the trainer leaves it.
 constexpr DType frozen_dtype(const Recipe& recipe) {
-  return recipe.quantize == Quantize::kNone ? weights_dtype(recipe.precision)
+  return recipe.quantize == Quantize::kNone ? recipe.weights
          : recipe.upcast == Upcast::kAll    ? DType::kFloat32
-                                            : product_dtype(recipe.precision);
+                                            : product_dtype(recipe);
 }
 /// The dtype in which what is trained is kept.
 constexpr DType trained_dtype(const Recipe& recipe) {
-  return recipe.lora.rank > 0 && recipe.lora.full_precision ? DType::kFloat32 : weights_dtype(recipe.precision);
+  return recipe.lora.rank > 0 && recipe.lora.full_precision ? DType::kFloat32 : recipe.weights;
 }
 /// Whether the trainer has DDP look for unused parameters: transformers.Trainer does (5.23, trainer.py,
 /// _build_accelerator_args) but in a model of transformers itself whose layers are checkpointed.
@@ -121,7 +109,7 @@ constexpr bool reduces_once(const Recipe& recipe) {
 }
 /// The dtype modules see their parameters in.
 constexpr DType compute_dtype(const Recipe& recipe) {
-  return recipe.sharding.casts_parameters ? recipe.sharding.param_dtype : weights_dtype(recipe.precision);
+  return recipe.sharding.casts_parameters ? recipe.sharding.param_dtype : recipe.weights;
 }
 
 }  // namespace peakmem

@@ -1,6 +1,8 @@
 #include "train/step.h"
 
+#include <algorithm>
 #include <optional>
+#include <string_view>
 
 #include "trace/engine.h"
 #include "train/batches.h"
@@ -14,8 +16,8 @@ namespace {
 /// model(**batch). As accelerate wraps it for transformers.Trainer autocast ends with it, and in mixed precision what
 /// it returns is made fp32.
 ModelOutput whole_model(Tape& tape, Model& model, const Batch& batch, const Recipe& recipe) {
-  tape.autocast.enabled = is_mixed(recipe.precision);
-  tape.autocast.dtype = recipe.precision == Precision::kFp16Mixed ? DType::kFloat16 : DType::kBFloat16;
+  tape.autocast.enabled = recipe.autocast.has_value();
+  tape.autocast.dtype = product_dtype(recipe);
   const auto run = [&] {
     const Unit unit(tape, 0);
     return model.forward(batch);
@@ -24,35 +26,56 @@ ModelOutput whole_model(Tape& tape, Model& model, const Batch& batch, const Reci
   tape.autocast.enabled = false;
   if (!recipe.trainer->is_transformers_loop) return output;
   tape.autocast.cache.clear();
-  if (output.logits && is_mixed(recipe.precision)) output.logits = to(output.logits, DType::kFloat32);
+  if (output.logits && recipe.autocast) output.logits = to(output.logits, DType::kFloat32);
   return output;
 }
 
-/// loss = model(**batch).loss, nothing else of the output being held; divided where gradients accumulate, or times the
-/// number of ranks in transformers.Trainer.
-Tensor forward(Tape& tape, Model& model, const Batch& batch, const Recipe& recipe, const DataParallel* parallel) {
-  ModelOutput output = whole_model(tape, model, batch, recipe);
-  if (parallel != nullptr) output = parallel->passed(std::move(output));
-  const bool averages = recipe.transformers == Transformers::kV523;  // average_tokens_across_devices is on
-  if (recipe.trainer->is_transformers_loop) return averages ? mul_scalar_in_place(output.loss) : output.loss;
-  Tensor loss = std::exchange(output, {}).loss;
-  if (recipe.accumulate > 1) loss = div_scalar(loss);
-  tape.autocast.cache.clear();
-  return loss;
+/// What the loop names, and the leaves that the graph behind it ends in.
+struct Names {
+  Tensor loss;
+  Batch batch;
+  ModelOutput outputs;
+  Leaves leaves;
+};
+
+void mark_outputs(Tape& tape, const ModelOutput& outputs) {
+  for (const Tensor* tensor : {&outputs.loss, &outputs.logits, &outputs.encoder_hidden_states})
+    if (*tensor) tape.program.storages[static_cast<size_t>((*tensor)->storage)].is_output = true;
 }
 
-/// One micro-batch of step 1; the loop's names end with it.
-void trace_micro_batch(Tape& tape, Batches& batches, Model& model, const Recipe& recipe, int32_t micro,
+/// outputs = model(**batch); loss = outputs.loss, divided where gradients accumulate, or times the number of ranks in
+/// transformers.Trainer. What the names held goes when they are bound; a frugal loop names nothing but the loss.
+void forward(Tape& tape, Model& model, Names& names, const Recipe& recipe, const DataParallel* parallel) {
+  names.outputs = whole_model(tape, model, names.batch, recipe);
+  if (parallel != nullptr) names.outputs = parallel->passed(std::move(names.outputs));
+  Tensor loss = names.outputs.loss;
+  const bool averages = recipe.transformers == Transformers::kV523;  // average_tokens_across_devices is on
+  if (recipe.keeps_outputs)
+    mark_outputs(tape, names.outputs);
+  else
+    names.outputs = {};
+  if (recipe.trainer->is_transformers_loop)
+    loss = averages ? mul_scalar_in_place(std::move(loss)) : loss;
+  else if (recipe.accumulate > 1)
+    loss = div_scalar(std::move(loss));
+  names.loss = std::move(loss);
+  names.leaves = tape.take_leaves();
+  tape.autocast.cache.clear();
+}
+
+/// One micro-batch of step 1.
+void trace_micro_batch(Tape& tape, Batches& batches, Model& model, const Recipe& recipe, int32_t micro, Names& names,
                        DataParallel* parallel) {
   tape.begin_phase(1, micro, "input");
   tape.category = Category::kInputs;
-  const Batch batch = batches.take(micro);
+  names.batch = batches.take(micro);
   tape.begin_phase(1, micro, "forward");
   if (parallel != nullptr) parallel->rebuild_buckets();
   tape.category = Category::kActivations;
-  const Tensor loss = forward(tape, model, batch, recipe, parallel);
+  forward(tape, model, names, recipe, parallel);
   tape.begin_phase(1, micro, "backward");
-  run_backward(tape, loss);
+  run_backward(tape, names.loss);
+  if (!recipe.keeps_outputs) names = {};
 }
 
 void trace_update(Tape& tape, std::vector<OptimizerRun>& optimizers, const Recipe& recipe, int32_t step) {
@@ -91,27 +114,43 @@ void zero_grad(Tape& tape) {
   for (const Parameter& parameter : tape.parameters) gradient_of(parameter).reset();
 }
 
+/// Of a program's phases the one of the first micro-batch of that name.
+Phase* first_of(std::vector<Phase>& phases, std::string_view name) {
+  const auto found = std::find_if(phases.begin(), phases.end(),
+                                  [&](const Phase& phase) { return phase.micro == 0 && phase.name == name; });
+  return found == phases.end() ? nullptr : &*found;
+}
+
 /// Step 2 does again what step 1 did up to its update: nothing before it depends on the optimizer's state. What a phase
-/// does before the segment `once` it does once; `renewed` is the first input phase where that is another.
-void repeat_micro_batches(Program& program, int32_t once, const std::optional<Phase>& renewed) {
+/// does before the segment `once` it does once; `renewed` are those of the first micro-batch that do something else.
+void repeat_micro_batches(Program& program, int32_t once, std::vector<Phase> renewed) {
   const std::vector<Phase> done = program.phases;
   for (Phase phase : done) {
     if (phase.step != 1 || phase.micro < 0) continue;
-    const bool loads = renewed && phase.micro == 0 && phase.name == std::string_view("input");
-    if (loads) phase = *renewed;
+    const Phase* other = phase.micro == 0 ? first_of(renewed, phase.name) : nullptr;
+    if (other != nullptr) phase = *other;
     phase.step = 2;
     if (phase.first_segment < once && once <= phase.last_segment) phase.first_segment = once;
     program.phases.push_back(phase);
   }
 }
 
-/// The input phase of step 2 where the loop still holds the batches of step 1.
-std::optional<Phase> renew(Tape& tape, Batches& batches) {
-  if (!batches.are_held()) return std::nullopt;
-  tape.begin_phase(2, 0, "input");
-  batches.renew();
-  const Phase renewed = tape.program.phases.back();
-  tape.program.phases.pop_back();
+/// The phases of step 2 in which goes what the loop still holds of step 1: the trainer's batches, or a plain loop's
+/// names, which are bound again when the next batch is there and when the next forward pass has returned.
+std::vector<Phase> renew(Tape& tape, Batches& batches, Names& names, bool keeps_outputs) {
+  std::vector<Phase>& phases = tape.program.phases;
+  const size_t end = phases.size();
+  if (batches.are_held()) {
+    tape.begin_phase(2, 0, "input");
+    batches.renew();
+  } else if (keeps_outputs) {
+    tape.begin_phase_like(*first_of(phases, "input"), 2);
+    names.batch = {};
+    tape.begin_phase_like(*first_of(phases, "forward"), 2);
+    names = {};
+  }
+  const std::vector<Phase> renewed(phases.begin() + static_cast<ptrdiff_t>(end), phases.end());
+  phases.resize(end);
   return renewed;
 }
 
@@ -184,10 +223,11 @@ Program trace_step(const Job& job, const Dims& dims, bool unrolled) {
   if (recipe.ddp.ranks > 1) parallel.emplace(tape, recipe.ddp);
   std::vector<OptimizerRun> optimizers = optimizers_of(tape, job, structure);
   Batches batches(builder, recipe);
+  Names names;
   for (const int64_t micro : traced_micro_batches(recipe, unrolled)) {
     if (parallel) parallel->synchronize(!recipe.ddp.no_sync || micro + 1 == recipe.accumulate);
-    trace_micro_batch(tape, batches, *model, recipe, static_cast<int32_t>(micro), parallel ? &*parallel : nullptr);
-    tape.drop_leaves();
+    trace_micro_batch(tape, batches, *model, recipe, static_cast<int32_t>(micro), names,
+                      parallel ? &*parallel : nullptr);
   }
   // Both updates happen while the gradients are there: the first makes the state, the second is the steady one.
   const size_t before = tape.program.phases.size();
@@ -198,7 +238,7 @@ Program trace_step(const Job& job, const Dims& dims, bool unrolled) {
   Phase cleared = tape.program.phases.back();
   cleared.step = 2;
   if (parallel) parallel->rebuild_buckets();  // in step 2's first forward pass, where no gradients are yet either
-  const std::optional<Phase> renewed = renew(tape, batches);
+  const std::vector<Phase> renewed = renew(tape, batches, names, recipe.keeps_outputs);
   repeat_micro_batches(tape.program, parallel ? parallel->once() : -1, renewed);
   tape.program.phases.insert(tape.program.phases.end(), steady.begin(), steady.end());
   tape.program.phases.push_back(cleared);

@@ -9,8 +9,11 @@ namespace peakmem {
 /// Trace two steps of
 ///
 ///     for micro in range(accumulate):
-///         loss = model(**batch).loss ; loss.backward()
+///         outputs = model(**batch) ; loss = outputs.loss ; loss.backward()
 ///     clip_grad_norm_(parameters) ; optimizer.step() ; optimizer.zero_grad(set_to_none=True)
+///
+/// where the names live until they are bound again, or, frugally, `loss = model(**batch).loss` in a function of its
+/// own.
 ///
 /// Phases are "model" (step 0), then "input", "forward", "backward", "clip", "optimizer" of step 1 and of step 2, which
 /// is the steady step: its optimizer finds its state made.

@@ -6,7 +6,10 @@ namespace peakmem {
 namespace {
 
 constexpr std::array kTrainers = {
-    Trainer{"loop", "a plain loop", "PEFT 0.21, prepare_model_for_kbit_training"},
+    Trainer{.name = "loop",
+            .title = "a plain loop",
+            .source = "PEFT 0.21, prepare_model_for_kbit_training",
+            .keeps_outputs = true},
     Trainer{"hf", "Trainer of transformers",
             "transformers 5.23, trainer.py; PEFT 0.21, prepare_model_for_kbit_training", true},
     Trainer{"trl", "SFTTrainer of TRL", "TRL 1.16, trainer/sft_trainer.py", true, Upcast::kNone, true,

@@ -9,7 +9,7 @@ using testing::random_job;
 using testing::whole;
 using testing::word;
 
-Job job_of(const char* family, Precision precision, Attention attention) {
+Job job_of(const char* family, DType weights, Attention attention) {
   Value config;
   config.kind = Value::Kind::kObject;
   config.members.push_back({"model_type", word(family)});
@@ -18,7 +18,7 @@ Job job_of(const char* family, Precision precision, Attention attention) {
   EXPECT_TRUE(description);
   Job job = {*description, {}};
   job.recipe.optimizer = find_optimizer("adamw");
-  job.recipe.precision = precision;
+  job.recipe.weights = weights;
   job.recipe.attention = attention;
   return job;
 }
@@ -31,7 +31,7 @@ Textbook row_of(const std::vector<Textbook>& rows, std::string_view formula) {
 }
 
 TEST(Textbook, TheDerivationThatSpreadAsPrinted) {
-  const std::vector<Textbook> rows = textbook(job_of("gpt2", Precision::kFp32, Attention::kEager));
+  const std::vector<Textbook> rows = textbook(job_of("gpt2", DType::kFloat32, Attention::kEager));
   const Textbook model = row_of(rows, "M_model = 4LC², C = ND");
   EXPECT_EQ(model.printed, 4.0 * 12 * 768 * 768);
   EXPECT_EQ(model.bytes, 4 * model.printed);
@@ -43,7 +43,7 @@ TEST(Textbook, TheDerivationThatSpreadAsPrinted) {
 
 // With one sequence of 10,000 tokens the conclusion gives 509 "MB" for GPT-2's heads, whatever the depth.
 TEST(Textbook, TheConclusionGivesSomeHundredMb) {
-  Job job = job_of("gpt2", Precision::kFp32, Attention::kEager);
+  Job job = job_of("gpt2", DType::kFloat32, Attention::kEager);
   job.recipe.batch = 1;
   job.recipe.seq = 10000;
   const Textbook row = row_of(textbook(job), "M ≈ BT²/(4ND²)");
@@ -52,27 +52,27 @@ TEST(Textbook, TheConclusionGivesSomeHundredMb) {
 }
 
 TEST(Textbook, HalfPrecisionHalvesTheBytes) {
-  const std::vector<Textbook> full = textbook(job_of("gpt2", Precision::kFp32, Attention::kSdpa));
-  const std::vector<Textbook> half = textbook(job_of("gpt2", Precision::kBf16, Attention::kSdpa));
+  const std::vector<Textbook> full = textbook(job_of("gpt2", DType::kFloat32, Attention::kSdpa));
+  const std::vector<Textbook> half = textbook(job_of("gpt2", DType::kBFloat16, Attention::kSdpa));
   EXPECT_EQ(row_of(full, "M_act = BNLT(T + 2D)").bytes, 2 * row_of(half, "M_act = BNLT(T + 2D)").bytes);
   EXPECT_EQ(row_of(full, "M_model = 4LC², C = ND").bytes, 2 * row_of(half, "M_model = 4LC², C = ND").bytes);
 }
 
 TEST(Textbook, GptParametersAreCountedExactly) {
   const Textbook row =
-      row_of(textbook(job_of("gpt2", Precision::kFp32, Attention::kSdpa)), "12LC² + 13LC + VC + PC + 2C");
+      row_of(textbook(job_of("gpt2", DType::kFloat32, Attention::kSdpa)), "12LC² + 13LC + VC + PC + 2C");
   EXPECT_EQ(row.printed, 124439808.0);
   EXPECT_EQ(row.bytes, row.reference);
 }
 
 TEST(Textbook, SixteenBytesAreAdamInFp32) {
-  const Textbook row = row_of(textbook(job_of("gpt2", Precision::kFp32, Attention::kSdpa)), "16·parameters");
+  const Textbook row = row_of(textbook(job_of("gpt2", DType::kFloat32, Attention::kSdpa)), "16·parameters");
   EXPECT_NEAR(row.bytes / row.reference, 1, 1e-4);
 }
 
 // BERT in half precision with eager attention and dropout is the layer the paper counts, but for means and deviations.
 TEST(Textbook, KorthikantiCountsABertLayer) {
-  const Textbook row = row_of(textbook(job_of("bert", Precision::kBf16, Attention::kEager)), "L·sbh(34 + 5as/h)");
+  const Textbook row = row_of(textbook(job_of("bert", DType::kBFloat16, Attention::kEager)), "L·sbh(34 + 5as/h)");
   EXPECT_NEAR(row.bytes / row.reference, 1, 0.01);
 }
 

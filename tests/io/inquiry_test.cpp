@@ -51,7 +51,8 @@ TEST(Inquiry, HasTheDefaultsAndSaysSo) {
   EXPECT_EQ(recipe.batch, 8);
   EXPECT_EQ(recipe.seq, 1024);
   EXPECT_EQ(recipe.accumulate, 1);
-  EXPECT_EQ(recipe.precision, Precision::kFp32);
+  EXPECT_EQ(recipe.weights, DType::kFloat32);
+  EXPECT_FALSE(recipe.autocast);
   EXPECT_EQ(recipe.attention, Attention::kSdpa);
   EXPECT_EQ(recipe.checkpointing, Checkpointing::kNone);
   EXPECT_EQ(recipe.optimizer, find_optimizer("adamw"));
@@ -78,7 +79,8 @@ TEST(Inquiry, WhatIsAskedForIsNoAssumption) {
   EXPECT_TRUE(inquiry.assumptions.empty()) << inquiry.assumptions[0];
   EXPECT_EQ(inquiry.job.recipe.batch, 2);
   EXPECT_EQ(inquiry.job.recipe.accumulate, 4);
-  EXPECT_EQ(inquiry.job.recipe.precision, Precision::kBf16Mixed);
+  EXPECT_EQ(inquiry.job.recipe.weights, DType::kFloat32);
+  EXPECT_EQ(inquiry.job.recipe.autocast, DType::kBFloat16);
   EXPECT_EQ(inquiry.job.recipe.impl, OptimizerImpl::kLoop);
   EXPECT_TRUE(inquiry.job.recipe.clip);
   EXPECT_EQ(inquiry.gpu, find_gpu("t4"));

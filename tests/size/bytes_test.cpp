@@ -29,6 +29,16 @@ TEST(Bytes, BinaryUnits) {
   EXPECT_EQ(in_binary_units(kMin), "-8.00 EiB");
 }
 
+TEST(Bytes, AsPyTorchPrints) {
+  EXPECT_EQ(as_pytorch_prints(512), "512 bytes");
+  EXPECT_EQ(as_pytorch_prints(1024), "1024 bytes");
+  EXPECT_EQ(as_pytorch_prints(1025), "1.00 KiB");
+  EXPECT_EQ(as_pytorch_prints(20 * 1024 * 1024), "20.00 MiB");
+  EXPECT_EQ(as_pytorch_prints(kGiB), "1024.00 MiB");
+  EXPECT_EQ(as_pytorch_prints(kGiB + 1024 * 1024), "1.00 GiB");
+  EXPECT_EQ(as_pytorch_prints(4096 * kGiB), "4096.00 GiB");
+}
+
 TEST(Bytes, DecimalUnits) {
   EXPECT_EQ(in_decimal_units(999), "999 B");
   EXPECT_EQ(in_decimal_units(1000), "1.00 kB");

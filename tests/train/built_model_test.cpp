@@ -42,5 +42,17 @@ TEST(BuiltModel, HasEachParameterOfEachLayerWhereItIsUnrolled) {
   EXPECT_TRUE(identical(built(job).parameters, built(job, true).parameters));
 }
 
+TEST(BuiltModel, DescribesItsParametersInTheOrderOfTheirNames) {
+  const std::vector<BuiltParameter> all = parameters_of(job_of(kLlama, {{"freeze", "model.layers.0.*"}}));
+  ASSERT_EQ(all.size(), 9 * 9 + 3);
+  EXPECT_EQ(all[0].name, "model.embed_tokens.weight");
+  EXPECT_EQ(all[0].sizes, (std::vector<int64_t>{90, 32}));
+  EXPECT_TRUE(all[0].trained);
+  EXPECT_EQ(all[5].name, "model.layers.0.mlp.gate_proj.weight");
+  EXPECT_EQ(all[5].sizes, (std::vector<int64_t>{48, 32}));
+  EXPECT_FALSE(all[5].trained);
+  EXPECT_TRUE(all[14].trained);
+}
+
 }  // namespace
 }  // namespace peakmem

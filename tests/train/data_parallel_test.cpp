@@ -113,7 +113,7 @@ TEST(DataParallel, RebuildingUnderGradientsHoldsBoth) {
   job.recipe.accumulate = 2;
   job.recipe.ddp = {.ranks = 2, .gradient_as_bucket_view = true};
   const Traced here = traced(job);
-  const int64_t trained = here.program.trained_parameters.number() * size_of(weights_dtype(job.recipe.precision));
+  const int64_t trained = here.program.trained_parameters.number() * size_of(job.recipe.weights);
   for (size_t i = 0; i < here.timeline.size(); ++i) {
     const Phase& phase = here.program.phases[i];
     if (std::string_view(phase.name) != "forward" || phase.micro != 1 || phase.step != 1) continue;

@@ -109,7 +109,8 @@ inline Recipe random_recipe(Dice& dice) {
   recipe.batch = dice.from(1, 4);
   recipe.seq = dice.from(1, 200);
   recipe.accumulate = dice.from(1, 4);
-  recipe.precision = static_cast<Precision>(dice.from(0, 4));
+  recipe.weights = static_cast<DType>(dice.from(0, 2));
+  if (dice.coin()) recipe.autocast = dice.coin() ? DType::kBFloat16 : DType::kFloat16;
   recipe.attention = static_cast<Attention>(dice.from(0, 2));
   recipe.checkpointing = static_cast<Checkpointing>(dice.from(0, 2));
   recipe.clip = dice.coin();
@@ -130,7 +131,7 @@ inline Recipe random_recipe(Dice& dice) {
 /// Any kernels that there are for this model, task and precision.
 inline void pick_kernels(Recipe& recipe, const Description& description, Dice& dice) {
   const FamilyKernels& there_are = kernels_of(description.family);
-  const bool half = product_dtype(recipe.precision) != DType::kFloat32;
+  const bool half = product_dtype(recipe) != DType::kFloat32;
   if (recipe.attention == Attention::kFlash2 && !(there_are.flash2 && half)) recipe.attention = Attention::kSdpa;
   const auto kernel = [&](bool there_is) { return there_is && dice.coin() ? Kernel::kFused : Kernel::kHf; };
   Kernels& kernels = recipe.kernels;
@@ -153,7 +154,7 @@ inline void suit(Recipe& recipe, const Description& description, Dice& dice) {
   }
   if (description.task != Task::kSeq2SeqLm) return;
   recipe.target_seq = dice.from(1, 200);
-  if (recipe.precision == Precision::kFp16) recipe.precision = Precision::kBf16;
+  if (recipe.weights == DType::kFloat16) recipe.weights = DType::kBFloat16;
   if (recipe.checkpointing == Checkpointing::kFullReentrant) recipe.checkpointing = Checkpointing::kFull;
 }
 
@@ -200,6 +201,7 @@ inline Job random_job(uint32_t seed) {
   suit(job.recipe, job.description, dice);
   if (job.recipe.lora.rank == 0 && dice.coin()) freeze_something(job, dice);
   if (job.recipe.lora.rank > 0 && dice.from(0, 2) == 0) save_something(job, dice);
+  job.recipe.keeps_outputs = dice.coin();
   return job;
 }
 
@@ -211,7 +213,7 @@ inline Job random_sharded_job(uint32_t seed) {
   Sharding& sharding = recipe.sharding;
   sharding.shards = dice.from(2, 9);
   sharding.hybrid = dice.coin();
-  sharding.casts_parameters = !is_mixed(recipe.precision) && dice.coin();
+  sharding.casts_parameters = !recipe.autocast && dice.coin();
   sharding.param_dtype = dice.coin() ? DType::kBFloat16 : DType::kFloat16;
   sharding.casts_gradients = dice.coin();
   sharding.reduce_dtype = dice.coin() ? DType::kBFloat16 : DType::kFloat32;

@@ -60,6 +60,22 @@ export interface LedgerRow {
   why: string;
 }
 
+/** The first allocation that the GPU cannot serve; `approximate` says why its place is not exact, else it is empty. */
+export interface Failure {
+  step: number;
+  micro?: number;
+  phase: string;
+  module: string;
+  op: string;
+  bytes: number;
+  tried_bytes: number;
+  allocated_bytes: number;
+  reserved_bytes: number;
+  capacity_bytes: number;
+  free_bytes: number;
+  approximate: string;
+}
+
 export interface Knob {
   change: string;
   saves_bytes: number;
@@ -81,6 +97,7 @@ export interface Report {
   categories: Record<string, number>;
   ledger: LedgerRow[];
   fits: Verdict | null;
+  failure: Failure | null;
   knobs: Knob[];
   assumptions: string[];
   warnings: string[];

@@ -1,0 +1,40 @@
+#include "io/precision_options.h"
+
+#include <algorithm>
+
+#include "io/choices.h"
+
+namespace peakmem {
+namespace {
+
+const PrecisionName& row_of(std::string_view name) {
+  return *std::find_if(kPrecisions.begin(), kPrecisions.end(), [&](const auto& row) { return row.name == name; });
+}
+
+const PrecisionName& asked_precision(const Asked& asked, Inquiry& inquiry) {
+  const std::string* experts = asked.text("experts");
+  const bool grouped = inquiry.job.description.experts > 0 && (experts == nullptr || *experts != "loop");
+  if (!grouped || asked.has("precision")) return row_of(read_choice(asked, inquiry, "precision"));
+  inquiry.assumptions.emplace_back("precision: bf16, the only one the grouped GEMM of experts takes");
+  return row_of("bf16");
+}
+
+}  // namespace
+
+std::optional<Error> read_precision(const Asked& asked, Inquiry& inquiry) {
+  Recipe& recipe = inquiry.job.recipe;
+  const PrecisionName& row = asked_precision(asked, inquiry);
+  recipe.weights = row.weights;
+  recipe.autocast = row.autocast;
+  if (row.autocast && !asked.has("autocast")) return std::nullopt;
+  const std::string name(read_choice(asked, inquiry, "autocast"));
+  recipe.autocast = value_in(kAutocasts, name);
+  if (row.autocast && recipe.autocast != row.autocast)
+    return Error{"--autocast",
+                 name + " contradicts --precision " + std::string(row.name) + ", which is fp32 with --autocast " +
+                     std::string(name_in(kAutocasts, row.autocast)),
+                 "drop it, or pass --precision fp32"};
+  return std::nullopt;
+}
+
+}  // namespace peakmem
