@@ -93,6 +93,7 @@ Result<Subject> subject_of(const Arguments& arguments) {
 
 Result<Answer> run(const Arguments& arguments) {
   if (arguments.row->command == Command::kDiff) return run_diff(arguments);
+  if (arguments.row->command == Command::kExplain) return run_explain(arguments);
   if (arguments.row->answer == nullptr) return run_accuracy(arguments);
   const Result<Question> question = question_of(arguments);
   if (!question) return question.error();

@@ -15,6 +15,8 @@ Result<Subject> subject_of(const Arguments& arguments);
 Result<Answer> run(const Arguments& arguments);
 /// A record, a trace or a snapshot against ours.
 Result<Answer> run_diff(const Arguments& arguments);
+/// A message of PyTorch's about memory, as an argument or on standard input.
+Result<Answer> run_explain(Arguments arguments);
 Result<Answer> run_accuracy(const Arguments& arguments);
 
 }  // namespace peakmem::cli

@@ -105,6 +105,14 @@ Examples:
   peakmem diff case.txt --step 1 --phase forward
 )";
 
+constexpr std::string_view kExplain = R"(
+MESSAGE is what PyTorch printed, of torch 1.13 or later; without it, or as -, it is read from standard input.
+
+Examples:
+  peakmem explain "CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has a total capacity of 15.77 GiB ..." gpt2
+  python train.py 2>&1 | peakmem explain llama-3.2-1b --precision bf16 --batch 4
+)";
+
 std::string commands_text() {
   std::string text = "\nCommands:\n";
   for (const CommandRow& row : command_rows()) {
@@ -122,6 +130,7 @@ std::string help_text(const CommandRow& row) {
   if (row.command == Command::kEstimate)
     text = "peakmem: predicts the memory of training a Transformer\n" + commands_text();
   if (row.command == Command::kDiff) text += kDiff;
+  if (row.command == Command::kExplain) text += kExplain;
   if (row.command != Command::kTable && row.command != Command::kAccuracy) text += kModel;
   if (row.command == Command::kEstimate) text += kEstimateExamples;
   if (row.command == Command::kFormula) text += kFormulaExamples;

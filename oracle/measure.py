@@ -24,6 +24,7 @@ import fused
 from cases import autocast, build_batch, build_model, build_optimizer
 from count import Counter
 from data_parallel import UsedParameters, replicate, synchronized
+from evaluation import evaluate
 from report import make_record, write_trace
 from trainer import Loop
 
@@ -122,7 +123,7 @@ def local(tensor):
 
 def run(case, counter, steps):
     """The whole training run; returns the numbers of parameters and the managed bytes."""
-    model = build_model(case)
+    model = build_model(case, (lambda name: counter.phase(name, 0)) if case.get("load") else lambda name: None)
     counter.label(model.parameters(), "parameter")
     counter.label(model.buffers(), "buffer")
     if case.get("ranks"):
@@ -134,6 +135,8 @@ def run(case, counter, steps):
     names = Names()
     for step in range(1, steps + 1):
         train_step(case, model, optimizer, counter, step, loop, names)
+    if case.get("eval_batch"):
+        evaluated = evaluate(case, model, counter, steps, loop)  # a name that lives on
     counter.phase("end", steps)
     sizes = [(p.numel(), p.requires_grad) for p in model.parameters()]
     return sum(n for n, _ in sizes), sum(n for n, grad in sizes if grad), managed_bytes(optimizer)

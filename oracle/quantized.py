@@ -9,6 +9,7 @@ import logging
 import bitsandbytes
 import peft
 import torch
+import transformers
 from bitsandbytes import functional
 from torch._subclasses.fake_tensor import unset_fake_temporarily
 
@@ -17,27 +18,46 @@ THRESHOLD = 6.0  # BitsAndBytesConfig.llm_int8_threshold
 
 
 def quantize(model, case, compute):
-    """Linear layers but the head packed, as from_pretrained leaves them, and the rest as PEFT prepares it."""
+    """Linear layers packed as from_pretrained leaves them, and the rest as PEFT prepares it."""
     torch.ops.bitsandbytes.gemm_4bit.default = gemm_4bit
     torch.ops.bitsandbytes.int8_vectorwise_quant.default = int8_vectorwise_quant
     torch.ops.bitsandbytes.int8_mixed_scaled_mm = int8_mixed_scaled_mm
     functional.name2qmap.clear()  # made once a process, and a case stands for one
     bitsandbytes.nn.modules.fix_4bit_weight_quant_state_from_module = restore_quant_state
     make = linear_8bit if case["quantize"] == "int8" else linear_4bit
-    head = model.get_output_embeddings()
-    linears = [m for m in model.modules() for c in m.children() if type(c) is torch.nn.Linear and c is not head]
-    for parent in dict.fromkeys(linears):
-        for name, child in list(parent.named_children()):
-            if type(child) is not torch.nn.Linear or child is head:
-                continue
-            linear = make(child, case, compute)
-            linear.in_features, linear.out_features = child.in_features, child.out_features
-            linear.bias = child.bias
-            setattr(parent, name, linear)
+    packs = packed_names(model)
+    if case.get("load"):
+        from loading import load  # transformers 5 has what it imports
+        size = 1 if case["quantize"] == "int8" else 0.5
+        is_packed = lambda path: type(model.get_submodule(path)) is torch.nn.Linear and packs(path)
+        load(model, lambda path: packed_linear(model.get_submodule(path), case, compute, make) if is_packed(path) else None,
+             lambda path, name, p: size if name.endswith(".weight") and is_packed(path) else p.element_size())
+    for path, child in list(model.named_modules()):
+        if type(child) is torch.nn.Linear and packs(path):
+            model.set_submodule(path, packed_linear(child, case, compute, make))
     model.is_loaded_in_8bit = case["quantize"] == "int8"
     model.is_loaded_in_4bit = not model.is_loaded_in_8bit
     if case.get("trainer") != "trl":  # TRL 1.16 leaves the rest as it is
         peft.prepare_model_for_kbit_training(model, use_gradient_checkpointing=False)
+
+
+def packed_linear(child, case, compute, make):
+    """What a linear layer becomes."""
+    linear = make(child, case, compute)
+    linear.in_features, linear.out_features = child.in_features, child.out_features
+    linear.bias = child.bias
+    return linear
+
+
+def packed_names(model):
+    """Which linear layers are packed: all but transformers' own list of those it leaves (quantizers/base.py)."""
+    if transformers.__version__.startswith("4"):
+        head = model.get_output_embeddings()
+        return lambda path: model.get_submodule(path) is not head
+    from transformers.quantizers.base import HfQuantizer
+    from transformers.quantizers.quantizers_utils import should_convert_module
+    left = HfQuantizer.get_modules_to_not_convert(model, None, model._keep_in_fp32_modules)
+    return lambda path: should_convert_module(path, left)
 
 
 def linear_4bit(linear, case, compute):

@@ -48,6 +48,16 @@ def verdict(answer: Report) -> str:
     return f"<p><strong>{escape(head)}</strong> · {escape(told)}</p>"
 
 
+def failure(answer: Report) -> str:
+    """The allocation that cannot be served."""
+    failed = answer.failure
+    if failed is None:
+        return ""
+    place = f"the {failed.phase} of step {failed.step}: {failed.module}, {failed.op}"
+    told = f"{place} asks for {units(failed.tried_bytes)} where {units(failed.free_bytes)} are free"
+    return listed("Where it fails", [told])
+
+
 def report(answer: Report, setup: Iterable[str], picture: str) -> str:
     """What was asked, the peak, the verdict, what to beware of, the timeline, the ledger, what was taken for granted."""
     peak = answer.peak
@@ -58,6 +68,7 @@ def report(answer: Report, setup: Iterable[str], picture: str) -> str:
     parts = [
         f"<p><strong>{escape(head)}</strong><br>{asked}</p>",
         verdict(answer),
+        failure(answer),
         listed("Not understood, and not in these numbers", answer.not_understood),
         listed("Beware", answer.warnings),
         picture,

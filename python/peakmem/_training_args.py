@@ -215,11 +215,7 @@ def read_precision(reading: Reading, asked: Subject) -> None:
     elif weights == "fp32" or (weights == mixed and asked.options.get("quantize")):
         reading.options["precision"] = f"{mixed}-mixed"
     elif mixed == "bf16" and weights == "bf16":
-        reading.options["precision"] = "bf16"
-        if reading.knows("autocast"):
-            reading.options["autocast"] = "bf16"
-        else:
-            reading.doubt("bf16", "autocast over weights in bf16 is estimated as bf16 without it")
+        reading.options |= {"precision": "bf16", "autocast": "bf16"}
     else:
         raise InputError(mixed, f"is autocast over weights in {weights}, which is not modelled", "load them in float32")
 

@@ -145,6 +145,11 @@ def test_notebooks_see_tables_and_pictures_without_scripts() -> None:
     html = report._repr_html_()
     assert "<svg" in html and "<table>" in html and "exp_avg_sq" in html
     assert "<script" not in html
+    for shown in ("batch 8 × seq 64 · fp32", "t4: fits", "to spare", "Taken for granted", "What would help"):
+        assert shown in html
+    failing = peakmem.estimate("gpt2-xl", batch=32, gpu="t4")
+    assert failing.failure is not None and failing.failure.module in failing._repr_html_()
+    assert "too much" in failing._repr_html_()
     assert "<table>" in peakmem.compare(report, report)._repr_html_()
     assert peakmem.timeline("gpt2").svg().startswith("<svg")
     assert peakmem.timeline("gpt2").csv().startswith("event,")

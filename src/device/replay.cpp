@@ -49,7 +49,9 @@ class Run {
     now_.step = step < 2 ? step : std::max(step, now_.step + 1);
     for (size_t p = 0; p < program_.phases.size() && !refused_; ++p) {
       now_.phase = static_cast<int32_t>(p);
-      if (program_.phases[p].step == step) run(program_.phases[p]);
+      if (program_.phases[p].step != step) continue;
+      run(program_.phases[p]);
+      if (program_.phases[p].empties_cache) allocator_.release_cached();
     }
   }
   CachingAllocator& allocator() { return allocator_; }

@@ -19,6 +19,8 @@ constexpr std::array kCommands = std::to_array<CommandRow>({
      "memory against one size"},
     {"timeline", Command::kTimeline, answer_timeline, "peakmem timeline MODEL [options]",
      "memory over the step, as a picture"},
+    {"explain", Command::kExplain, answer_explain, "peakmem explain \"MESSAGE\" MODEL [options]",
+     "which allocation \"CUDA out of memory\" is about, and what would let it pass"},
     {"diff", Command::kDiff, nullptr, "peakmem diff FILE [MODEL] [options]", "what a real run kept, against ours"},
     {"config", Command::kConfig, answer_config, "peakmem config MODEL [options]",
      "what is understood of a model's config"},

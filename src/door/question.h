@@ -67,6 +67,8 @@ Result<Answer> answer_formula(const Question& question);
 /// The formulas in circulation: `formula` with --textbook.
 Result<Answer> answer_textbook(const Question& question);
 Result<Answer> answer_solve(const Question& question);
+/// Which allocation of the trace a message of PyTorch's speaks of.
+Result<Answer> answer_explain(const Question& question);
 Result<Answer> answer_timeline(const Question& question);
 Result<Answer> answer_compare(const Question& question);
 Result<Answer> answer_sweep(const Question& question);

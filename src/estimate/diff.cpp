@@ -87,7 +87,7 @@ std::vector<DiffSum> match_phases(const LivePeak& theirs, const LivePeak& ours) 
   std::vector<DiffSum> sums;
   for (const PhaseReport& phase : theirs.phases) {
     const PhaseReport* mine = counterpart(phase, ours.phases);
-    if (mine == nullptr || phase.step == 0 || phase.phase == "model") continue;
+    if (mine == nullptr || phase.phase == "model") continue;
     const std::string micro = phase.micro > 0 ? ", micro-batch " + std::to_string(phase.micro + 1) : "";
     sums.push_back(
         {phase.phase + " of step " + std::to_string(phase.step) + micro, phase.peak_bytes, mine->peak_bytes});

@@ -1,5 +1,7 @@
 #include "estimate/estimate.h"
 
+#include <algorithm>
+
 #include "estimate/device.h"
 #include "estimate/ledger.h"
 #include "estimate/reserved.h"
@@ -13,11 +15,17 @@ constexpr int64_t kMostManaged = int64_t{1} << 60;  // so that what is added to 
 
 int64_t workspaces(const Gpu* gpu) { return 2 * cublas_workspace_bytes(gpu); }
 
+/// The highest level before the first step. No cuBLAS workspace is there then.
+Peak of_loading(const Program& program, const Timeline& timeline, Peak PhaseLevels::* which) {
+  return highest(program, timeline, 0, which);
+}
+
 Levels levels_of(const Program& program, const Timeline& timeline, const Gpu* gpu) {
   Levels levels;
   levels.first_step = highest(program, timeline, 1, &PhaseLevels::tensors).bytes;
   levels.tensors = highest(program, timeline, 2, &PhaseLevels::tensors).bytes;
-  levels.allocated = highest(program, timeline, 2, &PhaseLevels::blocks).bytes + workspaces(gpu);
+  levels.allocated = std::max(highest(program, timeline, 2, &PhaseLevels::blocks).bytes + workspaces(gpu),
+                              of_loading(program, timeline, &PhaseLevels::blocks).bytes);
   return levels;
 }
 
@@ -121,11 +129,14 @@ Result<Report> estimate(const Job& job, const Gpu* gpu, const std::optional<Allo
   if (!timeline) return timeline.error();
 
   const Levels levels = levels_of(program, *timeline, gpu);
-  const Peak peak = highest(program, *timeline, 2, &PhaseLevels::tensors);
-  const Peak blocks = highest(program, *timeline, 2, &PhaseLevels::blocks);
+  const Peak steady = highest(program, *timeline, 2, &PhaseLevels::blocks);
+  const bool loads = levels.allocated > steady.bytes + workspaces(gpu);
+  report.step = loads ? 0 : 2;
+  const Peak peak = highest(program, *timeline, report.step, &PhaseLevels::tensors);
+  const Peak blocks = highest(program, *timeline, report.step, &PhaseLevels::blocks);
   report.parameters = evaluate(program.parameters, report.symbol_values);
   report.trainable = evaluate(program.trained_parameters, report.symbol_values);
-  report.tensor_bytes = levels.tensors;
+  report.tensor_bytes = peak.bytes;
   report.allocated_bytes = levels.allocated;
   report.phase = phase_name(program, peak);
   report.first_step_bytes = levels.first_step;
@@ -138,21 +149,29 @@ Result<Report> estimate(const Job& job, const Gpu* gpu, const std::optional<Allo
     return Error{"sizes", "managed memory passes 2^60 bytes", "check the config's sizes"};
   report.device = device_range(report.reserved, gpu, report.managed_bytes);
   // Counts multiply sizes here, so the pool has formulas that were not evaluated yet.
-  report.ledger = ledger(job, program, blocks.at, *pool, report.symbol_values, workspaces(gpu));
+  report.ledger = ledger(job, program, blocks.at, *pool, report.symbol_values, loads ? 0 : workspaces(gpu));
   if (gpu != nullptr) report.fits = verdict(report.device, *gpu);
   report.pool = std::move(pool);
   return report;
 }
 
-std::vector<Knob> knobs(const Job& job, const Gpu* gpu, int64_t allocated_bytes) {
-  std::vector<Knob> found;
+std::vector<ChangedJob> changed_jobs(const Job& job) {
+  std::vector<ChangedJob> jobs;
   for (const Change& change : kChanges) {
     Job changed = job;
     if (!change.apply(changed.recipe)) continue;
     if (job.description.eager_only && changed.recipe.attention != job.recipe.attention) continue;
-    const Result<Levels> levels = peak_levels(changed, gpu);
+    jobs.push_back({change.option, std::move(changed)});
+  }
+  return jobs;
+}
+
+std::vector<Knob> knobs(const Job& job, const Gpu* gpu, int64_t allocated_bytes) {
+  std::vector<Knob> found;
+  for (const ChangedJob& changed : changed_jobs(job)) {
+    const Result<Levels> levels = peak_levels(changed.job, gpu);
     if (levels && levels->allocated < allocated_bytes)
-      found.push_back({change.option, allocated_bytes - levels->allocated});
+      found.push_back({changed.option, allocated_bytes - levels->allocated});
   }
   sort_by(found, [](const Knob& knob) { return -knob.saves_bytes; });
   return found;

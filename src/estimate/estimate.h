@@ -26,6 +26,14 @@ std::vector<PhaseReport> phase_reports(const Program& program, const Timeline& t
 Result<Report> estimate(const Job& job, const Gpu* gpu,
                         const std::optional<AllocatorOptions>& allocator = AllocatorOptions{});
 
+/// A job with one change of its recipe, by the option that makes it.
+struct ChangedJob {
+  const char* option;
+  Job job;
+};
+/// The changes most likely to help, those left out that change nothing.
+std::vector<ChangedJob> changed_jobs(const Job& job);
+
 /// What the changes most likely to help would save, re-estimated; the best first, those that save nothing left out.
 std::vector<Knob> knobs(const Job& job, const Gpu* gpu, int64_t allocated_bytes);
 

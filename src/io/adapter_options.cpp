@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "io/choices.h"
+#include "io/mixture_options.h"
 #include "size/wording.h"
 #include "train/built_model.h"
 
@@ -81,6 +82,7 @@ std::optional<Error> read_lora(const Asked& asked, Inquiry& inquiry) {
     lora.dropout = *share;
   }
   if (auto wrong = read_targets(asked, inquiry)) return wrong;
+  if (auto wrong = check_mixture_adapters(inquiry)) return wrong;
   return read_modules_to_save(asked, inquiry);
 }
 

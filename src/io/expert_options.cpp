@@ -4,6 +4,7 @@
 #include <cstdlib>
 
 #include "estimate/imbalance.h"
+#include "io/mixture_options.h"
 #include "size/wording.h"
 
 namespace peakmem {
@@ -19,10 +20,7 @@ std::optional<Error> check_experts(const Asked& asked, const Job& job) {
   if (recipe.experts == Experts::kLoop && d.experts > kMostExperts)
     return Error{"--experts", "cannot be a loop over " + std::to_string(d.experts) + " experts: too many to trace",
                  "pass --experts grouped"};
-  if (recipe.experts == Experts::kGrouped && compute_dtype(recipe) != DType::kBFloat16)
-    return Error{"--precision", "cannot be other than bf16: the grouped GEMM of experts takes nothing else",
-                 "pass --precision bf16 or --experts loop"};
-  return std::nullopt;
+  return recipe.experts == Experts::kGrouped ? check_grouped(job) : std::nullopt;
 }
 
 }  // namespace
@@ -52,6 +50,7 @@ std::optional<Error> read_routing(const Asked& asked, Inquiry& inquiry) {
   Job& job = inquiry.job;
   if (auto wrong = check_experts(asked, job)) return wrong;
   if (job.description.experts == 0) return std::nullopt;
+  warn_of_whole_experts(inquiry);
   std::string spread;
   if (job.recipe.experts == Experts::kGrouped) {
     spread = "any, the grouped GEMM's memory does not depend on how tokens are spread";

@@ -92,6 +92,7 @@ class Reader {
     if (inquiry_.job.description.task == Task::kSeq2SeqLm)
       recipe.target_seq = size("target-seq", recipe.seq, "as many as in a sequence");
     recipe.accumulate = asked_.size("accumulate").value_or(1);
+    recipe.eval_batch = asked_.size("eval-batch").value_or(0);
     if (auto wrong = read_precision(asked_, inquiry_)) return wrong;
     recipe.attention = read_attention();
     if (inquiry_.job.description.experts > 0) recipe.experts = value_in(kExperts, choice("experts"));
@@ -223,18 +224,37 @@ class Reader {
     return std::nullopt;
   }
 
+  /// What an evaluation is; refused where it was not measured.
+  std::optional<Error> check_evaluation() {
+    const Recipe& recipe = inquiry_.job.recipe;
+    if (recipe.eval_batch == 0) return std::nullopt;
+    const bool shards = is_wrapped(recipe.sharding);
+    if (shards || recipe.trainer->loss)
+      return Error{"--eval-batch",
+                   std::string("is not modelled beside ") + (shards ? "sharded parameters" : "SFTTrainer's own loss"),
+                   "drop it"};
+    assume("evaluation: after a step, one batch at a time of as many tokens a sequence, " +
+           std::string(recipe.trainer->is_transformers_loop
+                           ? "the loss alone being kept, as Trainer without compute_metrics"
+                           : "by with torch.no_grad(): outputs = model(**batch)"));
+    return std::nullopt;
+  }
+
   std::optional<Error> check() {
     if (auto wrong = check_optimizer()) return wrong;
+    if (auto wrong = check_evaluation()) return wrong;
     const Description& d = inquiry_.job.description;
     const Recipe& recipe = inquiry_.job.recipe;
     if (d.eager_only && recipe.attention == Attention::kSdpa)
       return Error{"--attention", d.family + " has no sdpa attention in transformers", "pass --attention eager"};
     if (auto wrong = read_routing(asked_, inquiry_)) return wrong;
-    if (d.task == Task::kSeq2SeqLm && recipe.weights == DType::kFloat16)
-      return Error{"--precision", "fp16 weights are not modelled for " + d.family + ", which keeps some in fp32",
+    const bool sharded = is_wrapped(recipe.sharding) && recipe.lora.rank == 0;
+    if (d.task == Task::kSeq2SeqLm && recipe.weights == DType::kFloat16 && sharded)
+      return Error{"--precision",
+                   "fp16 fails in PyTorch where " + d.family +
+                       " is sharded: wo stays in fp32 (_keep_in_fp32_modules), and FSDP raises \"FSDP expects uniform "
+                       "original parameter dtype\"",
                    "pass bf16 or fp16-mixed"};
-    if (d.task == Task::kSeq2SeqLm && recipe.checkpointing == Checkpointing::kFullReentrant)
-      return Error{"--checkpointing", "full-reentrant is not modelled for " + d.family, "pass full"};
     const int64_t longest = d.longest_sequence();
     if (recipe.seq > longest) {
       const std::string lengths = std::to_string(recipe.seq) + " is past the ";
@@ -245,7 +265,7 @@ class Reader {
     }
     const bool last_token =
         d.task == Task::kSequenceClassification && find_family(d.family)->usual_task == Task::kCausalLm;
-    if (last_token && recipe.batch > 1 && !d.has_padding_token)
+    if (last_token && std::max(recipe.batch, recipe.eval_batch) > 1 && !d.has_padding_token)
       return Error{"--batch", "cannot be " + std::to_string(recipe.batch) + ": the config has no pad_token_id",
                    "transformers raises \"Cannot handle batch sizes > 1 if no padding token is defined\"; pass --batch "
                    "1 or set pad_token_id"};

@@ -61,7 +61,7 @@ Names sizes() {
   return names;
 }
 Names steps() { return {"1", "2"}; }
-Names phases() { return {"input", "forward", "backward", "clip", "optimizer"}; }
+Names phases() { return {"input", "forward", "backward", "clip", "optimizer", "evaluate"}; }
 Names family_names() {
   Names names;
   for (const Family* family : families()) names.push_back(family->name);
@@ -75,8 +75,9 @@ constexpr uint16_t kTimeline = bits(Command::kTimeline);
 constexpr uint16_t kCompare = bits(Command::kCompare);
 constexpr uint16_t kSweep = bits(Command::kSweep);
 constexpr uint16_t kDiff = bits(Command::kDiff);
+constexpr uint16_t kExplain = bits(Command::kExplain);
 constexpr uint16_t kReport =
-    bits(Command::kEstimate) | kTimeline | kCompare | kSolve | kSweep;  // replays the allocator
+    bits(Command::kEstimate) | kTimeline | kCompare | kSolve | kSweep | kExplain;  // replays the allocator
 constexpr uint16_t kRun = kReport | kFormula | kDiff | bits(Command::kConfig);
 constexpr uint16_t kAll = kRun | bits(Command::kTable) | bits(Command::kAccuracy);
 constexpr OptionKind kSize = OptionKind::kSize;
@@ -155,6 +156,8 @@ constexpr std::array kOptions = std::to_array<OptionRow>({
      kRun},
     {"no-reshard-after-forward", kFlag, "", nullptr, "", "Ranks", "keep whole parameters up to the backward pass",
      kRun},
+    {"eval-batch", kSize, "N", nullptr, "", "Run",
+     "evaluate N sequences after a step: a forward pass without gradients, beside the optimizer's states", kRun},
     {"gpu", kChoice, "NAME", gpu_names, "", "Run", "say whether it fits on this GPU (peakmem gpus)", kRun},
     {"alloc-conf", kText, "K:V,...", nullptr, "", "Run", "PYTORCH_ALLOC_CONF, such as expandable_segments:True",
      kReport},
@@ -177,6 +180,7 @@ constexpr std::array kOptions = std::to_array<OptionRow>({
     {"with", kText, "OPTIONS", nullptr, "", "Compare", "what the second set-up has instead, in one argument", kCompare},
     {"over", kChoice, "SIZE", sizes, "", "Sweep", "the option to vary", kSweep},
     {"values", kText, "1,2,4", nullptr, "", "Sweep", "its values", kSweep},
+    {"message", kText, "TEXT", nullptr, "", "Explain", "what PyTorch printed: Tried to allocate ...", kExplain},
     {"svg", kFile, "FILE", nullptr, "", "Timeline", "the picture as SVG", kTimeline},
     {"csv", kFile, "FILE", nullptr, "", "Timeline", "its points as CSV", kTimeline},
     {"perfetto", kFile, "FILE", nullptr, "", "Timeline", "its points as a Chrome trace (ui.perfetto.dev)", kTimeline},

@@ -23,7 +23,8 @@ enum class Command : uint16_t {
   kCompare = 64,
   kSweep = 128,
   kConfig = 256,
-  kDiff = 512
+  kDiff = 512,
+  kExplain = 1024
 };
 
 /// What an option's value is; a file is written by the command line alone.

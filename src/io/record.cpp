@@ -163,6 +163,7 @@ std::optional<Error> read_recipe(const Value& what, Recipe& recipe) {
   recipe.seq = number(what, "seq", 1);
   recipe.accumulate = number(what, "accumulate", 1);
   recipe.clip = flag(what, "clip");
+  recipe.eval_batch = number(what, "eval_batch", 0);
   if (const Value* trainer = what.find("trainer")) recipe.trainer = find_trainer(trainer->string);
   if (recipe.trainer == nullptr) return not_modelled("trainer", text(what, "trainer"));
   convert_quantized(recipe);

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <array>
 
-#include "model/modules.h"
+#include "model/adapted_parameter.h"
 
 namespace peakmem {
 namespace {
@@ -52,12 +52,14 @@ bool Lora::saves(std::string_view path) const {
 LoraPair::LoraPair(const Builder& b, const char* module, Expr in, Expr out) {
   const Lora* lora = b.structure.lora;
   if (lora == nullptr || !lora->adapts(module) || b.saves()) return;
-  const DType half = b.structure.quantize == Quantize::kNone ? b.structure.weights : b.structure.compute;
+  const MixtureTargets* mixture = mixture_targets(b.description.family, b.structure.transformers);
+  if (mixture != nullptr && mixture->has(module)) return;  // PEFT takes the name for the mixture's
+  if (!is_head(module)) beside_ = b.structure.quantize;    // a head is left whole
+  const DType half = beside_ == Quantize::kNone ? b.structure.weights : b.structure.compute;
   const DType dtype = lora->full_precision && !b.structure.casts_weights ? DType::kFloat32 : half;
   a_ = projection(b, "lora_A", dtype, in, b.dims.lora_rank);
   b_ = projection(b, "lora_B", dtype, b.dims.lora_rank, out);
   dropout_ = lora->dropout;
-  beside_ = b.structure.quantize;
 }
 
 Tensor LoraPair::update(const Tensor& x) const {

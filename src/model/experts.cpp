@@ -12,14 +12,17 @@ SparseMoe::SparseMoe(const Builder& builder, First first) : b_(builder) {
 
 void SparseMoe::make_router() {
   const Scope scope(b_.tape, "gate");
-  router_ = b_.parameter({b_.dims.experts, b_.dims.hidden}, "weight");
+  router_ = AdaptedParameter(b_, b_.parameter({b_.dims.experts, b_.dims.hidden}, "weight"), "gate");
 }
 
 void SparseMoe::make_experts() {
   const Dims& d = b_.dims;
   const Scope scope(b_.tape, "experts");
-  gate_up_proj_ = b_.parameter({d.experts, 2 * d.ffn, d.hidden}, "gate_up_proj");
-  down_proj_ = b_.parameter({d.experts, d.hidden, d.ffn}, "down_proj");
+  Tensor gate_up_proj = b_.parameter({d.experts, 2 * d.ffn, d.hidden}, "gate_up_proj");
+  Tensor down_proj = b_.parameter({d.experts, d.hidden, d.ffn}, "down_proj");
+  const MixtureTargets* targets = mixture_targets(b_.description.family, b_.structure.transformers);
+  gate_up_proj_ = AdaptedParameter(b_, std::move(gate_up_proj), targets == nullptr ? "" : targets->gate, 2);
+  down_proj_ = AdaptedParameter(b_, std::move(down_proj), targets == nullptr ? "" : targets->down);
 }
 
 Tensor SparseMoe::operator()(const Tensor& input) const {
@@ -36,7 +39,8 @@ Tensor SparseMoe::experts(const Tensor& rows, const Routing& routing) const {
 
 SparseMoe::Routing SparseMoe::route(const Tensor& hidden_states) const {
   const Scope scope(b_.tape, "gate");
-  const Tensor logits = linear(hidden_states, router_, Tensor());
+  Parametrization weight(router_);
+  const Tensor logits = linear(hidden_states, weight(), Tensor());
   const Tensor probabilities = softmax(to(logits, DType::kFloat32));
   auto [values, indices] = topk(probabilities, b_.dims.experts_per_token);
   if (b_.description.normalizes_routing) values = divide_by_sum(std::move(values));
@@ -47,6 +51,7 @@ SparseMoe::Routing SparseMoe::route(const Tensor& hidden_states) const {
 Tensor SparseMoe::grouped(const Tensor& hidden_states, const Tensor& top_k_index, const Tensor& top_k_weights) const {
   const Scope scope(b_.tape, "experts");
   Tape& tape = b_.tape;
+  Parametrization down_proj(down_proj_), gate_up_proj(gate_up_proj_);  // the outer of two wrappers first
   const Tensor sample_weights = merge_dims(top_k_weights, 0, 2);
   const Tensor expert_ids = merge_dims(top_k_index, 0, 2);
   const KeptShape& pairs = expert_ids.shape();  // of a token and an expert
@@ -57,9 +62,9 @@ Tensor SparseMoe::grouped(const Tensor& hidden_states, const Tensor& top_k_index
   const Tensor histc_input = tape.make(pairs, DType::kInt32, "_to_copy");
   const Tensor tokens_per_expert = tape.make({b_.dims.experts}, DType::kInt32, "histc");
   const Tensor offsets = tape.make({b_.dims.experts}, DType::kInt32, "cumsum");
-  Tensor proj_out = grouped_linear(selected, gate_up_proj_, offsets);
+  Tensor proj_out = grouped_linear(selected, gate_up_proj(), offsets);
   proj_out = apply_gate(proj_out);
-  proj_out = grouped_linear(proj_out, down_proj_, offsets);
+  proj_out = grouped_linear(proj_out, down_proj(), offsets);
   Tensor weighted_out = mul(proj_out, unsqueeze(selected_weights, 1));
   const Tensor inv_perm = tape.make(pairs, DType::kInt64, "empty_like");
   tape.make(pairs, DType::kInt64, "arange");
@@ -95,6 +100,7 @@ Tensor SparseMoe::loop(const Tensor& hidden_states, const Tensor& top_k_index, c
   const Scope scope(b_.tape, "experts");
   Tape& tape = b_.tape;
   const Expr experts = b_.dims.experts;
+  Parametrization down_proj(down_proj_), gate_up_proj(gate_up_proj_);
   Tensor final_hidden_states = tape.make(hidden_states.shape(), hidden_states.dtype(), "zeros_like");
   const Tensor expert_mask =
       tape.make({top_k_index.size(0), top_k_index.size(1), experts + 1}, DType::kInt64, "one_hot");
@@ -109,9 +115,9 @@ Tensor SparseMoe::loop(const Tensor& hidden_states, const Tensor& top_k_index, c
     where = tokens_of_expert(b_, i);
     const auto& [top_k_pos, token_idx] = where;
     current_state = take_rows(hidden_states, token_idx);
-    gate_up = split_in_two(linear(current_state, select_row(gate_up_proj_), Tensor()), 1);
+    gate_up = split_in_two(linear(current_state, select_row(gate_up_proj()), Tensor()), 1);
     current_hidden_states = mul(activate(b_.description.activation, gate_up[0]), gate_up[1]);
-    current_hidden_states = linear(current_hidden_states, select_row(down_proj_), Tensor());
+    current_hidden_states = linear(current_hidden_states, select_row(down_proj()), Tensor());
     current_hidden_states = mul(current_hidden_states, index_rows(unsqueeze(top_k_weights, 2), token_idx, top_k_pos));
     final_hidden_states = index_add(final_hidden_states, token_idx, to(current_hidden_states, hidden_states.dtype()));
   }

@@ -4,6 +4,7 @@
 
 #include <array>
 
+#include "model/adapted_parameter.h"
 #include "model/fields.h"
 #include "model/modules.h"
 
@@ -44,9 +45,9 @@ class SparseMoe {
   Tensor apply_gate(const Tensor& gate_up) const;
 
   const Builder& b_;
-  Tensor router_;
-  Tensor gate_up_proj_;
-  Tensor down_proj_;
+  AdaptedParameter router_;
+  AdaptedParameter gate_up_proj_;
+  AdaptedParameter down_proj_;
 };
 
 /// num_experts and num_experts_per_tok.

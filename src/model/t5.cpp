@@ -5,23 +5,50 @@
 #include "model/family.h"
 #include "model/masks.h"
 #include "model/t5_attention.h"
+#include "model/t5_checkpoint.h"
 #include "size/wording.h"
+#include "trace/clamp.h"
 
 namespace peakmem {
 namespace {
+
+/// A linear layer of _keep_in_fp32_modules: never quantized, and kept in fp32 where the model is fp16.
+struct WholeLinear {
+  const char* name;
+  Tensor weight;
+  LoraPair lora;
+
+  WholeLinear(const Builder& b, const char* own_name, Expr in, Expr out) : name(own_name) {
+    const Scope scope(b.tape, name);
+    Structure whole = b.structure;
+    whole.quantize = Quantize::kNone;
+    const bool upcast = whole.weights == DType::kFloat16 && !whole.casts_weights;
+    if (upcast) whole.weights = DType::kFloat32;
+    const Builder builder{b.tape, b.description, b.dims, whole};
+    weight = builder.parameter({out, in}, "weight");
+    lora = LoraPair(builder, name, in, out);
+  }
+
+  Tensor operator()(Tensor input) const {
+    const Scope scope(weight.tape(), name);
+    if (!lora) return linear(std::move(input), weight, Tensor());
+    const Tensor x = std::move(input);
+    return lora(linear(x, weight, Tensor()), x);
+  }
+};
 
 /// T5DenseActDense, or T5DenseGatedActDense where `gated`.
 struct Dense {
   const Builder& b;
   Linear wi;
   std::optional<Linear> wi_1;
-  Linear wo;
+  WholeLinear wo;
 
   explicit Dense(const Builder& builder)
       : b(builder),
         wi(b, b.description.gated ? "wi_0" : "wi", b.dims.hidden, b.dims.ffn, false),
         wi_1(gate(b)),
-        wo(b, "wo", b.dims.ffn, b.dims.hidden, false) {}
+        wo(b, "wo", b.dims.ffn, b.dims.hidden) {}
 
   static std::optional<Linear> gate(const Builder& b) {
     return b.description.gated ? std::optional<Linear>(std::in_place, b, "wi_1", b.dims.hidden, b.dims.ffn, false)
@@ -40,7 +67,7 @@ struct Dense {
       hidden_states = activate(b.description.activation, hidden_states);
     }
     hidden_states = dropout(hidden_states, b.description.hidden_dropout);
-    hidden_states = to(hidden_states, b.structure.weights);  // to the weight's dtype, under autocast too
+    hidden_states = to(hidden_states, wo.weight.dtype());  // to the weight's dtype, under autocast too
     hidden_states = wo(hidden_states);
     return hidden_states;
   }
@@ -64,13 +91,6 @@ struct FeedForward {
   }
 };
 
-/// What a block hands to the next one.
-struct BlockState {
-  Tensor hidden_states;
-  Tensor position_bias;
-  Tensor encoder_decoder_position_bias;
-};
-
 /// What all blocks of a stack are told.
 struct StackContext {
   Tensor mask;
@@ -91,16 +111,20 @@ struct Block {
 
   static FeedForward feed_forward(const Builder& b, const char* name) { return named<FeedForward>(b, name, name); }
 
-  BlockState operator()(const Tensor& input, const BlockState& before, const StackContext& context) const {
+  T5BlockState operator()(const Tensor& input, const T5BlockState& before, const StackContext& context) const {
     T5AttentionOutput attended = self_attention(input, {context.mask, before.position_bias, {}});
-    BlockState state = {std::move(attended.output), std::move(attended.position_bias), {}};
+    T5BlockState state = {std::move(attended.output), std::move(attended.position_bias), {}};
+    Tensor clamp_value;
+    clamp_half(state.hidden_states, clamp_value);
     if (cross_attention) {
       attended = (*cross_attention)(state.hidden_states,
                                     {{}, before.encoder_decoder_position_bias, context.encoder_hidden_states});
       state.hidden_states = std::move(attended.output);
       state.encoder_decoder_position_bias = std::move(attended.position_bias);
+      clamp_half(state.hidden_states, clamp_value);
     }
     state.hidden_states = ff(state.hidden_states);
+    clamp_half(state.hidden_states, clamp_value);
     return state;
   }
 };
@@ -113,6 +137,7 @@ int64_t unlike_at_the_end(const Dims& dims) { return is_one(dims.batch) ? 2 : 1;
 struct Stack {
   const Builder& b;
   bool is_decoder;
+  bool shares_biases;  // with blocks behind the first
   const Embedding& embed_tokens;
   Layers<Block> blocks;
   T5LayerNorm final_layer_norm;
@@ -120,6 +145,7 @@ struct Stack {
   Stack(const Builder& builder, const Embedding& shared, const Dims* encoder, const std::vector<LayerRun>& runs)
       : b(builder),
         is_decoder(encoder != nullptr),
+        shares_biases(runs.size() > 1),
         embed_tokens(shared),
         blocks(
             b, runs, b.dims.runs,
@@ -135,11 +161,16 @@ struct Stack {
     const Tensor inputs_embeds = peakmem::inputs_embeds(b, embed_tokens(input_ids));
     const StackContext context = {is_decoder ? causal_mask(b, false, inputs_embeds.dtype(), false) : Tensor(),
                                   encoder_hidden_states};
-    BlockState state;
+    T5BlockState state;
     state.hidden_states = dropout(inputs_embeds, b.description.hidden_dropout);
+    const auto gradients = std::make_shared<std::array<Tensor, 2>>();
+    const bool reentrant = b.structure.checkpointing == Checkpointing::kFullReentrant;
     blocks.run([&](const Block& block) {
       const Scope named_block(b.tape, "block.*");
-      run(block, state, context);
+      if (reentrant)
+        run_reentrant(block, state, context, gradients);
+      else
+        run(block, state, context);
     });
     state.hidden_states = final_layer_norm(state.hidden_states);
     state.hidden_states = dropout(state.hidden_states, b.description.hidden_dropout);
@@ -149,21 +180,34 @@ struct Stack {
   // A checkpointed block that runs again has nobody to hand its biases to. All blocks behind the first hold the first
   // one's biases as arguments; the first holds them too and lets them go when it runs again, which is when the second
   // has let go of them: so they go in the turn they came in, not in one that stands for many.
-  void run(const Block& block, BlockState& state, const StackContext& context) const {
-    const auto after = std::make_shared<BlockState>();
-    const auto kept = std::make_shared<BlockState>();
-    BlockState before = {{}, state.position_bias, state.encoder_decoder_position_bias};
+  void run(const Block& block, T5BlockState& state, const StackContext& context) const {
+    const auto after = std::make_shared<T5BlockState>();
+    const auto kept = std::make_shared<T5BlockState>();
+    T5BlockState before = {{}, state.position_bias, state.encoder_decoder_position_bias};
     const bool is_first = !before.position_bias;
-    const auto call = [&block, before, context, kept, to = std::weak_ptr<BlockState>(after)](const Tensor& input,
-                                                                                             const Tensor&) {
+    const auto call = [&block, before, context, kept, to = std::weak_ptr<T5BlockState>(after)](const Tensor& input,
+                                                                                               const Tensor&) {
       *kept = {};
-      BlockState result = block(input, before, context);
+      T5BlockState result = block(input, before, context);
       if (const auto first_run = to.lock()) *first_run = result;
       return std::move(result.hidden_states);
     };
     const Tensor hidden_states = checkpoint(b.structure.checkpointing, call, state.hidden_states);
-    if (is_first) *kept = {{}, after->position_bias, after->encoder_decoder_position_bias};
+    if (is_first && shares_biases) *kept = {{}, after->position_bias, after->encoder_decoder_position_bias};
     state = std::move(*after);
+  }
+
+  // The first holds its biases as above.
+  void run_reentrant(const Block& block, T5BlockState& state, const StackContext& context,
+                     const T5BiasGradients& gradients) const {
+    const auto kept = std::make_shared<T5BlockState>();
+    const bool is_first = !state.position_bias;
+    const auto call = [&block, kept](const T5BlockArguments& arguments) {
+      *kept = {};
+      return block(arguments.before.hidden_states, arguments.before, {arguments.mask, arguments.encoder_hidden_states});
+    };
+    state = checkpoint_t5_block(call, {state, context.mask, context.encoder_hidden_states}, gradients);
+    if (is_first && shares_biases) *kept = {{}, state.position_bias, state.encoder_decoder_position_bias};
   }
 };
 

@@ -8,6 +8,7 @@
 
 #include "estimate/device.h"
 #include "estimate/reserved.h"
+#include "train/evaluation.h"
 
 namespace peakmem {
 namespace {
@@ -35,7 +36,7 @@ class Evaluator {
   int64_t allocated(int64_t value) { return allocated_bytes(value).value_or(std::numeric_limits<int64_t>::max()); }
 
  private:
-  using Key = std::tuple<bool, bool, bool, bool, bool, bool, bool, LossPieces>;
+  using Key = std::tuple<bool, bool, bool, bool, bool, bool, bool, LossPieces, bool, bool, LossPieces>;
 
   Job at(int64_t value) const {
     Job job = job_;
@@ -55,6 +56,7 @@ class Evaluator {
   const TracedJob& traced(int64_t value) {
     const bool seq = unknown_ == Unknown::kSeq;
     const Job job = at(value);
+    const Job evaluated = evaluation_of(job);
     const Key key = {value == 1,
                      seq && value % 8 != 0,
                      seq && value % 16 != 0,
@@ -62,7 +64,10 @@ class Evaluator {
                      seq && value % 128 != 0,
                      dequantizes_forward(job.recipe),
                      dequantizes_experts(job.recipe, job.description),
-                     loss_pieces(job)};
+                     loss_pieces(job),
+                     dequantizes_forward(evaluated.recipe),
+                     dequantizes_experts(evaluated.recipe, job.description),
+                     loss_pieces(evaluated)};
     std::unique_ptr<TracedJob>& slot = structures_[key];
     if (!slot) slot = std::make_unique<TracedJob>(job);
     return *slot;

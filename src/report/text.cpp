@@ -196,6 +196,7 @@ std::string kernels_text(const Kernels& kernels) {
 }  // namespace
 
 std::string where(const std::string& phase, int32_t step) {
+  if (phase == "load") return "loading the model";
   return phase == "model" ? "building the model" : "the " + phase + " of step " + std::to_string(step);
 }
 
@@ -221,6 +222,7 @@ std::string recipe_line(const Job& job) {
     text += " · checkpointing " + std::string(name_in(kCheckpointings, r.checkpointing));
   if (r.accumulate > 1) text += " · accumulate " + grouped(r.accumulate);
   if (r.clip) text += " · clip-grad";
+  if (r.eval_batch > 0) text += " · evaluates " + grouped(r.eval_batch);
   if (!r.freeze.patterns.empty()) text += " · frozen";
   for (const std::string& pattern : r.freeze.patterns) text += " " + pattern;
   if (r.lora.rank > 0) text += " · lora of rank " + grouped(r.lora.rank);

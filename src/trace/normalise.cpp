@@ -80,8 +80,8 @@ Tensor log_softmax(Tensor input, const DType* dtype) { return normalised(kLogSof
 
 Tensor dropout(Tensor input, double p) {
   const Tensor x = std::move(input);
-  if (p == 0.0) return x;
   Tape& tape = x.tape();
+  if (p == 0.0 || !tape.training) return x;
   Node* node = tape.record(kDropout, {&x});
   Tensor result = tape.make(preserved(x.shape()), x.dtype(), kDropout.name);
   Tape::attach(node, result);

@@ -76,6 +76,7 @@ struct Phase {
   const char* name;
   int32_t first_segment;
   int32_t last_segment;
+  bool empties_cache = false;  // ends with torch.cuda.empty_cache()
 };
 
 /// The whole trace.

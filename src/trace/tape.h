@@ -280,6 +280,8 @@ class Tape {
   Category category = Category::kActivations;
 
   bool grad_mode = true;
+  /// model.train(): dropout is on.
+  bool training = true;
   /// Parameters are made without memory (torch.device("meta")); who cuts them to shards fills them.
   bool meta_parameters = false;
   Hooks* hooks = nullptr;

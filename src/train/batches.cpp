@@ -1,5 +1,7 @@
 #include "train/batches.h"
 
+#include <utility>
+
 #include "train/trainers.h"
 
 namespace peakmem {
@@ -55,6 +57,16 @@ void Batches::count_labels() {
     sum = tape.make({}, DType::kInt64, "sum");
   }
   if (stays) items_ = tape.make({}, DType::kFloat32, "div");
+}
+
+Batch Batches::evaluated() {
+  Batch batch = make_batch(builder_, 1);
+  if (!held_ || builder_.structure.transformers != Transformers::kV523) return batch;
+  const Tensor items_before = items_;
+  count_labels();
+  batch.is_counted = true;
+  batch.items = std::exchange(items_, items_before);
+  return batch;
 }
 
 void Batches::renew() {

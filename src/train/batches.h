@@ -17,6 +17,8 @@ class Batches {
   Batch take(int64_t micro);
   /// The input phase of the next step, where batches are held: the same again, and those of before go.
   void renew();
+  /// The batch of an evaluation. Trainer.prediction_step of 5.23 counts its labels too.
+  Batch evaluated();
   bool are_held() const { return held_; }
 
  private:

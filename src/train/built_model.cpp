@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "model/adapted_parameter.h"
+
 namespace peakmem {
 namespace {
 
@@ -66,11 +68,19 @@ std::vector<std::string> linear_modules(const Job& job) {
   Job adapted = job;
   adapted.recipe.lora = {.rank = 1, .targets = {}, .saved = {}};
   const Program program = built(adapted);
+  const MixtureTargets* mixture = mixture_targets(job.description.family, job.recipe.transformers);
   std::vector<std::string> names;
+  const auto add = [&](std::string_view name) {
+    if (std::find(names.begin(), names.end(), name) == names.end()) names.emplace_back(name);
+  };
   for (const ScopeName& scope : program.scopes) {
     if (std::string_view(scope.name) != "lora_A") continue;
-    std::string name(Lora::last_name(program.scopes[static_cast<size_t>(scope.parent)].name));
-    if (std::find(names.begin(), names.end(), name) == names.end()) names.push_back(std::move(name));
+    const std::string_view name = Lora::last_name(program.scopes[static_cast<size_t>(scope.parent)].name);
+    if (mixture == nullptr || name != "experts") {
+      add(name);
+      continue;
+    }
+    for (const std::string_view module : {mixture->gate, mixture->up, mixture->down}) add(module);
   }
   return names;
 }

@@ -11,13 +11,6 @@ constexpr int64_t kFlashRows = 128;  // seqlen_q_rounded of flash-attn's flash_a
 int64_t round_up_8(int64_t n) { return (n + 7) / 8 * 8; }
 int64_t round_up_16(int64_t n) { return (n + 15) / 16 * 16; }
 
-/// Rows of a chunk of Liger's loss, so that its logits are about as large as the hidden states: the power of two from
-/// tokens / ⌈vocab / hidden⌉ on, or all tokens where the vocabulary is no larger than the hidden size.
-Expr loss_rows(const Description& d, const Dims& dims) {
-  const Expr tokens = dims.batch * dims.seq;
-  return d.vocab <= d.hidden ? tokens : power_of_two(ceil_div(tokens, ceil_div(dims.vocab, dims.hidden)));
-}
-
 /// head_size_rounded of flash_api.cpp.
 Expr flash_columns(const Description& d, Expr padded_head_dim) {
   const int64_t padded = round_up_8(d.head_dim);
@@ -104,6 +97,13 @@ Structure structure_of(const Job& job, bool unrolled) {
   s.lora = r.lora.rank > 0 ? &r.lora : nullptr;
   s.freeze = r.freeze.patterns.empty() ? nullptr : &r.freeze;
   return s;
+}
+
+/// Rows of a chunk of Liger's loss, so that its logits are about as large as the hidden states: the power of two from
+/// tokens / ⌈vocab / hidden⌉ on, or all tokens where the vocabulary is no larger than the hidden size.
+Expr loss_rows(const Description& d, const Dims& dims) {
+  const Expr tokens = dims.batch * dims.seq;
+  return d.vocab <= d.hidden ? tokens : power_of_two(ceil_div(tokens, ceil_div(dims.vocab, dims.hidden)));
 }
 
 LossPieces loss_pieces(const Job& job) {

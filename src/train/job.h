@@ -19,6 +19,9 @@ Structure structure_of(const Job& job, bool unrolled = false);
 LossPieces loss_pieces(const Job& job);
 
 /// The job's sizes as numbers.
+/// Rows of a chunk of Liger's loss.
+Expr loss_rows(const Description& description, const Dims& dims);
+
 Dims number_dims(const Job& job);
 /// The job's sizes as symbols of `pool`, with the value of each; a size of 1 stays a number, for PyTorch takes other
 /// paths for it. Values are in the order Pool::evaluate takes.

@@ -7,7 +7,9 @@
 #include "trace/engine.h"
 #include "train/batches.h"
 #include "train/data_parallel.h"
+#include "train/evaluation.h"
 #include "train/fully_shard.h"
+#include "train/loading.h"
 #include "train/optimizer_step.h"
 
 namespace peakmem {
@@ -114,6 +116,26 @@ void zero_grad(Tape& tape) {
   for (const Parameter& parameter : tape.parameters) gradient_of(parameter).reset();
 }
 
+/// An evaluation's batch: a plain loop names what the model returns, Trainer.prediction_step (5.23) without
+/// compute_metrics looks at the loss alone.
+void trace_evaluation(Tape& tape, Batches& batches, Model& model, const Recipe& recipe) {
+  tape.begin_phase(2, -1, "evaluate");
+  tape.category = Category::kInputs;
+  const Batch batch = batches.evaluated();
+  tape.category = Category::kActivations;
+  const EvalMode mode(tape);
+  const ModelOutput outputs = whole_model(tape, model, batch, recipe);
+  tape.autocast.cache.clear();
+}
+
+/// The storages of the parameters that are not trained, in order: beside quantized weights those of the checkpoint.
+std::vector<int32_t> frozen_storages(const Tape& tape) {
+  std::vector<int32_t> storages;
+  for (const Parameter& parameter : tape.frozen) storages.push_back(parameter.value->storage);
+  std::sort(storages.begin(), storages.end());
+  return storages;
+}
+
 /// Of a program's phases the one of the first micro-batch of that name.
 Phase* first_of(std::vector<Phase>& phases, std::string_view name) {
   const auto found = std::find_if(phases.begin(), phases.end(),
@@ -210,9 +232,10 @@ Division division(const Job& job) {
 
 Program trace_step(const Job& job, const Dims& dims, bool unrolled) {
   const Recipe& recipe = job.recipe;
-  const Structure structure = structure_of(job, unrolled);
+  Structure structure = structure_of(job, unrolled);
+  Dims sizes = dims;
   Tape tape;
-  const Builder builder = {tape, job.description, dims, structure};
+  const Builder builder = {tape, job.description, sizes, structure};
   tape.begin_phase(0, -1, "model");
   tape.meta_parameters = is_wrapped(recipe.sharding);
   const std::unique_ptr<Model> model = find_family(job.description.family)->build(builder);
@@ -223,6 +246,7 @@ Program trace_step(const Job& job, const Dims& dims, bool unrolled) {
   if (recipe.ddp.ranks > 1) parallel.emplace(tape, recipe.ddp);
   std::vector<OptimizerRun> optimizers = optimizers_of(tape, job, structure);
   Batches batches(builder, recipe);
+  if (takes_more_to_load(job)) trace_loading(tape.program, frozen_storages(tape), recipe);
   Names names;
   for (const int64_t micro : traced_micro_batches(recipe, unrolled)) {
     if (parallel) parallel->synchronize(!recipe.ddp.no_sync || micro + 1 == recipe.accumulate);
@@ -242,6 +266,11 @@ Program trace_step(const Job& job, const Dims& dims, bool unrolled) {
   repeat_micro_batches(tape.program, parallel ? parallel->once() : -1, renewed);
   tape.program.phases.insert(tape.program.phases.end(), steady.begin(), steady.end());
   tape.program.phases.push_back(cleared);
+  if (recipe.eval_batch > 0) {
+    structure = structure_of(evaluation_of(job), unrolled);
+    sizes = evaluation_dims(job, dims);
+    trace_evaluation(tape, batches, *model, recipe);
+  }
   return tape.finish();
 }
 

@@ -15,8 +15,9 @@ namespace peakmem {
 /// where the names live until they are bound again, or, frugally, `loss = model(**batch).loss` in a function of its
 /// own.
 ///
-/// Phases are "model" (step 0), then "input", "forward", "backward", "clip", "optimizer" of step 1 and of step 2, which
-/// is the steady step: its optimizer finds its state made.
+/// Phases are "model" (step 0; before it "load" where loading takes more), then "input", "forward", "backward", "clip",
+/// "optimizer" of step 1 and of step 2, which is the steady step: its optimizer finds its state made. Where the recipe
+/// evaluates, "evaluate" follows it.
 ///
 /// `unrolled` traces every layer (and every micro-batch) for itself, to check what repeats stand for.
 Program trace_step(const Job& job, const Dims& dims, bool unrolled = false);

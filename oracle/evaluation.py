@@ -1,0 +1,33 @@
+"""An evaluation after the last step, of one batch of `eval_batch` sequences: the optimizer's states are there."""
+
+import types
+
+import torch
+import transformers
+
+import fused
+from cases import autocast, build_batch
+
+
+def evaluate(case, model, counter, step, loop):
+    """A plain loop's forward pass without gradients, or a trainer's prediction_step; dropout is off."""
+    counter.phase("evaluate", step)
+    model.eval()
+    batch = build_batch({**case, "batch": case["eval_batch"]}, getattr(model, "module", model).config)
+    if loop is not None:
+        return predict(case, model, batch, loop)
+    with torch.no_grad(), autocast(case):
+        outputs = model(**batch, **fused.arguments(case))
+    return outputs
+
+
+def predict(case, model, batch, loop):
+    """Trainer.evaluation_loop on one batch; without compute_metrics it asks for the loss alone."""
+    if "input_ids" in batch:
+        batch["attention_mask"] = torch.ones_like(batch["input_ids"])
+    self = loop.trainer
+    self.label_names, self.can_return_loss, self.model = ["labels"], False, getattr(model, "module", model)
+    self.args.use_liger_kernel = case.get("loss") == "fused-linear"
+    step = types.MethodType(transformers.Trainer.prediction_step, self)
+    loss, logits, labels = step(model, batch, prediction_loss_only=not case.get("eval_logits"))
+    return loss.repeat(case["eval_batch"]), logits, labels

@@ -1,0 +1,19 @@
+// What a mixture of experts makes of options that are about linear layers: in transformers 5 its experts are
+// parameters.
+#pragma once
+
+#include <optional>
+
+#include "io/inquiry.h"
+#include "io/options.h"
+
+namespace peakmem {
+
+/// Whether PEFT can adapt what --lora-targets names of a mixture; says what it does beside that.
+std::optional<Error> check_mixture_adapters(Inquiry& inquiry);
+/// Says that quantization leaves the experts whole, and in which dtype.
+void warn_of_whole_experts(Inquiry& inquiry);
+/// What the grouped GEMM takes.
+std::optional<Error> check_grouped(const Job& job);
+
+}  // namespace peakmem

@@ -1,0 +1,17 @@
+#include "train/evaluation.h"
+
+namespace peakmem {
+
+Job evaluation_of(const Job& job) {
+  Job evaluation = job;
+  if (job.recipe.eval_batch > 0) evaluation.recipe.batch = job.recipe.eval_batch;
+  return evaluation;
+}
+
+Dims evaluation_dims(const Job& job, Dims dims) {
+  dims.batch = job.recipe.eval_batch;
+  dims.loss_rows = loss_rows(job.description, dims);
+  return dims;
+}
+
+}  // namespace peakmem
