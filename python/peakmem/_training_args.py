@@ -133,11 +133,10 @@ def from_training_args(model: Model, args: Mapping[str, Any] | object, **options
     read_optimizer(reading)
     read_checkpointing(reading)
     read_others(reading, asked)
-    if options.get("precision") is None:
-        read_precision(reading, asked)
+    read_precision(reading, asked)
     given = {option_name(keyword) for keyword, value in options.items() if value is not None}
-    kept = {name: value for name, value in reading.options.items() if name not in given}
-    report = report_of_trainer(asked.changed(kept), reading)
+    reading.options = {name: value for name, value in reading.options.items() if name not in given}
+    report = report_of_trainer(asked.changed(reading.options), reading)
     return replace(
         report,
         assumptions=(*reading.assumptions, *report.assumptions),
@@ -150,10 +149,14 @@ def report_of_trainer(asked: Subject, reading: Reading) -> Report:
     try:
         return ask_report(asked)
     except InputError as error:
+        if error.field == "eval_batch" and reading.options.pop("eval-batch", None):
+            reading.doubt("eval_strategy", f"evaluation {error.problem}")
+            return report_of_trainer(asked.changed({"eval-batch": None}), reading)
         if error.field != "trainer" or asked.options.get("trainer") != "hf":
             raise
         reading.assumptions.append(f"trainer: a plain loop, for {error.problem}")
-        return ask_report(asked.changed({"trainer": None, "keep-outputs": asked.options.get("keep-outputs") or "no"}))
+        plain = {"trainer": None, "keep-outputs": asked.options.get("keep-outputs") or "no"}
+        return report_of_trainer(asked.changed(plain), reading)
 
 
 def text_of(value: object) -> str:
@@ -208,16 +211,18 @@ def read_checkpointing(reading: Reading) -> None:
 def read_precision(reading: Reading, asked: Subject) -> None:
     """bf16 and fp16 are autocast over the weights as they were loaded."""
     weights, source = weights_precision(asked)
+    if weights.endswith("-mixed"):  # the call says both
+        return
     reading.assumptions.append(f"weights: {weights}, {source}")
     mixed = autocast_of(reading)
-    if mixed is None:
-        reading.options["precision"] = weights
-    elif weights == "fp32" or (weights == mixed and asked.options.get("quantize")):
-        reading.options["precision"] = f"{mixed}-mixed"
-    elif mixed == "bf16" and weights == "bf16":
-        reading.options |= {"precision": "bf16", "autocast": "bf16"}
-    else:
-        raise InputError(mixed, f"is autocast over weights in {weights}, which is not modelled", "load them in float32")
+    reading.options["precision"] = weights
+    if mixed is not None:
+        reading.options["autocast"] = mixed
+    # Adapters are in fp32 unless told otherwise; GradScaler takes gradients in nothing else (torch/amp/grad_scaler.py).
+    trains_half = weights != "fp32" and (not asked.options.get("lora-rank") or asked.options.get("lora-dtype") == "model")
+    if mixed == "fp16" and trains_half:
+        problem = f"scales gradients, which are in {weights} as the weights are, and PyTorch refuses to unscale them"
+        raise InputError("fp16", problem, "load the weights in float32")
 
 
 def autocast_of(reading: Reading) -> str | None:
@@ -233,7 +238,7 @@ def autocast_of(reading: Reading) -> str | None:
 def weights_precision(asked: Subject) -> tuple[str, str]:
     live = asked.options.get("precision")
     if isinstance(live, str):
-        return live, "as the model is"
+        return live, "as the model or the call says"
     config = asked.model if isinstance(asked.model, Mapping) else {}
     dtype = config.get("dtype") or config.get("torch_dtype")
     if dtype is None:

@@ -60,6 +60,7 @@ def test_an_object_is_read_like_its_fields() -> None:
         ("bfloat16", {}, "bf16"),
         ("bfloat16", {"bf16": True}, "bf16 under bf16"),
         ("float16", {}, "fp16"),
+        ("float16", {"bf16": True}, "fp16 under bf16"),
     ],
 )
 def test_bf16_is_autocast_over_the_weights_dtype(dtype: str | None, fields: dict[str, Any], precision: str) -> None:
@@ -71,7 +72,16 @@ def test_bf16_is_autocast_over_the_weights_dtype(dtype: str | None, fields: dict
     assert report.not_understood == ()
 
 
-def test_autocast_over_half_weights_is_refused() -> None:
+def test_autocast_is_over_the_weights_that_the_call_says() -> None:
+    half = estimate("gpt2", **RECIPE, optimizer_impl="fused", precision="bf16", autocast="bf16")
+    assert asked(options={"precision": "bf16"}, bf16=True).ledger == half.ledger
+    mixed = estimate("gpt2", **RECIPE, optimizer_impl="fused", precision="bf16-mixed")
+    assert asked(options={"precision": "bf16-mixed"}, bf16=True).ledger == mixed.ledger
+
+
+def test_a_scaler_of_half_gradients_is_refused() -> None:
+    lora = {"lora_rank": 4, "lora_targets": "c_attn"}
+    assert asked({"model_type": "gpt2", "dtype": "float16"}, lora, fp16=True).peak.tensor_bytes > 0
     with pytest.raises(InputError) as caught:
         asked({"model_type": "gpt2", "torch_dtype": "float16"}, fp16=True)
     assert caught.value.field == "fp16"
@@ -93,10 +103,19 @@ def test_other_optimizers_are_refused() -> None:
 
 
 def test_what_may_matter_is_listed() -> None:
-    fields: dict[str, Any] = {"torch_compile": True, "neftune_noise_alpha": 5, "eval_strategy": "steps", "new": "x"}
+    fields: dict[str, Any] = {"torch_compile": True, "neftune_noise_alpha": 5, "eval_on_start": True, "new": "x"}
     report = asked(optim="sgd", weight_decay=0.1, **fields)
     listed = [line.split("=")[0] for line in report.not_understood]
-    assert listed == ["weight_decay", "eval_strategy", "torch_compile", "neftune_noise_alpha", "new"]
+    assert listed == ["weight_decay", "torch_compile", "neftune_noise_alpha", "eval_on_start", "new"]
+
+
+def test_evaluation_is_of_its_own_batch() -> None:
+    report = asked(eval_strategy="steps", per_device_eval_batch_size="2")
+    assert report.ledger == asked(options={"eval_batch": 2}).ledger and report.not_understood == ()
+    assert "evaluate" in {phase.phase for phase in report.phases}
+    assert asked(eval_strategy="steps").ledger == asked(options={"eval_batch": 8}).ledger
+    sharded = asked({"model_type": "llama", "num_hidden_layers": 2}, {"fsdp": 2}, fsdp=True, eval_strategy="steps")
+    assert [line.split("=")[0] for line in sharded.not_understood] == ["eval_strategy"]
 
 
 def test_checkpointing_is_read_by_both_names() -> None:

@@ -53,7 +53,7 @@ Names rest_optimizers() {
 Names matrices() { return {"hidden", "all"}; }
 Names gpu_names() { return names_of(gpus()); }
 Names reservings() { return {"replay", "bounds"}; }
-Names unknowns() { return {"batch", "seq"}; }
+Names unknowns() { return {"batch", "seq", "target-seq"}; }
 Names sizes() {
   Names names;
   for (const OptionRow& row : option_rows())
@@ -77,7 +77,8 @@ constexpr uint16_t kSweep = bits(Command::kSweep);
 constexpr uint16_t kDiff = bits(Command::kDiff);
 constexpr uint16_t kExplain = bits(Command::kExplain);
 constexpr uint16_t kReport =
-    bits(Command::kEstimate) | kTimeline | kCompare | kSolve | kSweep | kExplain;  // replays the allocator
+    bits(Command::kEstimate) | kTimeline | kCompare | kSolve | kSweep | kExplain;     // replays the allocator
+constexpr uint16_t kVerdict = bits(Command::kEstimate) | kCompare | kSolve | kSweep;  // says whether it fits
 constexpr uint16_t kRun = kReport | kFormula | kDiff | bits(Command::kConfig);
 constexpr uint16_t kAll = kRun | bits(Command::kTable) | bits(Command::kAccuracy);
 constexpr OptionKind kSize = OptionKind::kSize;
@@ -122,6 +123,8 @@ constexpr std::array kOptions = std::to_array<OptionRow>({
      "whose training loop: a plain one, Trainer of transformers, SFTTrainer of TRL", kRun},
     {"keep-outputs", kChoice, "W", yes_or_no, "", "Run",
      "the loop names what the model returned, until the next forward pass has returned (a plain loop does)", kRun},
+    {"use-cache", kChoice, "W", yes_or_no, "", "Run",
+     "the model keeps keys and values, and returns them (as the config, the trainer and its version leave it)", kRun},
     {"kernels", kChoice, "K", kernel_presets, "hf", "Kernels",
      "liger: all that Liger-Kernel fuses, as use_liger_kernel", kRun},
     {"norm", kChoice, "K", norm_kernels, "hf", "Kernels",
@@ -129,7 +132,9 @@ constexpr std::array kOptions = std::to_array<OptionRow>({
     {"mlp", kChoice, "K", kernels, "hf", "Kernels", "fused: Liger's SwiGLU or GEGLU", kRun},
     {"rope", kChoice, "K", kernels, "hf", "Kernels", "fused: Liger's rotary embedding", kRun},
     {"loss", kChoice, "L", loss_kernels, "hf", "Kernels",
-     "fused-linear: Liger's, with the head; chunked: TRL's in tiles (SFTTrainer of 1.16); foak: that plug-in's", kRun},
+     "fused-linear: Liger's, with the head; chunked: TRL's in tiles (SFTTrainer of 1.16); foak: that plug-in's; "
+     "plain: cross_entropy in the loop, on logits as they are",
+     kRun},
     {"lora-rank", kSize, "N", nullptr, "", "LoRA", "train adapters of this rank beside frozen weights", kRun, "R"},
     {"lora-targets", kText, "a,b", nullptr, "", "LoRA", "the modules to adapt, or all-linear", kRun},
     {"lora-modules-to-save", kText, "a,b", nullptr, "", "LoRA",
@@ -159,6 +164,8 @@ constexpr std::array kOptions = std::to_array<OptionRow>({
     {"eval-batch", kSize, "N", nullptr, "", "Run",
      "evaluate N sequences after a step: a forward pass without gradients, beside the optimizer's states", kRun},
     {"gpu", kChoice, "NAME", gpu_names, "", "Run", "say whether it fits on this GPU (peakmem gpus)", kRun},
+    {"headroom", kText, "SIZE", nullptr, "", "Run", "what to leave free on the GPU, such as 2GiB, 500MiB or 10%",
+     kVerdict},
     {"alloc-conf", kText, "K:V,...", nullptr, "", "Run", "PYTORCH_ALLOC_CONF, such as expandable_segments:True",
      kReport},
     {"reserved", kChoice, "HOW", reservings, "replay", "Run",

@@ -6,6 +6,8 @@
 #include <initializer_list>
 
 #include "io/choices.h"
+#include "io/job_checks.h"
+#include "train/built_model.h"
 #include "train/freezing.h"
 
 namespace peakmem {
@@ -85,6 +87,15 @@ std::vector<std::string> texts(const Value& object, std::string_view name) {
   return list;
 }
 
+/// PEFT trains a copy of a classifier's head, whichever of two names it has.
+bool is_classifier(const Value& lora) { return text(lora, "task_type") == "SEQ_CLS"; }
+
+void keep_the_head_there_is(Job& job) {
+  const std::vector<std::string> known = modules_to_save(job);
+  std::erase_if(job.recipe.lora.saved,
+                [&](const std::string& name) { return std::find(known.begin(), known.end(), name) == known.end(); });
+}
+
 Lora read_lora(const Value& what) {
   Lora lora;
   lora.rank = number(what, "r", 0);
@@ -93,7 +104,7 @@ Lora read_lora(const Value& what) {
   if (const Value* dropout = what.find("dropout")) lora.dropout = dropout->real;
   lora.targets = texts(what, "targets");
   lora.saved = texts(what, "save");
-  if (text(what, "task_type") == "SEQ_CLS") lora.saved = {"classifier", "score"};
+  if (is_classifier(what)) lora.saved = {"classifier", "score"};
   return lora;
 }
 
@@ -168,6 +179,7 @@ std::optional<Error> read_recipe(const Value& what, Recipe& recipe) {
   if (recipe.trainer == nullptr) return not_modelled("trainer", text(what, "trainer"));
   convert_quantized(recipe);
   recipe.keeps_outputs = flag(what, "keep_outputs");
+  recipe.use_cache = flag(what, "use_cache");
   if (const Value* version = what.find("transformers")) recipe.transformers = value_in(kTransformers, version->string);
   const std::string attention = text(what, "attention");
   recipe.attention = attention == "eager"    ? Attention::kEager
@@ -227,6 +239,8 @@ Result<Job> read_case(const Value& what) {
   if (job.description.task == Task::kSeq2SeqLm) job.recipe.target_seq = number(what, "target_seq", job.recipe.seq);
   if (job.description.image > 0) job.recipe.seq = job.description.positions;
   if (auto error = freeze(job, texts(what, "freeze"), "freeze")) return *error;
+  if (const Value* lora = what.find("lora"); lora != nullptr && is_classifier(*lora)) keep_the_head_there_is(job);
+  if (auto error = check_job(job)) return *error;
   return job;
 }
 

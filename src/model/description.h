@@ -39,6 +39,7 @@ struct Imbalance {
   int64_t busiest = 0;  // which of them, in the order they run
 
   bool balanced() const { return over == under; }
+  bool operator==(const Imbalance&) const = default;
 };
 
 /// Activation functions by what they do on the tape, not by name.
@@ -108,6 +109,7 @@ struct Description {
   bool maps_windowed_masks = false;  // and the windowed one even where every layer is full (Gemma 2)
   bool caps_attention = false;       // tanh over the attention scores, which only eager attention has
   bool caps_logits = false;
+  bool uses_cache = true;            // the config's use_cache
   bool eager_only = false;           // transformers has no sdpa attention for it
   bool head_dim_is_quotient = true;  // head_dim = hidden / heads, not a choice of its own
   bool ffn_is_four_hidden = false;
@@ -162,6 +164,8 @@ struct Structure {
   bool single_target = false;        // targets of length 1
   bool casts_inputs = false;         // of every layer, to the dtype of the weights
   bool unrolled = false;             // trace every layer for itself
+
+  bool operator==(const Structure&) const = default;
 };
 
 }  // namespace peakmem

@@ -119,8 +119,8 @@ Tensor to(Tensor input, DType dtype) {
 Tensor to_low_precision(Tensor input) {
   Tensor x = std::move(input);
   Tape& tape = x.tape();
-  if (!tape.autocast.enabled || x.dtype() != DType::kFloat32) return x;
-  if (x->cast < 0) return to(std::move(x), tape.autocast.dtype);
+  if (!tape.autocast.enabled || !is_floating(x.dtype()) || x.dtype() == tape.autocast.dtype) return x;
+  if (x->cast < 0 || x.dtype() != DType::kFloat32) return to(std::move(x), tape.autocast.dtype);
   const auto place = static_cast<size_t>(x->cast);
   std::vector<Tensor>& cache = tape.autocast.cache;
   if (cache.size() <= place) cache.resize(place + 1);
@@ -214,6 +214,15 @@ Tensor cat(Tensor a, Tensor b, int dim) {
   const Shape whole = contiguous(narrowed(x.shape(), dim, x.size(dim) + y.size(dim)));
   if (node != nullptr) node->dims = {dim, 0};
   Tensor result = tape.make(whole, promote(x.dtype(), y.dtype()), kCat.name);
+  Tape::attach(node, result);
+  return result;
+}
+
+Tensor cat_to_empty(DType empty, const Tensor& self, int dim) {
+  Tape& tape = self.tape();
+  Node* node = tape.record(kCat, {&self});
+  if (node != nullptr) node->dims = {dim, 0};
+  Tensor result = tape.make(contiguous(self.shape()), promote(empty, self.dtype()), kCat.name);
   Tape::attach(node, result);
   return result;
 }
