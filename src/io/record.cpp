@@ -71,12 +71,13 @@ std::optional<Error> read_optimizers(const Value& what, Recipe& recipe) {
 
 std::optional<Error> read_precision(const Value& what, Recipe& recipe) {
   const std::string name = text(what, "precision");
-  const auto* row = std::find_if(kRecordedPrecisions.begin(), kRecordedPrecisions.end(),
-                                 [&](const PrecisionName& each) { return each.name == name; });
-  if (row == kRecordedPrecisions.end()) return not_modelled("precision", name);
-  recipe.weights = row->weights;
-  recipe.autocast = what.find("autocast") == nullptr ? row->autocast : value_in(kAutocasts, text(what, "autocast"));
-  return std::nullopt;
+  for (const PrecisionName& row : kRecordedPrecisions) {
+    if (row.name != name) continue;
+    recipe.weights = row.weights;
+    recipe.autocast = what.find("autocast") == nullptr ? row.autocast : value_in(kAutocasts, text(what, "autocast"));
+    return std::nullopt;
+  }
+  return not_modelled("precision", name);
 }
 
 std::vector<std::string> texts(const Value& object, std::string_view name) {

@@ -20,8 +20,9 @@ constexpr int64_t kAlpha = 8;  // LoraConfig.lora_alpha by default; over the ran
 
 const MixtureTargets* mixture_targets(std::string_view family, Transformers transformers) {
   if (transformers != Transformers::kV523) return nullptr;
-  const auto* row = std::find_if(kMixtures.begin(), kMixtures.end(), [&](const auto& m) { return m.family == family; });
-  return row == kMixtures.end() ? nullptr : row;
+  for (const MixtureTargets& row : kMixtures)
+    if (row.family == family) return &row;
+  return nullptr;
 }
 
 AdaptedParameter::AdaptedParameter(const Builder& b, Tensor parameter, std::string_view target, int64_t ranks)

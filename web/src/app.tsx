@@ -3,6 +3,7 @@ import { useCallback, useMemo, useState } from "preact/hooks";
 import { failed, type Answer, type ConfigAnswer, type ModelRow, type Problem } from "./core/answers.ts";
 import type { Core } from "./core/core.ts";
 import { CopyBar } from "./parts/copy_bar.tsx";
+import { idOf } from "./parts/field.tsx";
 import { fieldOf, Form, sizeIn, type Tables } from "./parts/form.tsx";
 import { FormulaPanel } from "./parts/formula.tsx";
 import { HighlightContext } from "./parts/highlight.ts";
@@ -29,6 +30,12 @@ const readTables = (core: Core): Tables => ({
 /** The set-up as the model alone has it: sizes that are no option of their own stay where they describe it. */
 const bareOf = (setup: Setup): Setup => (setup.config || setup.model !== null ? { ...setup, options: {} } : setup);
 
+/** The field that a problem concerns, if it is one of the form. */
+function placeOf(problem: Problem, tables: Tables): string | null {
+  const name = fieldOf(problem);
+  return name === "model" || tables.options.some((row) => row.name === name) ? name : null;
+}
+
 const NO_MODELS: ModelRow[] = [];
 
 export function App({ core }: { core: Core }) {
@@ -45,11 +52,11 @@ export function App({ core }: { core: Core }) {
     [tables, config],
   );
   const now = sizeIn(config, view.over);
-  const formula = useFormula(core, answered, key);
-  const largest = useLargest(core, answered, view.over, key);
-  const swept = useSweep(core, answered, view.over, sizeIn(bare, view.over) ?? now ?? 16, now, key);
-  const timeline = useTimeline(core, answered, key);
-  const compared = useCompare(core, view.pinned, answered, key);
+  const formula = useFormula(core, tables.options, answered, key);
+  const largest = useLargest(core, tables.options, answered, view.over, key);
+  const swept = useSweep(core, tables.options, answered, view.over, sizeIn(bare, view.over) ?? now ?? 16, now, key);
+  const timeline = useTimeline(core, tables.options, answered, key);
+  const compared = useCompare(core, tables.options, view.pinned, answered, key);
   const [lit, setLit] = useState<readonly string[]>([]);
   const highlight = useMemo(() => ({ monomials: new Set(lit), light: setLit }), [lit]);
   const check = useCallback(
@@ -59,7 +66,7 @@ export function App({ core }: { core: Core }) {
     },
     [core],
   );
-  const known = problem && (fieldOf(problem) === "model" || tables.options.some((row) => row.name === fieldOf(problem)));
+  const place = problem && placeOf(problem, tables);
 
   return (
     <HighlightContext.Provider value={highlight}>
@@ -87,7 +94,8 @@ export function App({ core }: { core: Core }) {
       />
       <main id="answer" tabIndex={-1} class={problem ? "wrong" : ""}>
         <p class="problem-line" role="alert">
-          {problem && !known && `${problem.field}: ${problem.problem}${problem.hint ? `. ${problem.hint}` : ""}`}
+          {problem && (!place || !report) && `${problem.field}: ${problem.problem}${problem.hint ? `. ${problem.hint}` : ""}`}
+          {place && !report && <button type="button" onClick={() => document.getElementById(idOf(place))?.focus()}>Go to the field</button>}
         </p>
         {report && (
           <div class="column">

@@ -3,11 +3,13 @@
 import { area, line, stack } from "d3-shape";
 import { useState } from "preact/hooks";
 import type { SolveAnswer, SweepAnswer, SweepPoint, Verdict } from "../core/answers.ts";
-import { colour } from "../parts/categories.ts";
+import { categoriesOf, colour } from "../parts/categories.ts";
 import { grouped, inUnits } from "../state/text.ts";
-import { BottomAxis, ByteAxis, FRAME, LimitLine, type Tick } from "./axes.tsx";
+import { BottomAxis, ByteAxis, FRAME as SHORT, LimitLine, type Frame, type Tick } from "./axes.tsx";
 import { linear, logarithmic, type Scale } from "./scale.ts";
 
+const LABEL = 13; // a row of text above the plot
+const FRAME: Frame = { ...SHORT, height: SHORT.height + 2 * LABEL, top: SHORT.top + 2 * LABEL };
 const HEADROOM = 2.2; // of the card or of what is asked, whichever is more: beyond it nobody looks
 
 type Good = SweepPoint & { device_bytes: number; allocated_bytes: number; categories: Record<string, number> };
@@ -48,9 +50,8 @@ function inSight(points: Good[], most: number): Good[] {
 }
 
 function Areas({ points, x, y }: { points: Good[]; x: Scale; y: Scale }) {
-  const names = Object.keys(points[0]?.categories ?? {});
   const layers = stack<Good>()
-    .keys(names)
+    .keys(categoriesOf(points))
     .value((point, name) => point.categories[name] ?? 0)(points);
   const shape = area<[number, number] & { data: Good }>()
     .x((each) => x(each.data.value))
@@ -63,7 +64,11 @@ function Areas({ points, x, y }: { points: Good[]; x: Scale; y: Scale }) {
   return (
     <g>
       {layers.map((layer) => (
-        <path d={shape(layer as unknown as ([number, number] & { data: Good })[]) ?? ""} style={{ fill: colour(layer.key) }} />
+        <path
+          class="layer"
+          d={shape(layer as unknown as ([number, number] & { data: Good })[]) ?? ""}
+          style={{ fill: colour(layer.key) }}
+        />
       ))}
       <path d={outside(points) ?? ""} class="outside" />
     </g>
@@ -85,11 +90,14 @@ function TextbookLines({ answer, points, names, x, y }: { answer: SweepAnswer; p
   );
 }
 
-function Mark({ x, top, bottom, text, kind, end }: { x: number; top: number; bottom: number; text: string; kind: string; end: boolean }) {
+/** A line at a value, from its text in a row above the plot down to the axis. */
+function Mark({ x, row, text, kind }: { x: number; row: 0 | 1; text: string; kind: string }) {
+  const top = row * LABEL;
+  const end = x > FRAME.width / 2;
   return (
     <g class={`mark ${kind}`}>
-      <line x1={x} x2={x} y1={top} y2={bottom} />
-      <text x={end ? x - 5 : x + 5} y={top + 9} text-anchor={end ? "end" : "start"}>
+      <line x1={x} x2={x} y1={top} y2={FRAME.height - FRAME.bottom} />
+      <text x={end ? x - 5 : x + 5} y={top + 10} text-anchor={end ? "end" : "start"}>
         {text}
       </text>
     </g>
@@ -157,9 +165,9 @@ export function SweepPlot({ answer, at, fits, largest, textbook, onValue }: Swee
         <BottomAxis ticks={ticksOf(points, x)} title={over} frame={FRAME} />
         {fits && <LimitLine y={y} bytes={fits.capacity_bytes} text={`${fits.gpu}, ${inUnits(fits.capacity_bytes)}`} frame={FRAME} />}
         {largest && within(largest.value) && (
-          <Mark x={x(largest.value)} top={FRAME.top} bottom={base} text={`${grouped(largest.value)} fits`} kind="largest" end={x(largest.value) > FRAME.width / 2} />
+          <Mark x={x(largest.value)} row={0} text={`${grouped(largest.value)} fits`} kind="largest" />
         )}
-        {at !== null && within(at) && <Mark x={x(at)} top={FRAME.top + 12} bottom={base} text={grouped(at)} kind="now" end={x(at) > FRAME.width - 60} />}
+        {at !== null && within(at) && <Mark x={x(at)} row={1} text={grouped(at)} kind="now" />}
         {cursor !== null && <line class="cursor" x1={x(seen.value)} x2={x(seen.value)} y1={FRAME.top} y2={base} />}
       </svg>
       <figcaption>{told}

@@ -6,6 +6,7 @@ import {
   type CompareAnswer,
   type ConfigAnswer,
   type FormulaAnswer,
+  type OptionRow,
   type Problem,
   type Report,
   type SolveAnswer,
@@ -23,15 +24,12 @@ const POINTS_AT_ONCE = 2; // of a sweep, so that frames are painted in between
 
 const good = <T extends object>(answer: Answer<T>): T | null => (failed(answer) ? null : answer);
 
-/** The set-up with more options. */
-function subjectWith(setup: Setup, more: Record<string, string>): Subject {
-  const subject = subjectOf(setup);
+/** The set-up as another command is asked it: without the options that only an estimate takes, with those of its own. */
+function subjectFor(command: string, rows: readonly OptionRow[], setup: Setup, more: Record<string, string> = {}): Subject {
+  const taken = rows.filter((row) => !row.commands.includes(command)).reduce((left, row) => withOption(left, row.name, ""), setup);
+  const subject = subjectOf(taken);
   return { ...subject, options: { ...subject.options, ...more } };
 }
-
-/** The set-up for a command that does not replay the caching allocator, and so takes no option of it. */
-const unreplayed = (setup: Setup): Setup =>
-  ["alloc-conf", "reserved"].reduce((left, name) => withOption(left, name, ""), setup);
 
 export interface Reported {
   report: Report | null;
@@ -57,21 +55,23 @@ export function useConfig(core: Core, setup: Setup): ConfigAnswer["config"] | nu
 
 const once = <T>(value: T): { value: T; done: boolean } => ({ value, done: true });
 
-export function useFormula(core: Core, setup: Setup, key: string): Later<FormulaAnswer | null> {
-  return useLater(`formula ${key}`, () => {
-    return once(good(core.ask<FormulaAnswer>({ command: "formula", ...subjectWith(unreplayed(setup), { simplify: SHORT }) })));
-  });
+export function useFormula(core: Core, rows: readonly OptionRow[], setup: Setup, key: string): Later<FormulaAnswer | null> {
+  return useLater(`formula ${key}`, () =>
+    once(good(core.ask<FormulaAnswer>({ command: "formula", ...subjectFor("formula", rows, setup, { simplify: SHORT }) }))),
+  );
 }
 
-export function useTimeline(core: Core, setup: Setup, key: string): Later<TimelineAnswer | null> {
-  return useLater(`timeline ${key}`, () => once(good(core.ask<TimelineAnswer>({ command: "timeline", ...subjectOf(setup) }))));
+export function useTimeline(core: Core, rows: readonly OptionRow[], setup: Setup, key: string): Later<TimelineAnswer | null> {
+  return useLater(`timeline ${key}`, () =>
+    once(good(core.ask<TimelineAnswer>({ command: "timeline", ...subjectFor("timeline", rows, setup) }))),
+  );
 }
 
 /** The largest batch or sequence that fits; null where nothing is solved for. */
-export function useLargest(core: Core, setup: Setup, over: string, key: string): Later<SolveAnswer["solve"] | null> {
+export function useLargest(core: Core, rows: readonly OptionRow[], setup: Setup, over: string, key: string): Later<SolveAnswer["solve"] | null> {
   return useLater(`solve ${over} ${key}`, () => {
     if (!setup.options["gpu"] || !["batch", "seq"].includes(over)) return once(null);
-    const subject = subjectWith(withOption(setup, over, ""), { for: over });
+    const subject = subjectFor("solve", rows, withOption(setup, over, ""), { for: over });
     return once(good(core.ask<SolveAnswer>({ command: "solve", ...subject }))?.solve ?? null);
   });
 }
@@ -82,14 +82,22 @@ interface Swept {
 }
 
 /** The points of a sweep, some at a time, in order. */
-export function useSweep(core: Core, setup: Setup, over: string, around: number, now: number | null, key: string): Later<Swept> {
+export function useSweep(
+  core: Core,
+  rows: readonly OptionRow[],
+  setup: Setup,
+  over: string,
+  around: number,
+  now: number | null,
+  key: string,
+): Later<Swept> {
   const values = useMemo(() => [...new Set([...notches(around), ...(now ? [now] : [])])].sort((a, b) => a - b), [around, now]);
   const points = useRef<{ done: number; points: SweepPoint[] }>({ done: 0, points: [] });
   return useLater<Swept>(`sweep ${over} ${values.join()} ${key}`, (soFar) => {
     if (soFar === null) points.current = { done: 0, points: [] };
     const { current } = points;
     const next = values.slice(current.done, current.done + POINTS_AT_ONCE);
-    const subject = subjectWith(withOption(setup, over, ""), { over, values: next.join() });
+    const subject = subjectFor("sweep", rows, withOption(setup, over, ""), { over, values: next.join() });
     const answer = core.ask<SweepAnswer>({ command: "sweep", ...subject });
     current.done += next.length;
     const done = current.done >= values.length;
@@ -104,10 +112,14 @@ export interface Compared {
   problem: Problem | null;
 }
 
-export function useCompare(core: Core, pinned: Setup | null, setup: Setup, key: string): Later<Compared> {
+export function useCompare(core: Core, rows: readonly OptionRow[], pinned: Setup | null, setup: Setup, key: string): Later<Compared> {
   return useLater<Compared>(`compare ${key}`, () => {
     if (!pinned) return once({ compare: null, problem: null });
-    const answer = core.ask<CompareAnswer>({ command: "compare", a: subjectOf(pinned), b: subjectOf(setup) });
+    const answer = core.ask<CompareAnswer>({
+      command: "compare",
+      a: subjectFor("compare", rows, pinned),
+      b: subjectFor("compare", rows, setup),
+    });
     return once(failed(answer) ? { compare: null, problem: answer.error } : { compare: answer.compare, problem: null });
   });
 }
