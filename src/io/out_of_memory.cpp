@@ -52,6 +52,12 @@ bool is_space(char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r'; 
 bool is_of_number(char c) { return (c >= '0' && c <= '9') || c == '.'; }
 
 /// "2.00 GiB" at the start of a text.
+const Unit* unit_at(std::string_view text) {
+  for (const Unit& unit : kUnits)
+    if (text.starts_with(unit.name)) return &unit;
+  return nullptr;
+}
+
 std::optional<PrintedBytes> take_size(std::string_view text) {
   while (!text.empty() && is_space(text.front())) text.remove_prefix(1);
   const size_t end = std::min(
@@ -59,10 +65,9 @@ std::optional<PrintedBytes> take_size(std::string_view text) {
   const std::string number(text.substr(0, end));
   text.remove_prefix(end);
   while (!text.empty() && is_space(text.front())) text.remove_prefix(1);
-  const auto unit =
-      std::find_if(kUnits.begin(), kUnits.end(), [&](const Unit& each) { return text.starts_with(each.name); });
+  const Unit* unit = unit_at(text);
   const auto points = std::count(number.begin(), number.end(), '.');
-  if (unit == kUnits.end() || number.size() > 20 || points > 1 || number.size() == static_cast<size_t>(points))
+  if (unit == nullptr || number.size() > 20 || points > 1 || number.size() == static_cast<size_t>(points))
     return std::nullopt;
   const size_t point = number.find('.');
   double last = unit->bytes;  // of the last digit
