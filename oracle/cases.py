@@ -17,6 +17,11 @@ AUTO = {
     "sequence-classification": "AutoModelForSequenceClassification",
     "seq2seq-lm": "AutoModelForSeq2SeqLM",
     "image-classification": "AutoModelForImageClassification",
+    "token-classification": "AutoModelForTokenClassification",
+    "question-answering": "AutoModelForQuestionAnswering",
+    "multiple-choice": "AutoModelForMultipleChoice",
+    "pre-training": "AutoModelForPreTraining",
+    "feature-extraction": "AutoModel",
 }
 COMPUTE = {"bf16": torch.bfloat16, "bf16-autocast": torch.bfloat16, "fp16": torch.float16, "fp16-autocast": torch.float16}
 WEIGHTS = {"bf16": torch.bfloat16, "fp16": torch.float16}
@@ -143,15 +148,40 @@ def build_batch(case, config):
     def integers(*shape):
         return torch.zeros(shape, dtype=torch.long, device="cuda")
 
-    if case["task"] == "image-classification":
+    tokens = size, case["seq"]
+    if case["task"] == "multiple-choice":
+        tokens = size, case.get("choices", 4), case["seq"]
+    if getattr(config, "image_size", None):
         shape = size, config.num_channels, config.image_size, config.image_size
-        return {"pixel_values": torch.empty(shape, device="cuda"), "labels": integers(size)}
-    batch = {"input_ids": integers(size, case["seq"])}
-    if case["task"] == "sequence-classification":
-        batch["labels"] = integers(size)
+        batch = {"pixel_values": torch.empty(shape, device="cuda")}
     else:
+        batch = {"input_ids": integers(*tokens)}
+    task = case["task"]
+    if task in ("sequence-classification", "image-classification"):
+        batch["labels"] = class_labels(size, config)
+    elif task == "question-answering":
+        batch |= {"start_positions": integers(size), "end_positions": integers(size)}
+    elif task == "multiple-choice":
+        batch["labels"] = integers(size)
+    elif task != "feature-extraction":
         batch["labels"] = integers(size, case.get("target_seq", case["seq"]))
+    if task == "pre-training" and config.model_type == "bert":
+        batch["next_sentence_label"] = integers(size)
     return batch
+
+
+def class_labels(size, config):
+    """Labels as the loss of the config's problem_type wants them (loss_utils.py, ForSequenceClassificationLoss)."""
+    problem = config.problem_type or ("regression" if config.num_labels == 1 else "single_label_classification")
+    if problem == "single_label_classification":
+        return torch.zeros(size, dtype=torch.long, device="cuda")
+    alone = problem == "regression" and config.num_labels == 1
+    return torch.zeros(size if alone else (size, config.num_labels), device="cuda")
+
+
+def loss_of(case, outputs):
+    """The model's own loss; of a bare encoder or decoder, which has none, the mean of its last hidden states."""
+    return outputs.last_hidden_state.mean() if case["task"] == "feature-extraction" else outputs.loss
 
 
 class Both:

@@ -22,7 +22,7 @@ import transformers
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 import fused
-from cases import autocast, build_batch, build_model, build_optimizer, load_libraries
+from cases import autocast, build_batch, build_model, build_optimizer, load_libraries, loss_of
 from count import Counter
 from data_parallel import UsedParameters, replicate, synchronized
 from evaluation import evaluate
@@ -57,7 +57,7 @@ def forward(case, model, names):
     """What the loop calls, and the loss: the model's, or its own where the case's is "plain" (labels come shifted)."""
     if case.get("kernels", {}).get("loss") != "plain":
         names.outputs = model(**names.batch, **fused.arguments(case))
-        return names.outputs.loss
+        return loss_of(case, names.outputs)
     names.outputs = model(input_ids=names.batch["input_ids"]).logits
     return torch.nn.functional.cross_entropy(names.outputs.view(-1, names.outputs.size(-1)), names.batch["labels"].view(-1))
 

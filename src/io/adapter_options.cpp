@@ -48,12 +48,21 @@ std::optional<Error> check_copied_targets(const Job& job) {
   return std::nullopt;
 }
 
+/// The task_type with which PEFT saves the head of such a model by itself.
+std::string copying_type(Task task) {
+  return task == Task::kSequenceClassification ? "SEQ_CLS"
+         : task == Task::kTokenClassification  ? "TOKEN_CLS"
+         : task == Task::kQuestionAnswering    ? "QUESTION_ANS"
+                                               : "";
+}
+
 std::optional<Error> check_modules_to_save(const Job& job) {
   const Task task = job.description.task;
   const std::vector<std::string>& saved = job.recipe.lora.saved;
   if (saved.empty()) return std::nullopt;
-  if (task == Task::kMaskedLm || task == Task::kSeq2SeqLm)
-    return Error{"--lora-modules-to-save", "is not modelled for this task", "known for it: causal-lm, classification"};
+  if (task == Task::kMaskedLm || task == Task::kSeq2SeqLm || task == Task::kPreTraining)
+    return Error{"--lora-modules-to-save", "is not modelled for this task",
+                 "known for it: causal-lm, classification, question-answering"};
   const std::vector<std::string> known = modules_to_save(job);
   for (const std::string& name : saved)
     if (std::find(known.begin(), known.end(), name) == known.end())
@@ -65,11 +74,10 @@ std::optional<Error> check_modules_to_save(const Job& job) {
 void read_modules_to_save(const Asked& asked, Inquiry& inquiry) {
   const Task task = inquiry.job.description.task;
   if (!asked.has("lora-modules-to-save")) {
+    const std::string type = copying_type(task);
     inquiry.assumptions.emplace_back(
-        task == Task::kSequenceClassification
-            ? "everything but the adapters is frozen, heads too (PEFT's TaskType.SEQ_CLS trains a copy of the head: "
-              "--lora-modules-to-save)"
-            : "everything but the adapters is frozen, heads too");
+        "everything but the adapters is frozen, heads too" +
+        (type.empty() ? "" : " (PEFT's TaskType." + type + " trains a copy of the head: --lora-modules-to-save)"));
     return;
   }
   std::vector<std::string>& saved = inquiry.job.recipe.lora.saved;

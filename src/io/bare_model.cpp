@@ -26,7 +26,7 @@ constexpr const SizeField& kKvHeads = kFields[5];
 constexpr std::array<const char*, 3> kRequired = {"layers", "heads", "hidden"};
 
 bool names_as_gpt2(const Family& family) { return family.name == "gpt2" || family.name == "gpt_bigcode"; }
-bool is_rotary(const Family& family) { return family.tasks.data() == decoder_tasks().data(); }
+bool is_rotary(const Family& family) { return family.tasks.data() == decoder_tasks(DecoderHeads::kNone).data(); }
 
 /// The field of this family's configs, or null where it has no such size.
 const char* field_of(const SizeField& field, const Family& family) {

@@ -12,6 +12,7 @@
 #include "io/kernel_options.h"
 #include "io/letters.h"
 #include "io/loop_options.h"
+#include "io/part.h"
 #include "io/precision_options.h"
 #include "io/sharding.h"
 #include "io/stack.h"
@@ -69,8 +70,22 @@ class Reader {
     if (!description) return description.error();
     inquiry_.job.description = std::move(*description);
     if (task == nullptr) assume_task(config);
+    assume_loss();
     if (!unknown.empty()) warn_of(unknown);
     return std::nullopt;
+  }
+
+  /// What of a task the config does not say, or says elsewhere.
+  void assume_loss() {
+    const Description& d = inquiry_.job.description;
+    if (d.task == Task::kFeatureExtraction)
+      assume(
+          "loss: the mean of the last hidden states; a bare model has none of its own, and what yours keeps comes on "
+          "top");
+    const bool classifies = d.task == Task::kSequenceClassification || d.task == Task::kImageClassification;
+    const std::string labels = std::to_string(d.labels) + (d.labels == 1 ? " label" : " labels");
+    if (classifies && d.problem == Problem::kRegression) assume("labels: regression of " + labels);
+    if (classifies && d.problem == Problem::kMultiLabel) assume("labels: multi-label, " + labels + " a sequence");
   }
 
   void assume_task(const Value& config) {
@@ -115,6 +130,8 @@ class Reader {
                      ? inquiry_.job.description.positions
                      : size("seq", std::min<int64_t>(1024, inquiry_.job.description.longest_sequence()), "");
     if (inquiry_.job.description.task == Task::kSeq2SeqLm) recipe.target_seq = target_size(recipe.seq);
+    if (inquiry_.job.description.task == Task::kMultipleChoice)
+      recipe.choices = size("choices", 4, "as SWAG and RACE have");
     recipe.accumulate = asked_.size("accumulate").value_or(1);
     recipe.eval_batch = asked_.size("eval-batch").value_or(0);
     if (auto wrong = read_precision(asked_, inquiry_)) return wrong;
@@ -210,6 +227,8 @@ class Reader {
     const std::string* unknown = asked_.text("for");
     if (asked_.has("target-seq") && d.task != Task::kSeq2SeqLm)
       return Error{"--target-seq", "means nothing here: " + d.family + " is no encoder-decoder", "drop it"};
+    if (asked_.has("choices") && d.task != Task::kMultipleChoice)
+      return Error{"--choices", "is for the task multiple-choice, and this is another", "drop it, or change --task"};
     if (unknown != nullptr && *unknown == "target-seq" && d.task != Task::kSeq2SeqLm)
       return Error{"--for", "target-seq means nothing here: " + d.family + " is no encoder-decoder", "pass --for seq"};
     if (d.image == 0) return std::nullopt;
@@ -291,7 +310,11 @@ Result<Inquiry> make_inquiry(const NamedConfig* model, const OptionValues& value
   if (auto wrong = check_options(values, command)) return *wrong;
   const Asked asked(values);
   Inquiry inquiry;
-  Result<NamedConfig> sized = sized_config(model, asked, inquiry.assumptions);
+  if (model == nullptr && asked.has("part"))
+    return Error{"--part", "is of a model with a config, and there is none", "drop it"};
+  Result<NamedConfig> part = model == nullptr ? NamedConfig{} : part_of(*model, asked, inquiry.assumptions);
+  if (!part) return part.error();
+  Result<NamedConfig> sized = sized_config(model == nullptr ? nullptr : &*part, asked, inquiry.assumptions);
   if (!sized) return sized.error();
   if (auto wrong = Reader(values, inquiry).read(*sized)) return *wrong;
   Result<Letters> letters = read_letters(asked);

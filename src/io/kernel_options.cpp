@@ -108,7 +108,7 @@ class Checker {
       return Error{"--seq", "must be at least 2 for --loss chunked: a sequence of one token has nothing to predict",
                    "pass --seq 2 or more, or --loss hf"};
     const std::vector<std::string>& targets = job_.recipe.lora.targets;
-    if (std::any_of(targets.begin(), targets.end(), is_head))
+    if (std::any_of(targets.begin(), targets.end(), is_language_head))
       return Error{option("loss"), "reads the head's weight and would pass its adapter by",
                    "leave the head out of --lora-targets, or pass --loss hf"};
     return std::nullopt;

@@ -42,6 +42,7 @@ Names impls() { return names_of(kOptimizerImpls); }
 Names lora_dtypes() { return {"fp32", "model"}; }
 Names quantizes() { return names_of(kQuantizes); }
 Names dtypes() { return names_of(kTrainingDTypes); }
+Names parts() { return {"text"}; }
 Names tasks() { return names_of(task_rows()); }
 Names optimizer_names() { return names_of(optimizers()); }
 Names rest_optimizers() {
@@ -95,6 +96,7 @@ constexpr std::array kOptions = std::to_array<OptionRow>({
      "T"},
     {"target-seq", kSize, "N", nullptr, "", "Run",
      "tokens in a target of an encoder-decoder (as many as in a sequence)", kRun, "U"},
+    {"choices", kSize, "N", nullptr, "4", "Run", "sequences to choose from in each example of multiple choice", kRun},
     {"precision", kChoice, "P", precisions, "fp32", "Run",
      "what weights are kept in; -mixed is short for fp32 with --autocast", kRun},
     {"autocast", kChoice, "D", autocasts, "none", "Run", "the dtype torch.autocast runs over them in", kRun},
@@ -114,6 +116,8 @@ constexpr std::array kOptions = std::to_array<OptionRow>({
     {"accumulate", kSize, "N", nullptr, "1", "Run", "micro-batches in a step", kRun},
     {"clip-grad", kFlag, "", nullptr, "", "Run", "clip the gradients' norm before the update", kRun},
     {"task", kChoice, "T", tasks, "", "Run", "what is trained (from `architectures`, else the family's usual task)",
+     kRun},
+    {"part", kChoice, "P", parts, "", "Run", "text: the text model of one of several kinds of input (its text_config)",
      kRun},
     {"transformers", kChoice, "V", transformers_versions, "5.23", "Run",
      "the version of transformers whose modelling code runs", kRun},

@@ -86,8 +86,11 @@ std::vector<std::string> texts(const Value& object, std::string_view name) {
   return list;
 }
 
-/// PEFT trains a copy of a classifier's head, whichever of two names it has.
-bool is_classifier(const Value& lora) { return text(lora, "task_type") == "SEQ_CLS"; }
+/// PEFT trains a copy of the head of such models, whichever of its names it has.
+bool names_head(const Value& lora) {
+  constexpr std::array<std::string_view, 3> kTypes = {"SEQ_CLS", "TOKEN_CLS", "QUESTION_ANS"};
+  return std::find(kTypes.begin(), kTypes.end(), text(lora, "task_type")) != kTypes.end();
+}
 
 void keep_the_head_there_is(Job& job) {
   const std::vector<std::string> known = modules_to_save(job);
@@ -103,7 +106,7 @@ Lora read_lora(const Value& what) {
   if (const Value* dropout = what.find("dropout")) lora.dropout = dropout->real;
   lora.targets = texts(what, "targets");
   lora.saved = texts(what, "save");
-  if (is_classifier(what)) lora.saved = {"classifier", "score"};
+  if (names_head(what)) lora.saved = {"classifier", "score", "qa_outputs"};
   return lora;
 }
 
@@ -161,7 +164,7 @@ std::optional<Error> check_sizes(const Value* object, std::initializer_list<cons
 }
 
 std::optional<Error> read_recipe(const Value& what, Recipe& recipe) {
-  if (auto error = check_sizes(&what, {"batch", "seq", "target_seq", "accumulate"})) return error;
+  if (auto error = check_sizes(&what, {"batch", "seq", "target_seq", "choices", "accumulate"})) return error;
   if (auto error = check_sizes(what.find("lora"), {"r"})) return error;
   if (auto error = check_sizes(what.find("ranks"), {"fsdp", "replicate", "ddp"})) return error;
   if (const Value* lora = what.find("lora")) recipe.lora = read_lora(*lora);
@@ -236,9 +239,10 @@ Result<Job> read_case(const Value& what) {
   if (!description) return description.error();
   job.description = std::move(*description);
   if (job.description.task == Task::kSeq2SeqLm) job.recipe.target_seq = number(what, "target_seq", job.recipe.seq);
+  if (job.description.task == Task::kMultipleChoice) job.recipe.choices = number(what, "choices", 4);
   if (job.description.image > 0) job.recipe.seq = job.description.positions;
   if (auto error = freeze(job, texts(what, "freeze"), "freeze")) return *error;
-  if (const Value* lora = what.find("lora"); lora != nullptr && is_classifier(*lora)) keep_the_head_there_is(job);
+  if (const Value* lora = what.find("lora"); lora != nullptr && names_head(*lora)) keep_the_head_there_is(job);
   if (auto error = check_job(job)) return *error;
   return job;
 }

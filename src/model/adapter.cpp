@@ -28,8 +28,8 @@ bool is_language_head(std::string_view module) {
   return std::find(kHeads.begin(), kHeads.end(), module) != kHeads.end();
 }
 
-bool is_head(std::string_view module) {
-  return is_language_head(module) || module == "score" || module == "classifier";
+bool stays_whole(std::string_view module, bool has_bias) {
+  return is_language_head(module) || (module == "score" && !has_bias);
 }
 
 bool Lora::adapts(std::string_view module) const {
@@ -49,12 +49,12 @@ bool Lora::saves(std::string_view path) const {
   return false;
 }
 
-LoraPair::LoraPair(const Builder& b, const char* module, Expr in, Expr out) {
+LoraPair::LoraPair(const Builder& b, const char* module, Expr in, Expr out, Quantize beside) {
   const Lora* lora = b.structure.lora;
   if (lora == nullptr || !lora->adapts(module) || b.saves()) return;
   const MixtureTargets* mixture = mixture_targets(b.description.family, b.structure.transformers);
   if (mixture != nullptr && mixture->has(module)) return;  // PEFT takes the name for the mixture's
-  if (!is_head(module)) beside_ = b.structure.quantize;    // a head is left whole
+  beside_ = beside;
   const DType half = beside_ == Quantize::kNone ? b.structure.weights : b.structure.compute;
   const DType dtype = lora->full_precision && !b.structure.casts_weights ? DType::kFloat32 : half;
   a_ = projection(b, "lora_A", dtype, in, b.dims.lora_rank);

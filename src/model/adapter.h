@@ -15,9 +15,12 @@ namespace peakmem {
 struct Builder;
 
 /// Whether a module of that name is the head of a language model (get_output_embeddings), which PEFT leaves alone where
-/// all linear layers are asked for; bitsandbytes does not pack the head of a classifier either.
+/// all linear layers are asked for.
 bool is_language_head(std::string_view module);
-bool is_head(std::string_view module);
+/// Whether a linear layer is stored whole beside quantized ones: a language model's head, and the model's last one if
+/// its weight is its last parameter, which a decoder's classifier is that has no bias (transformers 5.23,
+/// quantizers/base.py, get_keys_to_not_convert: of others the last parameter's name is no module's).
+bool stays_whole(std::string_view module, bool has_bias);
 
 /// What LoRA adds; nothing where the rank is 0.
 struct Lora {
@@ -39,7 +42,8 @@ struct Lora {
 class LoraPair {
  public:
   LoraPair() = default;
-  LoraPair(const Builder& b, const char* module, Expr in, Expr out);
+  /// `beside`: how that layer's weight is stored.
+  LoraPair(const Builder& b, const char* module, Expr in, Expr out, Quantize beside);
 
   explicit operator bool() const { return static_cast<bool>(a_); }
   /// What lora.Linear.forward, lora.Linear8bitLt.forward or lora.Linear4bit.forward does after its base layer: result +

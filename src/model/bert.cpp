@@ -87,6 +87,26 @@ Tensor BertLayer::operator()(const Tensor& hidden_states) const {
   return output_(intermediate_output, attended.output);
 }
 
+BertPooler::BertPooler(const Builder& b, const char* in_model)
+    : scope_(b.description.task == Task::kFeatureExtraction ? "pooler" : in_model),
+      dense_(named<Linear>(b, scope_, "dense", b.dims.hidden, b.dims.hidden, true)) {}
+
+Tensor BertPooler::operator()(const Tensor& hidden_states) const {
+  const Scope scope(hidden_states.tape(), scope_);
+  const Tensor first_token = select_first(hidden_states);
+  Tensor pooled = dense_(first_token);
+  pooled = tanh(pooled);
+  return pooled;
+}
+
+PooledClassifier::PooledClassifier(const Builder& b, double dropout)
+    : classifier_(b, "classifier", b.dims.hidden, b.dims.labels, true), dropout_(dropout) {}
+
+Tensor PooledClassifier::operator()(const Tensor& pooler_output) const {
+  const Tensor pooled_output = dropout(pooler_output, dropout_);
+  return classifier_(pooled_output);
+}
+
 Description read_bert(Fields& fields, const BertDefaults& otherwise) {
   Description d;
   d.vocab = fields.size("vocab_size", otherwise.vocab);
@@ -101,41 +121,30 @@ Description read_bert(Fields& fields, const BertDefaults& otherwise) {
   d.attention_dropout = fields.probability("attention_probs_dropout_prob", 0.1);
   d.classifier_dropout =
       fields.has("classifier_dropout") ? fields.probability("classifier_dropout", 0.1) : d.hidden_dropout;
+  d.token_dropout = d.classifier_dropout;
   finish_encoder(fields, d);
   return d;
 }
 
 namespace {
 
-/// BertPooler and the classifier on top of it.
-struct PooledClassifier {
-  const Builder& b;
-  Linear dense, classifier;
+/// BertForSequenceClassification's and BertForMultipleChoice's head.
+struct BertClassifier : PooledClassifier {
+  explicit BertClassifier(const Builder& b) : PooledClassifier(b, b.description.classifier_dropout) {}
+};
 
-  explicit PooledClassifier(const Builder& builder)
-      : b(builder),
-        dense(named<Linear>(b, "bert.pooler", "dense", b.dims.hidden, b.dims.hidden, true)),
-        classifier(b, "classifier", b.dims.hidden, b.dims.labels, true) {}
-
-  Tensor pool(const Tensor& hidden_states) const {
-    const Scope scope(b.tape, "bert.pooler");
-    const Tensor first_token = select_first(hidden_states);
-    Tensor pooled = dense(first_token);
-    pooled = tanh(pooled);
-    return pooled;
-  }
-
-  Tensor operator()(const Tensor& hidden_states) const {
-    Tensor pooled_output = pool(hidden_states);
-    pooled_output = dropout(pooled_output, b.description.classifier_dropout);
-    return classifier(pooled_output);
-  }
+struct Pooler : BertPooler {
+  explicit Pooler(const Builder& b) : BertPooler(b, "bert.pooler") {}
 };
 
 struct BertParts {
   using Embeddings = BertEmbeddings;
   using Layer = BertLayer;
-  using Classifier = PooledClassifier;
+  using Classifier = BertClassifier;
+  using Chooser = BertClassifier;
+  using Pooler = peakmem::Pooler;
+  static constexpr bool kPoolsClasses = true;
+  static constexpr bool kPoolsChoices = true;
   static constexpr const char* kModel = "bert";
   static constexpr const char* kLayers = "encoder.layer.*";
   static constexpr bool kHeadFirst = false;
@@ -150,6 +159,39 @@ struct BertParts {
   }
 };
 
+/// BertForPreTraining: what masked tokens are, and whether the second sentence follows the first.
+class PreTraining : public Model {
+ public:
+  explicit PreTraining(const Builder& b)
+      : b_(b),
+        bert_(encoder_body(b_, kEncoderParts<BertParts>)),
+        pooler_(b_),
+        predictions_(BertParts::prediction_head(b_, bert_.weight)),
+        seq_relationship_(named<Linear>(b_, "cls", "seq_relationship", b_.dims.hidden, Expr(2), true)) {}
+
+  ModelOutput forward(const Batch& batch) override {
+    const Tensor sequence_output = bert_.call(batch.input_ids);
+    const Tensor pooled_output = pooler_(sequence_output);
+    const Tensor prediction_scores = predictions_(sequence_output);
+    const Tensor seq_relationship_score = seq_relationship_(pooled_output);
+    const Tensor masked_lm_loss = token_loss(prediction_scores, batch.labels);
+    const Tensor next_sentence_loss = cross_entropy(seq_relationship_score, batch.more_labels);
+    return {add(masked_lm_loss, next_sentence_loss), prediction_scores, {}, {}, false, seq_relationship_score};
+  }
+
+ private:
+  Builder b_;
+  EmbeddingCall bert_;
+  Pooler pooler_;
+  PredictionHead predictions_;
+  Linear seq_relationship_;
+};
+
+std::unique_ptr<Model> build(const Builder& b) {
+  if (b.description.task == Task::kPreTraining) return std::make_unique<PreTraining>(b);
+  return build_encoder<BertParts>(b);
+}
+
 Description read(Fields& fields) {
   Description d = read_bert(fields, {30522, 768, 12, 3072});
   d.tied_head_bias = "cls.predictions.bias";
@@ -160,7 +202,7 @@ Description read(Fields& fields) {
 
 }  // namespace
 
-const Family kBert = {"bert",          "BERT", "transformers 5.23, models/bert", Task::kMaskedLm,
-                      encoder_tasks(), read,   build_encoder<BertParts>};
+const Family kBert = {"bert", "BERT", "transformers 5.23, models/bert", Task::kMaskedLm, encoder_tasks(true),
+                      read,   build};
 
 }  // namespace peakmem

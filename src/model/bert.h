@@ -62,6 +62,28 @@ class BertLayer {
   BertOutput output_;
 };
 
+/// BertPooler, under the name it has in a model; a bare one's own is `pooler`.
+class BertPooler {
+ public:
+  BertPooler(const Builder& b, const char* in_model);
+  Tensor operator()(const Tensor& hidden_states) const;
+
+ private:
+  const char* scope_;
+  Linear dense_;
+};
+
+/// The classifier on top of it.
+class PooledClassifier {
+ public:
+  PooledClassifier(const Builder& b, double dropout);
+  Tensor operator()(const Tensor& pooler_output) const;
+
+ private:
+  Linear classifier_;
+  double dropout_;
+};
+
 /// Sizes by default, which differ from family to family.
 struct BertDefaults {
   int64_t vocab, hidden, heads, ffn;

@@ -1,6 +1,9 @@
 #include "model/decoder.h"
 
+#include <algorithm>
+
 #include "model/cache.h"
+#include "model/task_heads.h"
 
 namespace peakmem {
 namespace {
@@ -137,16 +140,36 @@ class Classifier : public Model {
   Linear score_;
 };
 
+/// What a decoder is called in its model: a few are `transformer` below the head of question answering.
+const char* body_name(const Description& d, const DecoderParts& parts) {
+  static constexpr std::array<std::string_view, 4> kRenamed = {"llama", "qwen2", "qwen3", "qwen3_moe"};
+  const bool renamed =
+      d.task == Task::kQuestionAnswering && std::find(kRenamed.begin(), kRenamed.end(), d.family) != kRenamed.end();
+  return renamed ? "transformer" : parts.model;
+}
+
+/// GPT-NeoX has heads of its own.
+HeadStyle head_style(const Description& d) {
+  HeadStyle style = {d.family == "gpt_neox" ? "classifier" : "score"};
+  style.upcasts = true;
+  return style;
+}
+
 }  // namespace
 
 std::unique_ptr<Model> build_decoder(const Builder& b, const DecoderParts& parts) {
+  if (has_common_head(b.description.task))
+    return build_common_head(b, head_style(b.description), [&](const Builder& own) {
+      return body_call<Decoder>(own, body_name(own.description, parts), &parts);
+    });
   if (b.description.task == Task::kSequenceClassification) return std::make_unique<Classifier>(b, parts);
   return std::make_unique<CausalLm>(b, parts);
 }
 
-std::span<const Task> decoder_tasks() {
-  static constexpr std::array kTasks = {Task::kCausalLm, Task::kSequenceClassification};
-  return kTasks;
+std::span<const Task> decoder_tasks(DecoderHeads heads) {
+  static constexpr std::array kTasks = {Task::kCausalLm, Task::kFeatureExtraction, Task::kSequenceClassification,
+                                        Task::kTokenClassification, Task::kQuestionAnswering};
+  return std::span(kTasks).first(static_cast<size_t>(heads));
 }
 
 Description read_decoder(Fields& fields, int64_t vocab, int64_t hidden, int64_t ffn, int64_t positions) {
@@ -163,6 +186,7 @@ Description read_decoder(Fields& fields, int64_t vocab, int64_t hidden, int64_t 
   d.activation = read_activation(fields, "hidden_act", "silu");
   d.attention_dropout = fields.probability("attention_dropout", 0.0);
   d.tied = fields.flag("tie_word_embeddings", false);
+  d.token_dropout = read_token_dropout(fields, 0.1);
   read_rotary_parameters(fields);
   if (d.head_dim % 2 != 0)
     fields.fail("head_dim", "is " + std::to_string(d.head_dim) + ", the rotary embedding needs an even one");

@@ -76,8 +76,11 @@ std::unique_ptr<Model> build_decoder(const Builder& b) {
   return build_decoder(b, kDecoderParts<Parts>);
 }
 
+/// Which heads transformers 5.23 has for a family besides that of a language model; each has those before it.
+enum class DecoderHeads : uint8_t { kNone = 2, kSequences = 3, kTokens = 4, kAnswers = 5 };
+
 /// The tasks such a family is modelled for.
-std::span<const Task> decoder_tasks();
+std::span<const Task> decoder_tasks(DecoderHeads heads);
 
 // Reading a family's config.
 /// Fields all rotary decoders share: sizes, activation, dropout, rotary parameters.

@@ -17,7 +17,21 @@
 namespace peakmem {
 
 /// What the model is trained for: which head and which loss.
-enum class Task : uint8_t { kCausalLm, kMaskedLm, kSequenceClassification, kImageClassification, kSeq2SeqLm };
+enum class Task : uint8_t {
+  kCausalLm,
+  kMaskedLm,
+  kSequenceClassification,
+  kImageClassification,
+  kSeq2SeqLm,
+  kTokenClassification,
+  kQuestionAnswering,  // the tokens an answer starts and ends at
+  kMultipleChoice,     // a score for each of several sequences
+  kPreTraining,        // BERT's two losses, ELECTRA's discriminator
+  kFeatureExtraction,  // a bare encoder or decoder
+};
+
+/// What a classifier's labels are, which decides the loss (`problem_type` of a config).
+enum class Problem : uint8_t { kSingleLabel, kMultiLabel, kRegression };
 
 /// Which attention code of transformers runs.
 enum class Attention : uint8_t { kEager, kSdpa, kFlash2 };
@@ -87,15 +101,20 @@ struct Description {
   std::vector<LayerRun> decoder_runs;
   std::string tied_head_bias;  // a parameter that only a masked language model's tied head uses; empty if there is none
   Task task = Task::kCausalLm;
+  Problem problem = Problem::kSingleLabel;
   Activation activation = Activation::kSilu;
   double embedding_dropout = 0;
   double hidden_dropout = 0;
   double inner_dropout = 0;  // at the end of attention and MLP, before the residual
   double attention_dropout = 0;
   double classifier_dropout = 0;
-  bool tied = false;         // input embedding and output head share their weight
-  bool gated = false;        // the MLP has a gate beside its activation
-  bool scaled_head = false;  // the head's input is scaled by hidden^-0.5
+  double token_dropout = 0;   // before the head of token classification
+  double answer_dropout = 0;  // and of question answering
+  double summary_dropout = 0;
+  bool is_plain_summary = true;  // ELECTRA's choices are scored from a projection of the first token, after a gelu
+  bool tied = false;             // input embedding and output head share their weight
+  bool gated = false;            // the MLP has a gate beside its activation
+  bool scaled_head = false;      // the head's input is scaled by hidden^-0.5
   bool qkv_bias = false;
   bool output_bias = false;
   bool mlp_bias = false;
@@ -121,6 +140,7 @@ struct Description {
 /// The sizes a trace uses, as numbers or as symbols; structure (which ops run) is in Structure.
 struct Dims {
   Expr batch, seq, hidden, embedding, heads, kv_heads, head_dim, rotary, ffn, vocab, positions, token_types, labels;
+  Expr examples;  // labelled: the batch, or where each has several sequences to choose from a part of it
   Expr experts, experts_per_token, shared_ffn;
   Expr padded_head_dim;  // head_dim and seq rounded up to multiples of 8 as attention kernels need them
   Expr padded_seq;

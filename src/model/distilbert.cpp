@@ -105,6 +105,10 @@ struct DistilBertParts {
   using Embeddings = TwoEmbeddings;
   using Layer = TransformerBlock;
   using Classifier = TwoLayerClassifier;
+  using Chooser = TwoLayerClassifier;
+  using Pooler = void;
+  static constexpr bool kPoolsClasses = false;
+  static constexpr bool kPoolsChoices = false;
   static constexpr const char* kModel = "distilbert";
   static constexpr const char* kLayers = "transformer.layer.*";
   static constexpr bool kHeadFirst = false;
@@ -128,7 +132,9 @@ Description read(Fields& fields) {
   d.hidden_dropout = fields.probability("dropout", 0.1);
   d.attention_dropout = fields.probability("attention_dropout", 0.1);
   d.classifier_dropout = fields.probability("seq_classif_dropout", 0.2);
-  fields.ignore({"sinusoidal_pos_embds", "qa_dropout", "output_past", "tie_weights_"});
+  d.answer_dropout = fields.probability("qa_dropout", 0.1);
+  d.token_dropout = d.hidden_dropout;
+  fields.ignore({"sinusoidal_pos_embds", "output_past", "tie_weights_"});
   finish_encoder(fields, d);
   return d;
 }

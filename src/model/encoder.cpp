@@ -1,5 +1,7 @@
 #include "model/encoder.h"
 
+#include "model/task_heads.h"
+
 namespace peakmem {
 
 FullAttention::FullAttention(const Builder& builder, const Names& names, SoftmaxDtype softmax)
@@ -126,33 +128,57 @@ class MaskedLm : public Model {
 class SequenceClassifier : public Model {
  public:
   SequenceClassifier(const Builder& b, const EncoderParts& parts) : b_(b) {
-    if (parts.head_first) classifier_ = parts.make_classifier(b_);
-    encoder_.emplace(named<Encoder>(b_, parts.model, &parts, Tensor()));
-    if (!classifier_) classifier_ = parts.make_classifier(b_);
+    const auto make = chooses() ? parts.make_chooser : parts.make_classifier;
+    if (parts.head_first) classifier_ = make(b_);
+    encoder_ = encoder_body(b_, parts).call;
+    if (chooses() ? parts.pools_choices : parts.pools_classes) pooler_ = parts.make_pooler(b_);
+    if (!classifier_) classifier_ = make(b_);
   }
 
   ModelOutput forward(const Batch& batch) override {
-    const Tensor sequence_output = (*encoder_)(batch.input_ids);
-    const Tensor logits = classifier_(sequence_output);
-    return {label_loss(b_, logits, batch.labels), logits};
+    const Tensor sequence_output = encoder_(batch.input_ids);
+    const Tensor logits = classifier_(pooler_ ? pooler_(sequence_output) : sequence_output);
+    if (!chooses()) return {label_loss(b_, logits, batch.labels), logits};
+    const Tensor reshaped_logits = of_examples(logits);
+    return {cross_entropy(reshaped_logits, batch.labels), reshaped_logits};
   }
 
  private:
+  /// BertForMultipleChoice.
+  bool chooses() const { return b_.description.task == Task::kMultipleChoice; }
+  /// logits.view(-1, num_choices)
+  Tensor of_examples(const Tensor& logits) const {
+    const Expr examples = b_.dims.examples;
+    return split_dim(merge_dims(logits, 0, 2), 0, examples, exact_div(b_.dims.batch, examples));
+  }
+
   Builder b_;
-  std::optional<Encoder> encoder_;
-  ModuleCall classifier_;
+  ModuleCall encoder_, pooler_, classifier_;
 };
 
 }  // namespace
 
-std::unique_ptr<Model> build_encoder(const Builder& b, const EncoderParts& parts) {
-  if (b.description.task == Task::kSequenceClassification) return std::make_unique<SequenceClassifier>(b, parts);
-  return std::make_unique<MaskedLm>(b, parts);
+EmbeddingCall encoder_body(const Builder& b, const EncoderParts& parts) {
+  const Scope scope(b.tape, parts.model);
+  const auto encoder = std::make_shared<Encoder>(b, &parts, Tensor());
+  return {encoder->word_weight(), [encoder](const Tensor& input_ids) { return (*encoder)(input_ids); }};
 }
 
-std::span<const Task> encoder_tasks() {
-  static constexpr std::array kTasks = {Task::kMaskedLm, Task::kSequenceClassification};
-  return kTasks;
+std::unique_ptr<Model> build_encoder(const Builder& b, const EncoderParts& parts) {
+  const Task task = b.description.task;
+  if (has_common_head(task))
+    return build_common_head(b, {"classifier", false, parts.head_first, parts.make_pooler}, [&](const Builder& own) {
+      return body_call<Encoder>(own, parts.model, &parts, Tensor());
+    });
+  if (task == Task::kMaskedLm) return std::make_unique<MaskedLm>(b, parts);
+  return std::make_unique<SequenceClassifier>(b, parts);
+}
+
+std::span<const Task> encoder_tasks(bool pre_training) {
+  static constexpr std::array kTasks = {
+      Task::kMaskedLm,       Task::kSequenceClassification, Task::kTokenClassification, Task::kQuestionAnswering,
+      Task::kMultipleChoice, Task::kFeatureExtraction,      Task::kPreTraining};
+  return std::span(kTasks).first(kTasks.size() - (pre_training ? 0 : 1));
 }
 
 void finish_encoder(Fields& fields, Description& d) {

@@ -8,6 +8,9 @@
 //     kHeadFirst       whether the head's parameters come before the encoder's
 //     prediction_head  (b, word_weight, empty where the head is made first) -> PredictionHead, static
 //     Classifier       (b);  (hidden_states) -> logits
+//     Chooser          the same for multiple choice
+//     Pooler           (b);  (hidden_states) -> pooler_output, of the bare model; void where it has none
+//     kPoolsClasses, kPoolsChoices  whether Classifier or Chooser gets that in place of the hidden states
 #pragma once
 
 #include <array>
@@ -75,6 +78,10 @@ struct EncoderParts {
   ModuleCall (*make_layer)(const Builder& b);
   PredictionHead (*prediction_head)(const Builder& b, const Tensor& word_weight);
   ModuleCall (*make_classifier)(const Builder& b);
+  ModuleCall (*make_chooser)(const Builder& b);
+  ModuleCall (*make_pooler)(const Builder& b);
+  bool pools_classes;
+  bool pools_choices;
 };
 
 template <class Embeddings>
@@ -92,6 +99,13 @@ template <class Module>
 ModuleCall make_module(const Builder& b) {
   return Module(b);
 }
+template <class Module>
+constexpr auto maker_of() -> ModuleCall (*)(const Builder&) {
+  if constexpr (std::is_void_v<Module>)
+    return nullptr;
+  else
+    return make_module<Module>;
+}
 template <class Parts>
 inline constexpr EncoderParts kEncoderParts = {Parts::kModel,
                                                Parts::kLayers,
@@ -99,8 +113,14 @@ inline constexpr EncoderParts kEncoderParts = {Parts::kModel,
                                                make_embeddings<typename Parts::Embeddings>,
                                                make_module<typename Parts::Layer>,
                                                Parts::prediction_head,
-                                               make_module<typename Parts::Classifier>};
+                                               make_module<typename Parts::Classifier>,
+                                               make_module<typename Parts::Chooser>,
+                                               maker_of<typename Parts::Pooler>(),
+                                               Parts::kPoolsClasses,
+                                               Parts::kPoolsChoices};
 
+/// The encoder itself under its name, and its words' embedding.
+EmbeddingCall encoder_body(const Builder& b, const EncoderParts& parts);
 std::unique_ptr<Model> build_encoder(const Builder& b, const EncoderParts& parts);
 
 /// A family's `build`.
@@ -109,8 +129,8 @@ std::unique_ptr<Model> build_encoder(const Builder& b) {
   return build_encoder(b, kEncoderParts<Parts>);
 }
 
-/// The tasks such a family is modelled for.
-std::span<const Task> encoder_tasks();
+/// The tasks such a family is modelled for, one with losses of its own for pre-training among them.
+std::span<const Task> encoder_tasks(bool pre_training = false);
 
 /// What all of them derive: as many kv heads as heads, positions in a table; refuses what makes decoders of them.
 void finish_encoder(Fields& fields, Description& description);

@@ -2,6 +2,8 @@
 
 #include <array>
 
+#include "model/architectures.h"
+#include "model/kin.h"
 #include "size/nearest.h"
 #include "size/wording.h"
 
@@ -14,12 +16,26 @@ constexpr std::array kFamilies = std::to_array<const Family*>({
 #undef PEAKMEM_FAMILY
 });
 
-constexpr std::array<TaskRow, 5> kTasks = {
-    {{Task::kCausalLm, "causal-lm", "ForCausalLM"},
-     {Task::kMaskedLm, "masked-lm", "ForMaskedLM"},
-     {Task::kSequenceClassification, "sequence-classification", "ForSequenceClassification"},
-     {Task::kImageClassification, "image-classification", "ForImageClassification"},
-     {Task::kSeq2SeqLm, "seq2seq-lm", "ForConditionalGeneration"}}};
+constexpr std::array kTasks =
+    std::to_array<TaskRow>({{Task::kCausalLm, "causal-lm", "ForCausalLM"},
+                            {Task::kMaskedLm, "masked-lm", "ForMaskedLM"},
+                            {Task::kSequenceClassification, "sequence-classification", "ForSequenceClassification"},
+                            {Task::kTokenClassification, "token-classification", "ForTokenClassification"},
+                            {Task::kQuestionAnswering, "question-answering", "ForQuestionAnswering"},
+                            {Task::kMultipleChoice, "multiple-choice", "ForMultipleChoice"},
+                            {Task::kImageClassification, "image-classification", "ForImageClassification"},
+                            {Task::kSeq2SeqLm, "seq2seq-lm", "ForConditionalGeneration"},
+                            {Task::kPreTraining, "pre-training", "ForPreTraining"},
+                            {Task::kFeatureExtraction, "feature-extraction", "Model"}});
+
+/// What `problem_type` may be.
+struct ProblemRow {
+  Problem problem;
+  std::string_view name;
+};
+constexpr std::array<ProblemRow, 3> kProblems = {{{Problem::kRegression, "regression"},
+                                                  {Problem::kSingleLabel, "single_label_classification"},
+                                                  {Problem::kMultiLabel, "multi_label_classification"}}};
 
 constexpr std::array<ActivationRow, 11> kActivations = {{{"gelu", Activation::kGelu},
                                                          {"gelu_pytorch_tanh", Activation::kGelu},
@@ -61,7 +77,6 @@ void read_common(Fields& fields, const Family& family) {
                  "unsloth_fixed",
                  "tokenizer_class",
                  "prefix",
-                 "problem_type",
                  "tie_last_hidden_states"});
   for (const char* name : {"quantization_config", "per_layer_config", "auto_map"})
     if (fields.has(name)) fields.fail(name, "is not modelled", "remove it to estimate the model without it");
@@ -81,16 +96,30 @@ int64_t read_labels(Fields& fields) {
   return listed ? static_cast<int64_t>(names->members.size()) : labels;
 }
 
-/// "GPT2LMHeadModel" and the like, which do not end as the other families' do.
-bool names_task(std::string_view architecture, const TaskRow& row) {
-  if (architecture.ends_with(row.architecture)) return true;
-  return row.task == Task::kCausalLm && architecture == "GPT2LMHeadModel";
+/// What the labels are: as transformers decides it from their number, where the config does not say.
+Problem read_problem(Fields& fields, int64_t labels) {
+  if (!fields.has("problem_type")) return labels == 1 ? Problem::kRegression : Problem::kSingleLabel;
+  const std::string name = fields.text("problem_type", "");
+  std::vector<std::string_view> known;
+  if (name == "single_label_classification" && labels == 1)
+    fields.fail("problem_type",
+                "single_label_classification needs more than num_labels 1, at which transformers raises",
+                "set num_labels to 2, or problem_type to \"regression\"");
+  for (const ProblemRow& row : kProblems) {
+    if (row.name == name) return row.problem;
+    known.push_back(row.name);
+  }
+  fields.fail("problem_type", in_quotes(name) + " is not known", did_you_mean(name, known));
+  return Problem::kSingleLabel;
 }
 
+/// The class a config names decides; the first one, as for transformers.
 Task read_task(Fields& fields, const Family& family) {
-  for (const std::string& architecture : fields.texts("architectures"))
-    for (const TaskRow& row : kTasks)
-      if (names_task(architecture, row)) return row.task;
+  const std::vector<std::string> classes = fields.texts("architectures");
+  if (classes.empty()) return family.usual_task;
+  if (const auto task = task_of_class(family, classes.front())) return *task;
+  fields.fail("architectures", in_quotes(classes.front()) + " is not modelled for " + std::string(family.name),
+              "known for it: " + classes_of(family) + "; or say what is trained with --task: " + tasks_of(family));
   return family.usual_task;
 }
 
@@ -101,19 +130,39 @@ std::string_view name_of_task(Task task) {
 }
 
 void check_task(Fields& fields, const Family& family, Task task) {
-  std::string known;
-  for (const Task possible : family.tasks) {
+  for (const Task possible : family.tasks)
     if (possible == task) return;
-    add_to_list(known, name_of_task(possible));
-  }
   fields.fail("task", std::string(name_of_task(task)) + " is not modelled for " + std::string(family.name),
-              "known for it: " + known);
+              "known for it: " + tasks_of(family));
+}
+
+/// An answer has a start and an end: encoders' heads are as wide as there are labels, which must be those two.
+void fit_labels(Fields& fields, const Family& family, Description& d) {
+  if (d.task == Task::kMultipleChoice) {
+    d.labels = 1;
+    if (!d.is_plain_summary)
+      fields.fail("summary_type", "of choices is modelled as ELECTRA's default only",
+                  "leave out summary_type, summary_use_proj and summary_activation");
+  }
+  if (d.task != Task::kQuestionAnswering) return;
+  if (family.usual_task == Task::kMaskedLm && d.labels != 2)
+    fields.fail("num_labels",
+                "is " + std::to_string(d.labels) + ", and the head of question answering unpacks start and end",
+                "set it to 2");
+  d.labels = 2;
 }
 
 void check_sizes(Fields& fields, const Description& d) {
   if (d.heads % d.kv_heads != 0)
     fields.fail("num_key_value_heads",
                 std::to_string(d.kv_heads) + " kv heads do not divide " + std::to_string(d.heads) + " heads");
+}
+
+/// The family of the text model within a model of several kinds of input, or null.
+const Family* text_family(Fields& fields) {
+  const Value* text = fields.find(kTextConfig);
+  const Value* type = text == nullptr ? nullptr : text->find("model_type");
+  return type == nullptr ? nullptr : find_family(type->string);
 }
 
 const Family* family_of(Fields& fields) {
@@ -124,9 +173,12 @@ const Family* family_of(Fields& fields) {
   }
   const Family* family = find_family(name);
   if (family != nullptr) return family;
-  std::vector<std::string_view> known;
-  for (const Family* row : kFamilies) known.push_back(row->name);
-  fields.fail("model_type", in_quotes(name) + " is not known", did_you_mean(name, known));
+  if (const Family* of_text = text_family(fields))
+    fields.fail(
+        "model_type",
+        in_quotes(name) + " is not known, but its text_config is of a known family, " + std::string(of_text->name),
+        "pass --part text to take that without what encodes images or sound");
+  fields.fail("model_type", in_quotes(name) + " is not known", hint_for_unknown(name));
   return nullptr;
 }
 
@@ -140,6 +192,12 @@ const Family* find_family(std::string_view name) {
   for (const Family* family : kFamilies)
     if (family->name == name) return family;
   return nullptr;
+}
+
+double read_token_dropout(Fields& fields, double otherwise) {
+  for (const char* name : {"classifier_dropout", "hidden_dropout"})
+    if (fields.has(name)) return fields.probability(name, otherwise);
+  return otherwise;
 }
 
 Activation read_activation(Fields& fields, std::string_view field, std::string_view otherwise) {
@@ -166,7 +224,9 @@ Result<Description> read_description(const Value& config, const Task* task, std:
   description.uses_cache = fields.flag("use_cache", true);
   if (fields.find("pad_token_id") != nullptr) description.has_padding_token = fields.has("pad_token_id");
   if (description.rotary == 0) description.rotary = description.head_dim;
+  description.problem = read_problem(fields, description.labels);
   description.task = task != nullptr ? *task : read_task(fields, *family);
+  fit_labels(fields, *family, description);
   if (description.runs.empty()) description.runs = {{description.layers, false}};
   if (description.decoder_layers > 0 && description.decoder_runs.empty())
     description.decoder_runs = {{description.decoder_layers, false}};

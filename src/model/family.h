@@ -41,7 +41,7 @@ const Family* find_family(std::string_view name);
 struct TaskRow {
   Task task;
   std::string_view name;          // "causal-lm"
-  std::string_view architecture;  // what a class name in `architectures` ends with: "ForCausalLM"
+  std::string_view architecture;  // what the name of a class for it ends with: "ForCausalLM"
 };
 std::span<const TaskRow> task_rows();
 
@@ -52,11 +52,16 @@ struct ActivationRow {
 };
 std::span<const ActivationRow> activation_rows();
 
+/// Where a model of several kinds of input has the config of its text model.
+inline constexpr const char* kTextConfig = "text_config";
+
 /// A config's description. `task`: what is asked for, or null for what `architectures` says, else the family's usual
 /// one. Fields that are not understood are listed in `unknown`.
 Result<Description> read_description(const Value& config, const Task* task, std::vector<std::string>& unknown);
 
 // For the families' own files.
+/// The dropout before a decoder's token classifier (GenericForTokenClassification, modeling_layers.py).
+double read_token_dropout(Fields& fields, double otherwise);
 /// The activation of that name; notes an error that names the nearest known one.
 Activation read_activation(Fields& fields, std::string_view field, std::string_view otherwise);
 

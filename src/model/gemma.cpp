@@ -247,11 +247,26 @@ Description read_gemma3(Fields& fields) {
 
 }  // namespace
 
-const Family kGemma = {"gemma",         "Gemma",    "transformers 5.23, models/gemma", Task::kCausalLm,
-                       decoder_tasks(), read_gemma, build_decoder<GemmaParts>};
-const Family kGemma2 = {"gemma2",        "Gemma 2",   "transformers 5.23, models/gemma2", Task::kCausalLm,
-                        decoder_tasks(), read_gemma2, build_decoder<Gemma2Parts>};
-const Family kGemma3 = {"gemma3_text",   "Gemma 3",   "transformers 5.23, models/gemma3", Task::kCausalLm,
-                        decoder_tasks(), read_gemma3, build_decoder<Gemma3Parts>};
+const Family kGemma = {"gemma",
+                       "Gemma",
+                       "transformers 5.23, models/gemma",
+                       Task::kCausalLm,
+                       decoder_tasks(DecoderHeads::kTokens),
+                       read_gemma,
+                       build_decoder<GemmaParts>};
+const Family kGemma2 = {"gemma2",
+                        "Gemma 2",
+                        "transformers 5.23, models/gemma2",
+                        Task::kCausalLm,
+                        decoder_tasks(DecoderHeads::kTokens),
+                        read_gemma2,
+                        build_decoder<Gemma2Parts>};
+const Family kGemma3 = {"gemma3_text",
+                        "Gemma 3",
+                        "transformers 5.23, models/gemma3",
+                        Task::kCausalLm,
+                        decoder_tasks(DecoderHeads::kSequences),
+                        read_gemma3,
+                        build_decoder<Gemma3Parts>};
 
 }  // namespace peakmem

@@ -79,7 +79,8 @@ Description read(Fields& fields) {
   return d;
 }
 
-constexpr std::array kTasks = {Task::kCausalLm, Task::kSequenceClassification};
+constexpr std::array kTasks = {Task::kCausalLm, Task::kSequenceClassification, Task::kTokenClassification,
+                               Task::kQuestionAnswering, Task::kFeatureExtraction};
 
 }  // namespace
 
@@ -97,6 +98,7 @@ Description read_gpt2(Fields& fields, std::string_view activation) {
   d.hidden_dropout = fields.probability("resid_pdrop", 0.1);
   d.embedding_dropout = fields.probability("embd_pdrop", 0.1);
   d.attention_dropout = fields.probability("attn_pdrop", 0.1);
+  d.token_dropout = read_token_dropout(fields, 0.1);
   d.tied = fields.flag("tie_word_embeddings", true);
   d.learned_positions = true;
   fields.refuse_flag("add_cross_attention", false, "adds cross attention");

@@ -12,6 +12,7 @@
 #include "model/cache.h"
 #include "model/family.h"
 #include "model/masks.h"
+#include "model/task_heads.h"
 
 namespace peakmem {
 
@@ -162,6 +163,9 @@ class Gpt2Classifier : public Model {
 /// A family's `build`.
 template <class Parts>
 std::unique_ptr<Model> build_gpt2(const Builder& b) {
+  if (has_common_head(b.description.task))
+    return build_common_head(b, {"classifier"},
+                             [](const Builder& own) { return body_call<Gpt2Transformer<Parts>>(own, "transformer"); });
   if (b.description.task == Task::kSequenceClassification) return std::make_unique<Gpt2Classifier<Parts>>(b);
   return std::make_unique<Gpt2LmHead<Parts>>(b);
 }

@@ -93,7 +93,8 @@ Description read(Fields& fields) {
   return d;
 }
 
-constexpr std::array kTasks = {Task::kCausalLm, Task::kSequenceClassification};
+constexpr std::array kTasks = {Task::kCausalLm, Task::kSequenceClassification, Task::kTokenClassification,
+                               Task::kFeatureExtraction};
 
 }  // namespace
 

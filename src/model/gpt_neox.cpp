@@ -101,7 +101,8 @@ Description read(Fields& fields) {
   const Value* share = fields.find("rotary_pct");
   // convert_rope_params_to_dict of its config: rope_parameters.setdefault("partial_rotary_factor", rotary_pct)
   d.rotary = read_rotary_of_parameters(fields, d.head_dim, share == nullptr ? 0.25 : share->real);
-  fields.ignore({"rotary_emb_base", "classifier_dropout", "is_decoder"});  // not read by the model
+  d.token_dropout = fields.probability("classifier_dropout", 0.1);
+  fields.ignore({"rotary_emb_base", "is_decoder"});  // not read by the model
   check_head_quotient(fields, d);
   return d;
 }
@@ -114,7 +115,7 @@ const Family kGptNeox = {"gpt_neox",
                          "GPT-NeoX and Pythia",
                          "transformers 5.23, models/gpt_neox",
                          Task::kCausalLm,
-                         decoder_tasks(),
+                         decoder_tasks(DecoderHeads::kAnswers),
                          read,
                          build_decoder<NeoxParts>,
                          &kSizes};

@@ -39,7 +39,7 @@ Description read(Fields& fields) {
   return d;
 }
 
-constexpr std::array kTasks = {Task::kCausalLm};
+constexpr std::array kTasks = {Task::kCausalLm, Task::kFeatureExtraction};
 
 }  // namespace
 

@@ -6,21 +6,51 @@
 
 namespace peakmem {
 
+namespace {
+
+bool classifies(Task task) { return task == Task::kSequenceClassification || task == Task::kImageClassification; }
+
+/// Sizes of the labels of so many sequences.
+Shape label_shape(const Builder& b, Expr rows) {
+  const Description& d = b.description;
+  switch (d.task) {
+    case Task::kSeq2SeqLm:
+      return {rows, b.dims.target_seq};
+    case Task::kSequenceClassification:
+    case Task::kImageClassification:
+      if (d.problem == Problem::kSingleLabel || (d.problem == Problem::kRegression && d.labels == 1)) return {rows};
+      return {rows, b.dims.labels};
+    case Task::kQuestionAnswering:
+    case Task::kMultipleChoice:
+      return {rows};
+    default:
+      return {rows, b.dims.seq};
+  }
+}
+
+void make_labels(const Builder& b, Expr count, Batch& batch) {
+  const Description& d = b.description;
+  if (d.task == Task::kFeatureExtraction) return;
+  const Expr rows = count * b.dims.examples;
+  const bool are_numbers = classifies(d.task) && d.problem != Problem::kSingleLabel;
+  batch.labels = b.tape.make(label_shape(b, rows), are_numbers ? DType::kFloat32 : DType::kInt64, "labels");
+  if (d.task == Task::kQuestionAnswering) batch.more_labels = b.tape.make({rows}, DType::kInt64, "end_positions");
+  if (d.task == Task::kPreTraining && d.family == "bert")
+    batch.more_labels = b.tape.make({rows}, DType::kInt64, "next_sentence_label");
+}
+
+}  // namespace
+
 Batch make_batch(const Builder& b, int64_t count) {
   const Expr rows = Expr(count) * b.dims.batch;
   const Shape tokens = {rows, b.dims.seq};
-  const bool classifies =
-      b.description.task == Task::kSequenceClassification || b.description.task == Task::kImageClassification;
-  const DType label = classifies && b.description.labels == 1 ? DType::kFloat32 : DType::kInt64;
   const Expr side = b.description.image;
   Batch batch;
   if (b.description.image > 0)
     batch.pixel_values = b.tape.make({rows, b.description.channels, side, side}, DType::kFloat32, "pixel_values");
   else
     batch.input_ids = b.tape.make(tokens, DType::kInt64, "input_ids");
-  const bool translates = b.description.task == Task::kSeq2SeqLm;
-  const Shape targets = translates ? Shape{rows, b.dims.target_seq} : tokens;
-  batch.labels = b.tape.make(classifies ? Shape{rows} : targets, label, "labels");
+  make_labels(b, Expr(count), batch);
   if (b.structure.padding_mask) batch.attention_mask = b.tape.make(tokens, DType::kInt64, "attention_mask");
   return batch;
 }
@@ -127,8 +157,25 @@ ModelOutput last_token_output(const Builder& b, const Tensor& logits, const Tens
   return {std::move(loss), pooled, {}, take_cache(b)};
 }
 
+Tensor answer_loss(const Builder& b, const Tensor& starts, const Tensor& ends, const Batch& batch) {
+  const Scope scope(b.tape, "loss");
+  const Tensor start_positions = b.tape.make(batch.labels.shape(), DType::kInt64, "clamp");
+  const Tensor end_positions = b.tape.make(batch.labels.shape(), DType::kInt64, "clamp");
+  const Tensor start_loss = cross_entropy(starts, start_positions);
+  const Tensor end_loss = cross_entropy(ends, end_positions);
+  return div_scalar(add(start_loss, end_loss));
+}
+
 Tensor label_loss(const Builder& b, const Tensor& logits, const Tensor& labels) {
-  return b.description.labels == 1 ? mse_loss(logits, labels) : cross_entropy(logits, labels);
+  switch (b.description.problem) {
+    case Problem::kRegression:
+      return mse_loss(logits, labels);
+    case Problem::kMultiLabel:
+      return binary_cross_entropy(logits, labels);
+    case Problem::kSingleLabel:
+      return cross_entropy(logits, labels);
+  }
+  return {};
 }
 
 }  // namespace peakmem

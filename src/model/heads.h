@@ -14,19 +14,21 @@ struct Batch {
   Tensor attention_mask;    // as input_ids, all ones; of trainers that pass one
   bool is_counted = false;  // the loss is divided by the number of labels, not their mean
   Tensor items;             // that number, where it is on the device
+  Tensor more_labels;       // the tokens answers end at beside those they start at; whether a second sentence follows
 };
 
 /// What a model's forward pass returns (transformers' ModelOutput).
 struct ModelOutput {
   Tensor loss;
   Tensor logits;
-  Tensor encoder_hidden_states;  // of an encoder-decoder
-  std::vector<Tensor> others;    // past_key_values, or what a fused loss gives for every token
-  bool lists_others = false;     // in a list, not in a Cache that nobody looks into
+  Tensor encoder_hidden_states = {};  // of an encoder-decoder
+  std::vector<Tensor> others = {};    // past_key_values, or what a fused loss gives for every token
+  bool lists_others = false;          // in a list, not in a Cache that nobody looks into
+  Tensor more_logits = {};            // of answers' ends beside their starts; of whether a second sentence follows
 };
 
-/// Labels of a language model are [B, T], of an encoder-decoder [B, U], of a classifier [B] (float for a regression
-/// with one label). `count`: how many batches there are, one after another in the first dimension.
+/// Labels of a model of tokens are [B, T], of an encoder-decoder [B, U], of a classifier [B] or, with several a
+/// sequence, [B, labels] in float. `count`: how many batches there are, one after another in the first dimension.
 Batch make_batch(const Builder& b, int64_t count);
 
 /// ForCausalLMLoss: logits in fp32, labels shifted by one.
@@ -43,10 +45,14 @@ Tensor foak_loss(const Builder& b, const Tensor& logits, const Tensor& labels, b
 /// torch.nn.CrossEntropyLoss over all tokens, logits as they are.
 Tensor token_loss(const Tensor& logits, const Tensor& labels);
 
+/// The mean of the losses of where answers start and end.
+Tensor answer_loss(const Builder& b, const Tensor& starts, const Tensor& ends, const Batch& batch);
+
 /// The logits at the last token that is not padding, and the loss on them.
 ModelOutput last_token_output(const Builder& b, const Tensor& logits, const Tensor& input_ids, const Tensor& labels);
 
-/// Cross entropy over classes, or the squared error where there is one label.
+/// ForSequenceClassificationLoss: cross entropy over classes, one by one where a sequence may have several, or the
+/// squared error.
 Tensor label_loss(const Builder& b, const Tensor& logits, const Tensor& labels);
 
 }  // namespace peakmem

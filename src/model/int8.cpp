@@ -38,8 +38,8 @@ void fit(const Tensor& bias, DType dtype) {
 
 }  // namespace
 
-Int8Weight::Int8Weight(const Builder& b, std::string_view module, Expr in, Expr out) {
-  if (b.structure.quantize != Quantize::kInt8 || is_head(module)) return;
+Int8Weight::Int8Weight(const Builder& b, Expr in, Expr out) {
+  if (b.structure.quantize != Quantize::kInt8) return;
   packed_ = b.tape.parameter({out, in}, DType::kInt8, "weight", false);
   scales_ = b.tape.buffer({out}, DType::kFloat32, "SCB");
 }

@@ -16,7 +16,7 @@ struct Builder;
 class Int8Weight {
  public:
   Int8Weight() = default;
-  Int8Weight(const Builder& b, std::string_view module, Expr in, Expr out);
+  Int8Weight(const Builder& b, Expr in, Expr out);
 
   explicit operator bool() const { return static_cast<bool>(packed_); }
   /// Linear8bitLt.forward. What it is applied to is kept as an attribute of its node and not as a saved tensor: up to

@@ -89,7 +89,12 @@ Description read(Fields& fields) {
 
 }  // namespace
 
-const Family kLlama = {"llama",         "LLaMA", "transformers 5.23, models/llama", Task::kCausalLm,
-                       decoder_tasks(), read,    build_decoder<LlamaParts>};
+const Family kLlama = {"llama",
+                       "LLaMA",
+                       "transformers 5.23, models/llama",
+                       Task::kCausalLm,
+                       decoder_tasks(DecoderHeads::kAnswers),
+                       read,
+                       build_decoder<LlamaParts>};
 
 }  // namespace peakmem

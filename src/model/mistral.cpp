@@ -20,7 +20,7 @@ const Family kMistral = {"mistral",
                          "Mistral",
                          "transformers 5.23, models/mistral",
                          Task::kCausalLm,
-                         decoder_tasks(),
+                         decoder_tasks(DecoderHeads::kAnswers),
                          read,
                          build_decoder<LlamaParts>};
 

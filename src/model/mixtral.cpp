@@ -35,7 +35,8 @@ Description read(Fields& fields) {
 
 }  // namespace
 
-const Family kMixtral = {"mixtral", "Mixtral", "transformers 5.23, models/mixtral", Task::kCausalLm, decoder_tasks(),
-                         read,      build};
+const Family kMixtral = {
+    "mixtral", "Mixtral", "transformers 5.23, models/mixtral", Task::kCausalLm, decoder_tasks(DecoderHeads::kAnswers),
+    read,      build};
 
 }  // namespace peakmem

@@ -33,11 +33,13 @@ Linear::Linear(const Builder& b, const char* name, Expr in, Expr out, bool bias)
 
 Linear::Linear(const Builder& b, const char* name, Expr in, Expr out, bool bias, bool dequantizes) : name_(name) {
   const Scope scope(b.tape, name);
-  quantized_ = QuantizedWeight(b, name, in, out, dequantizes);
-  int8_ = Int8Weight(b, name, in, out);
+  if (!stays_whole(name, bias)) {
+    quantized_ = QuantizedWeight(b, in, out, dequantizes);
+    int8_ = Int8Weight(b, in, out);
+  }
   if (!quantized_ && !int8_) weight_ = b.parameter({out, in}, "weight");
   if (bias) bias_ = b.parameter({out}, quantized_ ? b.structure.compute : b.structure.weights, "bias");
-  lora_ = LoraPair(b, name, in, out);
+  lora_ = LoraPair(b, name, in, out, quantized_ || int8_ ? b.structure.quantize : Quantize::kNone);
 }
 
 Linear::Linear(const Builder& b, const char* name, const Tensor& weight) : name_(name) {
@@ -64,7 +66,7 @@ Conv1D::Conv1D(const Builder& b, const char* name, Expr in, Expr out) : name_(na
   const Scope scope(b.tape, name);
   weight_ = b.parameter({in, out}, "weight");
   bias_ = b.parameter({out}, "bias");
-  lora_ = LoraPair(b, name, in, out);
+  lora_ = LoraPair(b, name, in, out, Quantize::kNone);
 }
 
 Tensor Conv1D::operator()(Tensor input) const {

@@ -154,9 +154,19 @@ Description read_olmo(Fields& fields) {
 
 }  // namespace
 
-const Family kOlmo = {"olmo",          "OLMo",    "transformers 5.23, models/olmo", Task::kCausalLm,
-                      decoder_tasks(), read_olmo, build_decoder<OlmoParts>};
-const Family kOlmo2 = {"olmo2",         "OLMo 2", "transformers 5.23, models/olmo2", Task::kCausalLm,
-                       decoder_tasks(), read,     build_decoder<Olmo2Parts>};
+const Family kOlmo = {"olmo",
+                      "OLMo",
+                      "transformers 5.23, models/olmo",
+                      Task::kCausalLm,
+                      decoder_tasks(DecoderHeads::kSequences),
+                      read_olmo,
+                      build_decoder<OlmoParts>};
+const Family kOlmo2 = {"olmo2",
+                       "OLMo 2",
+                       "transformers 5.23, models/olmo2",
+                       Task::kCausalLm,
+                       decoder_tasks(DecoderHeads::kSequences),
+                       read,
+                       build_decoder<Olmo2Parts>};
 
 }  // namespace peakmem

@@ -77,8 +77,12 @@ Description read(Fields& fields) {
 
 }  // namespace
 
-const Family kPhi3 = {
-    "phi3", "Phi-3 and Phi-4",       "transformers 5.23, models/phi3", Task::kCausalLm, decoder_tasks(),
-    read,   build_decoder<Phi3Parts>};
+const Family kPhi3 = {"phi3",
+                      "Phi-3 and Phi-4",
+                      "transformers 5.23, models/phi3",
+                      Task::kCausalLm,
+                      decoder_tasks(DecoderHeads::kTokens),
+                      read,
+                      build_decoder<Phi3Parts>};
 
 }  // namespace peakmem

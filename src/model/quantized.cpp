@@ -14,12 +14,12 @@ const Op kMatMul4Bit = {"MatMul4Bit", run_function};
 
 }  // namespace
 
-QuantizedWeight::QuantizedWeight(const Builder& b, std::string_view module, Expr in, Expr out, bool dequantizes)
+QuantizedWeight::QuantizedWeight(const Builder& b, Expr in, Expr out, bool dequantizes)
     : nested_(b.structure.double_quant),
       dequantizes_forward_(dequantizes),
       compute_(b.structure.compute),
       weight_({out, in}) {
-  if (!in_4_bits(b.structure.quantize) || is_head(module)) return;
+  if (!in_4_bits(b.structure.quantize)) return;
   const Expr elements = out * in;
   const Expr blocks = ceil_div(elements, kBlock);
   packed_ = b.tape.parameter({ceil_div(elements, 2), 1}, DType::kUInt8, "weight", false);

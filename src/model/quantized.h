@@ -23,7 +23,7 @@ class QuantizedWeight {
  public:
   QuantizedWeight() = default;
   /// `dequantizes`: the forward pass makes the weight whole, its rows being many.
-  QuantizedWeight(const Builder& b, std::string_view module, Expr in, Expr out, bool dequantizes);
+  QuantizedWeight(const Builder& b, Expr in, Expr out, bool dequantizes);
 
   explicit operator bool() const { return static_cast<bool>(packed_); }
   /// Linear4bit.forward: the input in the compute dtype, the product, and back in the input's dtype. The weight is

@@ -67,9 +67,19 @@ Description read_qwen3(Fields& fields) {
 
 }  // namespace
 
-const Family kQwen2 = {"qwen2",         "Qwen2 and Qwen2.5", "transformers 5.23, models/qwen2", Task::kCausalLm,
-                       decoder_tasks(), read_qwen2,          build_decoder<LlamaParts>};
-const Family kQwen3 = {"qwen3",         "Qwen3",    "transformers 5.23, models/qwen3", Task::kCausalLm,
-                       decoder_tasks(), read_qwen3, build_decoder<Qwen3Parts>};
+const Family kQwen2 = {"qwen2",
+                       "Qwen2 and Qwen2.5",
+                       "transformers 5.23, models/qwen2",
+                       Task::kCausalLm,
+                       decoder_tasks(DecoderHeads::kAnswers),
+                       read_qwen2,
+                       build_decoder<LlamaParts>};
+const Family kQwen3 = {"qwen3",
+                       "Qwen3",
+                       "transformers 5.23, models/qwen3",
+                       Task::kCausalLm,
+                       decoder_tasks(DecoderHeads::kAnswers),
+                       read_qwen3,
+                       build_decoder<Qwen3Parts>};
 
 }  // namespace peakmem

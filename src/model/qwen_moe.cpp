@@ -100,10 +100,21 @@ constexpr SizeNames kSizes = {"num_hidden_layers", "num_attention_heads", "hidde
 
 }  // namespace
 
-const Family kQwen2Moe = {
-    "qwen2_moe",     "Qwen1.5 and Qwen2 MoE", "transformers 5.23, models/qwen2_moe", Task::kCausalLm,
-    decoder_tasks(), read_qwen2_moe,          build_decoder<Qwen2MoeParts>,          &kSizes};
-const Family kQwen3Moe = {"qwen3_moe",     "Qwen3 MoE",    "transformers 5.23, models/qwen3_moe", Task::kCausalLm,
-                          decoder_tasks(), read_qwen3_moe, build_decoder<Qwen3MoeParts>,          &kSizes};
+const Family kQwen2Moe = {"qwen2_moe",
+                          "Qwen1.5 and Qwen2 MoE",
+                          "transformers 5.23, models/qwen2_moe",
+                          Task::kCausalLm,
+                          decoder_tasks(DecoderHeads::kAnswers),
+                          read_qwen2_moe,
+                          build_decoder<Qwen2MoeParts>,
+                          &kSizes};
+const Family kQwen3Moe = {"qwen3_moe",
+                          "Qwen3 MoE",
+                          "transformers 5.23, models/qwen3_moe",
+                          Task::kCausalLm,
+                          decoder_tasks(DecoderHeads::kAnswers),
+                          read_qwen3_moe,
+                          build_decoder<Qwen3MoeParts>,
+                          &kSizes};
 
 }  // namespace peakmem

@@ -51,10 +51,23 @@ struct TanhHead : ClassificationHead {
   explicit TanhHead(const Builder& b) : ClassificationHead(b, Activation::kTanh) {}
 };
 
+/// RobertaForMultipleChoice's.
+struct RobertaChooser : PooledClassifier {
+  explicit RobertaChooser(const Builder& b) : PooledClassifier(b, b.description.hidden_dropout) {}
+};
+
+struct RobertaPooler : BertPooler {
+  explicit RobertaPooler(const Builder& b) : BertPooler(b, "roberta.pooler") {}
+};
+
 struct RobertaParts {
   using Embeddings = RobertaEmbeddings;
   using Layer = BertLayer;
   using Classifier = TanhHead;
+  using Chooser = RobertaChooser;
+  using Pooler = RobertaPooler;
+  static constexpr bool kPoolsClasses = false;
+  static constexpr bool kPoolsChoices = true;
   static constexpr const char* kModel = "roberta";
   static constexpr const char* kLayers = "encoder.layer.*";
   static constexpr bool kHeadFirst = false;

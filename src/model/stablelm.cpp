@@ -78,6 +78,7 @@ Description read(Fields& fields) {
   d.head_dim = d.hidden / d.heads;
   d.head_dim_is_quotient = true;
   d.hidden_dropout = fields.probability("hidden_dropout", 0.0);
+  d.token_dropout = read_token_dropout(fields, d.hidden_dropout);
   d.qkv_bias = fields.flag("use_qkv_bias", false);
   d.parallel_residual = fields.flag("use_parallel_residual", false);
   d.rotary = read_rotary(fields, d.head_dim, 0.25);
@@ -92,7 +93,13 @@ constexpr SizeNames kSizes = {"num_hidden_layers", "num_attention_heads", "hidde
 
 }  // namespace
 
-const Family kStableLm = {"stablelm",      "StableLM", "transformers 5.23, models/stablelm", Task::kCausalLm,
-                          decoder_tasks(), read,       build_decoder<StableLmParts>,         &kSizes};
+const Family kStableLm = {"stablelm",
+                          "StableLM",
+                          "transformers 5.23, models/stablelm",
+                          Task::kCausalLm,
+                          decoder_tasks(DecoderHeads::kTokens),
+                          read,
+                          build_decoder<StableLmParts>,
+                          &kSizes};
 
 }  // namespace peakmem

@@ -70,7 +70,12 @@ Description read(Fields& fields) {
 
 }  // namespace
 
-const Family kStarcoder2 = {"starcoder2",    "StarCoder 2", "transformers 5.23, models/starcoder2", Task::kCausalLm,
-                            decoder_tasks(), read,          build_decoder<Starcoder2Parts>};
+const Family kStarcoder2 = {"starcoder2",
+                            "StarCoder 2",
+                            "transformers 5.23, models/starcoder2",
+                            Task::kCausalLm,
+                            decoder_tasks(DecoderHeads::kTokens),
+                            read,
+                            build_decoder<Starcoder2Parts>};
 
 }  // namespace peakmem

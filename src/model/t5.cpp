@@ -27,7 +27,7 @@ struct WholeLinear {
     if (upcast) whole.weights = DType::kFloat32;
     const Builder builder{b.tape, b.description, b.dims, whole};
     weight = builder.parameter({out, in}, "weight");
-    lora = LoraPair(builder, name, in, out);
+    lora = LoraPair(builder, name, in, out, Quantize::kNone);
   }
 
   Tensor operator()(Tensor input) const {

@@ -232,10 +232,10 @@ std::string moment_text(const Allocation& at) {
 
 std::string recipe_line(const Job& job) {
   const Recipe& r = job.recipe;
-  std::string text = "batch " + grouped(r.batch) + " × seq " + grouped(r.seq) +
-                     (r.target_seq > 0 ? " × target " + grouped(r.target_seq) : "") + " · " + precision_text(r) +
-                     " · " + std::string(name_in(kAttentions, r.attention)) + " · " + std::string(r.optimizer->name) +
-                     " (" + std::string(name_in(kOptimizerImpls, r.impl)) + ")";
+  std::string text = "batch " + grouped(r.batch) + (r.choices > 1 ? " × " + grouped(r.choices) + " choices" : "") +
+                     " × seq " + grouped(r.seq) + (r.target_seq > 0 ? " × target " + grouped(r.target_seq) : "") +
+                     " · " + precision_text(r) + " · " + std::string(name_in(kAttentions, r.attention)) + " · " +
+                     std::string(r.optimizer->name) + " (" + std::string(name_in(kOptimizerImpls, r.impl)) + ")";
   if (r.rest != nullptr) text += " and " + std::string(r.rest->name);
   if (r.trainer->is_transformers_loop) text += " · trainer " + std::string(r.trainer->name);
   if (r.use_cache) text += " · cache";

@@ -23,12 +23,24 @@ Tensor nll_loss(const Tensor& input, const Tensor& target) {
   return loss;
 }
 
-// Only the input wants a gradient; the kernel makes it in the input's sizes.
+// Only the input wants a gradient; the kernel makes it in the input's sizes and the wider dtype of the two.
 void mse_loss_backward(Gradients& g) {
   const Tensor x = g.saved(0);
-  g.out[0] = x.tape().make(contiguous(x.shape()), x.dtype(), "mse_loss_backward");
+  g.out[0] = x.tape().make(contiguous(x.shape()), promote(x.dtype(), g.saved(1).dtype()), "mse_loss_backward");
 }
 const Op kMseLoss = {"mse_loss", mse_loss_backward};
+
+// (sigmoid(input) - target) * grad, divided in place (aten/src/ATen/native/Loss.cpp, torch 2.13).
+void binary_cross_entropy_backward(Gradients& g) {
+  const Tensor x = g.saved(0);
+  const DType dtype = promote(x.dtype(), g.saved(1).dtype());
+  const auto make = [&](DType of, const char* op) { return x.tape().make(contiguous(x.shape()), of, op); };
+  Tensor probabilities = make(x.dtype(), "sigmoid");
+  const Tensor differences = make(dtype, "sub");
+  probabilities.reset();
+  g.out[0] = make(dtype, "mul");
+}
+const Op kBinaryCrossEntropy = {"binary_cross_entropy_with_logits", binary_cross_entropy_backward};
 
 }  // namespace
 
@@ -38,6 +50,18 @@ Tensor cross_entropy(Tensor logits, const Tensor& labels) {
   return nll_loss(log_probabilities, labels);
 }
 
+Tensor binary_cross_entropy(Tensor input, const Tensor& target) {
+  const Tensor x = to_full_precision(std::move(input));
+  const Tensor y = to_full_precision(target);
+  Tape& tape = x.tape();
+  Node* node = tape.record(kBinaryCrossEntropy, {&x});
+  tape.save(node, x);
+  tape.save(node, y);
+  Tensor loss = tape.make(Shape{}, promote(x.dtype(), y.dtype()), kBinaryCrossEntropy.name);
+  Tape::attach(node, loss);
+  return loss;
+}
+
 Tensor mse_loss(Tensor input, const Tensor& target) {
   const Tensor x = to_full_precision(std::move(input));
   const Tensor y = to_full_precision(target);
@@ -45,7 +69,7 @@ Tensor mse_loss(Tensor input, const Tensor& target) {
   Node* node = tape.record(kMseLoss, {&x});
   tape.save(node, x);
   tape.save(node, y);
-  Tensor loss = tape.make(Shape{}, x.dtype(), kMseLoss.name);
+  Tensor loss = tape.make(Shape{}, promote(x.dtype(), y.dtype()), kMseLoss.name);
   Tape::attach(node, loss);
   return loss;
 }

@@ -181,12 +181,16 @@ Tensor flash_attention(Tensor query, Tensor key, Tensor value, const FlashSizes&
 Tensor cross_entropy(Tensor logits, const Tensor& labels);
 /// torch.nn.functional.mse_loss(input, target), mean.
 Tensor mse_loss(Tensor input, const Tensor& target);
+/// torch.nn.functional.binary_cross_entropy_with_logits(input, target), mean.
+Tensor binary_cross_entropy(Tensor input, const Tensor& target);
 
 // --- routing.cpp: what a mixture of experts is made of ---------------------------------------------------------------
 /// x.sum(dim)
 Tensor sum_dim(Tensor self, int dim);
 /// x.sum()
 Tensor sum_all(Tensor self);
+/// x.mean()
+Tensor mean_all(Tensor self);
 /// torch.topk over the last dimension: values and indices.
 std::array<Tensor, 2> topk(Tensor self, Expr k);
 /// x /= x.sum(dim=-1, keepdim=True)

@@ -21,6 +21,9 @@ const Op kSumLast = {"sum", sum_last_backward};
 void sum_backward(Gradients& g) { g.out[0] = expand(g.in[0], g.input_shape(0)); }
 const Op kSum = {"sum", sum_backward};
 
+void mean_backward(Gradients& g) { g.out[0] = div_scalar(expand(g.in[0], g.input_shape(0))); }
+const Op kMeanAll = {"mean", mean_backward};
+
 // Zeros of the input's sizes, filled in place.
 void topk_backward(Gradients& g) {
   g.out[0] = g.in[0].tape().make(contiguous(g.input_shape(0)), g.in[0].dtype(), "new_zeros");
@@ -71,6 +74,15 @@ Tensor sum_all(Tensor self) {
   Tape& tape = x.tape();
   Node* node = tape.record(kSum, {&x});
   Tensor result = tape.make({}, x.dtype(), kSum.name);
+  Tape::attach(node, result);
+  return result;
+}
+
+Tensor mean_all(Tensor self) {
+  const Tensor x = std::move(self);
+  Tape& tape = x.tape();
+  Node* node = tape.record(kMeanAll, {&x});
+  Tensor result = tape.make({}, x.dtype(), kMeanAll.name);
   Tape::attach(node, result);
   return result;
 }

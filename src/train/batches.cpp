@@ -10,7 +10,13 @@ namespace {
 /// One of several batches that lie in one storage.
 Batch one_of(const Batch& batches, Expr size) {
   const auto part = [&](const Tensor& all) { return all ? slice(all, 0, size) : Tensor(); };
-  return {part(batches.input_ids), part(batches.pixel_values), part(batches.labels), part(batches.attention_mask)};
+  Batch one;
+  one.input_ids = part(batches.input_ids);
+  one.pixel_values = part(batches.pixel_values);
+  one.labels = part(batches.labels);
+  one.more_labels = part(batches.more_labels);
+  one.attention_mask = part(batches.attention_mask);
+  return one;
 }
 
 }  // namespace

@@ -134,7 +134,8 @@ Dims number_dims(const Job& job) {
   const Description& d = job.description;
   const Recipe& r = job.recipe;
   Dims dims;
-  dims.batch = r.batch;
+  dims.examples = r.batch;
+  dims.batch = r.choices * dims.examples;
   dims.seq = r.seq;
   dims.hidden = d.hidden;
   dims.embedding = d.embedding;
@@ -172,7 +173,8 @@ Dims symbol_dims(const Job& job, Pool& pool, std::vector<int64_t>& values) {
   const LengthForm target = form_of(r.target_seq);
   Symbols symbol(pool, values);
   Dims dims = number_dims(job);
-  dims.batch = symbol("B", r.batch);
+  dims.examples = symbol("B", r.batch);
+  dims.batch = r.choices * dims.examples;
   if (d.image == 0) dims.seq = symbol("T", r.seq);  // the patches of an image are a number
   dims.hidden = symbol("C", d.hidden);
   if (d.embedding == d.hidden) dims.embedding = dims.hidden;

@@ -41,6 +41,7 @@ struct DataParallelism {
 /// A training recipe. Sizes are at least 1.
 struct Recipe {
   int64_t batch = 8;
+  int64_t choices = 1;  // sequences an example has, one of which is chosen
   int64_t seq = 1024;
   int64_t target_seq = 0;  // of an encoder-decoder, else 0
   int64_t accumulate = 1;
@@ -77,7 +78,7 @@ constexpr DType product_dtype(const Recipe& recipe) { return recipe.autocast.val
 /// Whether the forward pass makes 4-bit weights whole: past 1536 rows bitsandbytes 0.50 does on every card
 /// (_gemm_4bit_custom_max_m of its CUDA backend), up to there a kernel does without.
 constexpr bool dequantizes_forward(const Recipe& recipe) {
-  return in_4_bits(recipe.quantize) && recipe.batch > 1536 / recipe.seq;
+  return in_4_bits(recipe.quantize) && recipe.batch > 1536 / (recipe.seq * recipe.choices);
 }
 /// The same for a layer of one of a mixture's experts, balanced: its rows are the expert's share of the tokens.
 constexpr bool dequantizes_experts(const Recipe& recipe, const Description& d) {

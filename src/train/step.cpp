@@ -63,7 +63,8 @@ void mark_outputs(Tape& tape, const ModelOutput& outputs) {
   const auto mark = [&tape](const Tensor& tensor) {
     if (tensor) tape.program.storages[static_cast<size_t>(tensor->storage)].is_output = true;
   };
-  for (const Tensor* tensor : {&outputs.loss, &outputs.logits, &outputs.encoder_hidden_states}) mark(*tensor);
+  for (const Tensor* tensor : {&outputs.loss, &outputs.logits, &outputs.encoder_hidden_states, &outputs.more_logits})
+    mark(*tensor);
   for (const Tensor& tensor : outputs.others) mark(tensor);
 }
 

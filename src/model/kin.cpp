@@ -1,0 +1,184 @@
+#include "model/kin.h"
+
+#include <algorithm>
+#include <array>
+#include <vector>
+
+#include "model/family.h"
+#include "size/nearest.h"
+#include "size/wording.h"
+
+namespace peakmem {
+namespace {
+
+/// One that is not modelled. No kin: nothing here is built like it.
+struct Kin {
+  std::string_view name;
+  std::string_view kin;
+  std::string_view differs;
+};
+constexpr std::array kKin = std::to_array<Kin>({
+    // Decoders with learned positions, or none.
+    {"opt", "gpt2", "its projections are separate and its activation is ReLU"},
+    {"gpt_neo", "gpt2", "every other layer attends locally, and its scores are in fp32"},
+    {"openai-gpt", "gpt2", "its norms come after the residual sums"},
+    {"xglm", "gpt2", "its positions are sinusoids and its projections separate"},
+    {"biogpt", "gpt2", "its projections are separate and its embeddings scaled"},
+    {"bloom", "gpt2", "ALiBi stands for positions, and a norm follows the embedding"},
+    {"mpt", "gpt2", "ALiBi stands for positions"},
+    // Rotary decoders.
+    {"gptj", "gpt_neox", "attention and MLP share one norm, and positions are turned in pairs of neighbours"},
+    {"codegen", "gpt_neox", "attention and MLP share one norm, and positions are turned in pairs of neighbours"},
+    {"falcon", "gpt_neox", "its attention has few keys and its norms and biases differ"},
+    {"persimmon", "gpt_neox", "it norms queries and keys, and its activation is the square of ReLU"},
+    {"gpt_neox_japanese", "gpt_neox", "only its last layer has biases, outside of the projections"},
+    {"phi", "gpt_neox", "attention and MLP share one norm; it is not Phi-3, which has a gated MLP"},
+    {"cohere", "llama", "attention and MLP read one norm without a weight's bias, and the logits are scaled"},
+    {"cohere2", "llama", "attention and MLP read one norm, and layers with windows alternate"},
+    {"smollm3", "llama", "some layers have no rotary embedding"},
+    {"ministral", "mistral", "layers with and without a window alternate"},
+    {"ministral3", "mistral", "its queries are scaled by position"},
+    {"nemotron", "llama", "its MLP is not gated, its activation is the square of ReLU, and its norm is a LayerNorm"},
+    {"exaone4", "olmo2", "layers with and without a window alternate"},
+    {"internlm2", "llama", "its code is not part of transformers, and queries, keys and values are one projection"},
+    {"internlm3", "llama", "it has biases where LLaMA has none"},
+    {"baichuan", "llama", "its code is not part of transformers, and queries, keys and values are one projection"},
+    {"chatglm", "llama", "its code is not part of transformers"},
+    {"glm", "phi3", "half of a head is turned, in pairs of neighbours"},
+    {"glm4", "phi3", "it has four norms a layer and turns half of a head"},
+    {"seed_oss", "qwen2", "its output projection may have a bias, and dropout follows it"},
+    {"helium", "llama", "positions are turned in pairs of neighbours"},
+    {"diffllama", "llama", "its attention is a difference of two"},
+    {"arcee", "llama", "its MLP is not gated, and its activation is the square of ReLU"},
+    {"apertus", "llama", "its MLP is not gated, its activation is xIELU, and it norms queries and keys"},
+    {"hunyuan_v1_dense", "qwen3", "it norms queries and keys after they are turned"},
+    {"ernie4_5", "llama", "positions are turned in pairs of neighbours"},
+    {"olmo3", "olmo2", "layers with and without a window alternate"},
+    {"vaultgemma", "gemma2", "it has two norms a layer"},
+    {"gemma3n", "gemma3_text", "it has embeddings for every layer and several streams of hidden states"},
+    {"gemma3n_text", "gemma3_text", "it has embeddings for every layer and several streams of hidden states"},
+    {"gemma4_text", "gemma3_text", "its full and windowed layers differ in their heads"},
+    {"recurrent_gemma", "gemma", "most of its layers are recurrent"},
+    {"qwen", "qwen2", "its code is not part of transformers, and queries, keys and values are one projection"},
+    {"qwen3_next", "qwen3_moe", "three of four layers attend linearly"},
+    {"qwen3_5_text", "qwen3", "three of four layers attend linearly"},
+    {"granitemoe", "granite", "its MLP is a mixture of experts"},
+    {"granitemoehybrid", "granite", "most of its layers are Mamba's"},
+    // Mixtures.
+    {"olmoe", "qwen3_moe", "it norms all of the queries and keys together"},
+    {"phimoe", "mixtral", "its routing and norms differ"},
+    {"gpt_oss", "mixtral", "its attention has sinks, its experts have biases, and layers with windows alternate"},
+    {"deepseek_v2", "mixtral", "keys and values come from a narrow projection, and some experts see every token"},
+    {"deepseek_v3", "mixtral", "keys and values come from a narrow projection, and some experts see every token"},
+    {"llama4", "mixtral", "some layers have no rotary embedding, and a shared expert sees every token"},
+    {"llama4_text", "mixtral", "some layers have no rotary embedding, and a shared expert sees every token"},
+    {"glm4_moe", "qwen3_moe", "a shared expert sees every token, and the first layers are dense"},
+    {"ernie4_5_moe", "qwen2_moe", "positions are turned in pairs of neighbours, and the first layers are dense"},
+    {"dbrx", "mixtral", "queries, keys and values are one clipped projection"},
+    {"jamba", "mixtral", "most of its layers are Mamba's"},
+    {"switch_transformers", "t5", "its MLPs are mixtures of experts"},
+    // Encoders.
+    {"camembert", "roberta", "it is RoBERTa but for its name: pass a config with model_type roberta"},
+    {"megatron-bert", "bert", "its norms come before attention and MLP"},
+    {"data2vec-text", "roberta", "it is built as RoBERTa, and was not measured"},
+    {"xlm-roberta-xl", "xlm-roberta", "its norms come before attention and MLP"},
+    {"roberta-prelayernorm", "roberta", "its norms come before attention and MLP"},
+    {"xmod", "xlm-roberta", "each layer has an adapter for every language"},
+    {"albert", "bert", "all layers share their weights"},
+    {"deberta", "bert", "its attention adds scores of relative positions"},
+    {"deberta-v2", "bert", "its attention adds scores of relative positions"},
+    {"mpnet", "bert", "its attention adds a bias of relative positions"},
+    {"ernie", "bert", "it has embeddings of tasks besides"},
+    {"layoutlm", "bert", "it has embeddings of places on a page besides"},
+    {"esm", "bert", "its norms come before attention and MLP, and positions may be turned"},
+    {"nomic_bert", "bert", "its positions are turned and its MLP is gated"},
+    {"modernbert", "bert", "its positions are turned, its MLP is gated, and layers with windows alternate"},
+    {"ibert", "bert", "it computes in integers"},
+    {"mobilebert", "bert", "each layer is narrowed and widened again"},
+    {"squeezebert", "bert", "its projections are grouped convolutions"},
+    {"longformer", "roberta", "its attention is a window and a few global tokens"},
+    {"big_bird", "bert", "its attention is sparse, in blocks"},
+    {"xlnet", "", "its attention is of two streams with relative positions"},
+    {"xlm", "", "it was not measured"},
+    {"flaubert", "", "it was not measured"},
+    // Encoder-decoders.
+    {"umt5", "mt5", "every layer has relative positions of its own"},
+    {"longt5", "t5", "its encoder attends locally"},
+    {"bart", "", "an encoder-decoder with learned positions; T5 has relative ones and no biases"},
+    {"mbart", "", "an encoder-decoder with learned positions; T5 has relative ones and no biases"},
+    {"pegasus", "", "an encoder-decoder with sinusoids; T5 has relative positions and no biases"},
+    {"marian", "", "an encoder-decoder with sinusoids; T5 has relative positions and no biases"},
+    {"m2m_100", "", "an encoder-decoder with sinusoids; T5 has relative positions and no biases"},
+    {"blenderbot", "", "an encoder-decoder with learned positions; T5 has relative ones and no biases"},
+    {"led", "", "an encoder-decoder whose attention is a window"},
+    {"whisper", "", "an encoder of sound with convolutions, and a decoder with learned positions"},
+    // Images.
+    {"deit", "vit", "it has a second token beside the class token, and two heads"},
+    {"beit", "vit", "its attention has relative positions, and its layers scales"},
+    {"dinov2", "vit", "its layers have scales"},
+    {"vit_mae", "vit", "most of its patches are masked, and a decoder makes them again"},
+    {"vit_msn", "vit", "its head and its use differ"},
+    {"vilt", "vit", "it reads text beside the image"},
+    {"git", "", "an image encoder and a decoder of text"},
+    {"swin", "", "it attends within windows of patches that it merges from stage to stage"},
+    {"swinv2", "", "it attends within windows of patches that it merges from stage to stage"},
+    {"convnext", "", "it is made of convolutions"},
+    {"bit", "", "it is made of convolutions"},
+    {"resnet", "", "it is made of convolutions"},
+    {"clip", "", "it is two encoders, of images and of text, and their loss compares all pairs"},
+    {"siglip", "", "it is two encoders, of images and of text, and their loss compares all pairs"},
+    {"vits", "", "it makes sound of text"},
+    {"pixtral", "", "it encodes images for another model"},
+    // Recurrent.
+    {"mamba", "", "it has no attention: its layers scan a state"},
+    {"mamba2", "", "it has no attention: its layers scan a state"},
+    {"falcon_mamba", "", "it has no attention: its layers scan a state"},
+    {"rwkv", "", "it has no attention: its layers scan a state"},
+    // Models of text and images whose configs do not say what their text model is.
+    {"llava", "llama", "its text model is one that its text_config names, LLaMA as a rule; it encodes images besides"},
+    {"mllama", "llama", "some layers attend to the image"},
+    {"mllama_text_model", "llama", "some layers attend to the image"},
+    {"qwen2_vl", "qwen2", "its positions are of text and image, and it encodes images besides"},
+    {"qwen2_vl_text", "qwen2", "its positions are of text and image"},
+    {"qwen2_5_vl", "qwen2", "its positions are of text and image, and it encodes images besides"},
+    {"qwen2_5_vl_text", "qwen2", "its positions are of text and image"},
+    {"qwen3_vl", "qwen3", "its positions are of text and image, and it encodes images besides"},
+    {"qwen3_vl_text", "qwen3", "its positions are of text and image, and early layers add features of the image"},
+    {"molmo2", "", "it encodes images, and its text model is not modelled"},
+    {"phi4_multimodal", "phi3", "it encodes images and sound, and has adapters for each"},
+});
+
+bool is_digit(char c) { return c >= '0' && c <= '9'; }
+
+std::string digits_of(std::string_view name) {
+  std::string digits;
+  std::copy_if(name.begin(), name.end(), std::back_inserter(digits), is_digit);
+  return digits;
+}
+
+/// A slip of the hand, which leaves numbers as they are: qwen_3 is qwen3, and llama5 no llama.
+bool is_slip_of(std::string_view name, std::string_view known) {
+  constexpr size_t kLong = 8;
+  if (name.size() < 3 || name.size() > 40 || digits_of(name) != digits_of(known)) return false;
+  return edit_distance(name, known) <= (name.size() >= kLong ? 2U : 1U);
+}
+
+std::string sentence_of(const Kin& row) {
+  if (row.kin.empty()) return "it has no kin here: " + std::string(row.differs);
+  return "the nearest kin is " + std::string(row.kin) + ", which is no stand-in: " + std::string(row.differs);
+}
+
+}  // namespace
+
+std::string hint_for_unknown(std::string_view model_type) {
+  for (const Kin& row : kKin)
+    if (row.name == model_type) return sentence_of(row);
+  std::vector<std::string_view> known;
+  for (const Family* family : families()) {
+    if (is_slip_of(model_type, family->name)) return "did you mean " + in_quotes(family->name) + "?";
+    known.push_back(family->name);
+  }
+  return "known: " + list_of(known);
+}
+
+}  // namespace peakmem
