@@ -53,7 +53,7 @@ PEAKMEM_KIND(ddp, "gpt2", {{"precision", "bf16-mixed"}, {"ddp", "8"}});
 void BM_EvaluateTraced(benchmark::State& state, const char* name, Checkpointing checkpointing) {
   const TracedJob traced(job_of(name, state.range(0), checkpointing));
   int64_t batch = 2;
-  for (auto _ : state) benchmark::DoNotOptimize(traced.at("B", batch = batch % 64 + 2, nullptr));
+  for (auto _ : state) benchmark::DoNotOptimize(traced.at({"B"}, batch = batch % 64 + 2, nullptr));
 }
 BENCHMARK_CAPTURE(BM_EvaluateTraced, gpt2, "gpt2", Checkpointing::kNone)->Arg(12);
 BENCHMARK_CAPTURE(BM_EvaluateTraced, llama, "llama-3.1-70b", Checkpointing::kNone)->Arg(80)->Arg(10000);

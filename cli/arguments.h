@@ -1,4 +1,4 @@
-// The command line as a command, a model and options.
+// The command line as a command, a model and options, in any order.
 #pragma once
 
 #include <string>
@@ -17,9 +17,10 @@ struct Arguments {
   bool version = false;
 };
 
-/// The first word may name the command; without one it is the estimate.
-Result<Arguments> parse_arguments(int count, const char* const* words);
-/// Words behind the command.
-Result<Arguments> parse_words(const CommandRow& row, std::vector<std::string> words);
+/// The first operand that names a command is it, wherever it stands; without one it is the estimate. What stands behind
+/// `--` is never a command or an option.
+Result<Arguments> parse_arguments(const std::vector<std::string>& words);
+/// Words for a command that is known.
+Result<Arguments> parse_words(const CommandRow& row, const std::vector<std::string>& words);
 
 }  // namespace peakmem::cli

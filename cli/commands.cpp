@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "output.h"
 #include "size/nearest.h"
 #include "size/wording.h"
 #include "source.h"
@@ -28,16 +29,17 @@ std::vector<std::string> words_of(std::string_view text) {
   return words;
 }
 
-/// The second set-up of `compare`: the first one's arguments with those of --with in their place.
-Result<Subject> other_subject(const Arguments& arguments) {
+/// The second set-up of `compare`: the first one's model and options with those of --with in their place.
+Result<Subject> other_subject(const Arguments& arguments, const Subject& first) {
   const std::string* with = Asked(arguments.options).text("with");
   if (with == nullptr) return Error{"--with", "is missing", "such as --with \"--precision bf16 --checkpointing full\""};
   Result<Arguments> other = parse_words(*arguments.row, words_of(*with));
   if (!other) return other.error();
-  if (other->operands.empty()) other->operands = arguments.operands;
   for (const OptionValue& option : arguments.options)
     if (option.name != "with" && !Asked(other->options).has(option.name)) other->options.push_back(option);
-  return subject_of(*other);
+  Result<Subject> subject = subject_of(*other);
+  if (subject && other->operands.empty()) subject->model = first.model;
+  return subject;
 }
 
 /// The question without the options that are the command line's own.
@@ -47,25 +49,47 @@ Result<Question> question_of(const Arguments& arguments) {
   Question question = {std::move(*subject), {}, Form::kText, terminal_style()};
   if (Asked(arguments.options).flag("json")) question.form = Form::kJson;
   if (arguments.row->command != Command::kCompare) return question;
-  Result<Subject> other = other_subject(arguments);
+  Result<Subject> other = other_subject(arguments, question.subject);
   if (!other) return other.error();
   question.other = std::move(*other);
   std::erase_if(question.subject.options, [](const OptionValue& option) { return option.name == "with"; });
   return question;
 }
 
+/// An answer that an option asked to have in a file.
+struct FileAnswer {
+  std::string field;
+  std::string path;
+  Answer answer;
+};
+
 /// The files that are asked for, each the same answer in another form.
-std::optional<Error> write_files(const Arguments& arguments, Question question) {
+Result<std::vector<FileAnswer>> file_answers(const Arguments& arguments, Question question) {
+  std::vector<FileAnswer> files;
   for (const FormRow& row : form_rows()) {
     const OptionRow* option = find_option(row.name);
     const std::string* path = Asked(arguments.options).text(row.name);
     if (path == nullptr || option->kind != OptionKind::kFile) continue;
     question.form = row.form;
-    const Result<Answer> answer = arguments.row->answer(question);
+    Result<Answer> answer = arguments.row->answer(question);
     if (!answer) return answer.error();
-    if (auto wrong = write_file("--" + std::string(row.name), *path, answer->text)) return wrong;
+    files.push_back({"--" + std::string(row.name), *path, std::move(*answer)});
   }
-  return std::nullopt;
+  return files;
+}
+
+/// What stands on standard output in place of the answer: the one file that is called `-`.
+Result<const FileAnswer*> on_standard_output(const Arguments& arguments, const std::vector<FileAnswer>& files) {
+  const FileAnswer* found = nullptr;
+  for (const FileAnswer& file : files) {
+    if (file.path != "-") continue;
+    const bool json = Asked(arguments.options).flag("json");
+    if (json || found != nullptr)
+      return Error{file.field, "- and " + (json ? "--json" : found->field + " -") + " both are standard output",
+                   "name a file for one of them"};
+    found = &file;
+  }
+  return found;
 }
 
 }  // namespace
@@ -97,8 +121,14 @@ Result<Answer> run(const Arguments& arguments) {
   if (arguments.row->answer == nullptr) return run_accuracy(arguments);
   const Result<Question> question = question_of(arguments);
   if (!question) return question.error();
-  if (auto wrong = write_files(arguments, *question)) return *wrong;
-  return arguments.row->answer(*question);
+  const Result<std::vector<FileAnswer>> files = file_answers(arguments, *question);
+  if (!files) return files.error();
+  const Result<const FileAnswer*> printed = on_standard_output(arguments, *files);
+  if (!printed) return printed.error();
+  for (const FileAnswer& file : *files)
+    if (file.path != "-")
+      if (auto wrong = write_file(file.field, file.path, file.answer.text)) return *wrong;
+  return *printed != nullptr ? (*printed)->answer : arguments.row->answer(*question);
 }
 
 }  // namespace peakmem::cli

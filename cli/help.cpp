@@ -43,7 +43,7 @@ constexpr std::string_view kModel = R"(
 MODEL is one of:
   gpt2-xl, llama-3.1-8b, ...  a config that comes with peakmem (peakmem models lists them)
   path/to/config.json         a Hugging Face config, or the folder it is in
-  -                           a config on standard input
+  -                           a config on standard input (and for a FILE that is written, standard output)
   none                        with --layers, --heads and --hidden instead
 )";
 
@@ -72,6 +72,7 @@ constexpr std::string_view kSolveExamples = R"(
 Examples:
   peakmem solve gpt2-xl --for batch --gpu a100-80gb
   peakmem solve llama-3.1-8b --for seq --gpu h100-80gb --batch 1 --precision bf16 --checkpointing full
+  peakmem solve gpt2-xl --for batch --gpu a100-80gb --headroom 10%      which leaves a tenth of the card free
 )";
 
 constexpr std::string_view kTimelineExamples = R"(

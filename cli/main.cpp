@@ -1,33 +1,44 @@
 // peakmem: predicts the memory of training a Transformer.
+#include <algorithm>
 #include <csignal>
 #include <cstdio>
 #include <string>
+#include <vector>
 
 #include "commands.h"
 #include "help.h"
+#include "output.h"
 
 namespace peakmem::cli {
 namespace {
 
-/// A reader that has seen enough (`peakmem … | head`) is no mistake.
-void write_all(const std::string& text, std::FILE* to) {
-  std::fwrite(text.data(), 1, text.size(), to);
-  std::fflush(to);
+/// One line whatever stands in it: control characters of a name are written as \x0a.
+std::string on_one_line(std::string_view text) {
+  constexpr std::string_view kDigits = "0123456789abcdef";
+  std::string line;
+  for (const char c : text) {
+    const auto code = static_cast<unsigned char>(c);
+    if (code >= 0x20 && code != 0x7f)
+      line += c;
+    else
+      line += std::string("\\x") + kDigits[code >> 4U] + kDigits[code & 15U];
+  }
+  return line;
 }
 
 int fail(const Error& error) {
-  std::string text = "peakmem: " + error.field + (error.field.empty() ? "" : ": ") + error.problem + "\n";
-  if (!error.hint.empty()) text += "  " + error.hint + "\n";
-  write_all(text, stderr);
+  std::string text = "peakmem: " + on_one_line(error.field + (error.field.empty() ? "" : ": ") + error.problem) + "\n";
+  if (!error.hint.empty()) text += "  " + on_one_line(error.hint) + "\n";
+  write_all(text, stderr, {});  // there is nobody to tell if that fails
   return static_cast<int>(Exit::kBadInput);
 }
 
-Result<Answer> answer(int count, const char* const* words) {
-  const Result<Arguments> arguments = parse_arguments(count, words);
+Result<Answer> answer(const std::vector<std::string>& words) {
+  const Result<Arguments> arguments = parse_arguments(words);
   if (!arguments) return arguments.error();
   if (arguments->help) return Answer{help_text(*arguments->row)};
   if (arguments->version) return Answer{"peakmem " PEAKMEM_VERSION "\n"};
-  if (count < 2) return Error{"", "MODEL is missing", "such as: peakmem gpt2    (peakmem --help shows more)"};
+  if (words.empty()) return Error{"", "MODEL is missing", "such as: peakmem gpt2    (peakmem --help shows more)"};
   return run(*arguments);
 }
 
@@ -36,9 +47,9 @@ Result<Answer> answer(int count, const char* const* words) {
 
 int main(int count, char** words) {
   using namespace peakmem::cli;
-  std::signal(SIGPIPE, SIG_IGN);
-  const peakmem::Result<peakmem::Answer> result = answer(count, words);
+  for (const int signal : {SIGPIPE, SIGXFSZ}) std::signal(signal, SIG_IGN);  // errors of the write, as a full disk is
+  const peakmem::Result<peakmem::Answer> result = answer({words + std::min(count, 1), words + count});
   if (!result) return fail(result.error());
-  write_all(result->text, stdout);
+  if (auto wrong = write_all(result->text, stdout, "standard output")) return fail(*wrong);
   return static_cast<int>(result->fits ? Exit::kAnswered : Exit::kDoesNotFit);
 }

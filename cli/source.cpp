@@ -46,6 +46,9 @@ Result<NamedConfig> config_at(const std::string& path, std::string_view name) {
 }  // namespace
 
 Result<std::string> read_text(const std::string& path, size_t most) {
+  if (path.empty()) return Error{"FILE", "is an empty name", {}};
+  if (path == "-" && std::feof(stdin) != 0)
+    return Error{"-", "is standard input, which was read before", "name a file for the other"};
   const File file(path == "-" ? stdin : std::fopen(path.c_str(), "rb"));
   if (file == nullptr) return unreadable(path);
   std::string text;
@@ -57,14 +60,6 @@ Result<std::string> read_text(const std::string& path, size_t most) {
   if (std::ferror(file.get()) != 0) return unreadable(path);
   if (text.size() > most) return Error{path, "is larger than " + std::to_string(most >> 20) + " MiB, as none is", {}};
   return text;
-}
-
-std::optional<Error> write_file(const std::string& field, const std::string& path, const std::string& text) {
-  std::FILE* file = std::fopen(path.c_str(), "wb");
-  const bool written = file != nullptr && std::fwrite(text.data(), 1, text.size(), file) == text.size();
-  const bool closed = file != nullptr && std::fclose(file) == 0;
-  if (written && closed) return std::nullopt;
-  return Error{field, "\"" + path.substr(0, 200) + "\" cannot be written: " + std::strerror(errno), {}};
 }
 
 Result<NamedConfig> find_model(std::string_view name) {

@@ -13,11 +13,8 @@ namespace peakmem::cli {
 inline constexpr size_t kConfigMaxBytes = size_t{16} << 20;
 inline constexpr size_t kMeasurementMaxBytes = size_t{4} << 30;
 
-/// The whole text of a file of at most so many bytes (of standard input where `path` is `-`).
+/// The whole text of a file of at most so many bytes (of standard input where `path` is `-`, which has it once only).
 Result<std::string> read_text(const std::string& path, size_t most = kConfigMaxBytes);
-
-/// Writes a whole file; `field` names the option that asked for it.
-std::optional<Error> write_file(const std::string& field, const std::string& path, const std::string& text);
 
 /// The config that `name` stands for: MODEL of the command line.
 Result<NamedConfig> find_model(std::string_view name);

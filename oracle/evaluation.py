@@ -27,7 +27,7 @@ def predict(case, model, batch, loop):
         batch["attention_mask"] = torch.ones_like(batch["input_ids"])
     self = loop.trainer
     self.label_names, self.can_return_loss, self.model = ["labels"], False, getattr(model, "module", model)
-    self.args.use_liger_kernel = case.get("loss") == "fused-linear"
+    self.args.use_liger_kernel = (case.get("kernels") or {}).get("loss") == "fused-linear"
     step = types.MethodType(transformers.Trainer.prediction_step, self)
     loss, logits, labels = step(model, batch, prediction_loss_only=not case.get("eval_logits"))
     return loss.repeat(case["eval_batch"]), logits, labels

@@ -83,11 +83,15 @@ class LedgerRow:
 
 @dataclass(frozen=True)
 class Fits:
-    """Whether the run fits on the GPU: "fits", "tight" or "does not fit"."""
+    """Whether the run fits on the GPU: "fits", "tight" or "does not fit".
+
+    `capacity_bytes` is without the `headroom_bytes` that are to stay free.
+    """
 
     gpu: str
     capacity_bytes: int
     verdict: str
+    headroom_bytes: int = 0
 
     def __bool__(self) -> bool:
         return self.verdict != "does not fit"
@@ -129,21 +133,37 @@ class Knob:
 
 
 @dataclass(frozen=True)
+class Gap:
+    """Values from `first` to `last` that do not fit."""
+
+    first: int
+    last: int
+
+
+@dataclass(frozen=True)
 class Solution:
-    """The largest value of `for_` ("batch" or "seq") that fits; 0 if not even 1 does.
+    """The largest value of `for_` ("batch", "seq" or "target-seq") that fits; 0 if not even 1 does.
 
     Attributes:
+        sure: up to here all fit, even at the upper end of what is reserved; `likely` is `value`.
+        aligned: every multiple of 64 (of a batch: every one) up to here fits.
+        gap: values below `value` that do not fit, for what is reserved does not grow evenly; None if none was found.
         peak_bytes: likely on the device at `value`, `next_peak_bytes` at the next one (0 if there is none).
         limit: what else stopped it, such as the learned position table.
     """
 
     for_: str
     value: int
+    sure: int
+    likely: int
+    aligned: int
+    gap: Gap | None
     peak_bytes: int
     next_peak_bytes: int
     capacity_bytes: int
     gpu: str
     limit: str
+    headroom_bytes: int = 0
 
 
 @dataclass(frozen=True)

@@ -133,8 +133,7 @@ def from_training_args(model: Model, args: Mapping[str, Any] | object, **options
     read_optimizer(reading)
     read_checkpointing(reading)
     read_others(reading, asked)
-    if options.get("precision") is None:
-        read_precision(reading, asked)
+    read_precision(reading, asked)
     given = {option_name(keyword) for keyword, value in options.items() if value is not None}
     kept = {name: value for name, value in reading.options.items() if name not in given}
     report = report_of_trainer(asked.changed(kept), reading)
@@ -208,16 +207,18 @@ def read_checkpointing(reading: Reading) -> None:
 def read_precision(reading: Reading, asked: Subject) -> None:
     """bf16 and fp16 are autocast over the weights as they were loaded."""
     weights, source = weights_precision(asked)
+    if weights.endswith("-mixed"):  # the call says both
+        return
     reading.assumptions.append(f"weights: {weights}, {source}")
     mixed = autocast_of(reading)
-    if mixed is None:
-        reading.options["precision"] = weights
-    elif weights == "fp32" or (weights == mixed and asked.options.get("quantize")):
-        reading.options["precision"] = f"{mixed}-mixed"
-    elif mixed == "bf16" and weights == "bf16":
-        reading.options |= {"precision": "bf16", "autocast": "bf16"}
-    else:
-        raise InputError(mixed, f"is autocast over weights in {weights}, which is not modelled", "load them in float32")
+    reading.options["precision"] = weights
+    if mixed is not None:
+        reading.options["autocast"] = mixed
+    # Adapters are in fp32 unless told otherwise; GradScaler takes gradients in nothing else (torch/amp/grad_scaler.py).
+    trains_half = weights != "fp32" and (not asked.options.get("lora-rank") or asked.options.get("lora-dtype") == "model")
+    if mixed == "fp16" and trains_half:
+        problem = f"scales gradients, which are in {weights} as the weights are, and PyTorch refuses to unscale them"
+        raise InputError("fp16", problem, "load the weights in float32")
 
 
 def autocast_of(reading: Reading) -> str | None:
@@ -233,7 +234,7 @@ def autocast_of(reading: Reading) -> str | None:
 def weights_precision(asked: Subject) -> tuple[str, str]:
     live = asked.options.get("precision")
     if isinstance(live, str):
-        return live, "as the model is"
+        return live, "as the model or the call says"
     config = asked.model if isinstance(asked.model, Mapping) else {}
     dtype = config.get("dtype") or config.get("torch_dtype")
     if dtype is None:

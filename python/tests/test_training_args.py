@@ -60,6 +60,7 @@ def test_an_object_is_read_like_its_fields() -> None:
         ("bfloat16", {}, "bf16"),
         ("bfloat16", {"bf16": True}, "bf16 under bf16"),
         ("float16", {}, "fp16"),
+        ("float16", {"bf16": True}, "fp16 under bf16"),
     ],
 )
 def test_bf16_is_autocast_over_the_weights_dtype(dtype: str | None, fields: dict[str, Any], precision: str) -> None:
@@ -71,7 +72,16 @@ def test_bf16_is_autocast_over_the_weights_dtype(dtype: str | None, fields: dict
     assert report.not_understood == ()
 
 
-def test_autocast_over_half_weights_is_refused() -> None:
+def test_autocast_is_over_the_weights_that_the_call_says() -> None:
+    half = estimate("gpt2", **RECIPE, optimizer_impl="fused", precision="bf16", autocast="bf16")
+    assert asked(options={"precision": "bf16"}, bf16=True).ledger == half.ledger
+    mixed = estimate("gpt2", **RECIPE, optimizer_impl="fused", precision="bf16-mixed")
+    assert asked(options={"precision": "bf16-mixed"}, bf16=True).ledger == mixed.ledger
+
+
+def test_a_scaler_of_half_gradients_is_refused() -> None:
+    lora = {"lora_rank": 4, "lora_targets": "c_attn"}
+    assert asked({"model_type": "gpt2", "dtype": "float16"}, lora, fp16=True).peak.tensor_bytes > 0
     with pytest.raises(InputError) as caught:
         asked({"model_type": "gpt2", "torch_dtype": "float16"}, fp16=True)
     assert caught.value.field == "fp16"

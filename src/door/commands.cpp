@@ -15,14 +15,12 @@ namespace peakmem {
 namespace {
 
 Result<Report> report_at(Inquiry inquiry, Unknown unknown, int64_t value) {
-  Recipe& recipe = inquiry.job.recipe;
-  (unknown == Unknown::kBatch ? recipe.batch : recipe.seq) = value;
+  set_size(inquiry.job.recipe, unknown, value);
   return report_of(inquiry);
 }
 
 std::string solution_page(const Solution& solution, Inquiry inquiry, const Style& style) {
-  Recipe& recipe = inquiry.job.recipe;
-  (solution.unknown == Unknown::kBatch ? recipe.batch : recipe.seq) = std::max<int64_t>(1, solution.value);
+  set_size(inquiry.job.recipe, solution.unknown, std::max<int64_t>(1, solution.value));
   const auto none = Result<Report>(Error{});
   const bool full = solution.next_peak_bytes == 0;  // there is no next one: the position table ends
   const Result<Report> fits = solution.value > 0 ? report_at(inquiry, solution.unknown, solution.value) : none;
@@ -37,6 +35,13 @@ std::optional<Error> check_solve(const Asked& asked) {
   if (const std::string& unknown = *asked.text("for"); asked.has(unknown))
     return Error{"--" + unknown, "is what is asked for", "drop it, or solve for the other"};
   return std::nullopt;
+}
+
+void warn_of_positions(const Solution& solution, Inquiry& inquiry) {
+  const int64_t longest = inquiry.job.description.longest_sequence();
+  if (name_of(solution.unknown) == "seq" && solution.value > longest)
+    inquiry.warnings.push_back("seq " + std::to_string(solution.value) + " is past the " + std::to_string(longest) +
+                               " positions of the config");
 }
 
 Result<FormulaChoices> choices_of(const Asked& asked) {
@@ -57,7 +62,7 @@ Result<Answer> answer_estimate(const Question& question) {
   if (!inquiry) return inquiry.error();
   Result<Report> report = report_of(*inquiry);
   if (!report) return report.error();
-  if (report->fits && !report->fits->fits)
+  if (report->fits && report->device.likely > inquiry->gpu->memory_bytes)  // room that is to stay free fails nothing
     report->failure = point_of_failure(inquiry->job, *inquiry->gpu, inquiry->allocator, *report);
   const std::vector<Knob> changes = knobs(inquiry->job, inquiry->gpu, report->allocated_bytes);
   const bool fits = !report->fits || report->fits->fits;
@@ -92,11 +97,13 @@ Result<Answer> answer_solve(const Question& question) {
   if (auto wrong = check_options(question.subject.options, Command::kSolve)) return *wrong;
   const Asked asked(question.subject.options);
   if (auto wrong = check_solve(asked)) return *wrong;
-  const Result<Inquiry> inquiry = inquire(question.subject, Command::kSolve);
+  Result<Inquiry> inquiry = inquire(question.subject, Command::kSolve);
   if (!inquiry) return inquiry.error();
-  const Result<Solution> solution = solve(inquiry->job, *asked.text("for") == "batch" ? Unknown::kBatch : Unknown::kSeq,
-                                          *inquiry->gpu, inquiry->allocator);
+  const bool targets_follow = inquiry->job.description.task == Task::kSeq2SeqLm && !asked.has("target-seq");
+  const Result<Solution> solution = solve(inquiry->job, find_unknown(*asked.text("for"), targets_follow), *inquiry->gpu,
+                                          inquiry->allocator, inquiry->headroom_bytes);
   if (!solution) return solution.error();
+  warn_of_positions(*solution, *inquiry);
   const bool fits = solution->value > 0;
   if (wants_json(question)) return json_answer(solution_json(*solution, *inquiry), fits);
   return Answer{solution_page(*solution, *inquiry, question.style), fits};

@@ -11,7 +11,7 @@ Result<Inquiry> inquire(const Subject& subject, Command command) {
 }
 
 Result<Report> report_of(const Inquiry& inquiry) {
-  Result<Report> report = estimate(inquiry.job, inquiry.gpu, inquiry.allocator);
+  Result<Report> report = estimate(inquiry.job, inquiry.gpu, inquiry.allocator, inquiry.headroom_bytes);
   if (!report) return report;
   report->model = inquiry.name;
   report->assumptions.insert(report->assumptions.begin(), inquiry.assumptions.begin(), inquiry.assumptions.end());

@@ -11,7 +11,7 @@ constexpr std::array kCommands = std::to_array<CommandRow>({
     {"formula", Command::kFormula, answer_formula, "peakmem formula MODEL [options]", "the same trace as a formula"},
     {"textbook", Command::kFormula, answer_textbook, "peakmem textbook MODEL [options]",
      "the formulas in circulation, beside it"},
-    {"solve", Command::kSolve, answer_solve, "peakmem solve MODEL --for batch|seq --gpu NAME [options]",
+    {"solve", Command::kSolve, answer_solve, "peakmem solve MODEL --for WHAT --gpu NAME [options]",
      "the largest that fits, exactly"},
     {"compare", Command::kCompare, answer_compare, "peakmem compare MODEL [options] --with \"[MODEL] [options]\"",
      "two set-ups, and what differs"},

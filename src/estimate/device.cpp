@@ -43,12 +43,13 @@ Range device_range(const Range& reserved, const Gpu* gpu, int64_t managed_bytes)
 
 int64_t segment_capacity(const Gpu& gpu) { return gpu.memory_bytes - (gpu.context_low + gpu.context_high) / 2; }
 
-Verdict verdict(const Range& device, const Gpu& gpu) {
+Verdict verdict(const Range& device, const Gpu& gpu, int64_t headroom_bytes) {
   Verdict verdict;
   verdict.gpu = gpu.name;
-  verdict.capacity_bytes = gpu.memory_bytes;
-  verdict.fits = device.likely <= gpu.memory_bytes;
-  verdict.verdict = !verdict.fits ? "does not fit" : device.high <= gpu.memory_bytes ? "fits" : "tight";
+  verdict.capacity_bytes = gpu.memory_bytes - headroom_bytes;
+  verdict.headroom_bytes = headroom_bytes;
+  verdict.fits = device.likely <= verdict.capacity_bytes;
+  verdict.verdict = !verdict.fits ? "does not fit" : device.high <= verdict.capacity_bytes ? "fits" : "tight";
   return verdict;
 }
 

@@ -71,6 +71,8 @@ constexpr Change kChanges[] = {
        r.rest = nullptr;
        return true;
      }},
+    {"half the evaluation's batch",
+     [](Recipe& r) { return r.eval_batch > 1 && set(r.eval_batch, (r.eval_batch + 1) / 2); }},
     {"half the batch, --accumulate twice",
      [](Recipe& r) {
        if (r.batch % 2 != 0) return false;
@@ -110,16 +112,17 @@ TracedJob::TracedJob(const Job& job) : pool_(std::make_shared<Pool>()) {
   program_ = trace_step(job, dims);
 }
 
-Result<Levels> TracedJob::at(const char* symbol, int64_t value, const Gpu* gpu) const {
+Result<Levels> TracedJob::at(const std::vector<const char*>& symbols, int64_t value, const Gpu* gpu) const {
   std::vector<int64_t> sizes = values_;
-  const int32_t index = pool_->symbol_index(symbol);
-  if (index >= 0) sizes[static_cast<size_t>(index)] = value;
+  for (const char* symbol : symbols)
+    if (const int32_t index = pool_->symbol_index(symbol); index >= 0) sizes[static_cast<size_t>(index)] = value;
   const Result<Timeline> timeline = evaluate(program_, pool_->evaluate(sizes));
   if (!timeline) return timeline.error();
   return levels_of(program_, *timeline, gpu);
 }
 
-Result<Report> estimate(const Job& job, const Gpu* gpu, const std::optional<AllocatorOptions>& allocator) {
+Result<Report> estimate(const Job& job, const Gpu* gpu, const std::optional<AllocatorOptions>& allocator,
+                        int64_t headroom_bytes) {
   auto pool = std::make_shared<Pool>();
   Report report;
   const Dims dims = symbol_dims(job, *pool, report.symbol_values);
@@ -150,7 +153,7 @@ Result<Report> estimate(const Job& job, const Gpu* gpu, const std::optional<Allo
   report.device = device_range(report.reserved, gpu, report.managed_bytes);
   // Counts multiply sizes here, so the pool has formulas that were not evaluated yet.
   report.ledger = ledger(job, program, blocks.at, *pool, report.symbol_values, loads ? 0 : workspaces(gpu));
-  if (gpu != nullptr) report.fits = verdict(report.device, *gpu);
+  if (gpu != nullptr) report.fits = verdict(report.device, *gpu, headroom_bytes);
   report.pool = std::move(pool);
   return report;
 }

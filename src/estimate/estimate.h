@@ -23,8 +23,10 @@ std::vector<PhaseReport> phase_reports(const Program& program, const Timeline& t
 
 /// The whole report. `gpu` may be null: then there is no verdict, and workspaces are those of an A100. `allocator`:
 /// how the caching allocator is set, for what it reserves; without one nothing is replayed, and that is only bounded.
+/// `headroom_bytes` of the GPU are to stay free.
 Result<Report> estimate(const Job& job, const Gpu* gpu,
-                        const std::optional<AllocatorOptions>& allocator = AllocatorOptions{});
+                        const std::optional<AllocatorOptions>& allocator = AllocatorOptions{},
+                        int64_t headroom_bytes = 0);
 
 /// A job with one change of its recipe, by the option that makes it.
 struct ChangedJob {
@@ -41,8 +43,8 @@ std::vector<Knob> knobs(const Job& job, const Gpu* gpu, int64_t allocated_bytes)
 class TracedJob {
  public:
   explicit TracedJob(const Job& job);
-  /// The levels with `symbol` ("B", "T", ...) at `value`, the others as in the job.
-  Result<Levels> at(const char* symbol, int64_t value, const Gpu* gpu) const;
+  /// The levels with `symbols` ("B", "T", ...) at `value`, the others as in the job.
+  Result<Levels> at(const std::vector<const char*>& symbols, int64_t value, const Gpu* gpu) const;
   const Program& program() const { return program_; }
   const Pool& pool() const { return *pool_; }
   const std::vector<int64_t>& symbol_values() const { return values_; }

@@ -44,9 +44,10 @@ struct PhaseReport {
 /// Whether the run fits on a GPU.
 struct Verdict {
   std::string gpu;
-  int64_t capacity_bytes = 0;
-  bool fits = false;    // the likely device_bytes are within the capacity
-  std::string verdict;  // "fits", "tight" (fits unless the unmeasured part is at its high end), "does not fit"
+  int64_t capacity_bytes = 0;  // of the GPU, without what is to stay free
+  int64_t headroom_bytes = 0;  // what is to stay free
+  bool fits = false;           // the likely device_bytes are within the capacity
+  std::string verdict;         // "fits", "tight" (fits unless the unmeasured part is at its high end), "does not fit"
 };
 
 /// An allocation of the trace, in the numbers of PyTorch's message about it.

@@ -111,8 +111,8 @@ std::optional<Error> check_quantized(const Asked& asked, const Job& job) {
   if (recipe.lora.rank == 0)
     return Error{"--quantize", "stores weights that are frozen, and here all are trained",
                  "add --lora-rank 16 --lora-targets all-linear"};
-  if (asked.has("lora-dtype") && !recipe.lora.full_precision)
-    return Error{"--lora-dtype", "is fp32 beside quantized weights, whose dtype adapters cannot have", "drop it"};
+  if (recipe.quantize == Quantize::kInt8 && !recipe.lora.full_precision)
+    return Error{"--lora-dtype", "is fp32 beside int8 weights, whose dtype adapters cannot have", "drop it"};
   const Trainer* trainer = asked.has("trainer") ? find_trainer(*asked.text("trainer")) : recipe.trainer;
   if (!recipe.lora.saved.empty() &&
       (job.description.task != Task::kCausalLm || trainer->transformers != Transformers::kV523))

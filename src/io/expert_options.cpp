@@ -16,6 +16,11 @@ std::optional<Error> check_experts(const Asked& asked, const Job& job) {
   if (d.experts == 0)
     return asked.has("experts") ? std::optional(Error{"--experts", d.family + " has no experts", "drop it"})
                                 : std::nullopt;
+  if (recipe.kernels.mlp == Kernel::kFused)
+    return asked.has("experts")
+               ? std::optional(
+                     Error{"--experts", "says how, but Liger's fused experts run in their place", "pass --mlp hf"})
+               : std::nullopt;
   constexpr int64_t kMostExperts = 10'000;  // of the loop, whose turns are traced one by one
   if (recipe.experts == Experts::kLoop && d.experts > kMostExperts)
     return Error{"--experts", "cannot be a loop over " + std::to_string(d.experts) + " experts: too many to trace",

@@ -6,6 +6,8 @@
 #include "io/bare_model.h"
 #include "io/choices.h"
 #include "io/expert_options.h"
+#include "io/hardware.h"
+#include "io/headroom.h"
 #include "io/kernel_options.h"
 #include "io/letters.h"
 #include "io/part.h"
@@ -36,9 +38,12 @@ class Reader {
     if (auto wrong = read_rest()) return wrong;
     if (auto wrong = read_sharding(asked_, inquiry_)) return wrong;
     if (const std::string* gpu = asked_.text("gpu")) inquiry_.gpu = find_gpu(*gpu);
+    if (auto wrong = read_headroom(asked_, inquiry_)) return wrong;
     if (auto wrong = read_kernels(asked_, inquiry_)) return wrong;
     if (auto wrong = read_allocator()) return wrong;
-    return check();
+    if (auto wrong = check()) return wrong;
+    say_of_hardware(inquiry_);
+    return std::nullopt;
   }
 
  private:
@@ -95,6 +100,15 @@ class Reader {
     return given.value_or(otherwise);
   }
 
+  /// Targets are as long as sequences unless told, also where the sequence is what is solved for.
+  int64_t target_size(int64_t seq) {
+    const std::string* unknown = asked_.text("for");
+    if (unknown == nullptr || *unknown != "seq" || asked_.has("target-seq"))
+      return size("target-seq", seq, "as many as in a sequence");
+    assume("target-seq: as many as in a sequence");
+    return seq;
+  }
+
   std::string_view choice(const char* name) { return read_choice(asked_, inquiry_, name); }
 
   std::optional<Error> read_recipe() {
@@ -104,8 +118,7 @@ class Reader {
     recipe.seq = inquiry_.job.description.image > 0
                      ? inquiry_.job.description.positions
                      : size("seq", std::min<int64_t>(1024, inquiry_.job.description.longest_sequence()), "");
-    if (inquiry_.job.description.task == Task::kSeq2SeqLm)
-      recipe.target_seq = size("target-seq", recipe.seq, "as many as in a sequence");
+    if (inquiry_.job.description.task == Task::kSeq2SeqLm) recipe.target_seq = target_size(recipe.seq);
     if (inquiry_.job.description.task == Task::kMultipleChoice)
       recipe.choices = size("choices", 4, "as SWAG and RACE have");
     recipe.accumulate = asked_.size("accumulate").value_or(1);
@@ -228,13 +241,15 @@ class Reader {
   /// Lengths that mean nothing to this model are refused rather than dropped.
   std::optional<Error> check_lengths() const {
     const Description& d = inquiry_.job.description;
+    const std::string* unknown = asked_.text("for");
     if (asked_.has("target-seq") && d.task != Task::kSeq2SeqLm)
       return Error{"--target-seq", "means nothing here: " + d.family + " is no encoder-decoder", "drop it"};
     if (asked_.has("choices") && d.task != Task::kMultipleChoice)
       return Error{"--choices", "is for the task multiple-choice, and this is another", "drop it, or change --task"};
+    if (unknown != nullptr && *unknown == "target-seq" && d.task != Task::kSeq2SeqLm)
+      return Error{"--for", "target-seq means nothing here: " + d.family + " is no encoder-decoder", "pass --for seq"};
     if (d.image == 0) return std::nullopt;
     const std::string length = std::to_string(d.positions) + " patches and tokens, by image_size and patch_size";
-    const std::string* unknown = asked_.text("for");
     if (unknown != nullptr && *unknown == "seq")
       return Error{"--for", "seq is fixed: a sequence of this model is " + length, "pass --for batch"};
     if (asked_.has("seq"))
@@ -248,10 +263,12 @@ class Reader {
     const Recipe& recipe = inquiry_.job.recipe;
     if (recipe.eval_batch == 0) return std::nullopt;
     const bool shards = is_wrapped(recipe.sharding);
-    if (shards || recipe.trainer->loss)
+    const LossKernel loss = recipe.kernels.loss;
+    if (shards || makes_no_logits(loss) || loss == LossKernel::kFoak)
       return Error{"--eval-batch",
-                   std::string("is not modelled beside ") + (shards ? "sharded parameters" : "SFTTrainer's own loss"),
-                   "drop it"};
+                   "is not modelled beside " +
+                       (shards ? "sharded parameters" : "--loss " + std::string(name_in(kLossKernels, loss))),
+                   "drop one of them"};
     assume("evaluation: after a step, one batch at a time of as many tokens a sequence, " +
            std::string(recipe.trainer->is_transformers_loop
                            ? "the loss alone being kept, as Trainer without compute_metrics"
@@ -260,6 +277,7 @@ class Reader {
   }
 
   std::optional<Error> check() {
+    say_of_fp16(inquiry_);
     if (auto wrong = check_optimizer()) return wrong;
     if (auto wrong = check_evaluation()) return wrong;
     const Description& d = inquiry_.job.description;

@@ -20,6 +20,7 @@ struct Inquiry {
   Job job;
   const Gpu* gpu = nullptr;
   std::optional<AllocatorOptions> allocator = AllocatorOptions{};  // to replay; none: what it reserves is only bounded
+  int64_t headroom_bytes = 0;                                      // of the GPU, to stay free
   Letters letters;                                                 // of the formulas
   std::vector<std::string> assumptions;
   std::vector<std::string> warnings;

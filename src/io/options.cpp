@@ -54,7 +54,7 @@ Names rest_optimizers() {
 Names matrices() { return {"hidden", "all"}; }
 Names gpu_names() { return names_of(gpus()); }
 Names reservings() { return {"replay", "bounds"}; }
-Names unknowns() { return {"batch", "seq"}; }
+Names unknowns() { return {"batch", "seq", "target-seq"}; }
 Names sizes() {
   Names names;
   for (const OptionRow& row : option_rows())
@@ -78,7 +78,8 @@ constexpr uint16_t kSweep = bits(Command::kSweep);
 constexpr uint16_t kDiff = bits(Command::kDiff);
 constexpr uint16_t kExplain = bits(Command::kExplain);
 constexpr uint16_t kReport =
-    bits(Command::kEstimate) | kTimeline | kCompare | kSolve | kSweep | kExplain;  // replays the allocator
+    bits(Command::kEstimate) | kTimeline | kCompare | kSolve | kSweep | kExplain;     // replays the allocator
+constexpr uint16_t kVerdict = bits(Command::kEstimate) | kCompare | kSolve | kSweep;  // says whether it fits
 constexpr uint16_t kRun = kReport | kFormula | kDiff | bits(Command::kConfig);
 constexpr uint16_t kAll = kRun | bits(Command::kTable) | bits(Command::kAccuracy);
 constexpr OptionKind kSize = OptionKind::kSize;
@@ -163,6 +164,8 @@ constexpr std::array kOptions = std::to_array<OptionRow>({
     {"eval-batch", kSize, "N", nullptr, "", "Run",
      "evaluate N sequences after a step: a forward pass without gradients, beside the optimizer's states", kRun},
     {"gpu", kChoice, "NAME", gpu_names, "", "Run", "say whether it fits on this GPU (peakmem gpus)", kRun},
+    {"headroom", kText, "SIZE", nullptr, "", "Run", "what to leave free on the GPU, such as 2GiB, 500MiB or 10%",
+     kVerdict},
     {"alloc-conf", kText, "K:V,...", nullptr, "", "Run", "PYTORCH_ALLOC_CONF, such as expandable_segments:True",
      kReport},
     {"reserved", kChoice, "HOW", reservings, "replay", "Run",

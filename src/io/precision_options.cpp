@@ -37,4 +37,23 @@ std::optional<Error> read_precision(const Asked& asked, Inquiry& inquiry) {
   return std::nullopt;
 }
 
+// GradScaler (torch/amp/grad_scaler.py) makes its tensors at the first loss, and fails over gradients in fp16.
+void say_of_fp16(Inquiry& inquiry) {
+  constexpr DType kHalf = DType::kFloat16;
+  const Recipe& recipe = inquiry.job.recipe;
+  const bool packed = recipe.quantize != Quantize::kNone;
+  if (recipe.weights == kHalf && !recipe.autocast && !packed)
+    inquiry.warnings.emplace_back(
+        "weights in fp16 and no autocast: fp16=True of TrainingArguments is fp16-mixed, with a gradient scaler");
+  if (recipe.autocast != kHalf) return;
+  if (trained_dtype(recipe) == kHalf)
+    inquiry.warnings.emplace_back(
+        "a gradient scaler fails over what is trained in fp16 (\"Attempting to unscale FP16 gradients\"), so none is "
+        "assumed: fp16=True of TrainingArguments wants fp32");
+  else
+    inquiry.assumptions.emplace_back(
+        "gradient scaler: its scale, growth tracker, found_inf and inverse scale, a block of 512 bytes each, are not "
+        "counted");
+}
+
 }  // namespace peakmem

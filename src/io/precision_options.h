@@ -7,7 +7,10 @@
 
 namespace peakmem {
 
-/// Reads --precision and --autocast into the recipe, and says what half precision leaves unsaid.
+/// Reads --precision and --autocast into the recipe, and says refuses what contradicts itself.
 std::optional<Error> read_precision(const Asked& asked, Inquiry& inquiry);
+
+/// Says what fp16 is here, once it is known in what adapters are kept: fp16=True of TrainingArguments is fp16-mixed.
+void say_of_fp16(Inquiry& inquiry);
 
 }  // namespace peakmem

@@ -100,6 +100,16 @@ void write_knobs(JsonWriter& out, std::span<const Knob> knobs) {
   out.end_list();
 }
 
+/// Values below the solution's that do not fit; null where none was found.
+void write_gap(JsonWriter& out, const Stretch& gap) {
+  out.key("gap");
+  if (gap.first == 0) return out.null();
+  out.begin_object();
+  out.member("first", gap.first);
+  out.member("last", gap.last);
+  out.end_object();
+}
+
 }  // namespace
 
 void write_allocation(JsonWriter& out, const Allocation& allocation) {
@@ -163,6 +173,7 @@ void write_fits(JsonWriter& out, const Report& report) {
   out.begin_object();
   out.member("gpu", report.fits->gpu);
   out.member("capacity_bytes", report.fits->capacity_bytes);
+  if (report.fits->headroom_bytes > 0) out.member("headroom_bytes", report.fits->headroom_bytes);
   out.member("verdict", report.fits->verdict);
   out.end_object();
 }
@@ -202,11 +213,16 @@ std::string report_json(const Report& report, std::span<const Knob> knobs) {
 std::string solution_json(const Solution& solution, const Inquiry& inquiry) {
   JsonWriter out;
   begin_answer(out, "solve", inquiry);
-  out.member("for", solution.unknown == Unknown::kBatch ? "batch" : "seq");
+  out.member("for", name_of(solution.unknown));
   out.member("value", solution.value);
+  out.member("sure", solution.sure);
+  out.member("likely", solution.value);
+  out.member("aligned", solution.aligned);
+  write_gap(out, solution.gap);
   out.member("peak_bytes", solution.peak_bytes);
   out.member("next_peak_bytes", solution.next_peak_bytes);
   out.member("capacity_bytes", solution.capacity_bytes);
+  if (inquiry.headroom_bytes > 0) out.member("headroom_bytes", inquiry.headroom_bytes);
   out.member("gpu", inquiry.gpu == nullptr ? std::string_view() : inquiry.gpu->name);
   out.member("limit", solution.limit);
   end_answer(out, inquiry);

@@ -102,8 +102,6 @@ std::optional<Error> check(const Job& job) {
                  "is not modelled with --fsdp-param-dtype where copies are in half precision and adapters in fp32",
                  "pass --lora-dtype model, or drop --fsdp-param-dtype"};
   if (auto wrong = check_quantized(job)) return wrong;
-  if (recipe.sharding.casts_parameters && recipe.autocast)
-    return Error{"--fsdp-param-dtype", "contradicts autocast, which casts by itself", "pass --autocast none"};
   const auto& known = kElementwise;
   if (!recipe.optimizer->takes_shards)
     return Error{"--optimizer",

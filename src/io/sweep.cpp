@@ -27,7 +27,7 @@ std::optional<Error> check(const Asked& asked) {
 
 SweepPoint point_at(int64_t value, const Result<Inquiry>& inquiry) {
   if (!inquiry) return {value, inquiry.error()};
-  Result<Report> report = estimate(inquiry->job, inquiry->gpu, inquiry->allocator);
+  Result<Report> report = estimate(inquiry->job, inquiry->gpu, inquiry->allocator, inquiry->headroom_bytes);
   if (!report) return {value, report.error()};
   return {value, std::nullopt, std::move(*report), textbook(inquiry->job)};
 }

@@ -53,6 +53,7 @@ struct Imbalance {
   int64_t busiest = 0;  // which of them, in the order they run
 
   bool balanced() const { return over == under; }
+  bool operator==(const Imbalance&) const = default;
 };
 
 /// Activation functions by what they do on the tape, not by name.
@@ -182,6 +183,8 @@ struct Structure {
   bool single_target = false;        // targets of length 1
   bool casts_inputs = false;         // of every layer, to the dtype of the weights
   bool unrolled = false;             // trace every layer for itself
+
+  bool operator==(const Structure&) const = default;
 };
 
 }  // namespace peakmem

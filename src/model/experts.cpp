@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "trace/liger_experts.h"
+
 namespace peakmem {
 
 SparseMoe::SparseMoe(const Builder& builder, First first) : b_(builder) {
@@ -33,6 +35,7 @@ Tensor SparseMoe::operator()(const Tensor& input) const {
 }
 
 Tensor SparseMoe::experts(const Tensor& rows, const Routing& routing) const {
+  if (b_.structure.kernels.mlp == Kernel::kFused) return fused(rows, routing);
   const bool one_by_one = b_.structure.experts == Experts::kLoop;
   return one_by_one ? loop(rows, routing.indices, routing.weights) : grouped(rows, routing.indices, routing.weights);
 }
@@ -46,6 +49,13 @@ SparseMoe::Routing SparseMoe::route(const Tensor& hidden_states) const {
   if (b_.description.normalizes_routing) values = divide_by_sum(std::move(values));
   if (b_.description.casts_routing) values = to(std::move(values), logits.dtype());
   return {logits, values, indices};
+}
+
+Tensor SparseMoe::fused(const Tensor& rows, const Routing& routing) const {
+  const Scope scope(b_.tape, "experts");
+  Parametrization down_proj(down_proj_), gate_up_proj(gate_up_proj_);
+  return liger_experts(rows, gate_up_proj(), down_proj(),
+                       {routing.indices, routing.weights, b_.description.experts_per_token});
 }
 
 Tensor SparseMoe::grouped(const Tensor& hidden_states, const Tensor& top_k_index, const Tensor& top_k_weights) const {

@@ -35,6 +35,8 @@ class SparseMoe {
   Tensor experts(const Tensor& rows, const Routing& routing) const;
 
  private:
+  /// Liger's experts in their place.
+  Tensor fused(const Tensor& rows, const Routing& routing) const;
   void make_router();
   void make_experts();
   /// grouped_mm_experts_forward: its memory does not depend on how tokens are spread.

@@ -11,7 +11,7 @@ constexpr Activation kSilu = Activation::kSilu;
 constexpr Activation kGelu = Activation::kGelu;
 
 // apply_liger_kernel_to_* of liger-kernel 0.8.5 (transformers/monkey_patch.py), _supports_flash_attn of transformers
-// 5.23. Mixtral's and Qwen3's experts become Liger's fused mixture, which is not modelled.
+// 5.23. Mixtral's and Qwen3's experts become Liger's fused mixture.
 constexpr std::array<FamilyKernels, 27> kRows = {{{"gpt2", true},
                                                   {"gpt_bigcode", true},
                                                   {"bert", true},
@@ -25,7 +25,7 @@ constexpr std::array<FamilyKernels, 27> kRows = {{{"gpt2", true},
                                                   {"starcoder2", true},
                                                   {"stablelm", true},
                                                   {"qwen2_moe", true},
-                                                  {"qwen3_moe", true, true, true},
+                                                  {"qwen3_moe", true, true, true, kSilu},
                                                   {"gemma3_text", true, true, false, kGelu},
                                                   {"t5"},
                                                   {"mt5"},
@@ -33,7 +33,7 @@ constexpr std::array<FamilyKernels, 27> kRows = {{{"gpt2", true},
                                                   {"olmo2", true},
                                                   {"llama", true, true, true, kSilu},
                                                   {"mistral", true, true, true, kSilu},
-                                                  {"mixtral", true, true, true},
+                                                  {"mixtral", true, true, true, kSilu},
                                                   {"granite", true},
                                                   {"qwen2", true, true, true, kSilu},
                                                   {"qwen3", true, true, true, kSilu},

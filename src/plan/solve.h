@@ -1,29 +1,37 @@
-// The largest batch or sequence that fits, by the verdict that estimate() gives.
+// The largest batch or sequence that fits, by the verdict that estimate() gives, and where that answer stands.
 #pragma once
 
 #include "device/allocator.h"
 #include "estimate/estimate.h"
+#include "plan/unknown.h"
 
 namespace peakmem {
 
-/// What is solved for.
-enum class Unknown : uint8_t { kBatch, kSeq };
+/// Values from `first` to `last`; none where first is 0.
+struct Stretch {
+  int64_t first = 0;
+  int64_t last = 0;
+};
 
-/// The largest value whose likely device bytes fit, and the next one's peak. value 0: not even 1 fits.
+/// The largest value that was found to fit, and what is known of those below it.
 struct Solution {
   Unknown unknown = Unknown::kBatch;
-  int64_t value = 0;
+  int64_t value = 0;            // likely fits, by its likely device bytes, and the next does not; 0: not even 1 fits
+  int64_t sure = 0;             // up to here all fit even at their ranges' upper ends
+  int64_t aligned = 0;          // every multiple of multiple_of(unknown) up to here fits
+  Stretch gap;                  // below `value`, and fits not; the first that was found
   int64_t peak_bytes = 0;       // device bytes (likely) at `value`
   int64_t next_peak_bytes = 0;  // at value + 1
-  int64_t capacity_bytes = 0;
-  std::string limit;  // what else stopped it: such as the learned position table
+  int64_t capacity_bytes = 0;   // of the GPU, without what is to stay free
+  std::string limit;            // what else stopped it: such as the learned position table
 };
 
 /// estimate() with the same `allocator` says of the solution's value that it fits, and of the next one that it does
-/// not. The traced structure bounds the search from above, by what is allocated, a few microseconds a value; below that
-/// the allocator is replayed, a few milliseconds a value and some dozen values at most. What is reserved need not grow
-/// with the value, so another one further up may fit by luck.
+/// not. What is reserved does not grow evenly with the value, so that one may fit where a smaller one does not: from
+/// where it surely fits, multiples are replayed upward until one does not fit, and then values from where what is
+/// allocated alone is too much downward, in halving steps. `headroom_bytes` of the GPU stay free.
 Result<Solution> solve(const Job& job, Unknown unknown, const Gpu& gpu,
-                       const std::optional<AllocatorOptions>& allocator = AllocatorOptions{});
+                       const std::optional<AllocatorOptions>& allocator = AllocatorOptions{},
+                       int64_t headroom_bytes = 0);
 
 }  // namespace peakmem

@@ -18,6 +18,7 @@ std::vector<double> sorted_sizes(const std::vector<double>& errors) {
   return sizes;
 }
 
+/// The smallest error that so large a share of them is no larger than.
 double quantile(const std::vector<double>& errors, double share) {
   const std::vector<double> sizes = sorted_sizes(errors);
   if (sizes.empty()) return 0;
@@ -76,7 +77,11 @@ void Accuracy::add(int64_t got, int64_t measured) {
   if (got == measured) ++exact;
 }
 
-double Accuracy::median() const { return quantile(errors, 0.5); }
+double Accuracy::median() const {
+  const std::vector<double> sizes = sorted_sizes(errors);
+  if (sizes.empty()) return 0;
+  return (sizes[(sizes.size() - 1) / 2] + sizes[sizes.size() / 2]) / 2;
+}
 double Accuracy::p95() const { return quantile(errors, 0.95); }
 double Accuracy::worst() const { return quantile(errors, 1.0); }
 

@@ -19,7 +19,7 @@ struct Accuracy {
 
   /// One number held to what was measured.
   void add(int64_t got, int64_t measured);
-  double median() const;  // of the absolute errors
+  double median() const;  // of the absolute errors; of an even number the mean of the middle two
   double p95() const;
   double worst() const;
   size_t under_predicted() const;  // by more than 2 %

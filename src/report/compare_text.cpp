@@ -26,7 +26,9 @@ void write_set_up(Page& page, const char* letter, const Compared& each) {
   page.line(std::string(letter) + "  " + page.strong(each.report.model) + " · " + grouped(each.report.parameters) +
             " parameters");
   page.paragraph("   ", recipe_line(each.inquiry.job));
-  if (each.report.fits) page.line("   " + each.report.fits->gpu + ": " + each.report.fits->verdict);
+  if (!each.report.fits) return;
+  const std::string headroom = each.inquiry.headroom_bytes > 0 ? "; " + headroom_text(each.inquiry) : "";
+  page.line("   " + each.report.fits->gpu + ": " + each.report.fits->verdict + headroom);
 }
 
 void write_rows(Page& page, const std::vector<LedgerDifference>& rows) {

@@ -31,6 +31,8 @@ std::string sweep_text(const Sweep& sweep, const Style& style) {
   Page page(style);
   page.line(page.strong(sweep.inquiry.name) + " · by " + sweep.over);
   page.paragraph("first of them: ", recipe_line(sweep.inquiry.job));
+  if (sweep.inquiry.headroom_bytes > 0)
+    page.line(std::string(sweep.inquiry.gpu->title) + ": " + headroom_text(sweep.inquiry));
   page.line();
   page.line(page.strong(right(sweep.over, kValue) + right("tensors", kBytes) + right("allocated", kBytes) +
                         right("device ~", kBytes) + "  the peak is in"));

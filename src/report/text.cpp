@@ -52,6 +52,7 @@ void write_verdict(Page& page, const Report& report, const Inquiry& inquiry) {
   page.heading(verdict.fits ? page.good(text) : page.bad(text));
   page.line("  " + in_binary_units(report.device.likely) + " on the device of " +
             in_binary_units(verdict.capacity_bytes) + ", " + margin);
+  if (verdict.headroom_bytes > 0) page.line("  " + headroom_text(inquiry));
 }
 
 void write_failure(Page& page, const Report& report) {
@@ -156,6 +157,24 @@ void solution_line(Page& page, const std::string& name, int64_t bytes, int64_t c
             " on the device, " + in_binary_units(rest < 0 ? -rest : rest) + (rest < 0 ? " too much" : " to spare"));
 }
 
+/// How far the answer can be trusted, and where a smaller value does not fit.
+void write_standing(Page& page, const Solution& solution, const std::string& what) {
+  if (solution.value == 0) return;
+  page.line();
+  page.line("  " + left("for sure up to", kLabel) + right(grouped(solution.sure), kBytes) +
+            "   even at the upper end of what is reserved");
+  page.line("  " + left("likely up to", kLabel) + right(grouped(solution.value), kBytes));
+  if (const int64_t multiple = multiple_of(solution.unknown); solution.aligned > 0)
+    page.line("  " + left("without a gap", kLabel) + right(grouped(solution.aligned), kBytes) + "   every " +
+              (multiple > 1 ? "multiple of " + std::to_string(multiple) : what) + " up to here fits");
+  const Stretch& gap = solution.gap;
+  if (gap.first == 0) return;
+  const std::string values =
+      gap.first == gap.last ? grouped(gap.first) + " does" : grouped(gap.first) + " to " + grouped(gap.last) + " do";
+  page.paragraph(
+      "  ", what + " " + values + " not fit: what is reserved does not grow evenly, so try before you rely on more");
+}
+
 /// "ddp 8, buckets of 5 MiB, bucket views, no_sync"
 std::string ddp_text(const DataParallelism& ddp) {
   std::string text = "ddp " + grouped(ddp.ranks);
@@ -194,6 +213,11 @@ std::string kernels_text(const Kernels& kernels) {
 }
 
 }  // namespace
+
+std::string headroom_text(const Inquiry& inquiry) {
+  return in_binary_units(inquiry.headroom_bytes) + " of its " + in_binary_units(inquiry.gpu->memory_bytes) +
+         " are to stay free";
+}
 
 std::string where(const std::string& phase, int32_t step) {
   if (phase == "load") return "loading the model";
@@ -252,7 +276,7 @@ std::string report_text(const Report& report, std::span<const Knob> knobs, const
 std::string solution_text(const Solution& solution, const Inquiry& inquiry, const Report* fits, const Report* next,
                           const Style& style) {
   Page page(style);
-  const std::string what = solution.unknown == Unknown::kBatch ? "batch" : "seq";
+  const std::string what(name_of(solution.unknown));
   const std::string gpu(inquiry.gpu->title);
   page.line(page.strong(solution.value > 0
                             ? "The largest " + what + " that fits on " + gpu + ": " + grouped(solution.value)
@@ -264,6 +288,8 @@ std::string solution_text(const Solution& solution, const Inquiry& inquiry, cons
   if (solution.next_peak_bytes > 0)
     solution_line(page, what + " " + grouped(solution.value + 1), solution.next_peak_bytes, solution.capacity_bytes);
   if (!solution.limit.empty()) page.line("  limited by " + solution.limit);
+  if (inquiry.headroom_bytes > 0) page.line("  " + headroom_text(inquiry));
+  write_standing(page, solution, what);
   if (fits != nullptr && next != nullptr) write_growth(page, *fits, *next);
   const Report* shown = fits != nullptr ? fits : next;
   if (shown != nullptr) {

@@ -18,6 +18,8 @@ std::string report_text(const Report& report, std::span<const Knob> knobs, const
 std::string solution_text(const Solution& solution, const Inquiry& inquiry, const Report* fits, const Report* next,
                           const Style& style);
 
+/// What is to stay free of the GPU: `2.00 GiB of its 23.52 GiB are to stay free`.
+std::string headroom_text(const Inquiry& inquiry);
 /// "the backward of step 2".
 std::string where(const std::string& phase, int32_t step);
 /// "the forward of step 1: model.layers.3.mlp, mul asks for 448.00 MiB".

@@ -119,8 +119,8 @@ Tensor to(Tensor input, DType dtype) {
 Tensor to_low_precision(Tensor input) {
   Tensor x = std::move(input);
   Tape& tape = x.tape();
-  if (!tape.autocast.enabled || x.dtype() != DType::kFloat32) return x;
-  if (x->cast < 0) return to(std::move(x), tape.autocast.dtype);
+  if (!tape.autocast.enabled || !is_floating(x.dtype()) || x.dtype() == tape.autocast.dtype) return x;
+  if (x->cast < 0 || x.dtype() != DType::kFloat32) return to(std::move(x), tape.autocast.dtype);
   const auto place = static_cast<size_t>(x->cast);
   std::vector<Tensor>& cache = tape.autocast.cache;
   if (cache.size() <= place) cache.resize(place + 1);

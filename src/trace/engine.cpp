@@ -94,12 +94,10 @@ void route(Tape& tape, Node* node, std::array<Tensor, 4>& out) {
 }
 
 /// Tells the hooks where the backward pass goes from one unit to the next; a pass within a pass is no matter of theirs.
+/// The model's own begins at the gradient of what it returned: a quotient of its loss was divided again before.
 class Crossing {
  public:
-  Crossing(Tape& tape, bool outermost) : tape_(tape), hooks_(outermost ? tape.hooks : nullptr) {
-    tape_.enter_unit(0);
-    if (hooks_ != nullptr) hooks_->before_backward(0);
-  }
+  Crossing(Tape& tape, bool outermost) : tape_(tape), hooks_(outermost ? tape.hooks : nullptr) { tape_.enter_unit(0); }
   ~Crossing() {
     if (hooks_ == nullptr) return;
     enter(0);
@@ -108,16 +106,23 @@ class Crossing {
   Crossing(const Crossing&) = delete;
   Crossing& operator=(const Crossing&) = delete;
 
+  void enter(int32_t node, int32_t unit) {
+    if (hooks_ == nullptr) return;
+    if (node < tape_.end_of_model && !std::exchange(has_begun_, true)) hooks_->before_backward(0);
+    enter(unit);
+  }
+
+ private:
   void enter(int32_t unit) {
-    if (hooks_ == nullptr || unit == unit_) return;
+    if (unit == unit_) return;
     if (unit_ != 0) hooks_->after_backward(unit_);
     tape_.enter_unit(unit_ = unit);
     if (unit_ != 0) hooks_->before_backward(unit_);
   }
 
- private:
   Tape& tape_;
   Hooks* hooks_;
+  bool has_begun_ = false;
   int32_t unit_ = 0;
 };
 
@@ -127,7 +132,7 @@ void walk(Tape& tape, int32_t newest, int32_t floor, int32_t run) {
   for (int32_t i = newest; i >= floor; --i) {
     Node* node = tape.node(i);
     if (node == nullptr || node->reached_in != run) continue;
-    crossing.enter(node->unit);
+    crossing.enter(i, node->unit);
     std::array<Tensor, 4> out;
     run_node(tape, node, out);
     tape.drop_saved(node);

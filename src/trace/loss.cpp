@@ -9,8 +9,9 @@ void nll_loss_backward(Gradients& g) {
 }
 const Op kNllLoss = {"nll_loss", nll_loss_backward};
 
-Tensor nll_loss(Tensor input, const Tensor& target) {
-  const Tensor x = to_full_precision(std::move(input));
+// What autocast casts is an argument until the op returns; without a graph nobody else holds it.
+Tensor nll_loss(const Tensor& input, const Tensor& target) {
+  const Tensor x = to_full_precision(input);
   Tape& tape = x.tape();
   Node* node = tape.record(kNllLoss, {&x});
   tape.save(node, x);
@@ -45,8 +46,8 @@ const Op kBinaryCrossEntropy = {"binary_cross_entropy_with_logits", binary_cross
 
 Tensor cross_entropy(Tensor logits, const Tensor& labels) {
   const DType dtype = logits.dtype();
-  Tensor log_probabilities = log_softmax(std::move(logits), &dtype);
-  return nll_loss(std::move(log_probabilities), labels);
+  const Tensor log_probabilities = log_softmax(std::move(logits), &dtype);
+  return nll_loss(log_probabilities, labels);
 }
 
 Tensor binary_cross_entropy(Tensor input, const Tensor& target) {

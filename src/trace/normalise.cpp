@@ -59,12 +59,15 @@ const Op kEmbedding = {"embedding", embedding_backward};
 }  // namespace
 
 Tensor layer_norm(Tensor input, const Tensor& weight, const Tensor& bias) {
+  // Arguments are cast from right to left, weights in half too.
+  const Tensor b = bias ? to_full_precision(bias) : bias;
+  const Tensor w = weight ? to_full_precision(weight) : weight;
   const Tensor x = to_full_precision(std::move(input));
   Tape& tape = x.tape();
-  Node* node = tape.record(kLayerNorm, {&x, &weight, &bias});
+  Node* node = tape.record(kLayerNorm, {&x, &w, &b});
   tape.save(node, x);
-  if (weight) tape.save(node, weight);
-  if (bias) tape.save(node, bias);
+  if (w) tape.save(node, w);
+  if (b) tape.save(node, b);
   Tensor result = tape.make(contiguous(x.shape()), x.dtype(), kLayerNorm.name);
   Tape::attach(node, result);
   const DType statistics = statistics_dtype(x.dtype());

@@ -285,6 +285,7 @@ class Tape {
   /// Parameters are made without memory (torch.device("meta")); who cuts them to shards fills them.
   bool meta_parameters = false;
   Hooks* hooks = nullptr;
+  int32_t end_of_model = 0;  // nodes from here on were made of what the model returned
   Autocast autocast;
   /// Whether ops take place: a checkpoint's second run stops after the last tensor needed.
   bool ghost = false;
@@ -387,6 +388,7 @@ class Unit {
   }
   ~Unit() {
     if (tape_.hooks != nullptr) tape_.hooks->after_forward(unit_);
+    if (unit_ == 0) tape_.end_of_model = tape_.nodes();
     tape_.enter_unit(outer_);
   }
   Unit(const Unit&) = delete;

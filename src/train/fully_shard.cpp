@@ -183,20 +183,22 @@ void FullyShard::finish_all() {
   order_.clear();
 }
 
-/// foreach_reduce: gradients are copied into one buffer of the reduction's dtype; the last one outlives the others, for
-/// the loop over them names it to the end.
+/// foreach_reduce: gradients are copied into one buffer of the reduction's dtype; where there are more ranks than one
+/// the last one outlives the others, for a loop over them names it to the end.
 void FullyShard::reduce(Group& group) {
   Tensor last;
+  DType own = DType::kFloat32;
   Expr elements = 0;
   std::vector<const Piece*> reduced;
   for (const Piece& piece : group.pieces) {
     if (piece.whole.accumulator == nullptr || !gradient_of(piece.whole)) continue;
     reduced.push_back(&piece);
-    last = gradient_of(piece.whole);
+    own = gradient_of(piece.whole).dtype();
+    if (sharding_.shards > 1) last = gradient_of(piece.whole);
     elements += piece.shard.value.shape().elements();
   }
   if (reduced.empty()) return;
-  const DType dtype = sharding_.casts_gradients ? sharding_.reduce_dtype : last.dtype();
+  const DType dtype = sharding_.casts_gradients ? sharding_.reduce_dtype : own;
   group.reduced.reset();
   scattered_ = make(group, shards() * elements, dtype, "reduce_scatter_input");
   for (const Piece* piece : reduced) gradient_of(piece->whole).reset();

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <numeric>
 
+#include "train/evaluation.h"
+
 namespace peakmem {
 namespace {
 
@@ -22,6 +24,10 @@ Expr flash_columns(const Description& d, Expr padded_head_dim) {
 Expr share_of(Expr expression, int64_t part, int64_t whole) {
   const int64_t common = std::gcd(part, whole);
   return part == whole ? expression : exact_div(part / common * expression, whole / common);
+}
+
+LengthForm form_of(int64_t length) {
+  return {length == 1, length % 8 == 0, length % 16 == 0, length % kFlashRows == 0};
 }
 
 int64_t pieces(Expr all, Expr each) { return std::clamp<int64_t>(ceil_div(all, each).number(), 1, 3); }
@@ -99,6 +105,15 @@ Structure structure_of(const Job& job, bool unrolled) {
   return s;
 }
 
+JobForm form_of(const Job& job) {
+  const Recipe& r = job.recipe;
+  const Structure structure = structure_of(job);
+  Structure evaluation = structure_of(evaluation_of(job));
+  evaluation.lora = structure.lora;  // of the copy that is gone
+  evaluation.freeze = structure.freeze;
+  return {structure, evaluation, r.batch == 1, form_of(r.seq), form_of(r.target_seq)};
+}
+
 /// Rows of a chunk of Liger's loss, so that its logits are about as large as the hidden states: the power of two from
 /// tokens / ⌈vocab / hidden⌉ on, or all tokens where the vocabulary is no larger than the hidden size.
 Expr loss_rows(const Description& d, const Dims& dims) {
@@ -154,6 +169,8 @@ Dims number_dims(const Job& job) {
 Dims symbol_dims(const Job& job, Pool& pool, std::vector<int64_t>& values) {
   const Description& d = job.description;
   const Recipe& r = job.recipe;
+  const LengthForm seq = form_of(r.seq);
+  const LengthForm target = form_of(r.target_seq);
   Symbols symbol(pool, values);
   Dims dims = number_dims(job);
   dims.examples = symbol("B", r.batch);
@@ -170,16 +187,16 @@ Dims symbol_dims(const Job& job, Pool& pool, std::vector<int64_t>& values) {
   if (r.lora.rank > 0) dims.lora_rank = symbol("R", r.lora.rank);
   if (d.learned_positions) dims.positions = symbol("P", d.positions);
   dims.padded_head_dim = d.head_dim % 8 == 0 ? dims.head_dim : round_up(dims.head_dim, 8);
-  dims.padded_seq = r.seq % 8 == 0 ? dims.seq : round_up(dims.seq, 8);
+  dims.padded_seq = seq.by_8 ? dims.seq : round_up(dims.seq, 8);
   if (d.experts > 0 && r.experts == Experts::kGrouped) dims.experts = symbol("E", d.experts);
-  dims.bias_row = r.seq % 16 == 0 ? dims.seq : round_up(dims.seq, 16);
+  dims.bias_row = seq.by_16 ? dims.seq : round_up(dims.seq, 16);
   if (d.task == Task::kSeq2SeqLm) {
     dims.target_seq = symbol("U", r.target_seq);
-    dims.padded_target = r.target_seq % 8 == 0 ? dims.target_seq : round_up(dims.target_seq, 8);
-    dims.target_bias_row = r.target_seq % 16 == 0 ? dims.target_seq : round_up(dims.target_seq, 16);
+    dims.padded_target = target.by_8 ? dims.target_seq : round_up(dims.target_seq, 8);
+    dims.target_bias_row = target.by_16 ? dims.target_seq : round_up(dims.target_seq, 16);
   }
   dims.flash_columns = flash_columns(d, dims.padded_head_dim);
-  dims.flash_rows = r.seq % kFlashRows == 0 ? dims.seq : round_up(dims.seq, kFlashRows);
+  dims.flash_rows = seq.by_flash_rows ? dims.seq : round_up(dims.seq, kFlashRows);
   dims.loss_rows = loss_rows(d, dims);
   if (const LayerRun* run = run_of_any_length(d.runs)) {
     const Expr layers = symbol("L", d.layers);

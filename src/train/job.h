@@ -15,6 +15,28 @@ struct Job {
 /// What is decided by numbers before anything is traced. `unrolled`: see trace_step.
 Structure structure_of(const Job& job, bool unrolled = false);
 
+/// How a length's number stands in a trace: 1 stays a number, and what is a multiple of that which kernels round up to
+/// is its own rounding.
+struct LengthForm {
+  bool is_one = false;
+  bool by_8 = false;
+  bool by_16 = false;
+  bool by_flash_rows = false;
+  bool operator==(const LengthForm&) const = default;
+};
+
+/// All that a job's batch and lengths decide of its symbolic trace: jobs that differ in these alone, and agree in this,
+/// have the same one.
+struct JobForm {
+  Structure structure;
+  Structure evaluation;  // the same with the evaluation's batch
+  bool single_sequence = false;
+  LengthForm seq;
+  LengthForm target;
+  bool operator==(const JobForm&) const = default;
+};
+JobForm form_of(const Job& job);
+
 /// In how many pieces a job's loss would be traced.
 LossPieces loss_pieces(const Job& job);
 

@@ -17,15 +17,7 @@ struct Loaded {
 /// Events of phases that are written one after another.
 class Script {
  public:
-  explicit Script(Program& program) : program_(program) {
-    program.events.clear();
-    program.segments.clear();
-    program.phases.clear();
-  }
-  void begin(const char* name) {
-    const auto here = static_cast<int32_t>(program_.segments.size());
-    program_.phases.push_back({0, -1, name, here, here});
-  }
+  explicit Script(Program& program) : program_(program) {}
   void note(int32_t storage, bool birth) {
     Phase& phase = program_.phases.back();
     const int32_t turn = program_.storages[static_cast<size_t>(storage)].turn;
@@ -131,24 +123,22 @@ void warm_up(Script& script, Program& program, const std::vector<Loaded>& all, c
   script.note(place, false);
 }
 
-}  // namespace
-
-bool takes_more_to_load(const Job& job) {
-  const Recipe& recipe = job.recipe;
-  return job.description.decoder_layers == 0 && recipe.quantize != Quantize::kNone && recipe.upcast != Upcast::kNorms &&
-         !is_wrapped(recipe.sharding);
+bool is_buffer(const Program& program, const Event& event) {
+  return program.storages[static_cast<size_t>(event.storage)].category == Category::kBuffers;
 }
 
-void trace_loading(Program& program, const std::vector<int32_t>& loaded, const Recipe& recipe) {
-  std::vector<Event> others;
-  std::vector<Loaded> all = divide(program, loaded, others);
-  const std::vector<Loaded> made = all;  // in the order of model.parameters()
-  sort_by(all, [](const Loaded& one) { return one.order; });
+/// Buffers that belong to no weight: those of the quantization, or those of the model.
+void note_buffers(Script& script, const Program& program, const std::vector<Event>& events, bool of_codes) {
+  for (const Event& event : events) {
+    const bool codes = program.path(program.storages[static_cast<size_t>(event.storage)].scope) == "dynamic_map";
+    if (is_buffer(program, event) && codes == of_codes) script.note(event.storage, event.birth);
+  }
+}
+
+/// Every parameter in turn; by storage, what is there in half precision of those that will be made fp32, else -1.
+std::vector<int32_t> load_all(Script& script, Program& program, const std::vector<Loaded>& all, const Recipe& recipe) {
   const DType compute = product_dtype(recipe);
-  std::vector<int32_t> halves(program.storages.size(), -1);  // by the storage that takes its place
-  Script script(program);
-  script.begin("load");
-  warm_up(script, program, all, recipe);
+  std::vector<int32_t> halves(program.storages.size(), -1);
   for (const Loaded& one : all) {
     const Storage storage = program.storages[static_cast<size_t>(one.parameter)];
     if (is_packed(storage))
@@ -159,6 +149,33 @@ void trace_loading(Program& program, const std::vector<int32_t>& loaded, const R
       halves[static_cast<size_t>(one.parameter)] =
           script.beside(one.parameter, exact_div(storage.bytes, 2), compute, "_to_copy");
   }
+  return halves;
+}
+
+}  // namespace
+
+bool takes_more_to_load(const Job& job) {
+  const Recipe& recipe = job.recipe;
+  return job.description.decoder_layers == 0 && recipe.quantize != Quantize::kNone && recipe.upcast != Upcast::kNorms &&
+         !is_wrapped(recipe.sharding);
+}
+
+void trace_loading(Tape& tape, const std::vector<int32_t>& loaded, const Recipe& recipe) {
+  Program& program = tape.program;
+  std::vector<Event> others;
+  std::vector<Loaded> all = divide(program, loaded, others);
+  const std::vector<Loaded> made = all;  // in the order of model.parameters()
+  sort_by(all, [](const Loaded& one) { return one.order; });
+  program.events.clear();
+  program.segments.clear();
+  program.phases.clear();
+  tape.begin_phase(0, -1, "load");
+  Script script(program);
+  warm_up(script, program, all, recipe);
+  // The codes that all weights share are made for the first one, the model's own buffers when its weights are there.
+  note_buffers(script, program, others, true);
+  const std::vector<int32_t> halves = load_all(script, program, all, recipe);
+  note_buffers(script, program, others, false);
   for (const Loaded& one : made) {
     const int32_t half = halves[static_cast<size_t>(one.parameter)];
     if (half < 0) continue;
@@ -166,8 +183,9 @@ void trace_loading(Program& program, const std::vector<int32_t>& loaded, const R
     script.note(half, false);
   }
   program.phases.back().empties_cache = recipe.upcast == Upcast::kAll;
-  script.begin("model");
-  for (const Event& event : others) script.note(event.storage, event.birth);
+  tape.begin_phase(0, -1, "model");
+  for (const Event& event : others)
+    if (!is_buffer(program, event)) script.note(event.storage, event.birth);
 }
 
 }  // namespace peakmem

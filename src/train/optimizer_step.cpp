@@ -1,8 +1,10 @@
 #include "train/optimizer_step.h"
 
 #include <algorithm>
+#include <optional>
 
 #include "trace/engine.h"
+#include "trace/ops.h"
 
 namespace peakmem {
 namespace {
@@ -257,14 +259,16 @@ void clip_grad_norm(Tape& tape, bool sharded) {
   const Category outer = std::exchange(tape.category, Category::kTemporaries);
   std::vector<Tensor> norms;
   Expr count = 0;
-  DType dtype = DType::kFloat32;
+  std::optional<DType> promoted;
   for (const Parameter& parameter : tape.parameters) {
     if (!gradient_of(parameter)) continue;
     const At at(tape, parameter);
-    dtype = gradient_of(parameter).dtype();
-    norms.push_back(tape.make(Shape{}, dtype, "linalg_vector_norm"));
+    const DType own = gradient_of(parameter).dtype();
+    norms.push_back(tape.make(Shape{}, own, "linalg_vector_norm"));
+    promoted = promote(promoted.value_or(own), own);
     count += tape.program.turns[static_cast<size_t>(parameter.turn)].count;
   }
+  const DType dtype = promoted.value_or(DType::kFloat32);
   Tensor stacked = tape.make({count}, dtype, "stack");
   Tensor reduced = sharded ? sum_over_ranks(stacked) : Tensor();
   const Tensor total = tape.make(Shape{}, dtype, "linalg_vector_norm");

@@ -240,13 +240,13 @@ Program trace_step(const Job& job, const Dims& dims, bool unrolled) {
   tape.meta_parameters = is_wrapped(recipe.sharding);
   const std::unique_ptr<Model> model = find_family(job.description.family)->build(builder);
   const Tensor codes = shared_codes(builder);
+  if (takes_more_to_load(job)) trace_loading(tape, frozen_storages(tape), recipe);
   std::optional<FullyShard> sharded;
   if (is_wrapped(recipe.sharding)) sharded.emplace(tape, recipe);
   std::optional<DataParallel> parallel;
   if (recipe.ddp.ranks > 1) parallel.emplace(tape, recipe.ddp);
   std::vector<OptimizerRun> optimizers = optimizers_of(tape, job, structure);
   Batches batches(builder, recipe);
-  if (takes_more_to_load(job)) trace_loading(tape.program, frozen_storages(tape), recipe);
   Names names;
   for (const int64_t micro : traced_micro_batches(recipe, unrolled)) {
     if (parallel) parallel->synchronize(!recipe.ddp.no_sync || micro + 1 == recipe.accumulate);

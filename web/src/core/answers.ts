@@ -122,7 +122,7 @@ export interface FormulaAnswer {
 }
 
 export interface SolveAnswer {
-  solve: { for: string; value: number; peak_bytes: number; capacity_bytes: number; gpu: string; limit: string };
+  solve: { for: string; value: number; sure: number; aligned: number; peak_bytes: number; capacity_bytes: number; gpu: string; limit: string };
 }
 
 export interface SweepPoint {

@@ -1,0 +1,27 @@
+// What is solved for.
+#pragma once
+
+#include <string_view>
+#include <vector>
+
+#include "train/job.h"
+
+namespace peakmem {
+
+/// A size to find the largest of. An encoder-decoder's two lengths go together where its targets are as long as its
+/// sequences.
+enum class Unknown : uint8_t { kBatch, kSeq, kTargetSeq, kBothLengths };
+
+/// The option that is its name: "batch", "seq", "target-seq".
+std::string_view name_of(Unknown unknown);
+/// Its letters in a trace.
+const std::vector<const char*>& symbols_of(Unknown unknown);
+void set_size(Recipe& recipe, Unknown unknown, int64_t value);
+
+/// The unknown that `name` asks for. `lengths_go_together`: targets have the length of sequences.
+Unknown find_unknown(std::string_view name, bool lengths_go_together);
+
+/// What GPUs like values to be multiples of.
+constexpr int64_t multiple_of(Unknown unknown) { return unknown == Unknown::kBatch ? 1 : 64; }
+
+}  // namespace peakmem
