@@ -6,6 +6,7 @@ import fnmatch
 
 import torch
 import transformers
+from transformers.models.auto.configuration_auto import model_type_to_module_name
 
 import fused
 from experts import run_in_a_loop
@@ -42,6 +43,15 @@ ELSEWHERE = {
 }
 
 
+def load_libraries(case):
+    """Import what the case will need and what is slow to import; none of it changes anything by being imported."""
+    family = model_type_to_module_name(case["config"]["model_type"])
+    importlib.import_module(f"transformers.models.{family}.modeling_{family}")
+    for library, needed in (("peft", case.get("lora")), ("quantized", case.get("quantize"))):
+        if needed:
+            importlib.import_module(library)
+
+
 def build_config(case):
     """The Hugging Face config; absent fields have its model's defaults."""
     fields = dict(case["config"])
@@ -52,7 +62,7 @@ def build_model(case, phase=lambda name: None):
     """The model in training mode on the fake device, with LoRA and checkpointing; `load` has a phase of its own."""
     phase("load" if case.get("load") else "model")
     config = build_config(case)
-    config.use_cache = False  # a training step reads no cache
+    config.use_cache = bool(case.get("use_cache"))
     auto = getattr(transformers, AUTO[case["task"]])
     dtype = (COMPUTE if case.get("quantize") else WEIGHTS).get(case["precision"], torch.float32)
     with torch.device("cpu" if case.get("load") else "cuda"):
@@ -63,6 +73,7 @@ def build_model(case, phase=lambda name: None):
     if case.get("quantize"):
         from quantized import quantize  # its libraries are slow to import
         quantize(model, case, COMPUTE.get(case["precision"], torch.float32))
+        mark_quantized(model, dtype)
     if case.get("load"):
         phase("model")
     if case.get("experts") == "loop":
@@ -84,6 +95,15 @@ def keep_in_fp32(model, dtype):
     for name, module in model.named_modules():
         if name.rpartition(".")[2] in plan:
             module.to(plan[name.rpartition(".")[2]])
+
+
+def mark_quantized(model, dtype):
+    """By what flash attention finds the dtype to cast to beside packed weights: integrations/flash_attention.py,
+    get_target_dtype; in 4.48 the models ask for _pre_quantization_dtype."""
+    model.config._pre_quantization_dtype = dtype
+    for module in model.modules():
+        if isinstance(module, transformers.PreTrainedModel):
+            module.config._is_quantized = True
 
 
 def freeze(model, patterns):

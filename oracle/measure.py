@@ -10,6 +10,7 @@ allocation and release.
 import argparse
 import contextlib
 import json
+import os
 import pathlib
 import sys
 import time
@@ -21,7 +22,7 @@ import transformers
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 import fused
-from cases import autocast, build_batch, build_model, build_optimizer, loss_of
+from cases import autocast, build_batch, build_model, build_optimizer, load_libraries, loss_of
 from count import Counter
 from data_parallel import UsedParameters, replicate, synchronized
 from evaluation import evaluate
@@ -52,14 +53,22 @@ class Names:
     batch = outputs = loss = None
 
 
+def forward(case, model, names):
+    """What the loop calls, and the loss: the model's, or its own where the case's is "plain" (labels come shifted)."""
+    if case.get("kernels", {}).get("loss") != "plain":
+        names.outputs = model(**names.batch, **fused.arguments(case))
+        return loss_of(case, names.outputs)
+    names.outputs = model(input_ids=names.batch["input_ids"]).logits
+    return torch.nn.functional.cross_entropy(names.outputs.view(-1, names.outputs.size(-1)), names.batch["labels"].view(-1))
+
+
 def micro_step(case, model, counter, step, names):
     """One forward and backward pass."""
     counter.phase("input", step)
     names.batch = build_batch(case, getattr(model, "module", model).config)
     counter.phase("forward", step)
     with autocast(case):
-        names.outputs = model(**names.batch, **fused.arguments(case))
-        loss = loss_of(case, names.outputs)
+        loss = forward(case, model, names)
         if not case.get("keep_outputs"):
             names.outputs = None
         if case.get("accumulate"):
@@ -170,6 +179,33 @@ def read_cases(paths):
                 yield file.stem if len(lines) == 1 else f"{file.stem}_{number:03d}", case
 
 
+def measure_apart(name, case, steps, trace):
+    """The record as text, measured in a process of its own: what libraries patch for good (Liger
+    torch.nn.functional.cross_entropy) and what a failing case leaves behind goes with it. None where it fails."""
+    load_libraries(case)  # here, once for all that follow
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.close(reader)
+        failed = 1
+        try:
+            record, log = measure(case, steps)
+            if trace:
+                (pathlib.Path(trace) / f"{name}.txt").write_text(write_trace(case, log))
+            with os.fdopen(writer, "w") as out:
+                out.write(json.dumps(record, separators=(",", ":")))
+            failed = 0
+        except Exception as error:  # one bad case must not lose the others
+            print(f"{name}: {type(error).__name__}: {error}", file=sys.stderr, flush=True)
+        finally:
+            os._exit(failed)
+    os.close(writer)
+    with os.fdopen(reader) as lines:
+        record = lines.read()
+    _, status = os.waitpid(child, 0)
+    return record if status == 0 else None
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("cases", nargs="+", help="CASES.jsonl, CASE.json or a folder of them")
@@ -178,20 +214,16 @@ def main():
     parser.add_argument("--steps", type=int, default=2, help="training steps (default 2)")
     args = parser.parse_args()
     out = open(args.output, "a") if args.output else sys.stdout
+    if args.trace:
+        pathlib.Path(args.trace).mkdir(parents=True, exist_ok=True)
     failed = 0
     for name, case in read_cases(args.cases):
         begin = time.time()
-        try:
-            record, log = measure(case, args.steps)
-        except Exception as error:  # one bad case must not lose the others
+        record = measure_apart(name, case, args.steps, args.trace)
+        if record is None:
             failed += 1
-            print(f"{name}: {type(error).__name__}: {error}", file=sys.stderr)
             continue
-        print(json.dumps(record, separators=(",", ":")), file=out, flush=True)
-        if args.trace:
-            folder = pathlib.Path(args.trace)
-            folder.mkdir(parents=True, exist_ok=True)
-            (folder / f"{name}.txt").write_text(write_trace(case, log))
+        print(record, file=out, flush=True)
         print(f"{name}: {time.time() - begin:.1f} s", file=sys.stderr)
     return 1 if failed else 0
 

@@ -20,7 +20,7 @@ BY_HAND = "pass the base model's config, lora_rank and lora_targets"
 #: Fields of LoraConfig that are used, or read off the modules and parameters they made.
 READ = frozenset(
     """peft_type r rank_pattern lora_dropout target_modules exclude_modules layers_to_transform layers_pattern
-    modules_to_save trainable_token_indices bias inference_mode""".split()
+    target_parameters modules_to_save trainable_token_indices bias inference_mode""".split()
 )
 
 #: Fields that change no byte of a training step: names, scales, and how weights began.
@@ -38,7 +38,6 @@ REFUSED = {
     "use_bdlora": "splits the pairs into blocks",
     "lora_bias": "gives the pairs a bias",
     "layer_replication": "makes layers twice",
-    "target_parameters": "adapts parameters that are no linear layer's",
     "megatron_config": "adapts Megatron's layers",
     "velora_config": "keeps compressed inputs",
     "monteclora_config": "samples the pairs",
@@ -46,6 +45,14 @@ REFUSED = {
     "arrow_config": "routes between adapters",
     "kasa_config": "adds singular values",
 }
+
+#: A mixture's parameters that PEFT adapts in the place of linear layers, by the names that `lora-targets` has for them
+#: (_convert_peft_config_moe): two in one have twice the rank.
+FUSED = {
+    "gate_up_proj": ("gate_proj", "up_proj"),
+    "down_proj": ("down_proj",),
+}
+FUSED_OF_MIXTRAL = {"gate_up_proj": ("w1", "w3"), "down_proj": ("w2",)}
 
 #: bitsandbytes' layers: their bits.
 PACKED = {"Linear4bit": 4, "Linear8bitLt": 8}
@@ -64,12 +71,14 @@ def read_adapters(model: Any) -> dict[str, str]:
     check_fields(config)
     modules = dict(base_of(model).named_modules())
     pairs = pairs_of(modules, name)
+    parameters = dict(base_of(model).named_parameters())
+    targets = targets_of({path: each for path, each in pairs.items() if adapted(each) is None}, modules)
+    targets += fused_targets(pairs, parameters, getattr(model.config, "model_type", None))
     options = {
-        "lora-rank": str(only((module.r[name] for module in pairs.values()), "adapters of rank")),
-        "lora-targets": ",".join(targets_of(pairs, modules)),
+        "lora-rank": str(only((rank_of(module, name) for module in pairs.values()), "adapters of rank")),
+        "lora-targets": ",".join(sorted(set(targets))),
         "lora-dropout": str(getattr(config, "lora_dropout", 0.0)),
     }
-    parameters = dict(base_of(model).named_parameters())
     check_trained(parameters)
     if saved := {saved_in(path) or "" for path in parameters} - {""}:
         options["lora-modules-to-save"] = ",".join(sorted(saved))
@@ -144,6 +153,35 @@ def pairs_of(modules: Mapping[str, Any], name: str) -> dict[str, Any]:
         if getattr(module, "merged", False) or getattr(module, "disable_adapters", False):
             raise InputError("model", "has adapters that are merged or disabled", "unmerge or enable them")
     return pairs
+
+
+def adapted(pair: Any) -> str | None:
+    """The parameter that PEFT's ParamWrapper adapts; None for a pair beside a linear layer."""
+    return getattr(pair, "parameter_name", None)
+
+
+def rank_of(pair: Any, name: str) -> int:
+    rank = int(pair.r[name])
+    return rank // 2 if len(FUSED.get(adapted(pair) or "", ())) == 2 and rank % 2 == 0 else rank
+
+
+def fused_targets(pairs: Mapping[str, Any], parameters: Mapping[str, Any], family: str | None) -> list[str]:
+    """Parameters that are adapted, by the names of the linear layers they stand for; all of a name must be."""
+    names = FUSED_OF_MIXTRAL if family == "mixtral" else FUSED
+    targets = []
+    for parameter in sorted({adapted(pair) or "" for pair in pairs.values()} - {""}):
+        wrapped = [path for path, pair in pairs.items() if adapted(pair) == parameter]
+        if parameter == "weight":  # the router's, which is no linear layer
+            targets += [last_name(path.replace(".base_layer", "")) for path in wrapped]
+        elif parameter not in names:
+            raise InputError("target_parameters", f"{parameter} is not modelled", f"known: {', '.join(names)}")
+        elif len(wrapped) != sum(last_name(path) == parameter for path in parameters):
+            raise InputError("model", f"has adapters at some {parameter} but not at all", BY_HAND)
+        else:
+            targets += names[parameter]
+    if set(targets) - {"gate", *sum(names.values(), ())}:
+        raise InputError("target_parameters", "adapts the weights of layers", "target_modules does")
+    return targets
 
 
 def targets_of(pairs: Mapping[str, Any], modules: Mapping[str, Any]) -> list[str]:

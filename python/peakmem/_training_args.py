@@ -135,8 +135,8 @@ def from_training_args(model: Model, args: Mapping[str, Any] | object, **options
     read_others(reading, asked)
     read_precision(reading, asked)
     given = {option_name(keyword) for keyword, value in options.items() if value is not None}
-    kept = {name: value for name, value in reading.options.items() if name not in given}
-    report = report_of_trainer(asked.changed(kept), reading)
+    reading.options = {name: value for name, value in reading.options.items() if name not in given}
+    report = report_of_trainer(asked.changed(reading.options), reading)
     return replace(
         report,
         assumptions=(*reading.assumptions, *report.assumptions),
@@ -149,10 +149,14 @@ def report_of_trainer(asked: Subject, reading: Reading) -> Report:
     try:
         return ask_report(asked)
     except InputError as error:
+        if error.field == "eval_batch" and reading.options.pop("eval-batch", None):
+            reading.doubt("eval_strategy", f"evaluation {error.problem}")
+            return report_of_trainer(asked.changed({"eval-batch": None}), reading)
         if error.field != "trainer" or asked.options.get("trainer") != "hf":
             raise
         reading.assumptions.append(f"trainer: a plain loop, for {error.problem}")
-        return ask_report(asked.changed({"trainer": None, "keep-outputs": asked.options.get("keep-outputs") or "no"}))
+        plain = {"trainer": None, "keep-outputs": asked.options.get("keep-outputs") or "no"}
+        return report_of_trainer(asked.changed(plain), reading)
 
 
 def text_of(value: object) -> str:

@@ -103,10 +103,19 @@ def test_other_optimizers_are_refused() -> None:
 
 
 def test_what_may_matter_is_listed() -> None:
-    fields: dict[str, Any] = {"torch_compile": True, "neftune_noise_alpha": 5, "eval_strategy": "steps", "new": "x"}
+    fields: dict[str, Any] = {"torch_compile": True, "neftune_noise_alpha": 5, "eval_on_start": True, "new": "x"}
     report = asked(optim="sgd", weight_decay=0.1, **fields)
     listed = [line.split("=")[0] for line in report.not_understood]
-    assert listed == ["weight_decay", "eval_strategy", "torch_compile", "neftune_noise_alpha", "new"]
+    assert listed == ["weight_decay", "torch_compile", "neftune_noise_alpha", "eval_on_start", "new"]
+
+
+def test_evaluation_is_of_its_own_batch() -> None:
+    report = asked(eval_strategy="steps", per_device_eval_batch_size="2")
+    assert report.ledger == asked(options={"eval_batch": 2}).ledger and report.not_understood == ()
+    assert "evaluate" in {phase.phase for phase in report.phases}
+    assert asked(eval_strategy="steps").ledger == asked(options={"eval_batch": 8}).ledger
+    sharded = asked({"model_type": "llama", "num_hidden_layers": 2}, {"fsdp": 2}, fsdp=True, eval_strategy="steps")
+    assert [line.split("=")[0] for line in sharded.not_understood] == ["eval_strategy"]
 
 
 def test_checkpointing_is_read_by_both_names() -> None:

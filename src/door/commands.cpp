@@ -4,6 +4,7 @@
 #include "estimate/estimate.h"
 #include "estimate/failure.h"
 #include "estimate/timeline.h"
+#include "io/offer.h"
 #include "io/report_json.h"
 #include "plan/solve.h"
 #include "report/formula_text.h"
@@ -64,7 +65,11 @@ Result<Answer> answer_estimate(const Question& question) {
   if (!report) return report.error();
   if (report->fits && report->device.likely > inquiry->gpu->memory_bytes)  // room that is to stay free fails nothing
     report->failure = point_of_failure(inquiry->job, *inquiry->gpu, inquiry->allocator, *report);
-  const std::vector<Knob> changes = knobs(inquiry->job, inquiry->gpu, report->allocated_bytes);
+  std::vector<Knob> changes = knobs(inquiry->job, inquiry->gpu, report->allocated_bytes);
+  const Subject& subject = question.subject;
+  std::erase_if(changes, [&](const Knob& knob) {
+    return !can_be_asked(subject.model ? &*subject.model : nullptr, subject.options, *inquiry, knob.change);
+  });
   const bool fits = !report->fits || report->fits->fits;
   if (wants_json(question)) return json_answer(report_json(*report, changes), fits);
   return Answer{report_text(*report, changes, *inquiry, question.style), fits};

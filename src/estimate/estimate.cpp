@@ -51,6 +51,8 @@ constexpr Change kChanges[] = {
      [](Recipe& r) { return r.checkpointing == Checkpointing::kNone && set(r.checkpointing, Checkpointing::kFull); }},
     {"--attention sdpa",
      [](Recipe& r) { return r.attention == Attention::kEager && set(r.attention, Attention::kSdpa); }},
+    {"--attention eager",
+     [](Recipe& r) { return r.attention == Attention::kSdpa && set(r.attention, Attention::kEager); }},
     {"--precision bf16-mixed",
      [](Recipe& r) {
        return product_dtype(r) == DType::kFloat32 && !r.sharding.casts_parameters &&
@@ -58,10 +60,12 @@ constexpr Change kChanges[] = {
      }},
     {"--precision bf16",
      [](Recipe& r) {
-       if (r.weights == DType::kFloat16) return false;
-       const bool drops_autocast = set(r.autocast, std::optional<DType>());
-       return set(r.weights, DType::kBFloat16) || drops_autocast;
+       if (r.weights != DType::kFloat32) return false;
+       r.autocast.reset();
+       return set(r.weights, DType::kBFloat16);
      }},
+    {"--autocast none",
+     [](Recipe& r) { return r.weights != DType::kFloat32 && set(r.autocast, std::optional<DType>()); }},
     {"--optimizer-impl fused",
      [](Recipe& r) { return r.optimizer->fused.available && set(r.impl, OptimizerImpl::kFused); }},
     {"--optimizer adafactor",

@@ -10,16 +10,24 @@
 namespace peakmem {
 namespace {
 
+std::string targets_of(const std::vector<std::string>& known) {
+  return "this model has " + list_of(known) + "; or all-linear";
+}
+
 std::optional<Error> read_targets(const Asked& asked, Inquiry& inquiry) {
   Lora& lora = inquiry.job.recipe.lora;
-  const std::vector<std::string> known = linear_modules(inquiry.job);
-  const std::string there_are = "this model has " + list_of(known) + "; or all-linear";
-  if (!asked.has("lora-targets")) return Error{"--lora-targets", "is missing", there_are};
-  if (*asked.text("lora-targets") == "all-linear") return std::nullopt;
-  lora.targets = asked.list("lora-targets");
+  if (!asked.has("lora-targets")) return Error{"--lora-targets", "is missing", targets_of(linear_modules(inquiry.job))};
+  if (*asked.text("lora-targets") != "all-linear") lora.targets = asked.list("lora-targets");
+  return std::nullopt;
+}
+
+std::optional<Error> check_targets(const Job& job) {
+  const Lora& lora = job.recipe.lora;
+  if (lora.targets.empty()) return std::nullopt;
+  const std::vector<std::string> known = linear_modules(job);
   for (const std::string& target : lora.targets)
     if (std::find(known.begin(), known.end(), target) == known.end())
-      return Error{"--lora-targets", in_quotes(target) + " is no linear layer that can be adapted", there_are};
+      return Error{"--lora-targets", in_quotes(target) + " is no linear layer that can be adapted", targets_of(known)};
   return std::nullopt;
 }
 
@@ -48,29 +56,34 @@ std::string copying_type(Task task) {
                                                : "";
 }
 
-std::optional<Error> read_modules_to_save(const Asked& asked, Inquiry& inquiry) {
+std::optional<Error> check_modules_to_save(const Job& job) {
+  const Task task = job.description.task;
+  const std::vector<std::string>& saved = job.recipe.lora.saved;
+  if (saved.empty()) return std::nullopt;
+  if (task == Task::kMaskedLm || task == Task::kSeq2SeqLm || task == Task::kPreTraining)
+    return Error{"--lora-modules-to-save", "is not modelled for this task",
+                 "known for it: causal-lm, classification, question-answering"};
+  const std::vector<std::string> known = modules_to_save(job);
+  for (const std::string& name : saved)
+    if (std::find(known.begin(), known.end(), name) == known.end())
+      return Error{"--lora-modules-to-save", in_quotes(name) + " is no module that can be copied here",
+                   "this model has " + list_of(known)};
+  return check_copied_targets(job);
+}
+
+void read_modules_to_save(const Asked& asked, Inquiry& inquiry) {
   const Task task = inquiry.job.description.task;
   if (!asked.has("lora-modules-to-save")) {
     const std::string type = copying_type(task);
     inquiry.assumptions.emplace_back(
         "everything but the adapters is frozen, heads too" +
         (type.empty() ? "" : " (PEFT's TaskType." + type + " trains a copy of the head: --lora-modules-to-save)"));
-    return std::nullopt;
+    return;
   }
-  if (task == Task::kMaskedLm || task == Task::kSeq2SeqLm || task == Task::kPreTraining)
-    return Error{"--lora-modules-to-save", "is not modelled for this task",
-                 "known for it: causal-lm, classification, question-answering"};
-  const std::vector<std::string> known = modules_to_save(inquiry.job);
   std::vector<std::string>& saved = inquiry.job.recipe.lora.saved;
   saved = asked.list("lora-modules-to-save");
-  for (const std::string& name : saved)
-    if (std::find(known.begin(), known.end(), name) == known.end())
-      return Error{"--lora-modules-to-save", in_quotes(name) + " is no module that can be copied here",
-                   "this model has " + list_of(known)};
-  if (auto wrong = check_copied_targets(inquiry.job)) return wrong;
   inquiry.assumptions.emplace_back("everything but the adapters and copies of " + list_of(saved) +
                                    " is frozen; what was copied stays on the device");
-  return std::nullopt;
 }
 
 std::optional<Error> read_lora(const Asked& asked, Inquiry& inquiry) {
@@ -90,12 +103,14 @@ std::optional<Error> read_lora(const Asked& asked, Inquiry& inquiry) {
     lora.dropout = *share;
   }
   if (auto wrong = read_targets(asked, inquiry)) return wrong;
-  if (auto wrong = check_mixture_adapters(inquiry)) return wrong;
-  return read_modules_to_save(asked, inquiry);
+  warn_of_adapted_experts(inquiry);
+  read_modules_to_save(asked, inquiry);
+  return std::nullopt;
 }
 
-std::optional<Error> check_int8(const Asked& asked, const Description& d) {
-  if (asked.has("double-quant"))
+std::optional<Error> check_int8(const Job& job) {
+  const Description& d = job.description;
+  if (job.recipe.double_quant)
     return Error{"--double-quant", "is for constants of 4-bit blocks, and int8 has none", "drop it"};
   for (const int64_t size : {d.hidden, d.ffn, d.heads * d.head_dim})
     if (size % 4 != 0)
@@ -106,20 +121,19 @@ std::optional<Error> check_int8(const Asked& asked, const Description& d) {
   return std::nullopt;
 }
 
-std::optional<Error> check_quantized(const Asked& asked, const Job& job) {
+std::optional<Error> check_quantized(const Job& job) {
   const Recipe& recipe = job.recipe;
   if (recipe.lora.rank == 0)
     return Error{"--quantize", "stores weights that are frozen, and here all are trained",
                  "add --lora-rank 16 --lora-targets all-linear"};
-  if (recipe.quantize == Quantize::kInt8 && !recipe.lora.full_precision)
+  if (recipe.quantize == Quantize::kInt8 && !recipe.trainer->half_adapters && !recipe.lora.full_precision)
     return Error{"--lora-dtype", "is fp32 beside int8 weights, whose dtype adapters cannot have", "drop it"};
-  const Trainer* trainer = asked.has("trainer") ? find_trainer(*asked.text("trainer")) : recipe.trainer;
   if (!recipe.lora.saved.empty() &&
-      (job.description.task != Task::kCausalLm || trainer->transformers != Transformers::kV523))
+      (job.description.task != Task::kCausalLm || recipe.trainer->transformers != Transformers::kV523))
     return Error{"--lora-modules-to-save", "is not modelled here beside quantized weights",
                  "known for it: causal-lm, and trainers of transformers 5.23"};
   if (recipe.quantize == Quantize::kInt8)
-    if (auto wrong = check_int8(asked, job.description)) return wrong;
+    if (auto wrong = check_int8(job)) return wrong;
   if (!quantizes_linear_layers(job))
     return Error{"--quantize", "is not modelled for " + job.description.family, "its layers are Conv1D"};
   return std::nullopt;
@@ -133,7 +147,6 @@ std::optional<Error> read_quantization(const Asked& asked, Inquiry& inquiry) {
     return recipe.double_quant
                ? std::optional(Error{"--double-quant", "says how, but nothing is quantized", "add --quantize nf4"})
                : std::nullopt;
-  if (auto wrong = check_quantized(asked, inquiry.job)) return wrong;
   const bool in_8_bits = recipe.quantize == Quantize::kInt8;
   if (in_8_bits && recipe.checkpointing == Checkpointing::kFull)
     inquiry.warnings.emplace_back(
@@ -146,6 +159,14 @@ std::optional<Error> read_quantization(const Asked& asked, Inquiry& inquiry) {
 }
 
 }  // namespace
+
+std::optional<Error> check_adapters(const Job& job) {
+  const Recipe& recipe = job.recipe;
+  if (recipe.lora.rank > 0)
+    for (const auto check : {check_targets, check_mixture_adapters, check_modules_to_save})
+      if (auto wrong = check(job)) return wrong;
+  return recipe.quantize == Quantize::kNone ? std::nullopt : check_quantized(job);
+}
 
 std::optional<Error> read_adapters(const Asked& asked, Inquiry& inquiry) {
   if (auto wrong = read_lora(asked, inquiry)) return wrong;

@@ -8,7 +8,10 @@
 namespace peakmem {
 
 /// Reads --lora-rank, --lora-targets, --lora-dropout, --lora-dtype, --quantize and --double-quant into the recipe,
-/// after its precision and checkpointing were read; refuses what contradicts itself or is not modelled.
+/// after its precision and checkpointing were read.
 std::optional<Error> read_adapters(const Asked& asked, Inquiry& inquiry);
+
+/// Refuses adapters and quantized weights that contradict themselves or are not modelled.
+std::optional<Error> check_adapters(const Job& job);
 
 }  // namespace peakmem

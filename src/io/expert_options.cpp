@@ -10,25 +10,20 @@
 namespace peakmem {
 namespace {
 
-std::optional<Error> check_experts(const Asked& asked, const Job& job) {
+constexpr std::string_view kGroupedIsEven = "the grouped GEMM's memory does not depend on how tokens are spread";
+
+}  // namespace
+
+std::optional<Error> check_experts(const Job& job) {
   const Description& d = job.description;
   const Recipe& recipe = job.recipe;
-  if (d.experts == 0)
-    return asked.has("experts") ? std::optional(Error{"--experts", d.family + " has no experts", "drop it"})
-                                : std::nullopt;
-  if (recipe.kernels.mlp == Kernel::kFused)
-    return asked.has("experts")
-               ? std::optional(
-                     Error{"--experts", "says how, but Liger's fused experts run in their place", "pass --mlp hf"})
-               : std::nullopt;
+  if (d.experts == 0 || recipe.kernels.mlp == Kernel::kFused) return std::nullopt;  // Liger has experts of its own
   constexpr int64_t kMostExperts = 10'000;  // of the loop, whose turns are traced one by one
   if (recipe.experts == Experts::kLoop && d.experts > kMostExperts)
     return Error{"--experts", "cannot be a loop over " + std::to_string(d.experts) + " experts: too many to trace",
                  "pass --experts grouped"};
   return recipe.experts == Experts::kGrouped ? check_grouped(job) : std::nullopt;
 }
-
-}  // namespace
 
 std::optional<Error> read_imbalance(const Asked& asked, Inquiry& inquiry) {
   const std::string* text = asked.text("moe-imbalance");
@@ -42,8 +37,7 @@ std::optional<Error> read_imbalance(const Asked& asked, Inquiry& inquiry) {
   if (inquiry.job.description.experts == 0)
     return Error{"--moe-imbalance", inquiry.job.description.family + " has no experts", "drop it"};
   if (recipe.experts == Experts::kGrouped)
-    return Error{"--moe-imbalance",
-                 "changes nothing: the grouped GEMM's memory does not depend on how tokens are spread",
+    return Error{"--moe-imbalance", "changes nothing: " + std::string(kGroupedIsEven),
                  "drop it, or pass --experts loop"};
   constexpr int64_t kParts = 1000;
   recipe.imbalance.over = std::llround(times * kParts);
@@ -53,12 +47,16 @@ std::optional<Error> read_imbalance(const Asked& asked, Inquiry& inquiry) {
 
 std::optional<Error> read_routing(const Asked& asked, Inquiry& inquiry) {
   Job& job = inquiry.job;
-  if (auto wrong = check_experts(asked, job)) return wrong;
-  if (job.description.experts == 0) return std::nullopt;
+  if (job.description.experts == 0)
+    return asked.has("experts")
+               ? std::optional(Error{"--experts", job.description.family + " has no experts", "drop it"})
+               : std::nullopt;
+  if (asked.has("experts") && job.recipe.kernels.mlp == Kernel::kFused)
+    return Error{"--experts", "says how, but Liger's fused experts run in their place", "pass --mlp hf"};
   warn_of_whole_experts(inquiry);
   std::string spread;
   if (job.recipe.experts == Experts::kGrouped) {
-    spread = "any, the grouped GEMM's memory does not depend on how tokens are spread";
+    spread = "any, " + std::string(kGroupedIsEven);
   } else if (job.recipe.imbalance.balanced()) {
     spread = "balanced, every expert gets as many tokens";
   } else {

@@ -10,8 +10,11 @@ namespace peakmem {
 /// Reads --moe-imbalance into the recipe, after --experts was read.
 std::optional<Error> read_imbalance(const Asked& asked, Inquiry& inquiry);
 
-/// Refuses what experts cannot run in, and says how tokens are taken to be spread over them; after all other choices
-/// were read, for the busiest expert is placed where the whole job needs most.
+/// Says how tokens are taken to be spread over the experts; after the job was checked, for the busiest expert is placed
+/// where all of it needs most.
 std::optional<Error> read_routing(const Asked& asked, Inquiry& inquiry);
+
+/// Refuses what experts cannot run in.
+std::optional<Error> check_experts(const Job& job);
 
 }  // namespace peakmem

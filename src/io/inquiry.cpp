@@ -8,8 +8,10 @@
 #include "io/expert_options.h"
 #include "io/hardware.h"
 #include "io/headroom.h"
+#include "io/job_checks.h"
 #include "io/kernel_options.h"
 #include "io/letters.h"
+#include "io/loop_options.h"
 #include "io/part.h"
 #include "io/precision_options.h"
 #include "io/sharding.h"
@@ -19,6 +21,14 @@
 
 namespace peakmem {
 namespace {
+
+/// The preset stands for the kernels that it chose.
+Error as_asked(const Asked& asked, Error error) {
+  const bool chosen =
+      error.field == "--norm" || error.field == "--mlp" || error.field == "--rope" || error.field == "--loss";
+  if (chosen && asked.has("kernels") && !asked.has(error.field.substr(2))) error.field = "--kernels";
+  return error;
+}
 
 /// Reads the options into a recipe and says what was taken for granted.
 class Reader {
@@ -40,6 +50,7 @@ class Reader {
     if (const std::string* gpu = asked_.text("gpu")) inquiry_.gpu = find_gpu(*gpu);
     if (auto wrong = read_headroom(asked_, inquiry_)) return wrong;
     if (auto wrong = read_kernels(asked_, inquiry_)) return wrong;
+    if (auto wrong = read_loop(asked_, inquiry_)) return wrong;
     if (auto wrong = read_allocator()) return wrong;
     if (auto wrong = check()) return wrong;
     say_of_hardware(inquiry_);
@@ -197,45 +208,17 @@ class Reader {
                      "pass --optimizer muon, or drop it"};
     if (recipe.optimizer->takes_others) return std::nullopt;
     recipe.all_matrices = choice("muon-matrices") == "all";
-    const auto [taken, left] = division(inquiry_.job);
-    if (taken == 0) return Error{"--optimizer", "muon has nothing to train here", "pass another"};
-    if (left > 0 && name == nullptr)
-      return Error{"--optimizer", "muon trains matrices only, and leaves " + std::to_string(left) + " parameters",
-                   "add --rest-optimizer adamw"};
     if (name == nullptr) return std::nullopt;
-    if (left == 0) return Error{"--rest-optimizer", "has nothing to train: muon trains all", "drop it"};
     recipe.rest = find_optimizer(*name);
     recipe.rest_impl = recipe.rest->usual;
     assume_pages(*recipe.rest);
     return std::nullopt;
   }
 
-  /// What kernels there are; said once it is known in which dtype parameters are trained.
-  std::optional<Error> check_optimizer() const {
-    const Recipe& recipe = inquiry_.job.recipe;
-    const bool copies_half = !recipe.lora.saved.empty() && frozen_dtype(recipe) == DType::kBFloat16;
-    if (trained_dtype(recipe) != DType::kBFloat16 && !copies_half) return std::nullopt;
-    for (const Optimizer* optimizer : {recipe.optimizer, recipe.rest})
-      if (optimizer != nullptr && !optimizer->takes_bfloat16)
-        return Error{"--optimizer",
-                     std::string(optimizer->name) +
-                         " fails in bitsandbytes: no kernel takes gradients in bf16 beside states in 32 bits, which "
-                         "small parameters have in any case",
-                     "pass adamw-8bit or lion-8bit, or --precision bf16-mixed"};
-    return std::nullopt;
-  }
-
   std::optional<Error> read_freeze() {
     if (!asked_.has("freeze")) return std::nullopt;
     Job& job = inquiry_.job;
-    if (job.recipe.lora.rank > 0)
-      return Error{"--freeze", "contradicts --lora-rank, which freezes everything but the adapters",
-                   "drop one of them"};
-    if (auto wrong = freeze(job, asked_.list("freeze"), "--freeze")) return wrong;
-    const std::string lost = without_gradient(job);
-    if (lost.empty()) return std::nullopt;
-    return Error{"--freeze", "leaves " + lost + " without a gradient: what it works on wants none",
-                 job.recipe.checkpointing == Checkpointing::kFullReentrant ? "pass --checkpointing full" : ""};
+    return freeze(job, asked_.list("freeze"), "--freeze");
   }
 
   /// Lengths that mean nothing to this model are refused rather than dropped.
@@ -258,55 +241,36 @@ class Reader {
     return std::nullopt;
   }
 
-  /// What an evaluation is; refused where it was not measured.
-  std::optional<Error> check_evaluation() {
+  /// PyTorch only warns where a checkpoint's input wants no gradient, and goes on; nobody asks for that.
+  std::optional<Error> check_frozen() const {
+    const Job& job = inquiry_.job;
+    if (job.recipe.freeze.patterns.empty()) return std::nullopt;
+    const std::string lost = without_gradient(job);
+    if (lost.empty()) return std::nullopt;
+    return Error{"--freeze", "leaves " + lost + " without a gradient: what it works on wants none",
+                 job.recipe.checkpointing == Checkpointing::kFullReentrant ? "pass --checkpointing full" : ""};
+  }
+
+  void assume_evaluation() {
     const Recipe& recipe = inquiry_.job.recipe;
-    if (recipe.eval_batch == 0) return std::nullopt;
-    const bool shards = is_wrapped(recipe.sharding);
-    const LossKernel loss = recipe.kernels.loss;
-    if (shards || makes_no_logits(loss) || loss == LossKernel::kFoak)
-      return Error{"--eval-batch",
-                   "is not modelled beside " +
-                       (shards ? "sharded parameters" : "--loss " + std::string(name_in(kLossKernels, loss))),
-                   "drop one of them"};
+    if (recipe.eval_batch == 0) return;
     assume("evaluation: after a step, one batch at a time of as many tokens a sequence, " +
            std::string(recipe.trainer->is_transformers_loop
                            ? "the loss alone being kept, as Trainer without compute_metrics"
                            : "by with torch.no_grad(): outputs = model(**batch)"));
-    return std::nullopt;
   }
 
   std::optional<Error> check() {
     say_of_fp16(inquiry_);
-    if (auto wrong = check_optimizer()) return wrong;
-    if (auto wrong = check_evaluation()) return wrong;
-    const Description& d = inquiry_.job.description;
-    const Recipe& recipe = inquiry_.job.recipe;
-    if (d.eager_only && recipe.attention == Attention::kSdpa)
-      return Error{"--attention", d.family + " has no sdpa attention in transformers", "pass --attention eager"};
-    if (auto wrong = read_routing(asked_, inquiry_)) return wrong;
-    const bool sharded = is_wrapped(recipe.sharding) && recipe.lora.rank == 0;
-    if (d.task == Task::kSeq2SeqLm && recipe.weights == DType::kFloat16 && sharded)
-      return Error{"--precision",
-                   "fp16 fails in PyTorch where " + d.family +
-                       " is sharded: wo stays in fp32 (_keep_in_fp32_modules), and FSDP raises \"FSDP expects uniform "
-                       "original parameter dtype\"",
-                   "pass bf16 or fp16-mixed"};
-    const int64_t longest = d.longest_sequence();
-    if (recipe.seq > longest) {
-      const std::string lengths = std::to_string(recipe.seq) + " is past the ";
-      if (d.learned_positions)
-        return Error{"--seq", lengths + "learned position table of " + std::to_string(longest),
-                     "pass at most " + std::to_string(longest)};
-      inquiry_.warnings.push_back("seq " + lengths + std::to_string(longest) + " positions of the config");
-    }
-    const bool last_token =
-        d.task == Task::kSequenceClassification && find_family(d.family)->usual_task == Task::kCausalLm;
-    if (last_token && std::max(recipe.batch, recipe.eval_batch) > 1 && !d.has_padding_token)
-      return Error{"--batch", "cannot be " + std::to_string(recipe.batch) + ": the config has no pad_token_id",
-                   "transformers raises \"Cannot handle batch sizes > 1 if no padding token is defined\"; pass --batch "
-                   "1 or set pad_token_id"};
-    return std::nullopt;
+    if (auto wrong = check_job(inquiry_.job)) return as_asked(asked_, std::move(*wrong));
+    if (auto wrong = check_frozen()) return wrong;
+    assume_evaluation();
+    const int64_t longest = inquiry_.job.description.longest_sequence();
+    const int64_t seq = inquiry_.job.recipe.seq;
+    if (seq > longest)
+      inquiry_.warnings.push_back("seq " + std::to_string(seq) + " is past the " + std::to_string(longest) +
+                                  " positions of the config");
+    return read_routing(asked_, inquiry_);
   }
 
   Asked asked_;

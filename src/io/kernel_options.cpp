@@ -20,14 +20,14 @@ std::string families_that(Has has) {
   return names;
 }
 
-/// Checks a choice of kernels for one model. The preset's name stands for what it chose.
+/// Checks a choice of kernels for one model.
 class Checker {
  public:
-  Checker(const Asked& asked, const Inquiry& inquiry)
-      : asked_(asked), job_(inquiry.job), gpu_(inquiry.gpu), row_(kernels_of(inquiry.job.description.family)) {}
+  explicit Checker(const Job& job) : job_(job), row_(kernels_of(job.description.family)) {}
 
   std::optional<Error> check() const {
     const Kernels& kernels = job_.recipe.kernels;
+    if (auto wrong = check_trainer(kernels.loss)) return wrong;
     if (auto wrong = check_version(kernels)) return wrong;
     if (kernels.norm == Kernel::kFused)
       if (auto wrong = check_liger("norm")) return wrong;
@@ -35,13 +35,23 @@ class Checker {
       if (auto wrong = check_liger("rope")) return wrong;
     if (kernels.mlp == Kernel::kFused)
       if (auto wrong = check_mlp()) return wrong;
-    if (makes_no_logits(kernels.loss))
+    if (makes_no_logits(kernels.loss) || kernels.loss == LossKernel::kPlain)
       if (auto wrong = check_loss(kernels.loss)) return wrong;
     return job_.recipe.attention == Attention::kFlash2 ? check_flash() : std::nullopt;
   }
 
  private:
-  std::string option(std::string_view name) const { return asked_.has(name) ? "--" + std::string(name) : "--kernels"; }
+  static std::string option(std::string_view name) { return "--" + std::string(name); }
+
+  std::optional<Error> check_trainer(LossKernel loss) const {
+    const Trainer& trainer = *job_.recipe.trainer;
+    if (!trainer.loss && trainer.is_transformers_loop && loss == LossKernel::kChunked)
+      return Error{"--loss", "chunked is SFTTrainer's: " + std::string(trainer.title) + " passes no fused_lm_head",
+                   "pass --trainer trl, or --loss hf"};
+    if (!trainer.loss || loss == *trainer.loss) return std::nullopt;
+    return Error{"--loss", std::string(trainer.title) + " computes the loss in its own way",
+                 "pass --loss " + std::string(name_in(kLossKernels, *trainer.loss)) + ", or drop it"};
+  }
 
   std::optional<Error> check_version(const Kernels& kernels) const {
     const bool foak = kernels.norm == Kernel::kFoak || kernels.loss == LossKernel::kFoak;
@@ -91,8 +101,12 @@ class Checker {
   std::optional<Error> check_loss(LossKernel loss) const {
     if (job_.description.task != Task::kCausalLm)
       return Error{option("loss"), "replaces the loss of a causal language model, and this is none", "pass --loss hf"};
+    if (loss == LossKernel::kPlain) return check_plain();
     if (loss == LossKernel::kFusedLinear)
       if (auto wrong = check_liger("loss")) return wrong;
+    if (loss == LossKernel::kChunked && job_.recipe.seq == 1)
+      return Error{"--seq", "must be at least 2 for --loss chunked: a sequence of one token has nothing to predict",
+                   "pass --seq 2 or more, or --loss hf"};
     const std::vector<std::string>& targets = job_.recipe.lora.targets;
     if (std::any_of(targets.begin(), targets.end(), is_language_head))
       return Error{option("loss"), "reads the head's weight and would pass its adapter by",
@@ -100,9 +114,16 @@ class Checker {
     return std::nullopt;
   }
 
+  std::optional<Error> check_plain() const {
+    const Trainer& trainer = *job_.recipe.trainer;
+    if (!trainer.is_transformers_loop) return std::nullopt;
+    return Error{option("loss"),
+                 "cannot be plain: " + std::string(trainer.title) + " takes the loss that the model makes",
+                 "drop it, or --trainer " + std::string(trainer.name)};
+  }
+
   std::optional<Error> check_flash() const {
     const Description& d = job_.description;
-    constexpr int kAmpere = 80;
     if (!row_.flash2)
       return Error{"--attention", d.family + " has no flash_attention_2 in transformers", "pass sdpa or eager"};
     const bool casts = job_.recipe.sharding.casts_parameters && is_half(job_.recipe.sharding.param_dtype);
@@ -117,18 +138,16 @@ class Checker {
     if (d.caps_attention && d.attention_dropout > 0)
       return Error{"--attention", "cannot be flash2: flash-attn does not drop out of capped scores",
                    "set attention_dropout to 0"};
-    if (gpu_ != nullptr && gpu_->compute_capability > 0 && gpu_->compute_capability < kAmpere)
-      return Error{"--attention", "cannot be flash2: flash-attn needs an Ampere GPU or newer", "pass --attention sdpa"};
     return std::nullopt;
   }
 
-  const Asked& asked_;
   const Job& job_;
-  const Gpu* gpu_;
   const FamilyKernels& row_;
 };
 
 }  // namespace
+
+std::optional<Error> check_kernels(const Job& job) { return Checker(job).check(); }
 
 std::optional<Error> read_kernels(const Asked& asked, Inquiry& inquiry) {
   Recipe& recipe = inquiry.job.recipe;
@@ -140,14 +159,15 @@ std::optional<Error> read_kernels(const Asked& asked, Inquiry& inquiry) {
   if (const std::string* mlp = asked.text("mlp")) kernels.mlp = value_in(kKernels, *mlp);
   if (const std::string* rope = asked.text("rope")) kernels.rope = value_in(kKernels, *rope);
   if (const std::string* loss = asked.text("loss")) kernels.loss = value_in(kLossKernels, *loss);
-  if (of_trainer && kernels.loss != *of_trainer)
-    return Error{asked.has("loss") ? "--loss" : "--kernels",
-                 std::string(recipe.trainer->title) + " computes the loss in its own way",
-                 "pass --loss " + std::string(name_in(kLossKernels, *of_trainer)) + ", or drop it"};
   if (inquiry.gpu != nullptr) recipe.multiprocessors = inquiry.gpu->multiprocessors;
-  if (auto wrong = Checker(asked, inquiry).check()) return wrong;
+  constexpr int kAmpere = 80;
+  const int generation = inquiry.gpu != nullptr ? inquiry.gpu->compute_capability : 0;
+  if (recipe.attention == Attention::kFlash2 && generation > 0 && generation < kAmpere)
+    return Error{"--attention", "cannot be flash2: flash-attn needs an Ampere GPU or newer", "pass --attention sdpa"};
   if (kernels.norm == Kernel::kFused && inquiry.gpu == nullptr)
     inquiry.assumptions.emplace_back("multiprocessors, for the buffers of Liger's norm: 108, an A100's");
+  if (kernels.loss == LossKernel::kPlain)
+    inquiry.assumptions.emplace_back("loss: cross_entropy in the loop, over all tokens; the loader shifts the labels");
   if (kernels.loss == LossKernel::kChunked) inquiry.assumptions.emplace_back("tokens without a label: none");
   return std::nullopt;
 }

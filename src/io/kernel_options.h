@@ -7,8 +7,10 @@
 
 namespace peakmem {
 
-/// Reads --kernels, --norm, --mlp, --rope and --loss into the recipe, after its attention, precision and adapters were
-/// read; refuses what the libraries do not have for this model, and what they would raise for.
+/// Reads --kernels, --norm, --mlp, --rope and --loss into the recipe, after its trainer and the GPU were read.
 std::optional<Error> read_kernels(const Asked& asked, Inquiry& inquiry);
+
+/// Refuses kernels that the libraries do not have for this model, and what they would raise for.
+std::optional<Error> check_kernels(const Job& job);
 
 }  // namespace peakmem

@@ -39,9 +39,18 @@ int64_t bytes_of_experts(const Job& job) {
 
 }  // namespace
 
-std::optional<Error> check_mixture_adapters(Inquiry& inquiry) {
+void warn_of_adapted_experts(Inquiry& inquiry) {
   const Lora& lora = inquiry.job.recipe.lora;
   const MixtureTargets* mixture = mixture_of(inquiry.job);
+  if (mixture != nullptr && (lora.adapts(mixture->gate) || lora.adapts(mixture->down)))
+    inquiry.warnings.emplace_back(
+        "adapters on experts: PEFT adds their update to the whole of a layer's experts in every forward pass, and the "
+        "sums are kept for the backward pass; --lora-targets q_proj,k_proj,v_proj,o_proj leaves the experts alone");
+}
+
+std::optional<Error> check_mixture_adapters(const Job& job) {
+  const Lora& lora = job.recipe.lora;
+  const MixtureTargets* mixture = mixture_of(job);
   if (mixture == nullptr) return std::nullopt;
   if (auto wrong = check_halves(*mixture, lora)) return wrong;
   const bool experts = lora.adapts(mixture->gate) || lora.adapts(mixture->down);
@@ -51,10 +60,6 @@ std::optional<Error> check_mixture_adapters(Inquiry& inquiry) {
                  "contradicts --lora-targets: PEFT adapts this mixture's router and experts as parameters, and raises "
                  "\"lora.ParamWrapper does not work with lora_dropout != 0\"",
                  "pass --lora-dropout 0, or --lora-targets q_proj,k_proj,v_proj,o_proj"};
-  if (experts)
-    inquiry.warnings.emplace_back(
-        "adapters on experts: PEFT adds their update to the whole of a layer's experts in every forward pass, and the "
-        "sums are kept for the backward pass; --lora-targets q_proj,k_proj,v_proj,o_proj leaves the experts alone");
   return std::nullopt;
 }
 

@@ -9,8 +9,10 @@
 
 namespace peakmem {
 
-/// Whether PEFT can adapt what --lora-targets names of a mixture; says what it does beside that.
-std::optional<Error> check_mixture_adapters(Inquiry& inquiry);
+/// Whether PEFT can adapt what --lora-targets names of a mixture.
+std::optional<Error> check_mixture_adapters(const Job& job);
+/// Says what adapters on experts cost.
+void warn_of_adapted_experts(Inquiry& inquiry);
 /// Says that quantization leaves the experts whole, and in which dtype.
 void warn_of_whole_experts(Inquiry& inquiry);
 /// What the grouped GEMM takes.

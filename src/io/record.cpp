@@ -6,6 +6,8 @@
 #include <initializer_list>
 
 #include "io/choices.h"
+#include "io/job_checks.h"
+#include "train/built_model.h"
 #include "train/freezing.h"
 
 namespace peakmem {
@@ -84,6 +86,19 @@ std::vector<std::string> texts(const Value& object, std::string_view name) {
   return list;
 }
 
+/// PEFT trains a copy of a classifier's head, whichever of two names it has.
+std::vector<std::string> saved_by_type(const Value& lora) {
+  const std::string type = text(lora, "task_type");
+  if (type == "SEQ_CLS" || type == "TOKEN_CLS") return {"classifier", "score"};
+  return type == "QUESTION_ANS" ? std::vector<std::string>{"qa_outputs"} : std::vector<std::string>();
+}
+
+void keep_the_head_there_is(Job& job) {
+  const std::vector<std::string> known = modules_to_save(job);
+  std::erase_if(job.recipe.lora.saved,
+                [&](const std::string& name) { return std::find(known.begin(), known.end(), name) == known.end(); });
+}
+
 Lora read_lora(const Value& what) {
   Lora lora;
   lora.rank = number(what, "r", 0);
@@ -92,9 +107,7 @@ Lora read_lora(const Value& what) {
   if (const Value* dropout = what.find("dropout")) lora.dropout = dropout->real;
   lora.targets = texts(what, "targets");
   lora.saved = texts(what, "save");
-  const std::string type = text(what, "task_type");
-  if (type == "SEQ_CLS" || type == "TOKEN_CLS") lora.saved = {"classifier", "score"};
-  if (type == "QUESTION_ANS") lora.saved = {"qa_outputs"};
+  if (std::vector<std::string> own = saved_by_type(what); !own.empty()) lora.saved = std::move(own);
   return lora;
 }
 
@@ -169,6 +182,7 @@ std::optional<Error> read_recipe(const Value& what, Recipe& recipe) {
   if (recipe.trainer == nullptr) return not_modelled("trainer", text(what, "trainer"));
   convert_quantized(recipe);
   recipe.keeps_outputs = flag(what, "keep_outputs");
+  recipe.use_cache = flag(what, "use_cache");
   if (const Value* version = what.find("transformers")) recipe.transformers = value_in(kTransformers, version->string);
   const std::string attention = text(what, "attention");
   recipe.attention = attention == "eager"    ? Attention::kEager
@@ -229,6 +243,9 @@ Result<Job> read_case(const Value& what) {
   if (job.description.task == Task::kMultipleChoice) job.recipe.choices = number(what, "choices", 4);
   if (job.description.image > 0) job.recipe.seq = job.description.positions;
   if (auto error = freeze(job, texts(what, "freeze"), "freeze")) return *error;
+  if (const Value* lora = what.find("lora"); lora != nullptr && !saved_by_type(*lora).empty())
+    keep_the_head_there_is(job);
+  if (auto error = check_job(job)) return *error;
   return job;
 }
 

@@ -21,7 +21,7 @@ struct Record {
   std::vector<PhaseReport> phases;
 };
 
-/// The job of a record's or a trace's `case`.
+/// The job of a record's or a trace's `case`; an error where the command line would refuse it.
 Result<Job> read_case(const Value& what);
 
 /// The step and the micro-batch in a step's number: 1, 2 or, with accumulation, 1.00, 1.01, ...

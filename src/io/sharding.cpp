@@ -95,12 +95,29 @@ std::optional<Error> check_quantized(const Job& job) {
   return std::nullopt;
 }
 
+/// Whether what is trained outside of the layers, which is one unit of FSDP2, is of more than one dtype.
+bool mixes_dtypes(const Job& job) {
+  const Program program = built(job);
+  std::set<int32_t> trained;
+  for (const Weight& weight : program.weights)
+    if (weight.trained && weight.turn == 0) trained.insert(weight.scope);
+  std::set<DType> dtypes;
+  for (const Storage& storage : program.storages)
+    if (storage.category == Category::kWeights && trained.contains(storage.scope)) dtypes.insert(storage.dtype);
+  return dtypes.size() > 1;
+}
+
 std::optional<Error> check(const Job& job) {
   const Recipe& recipe = job.recipe;
   if (!recipe.lora.saved.empty() && recipe.sharding.casts_parameters && trained_dtype(recipe) != frozen_dtype(recipe))
     return Error{"--lora-modules-to-save",
                  "is not modelled with --fsdp-param-dtype where copies are in half precision and adapters in fp32",
                  "pass --lora-dtype model, or drop --fsdp-param-dtype"};
+  if (!recipe.lora.saved.empty() && mixes_dtypes(job))
+    return Error{"--lora-modules-to-save",
+                 "fails in PyTorch beside adapters in fp32 outside of the layers: \"FSDP expects uniform original "
+                 "parameter dtype\"",
+                 "pass --lora-dtype model, or --lora-targets within the layers"};
   if (auto wrong = check_quantized(job)) return wrong;
   const auto& known = kElementwise;
   if (!recipe.optimizer->takes_shards)
@@ -115,23 +132,36 @@ std::optional<Error> check(const Job& job) {
   return std::nullopt;
 }
 
-/// BERT's head and its kin's have a bias that only a tied one uses; DDP waits for the gradient of every parameter.
-bool has_unused_parameter(const Description& d) {
-  return d.task == Task::kMaskedLm && !d.tied && !d.tied_head_bias.empty();
+/// BERT's head and its kin's have a bias that only a tied one uses; DDP waits for the gradient of every parameter that
+/// is trained, and beside adapters that one is frozen.
+bool has_unused_parameter(const Job& job) {
+  const Description& d = job.description;
+  return d.task == Task::kMaskedLm && !d.tied && !d.tied_head_bias.empty() && job.recipe.lora.rank == 0;
+}
+
+std::optional<Error> check_ddp(const Job& job) {
+  const Recipe& recipe = job.recipe;
+  const DataParallelism& ddp = recipe.ddp;
+  if (ddp.ranks > 1 && is_wrapped(recipe.sharding))
+    return Error{"--ddp", "contradicts --fsdp and --hsdp", "--hsdp RxS has copies of a sharded model"};
+  if (ddp.ranks > kMostRanks) return Error{"--ddp", "is more than " + std::to_string(kMostRanks) + " ranks", {}};
+  if (ddp.ranks == 1) return std::nullopt;
+  if (ddp.finds_unused && recipe.checkpointing == Checkpointing::kFullReentrant)
+    return Error{"--checkpointing", "full-reentrant fails in PyTorch where DDP looks for unused parameters",
+                 "pass full, or --find-unused no"};
+  if (has_unused_parameter(job) && !ddp.finds_unused)
+    return Error{"--ddp", "fails in PyTorch: " + job.description.tied_head_bias + " of an untied head gets no gradient",
+                 "pass --find-unused yes, or tie_word_embeddings"};
+  return std::nullopt;
 }
 
 /// Whether DDP looks for unused parameters: as asked, else as the trainer has it look.
-std::optional<Error> read_find_unused(const Asked& asked, Inquiry& inquiry) {
+void read_find_unused(const Asked& asked, Inquiry& inquiry) {
   Recipe& recipe = inquiry.job.recipe;
   const std::string* asked_for = asked.text("find-unused");
   recipe.ddp.finds_unused = asked_for != nullptr ? value_in(kYesNo, *asked_for) : trainer_finds_unused(recipe);
-  if (!recipe.ddp.finds_unused) return std::nullopt;
-  if (recipe.checkpointing == Checkpointing::kFullReentrant)
-    return Error{"--checkpointing", "full-reentrant fails in PyTorch where DDP looks for unused parameters",
-                 "pass full, or --find-unused no"};
-  if (asked_for == nullptr)
+  if (recipe.ddp.finds_unused && asked_for == nullptr)
     inquiry.assumptions.emplace_back("Trainer has DDP look for unused parameters: it copies the outputs");
-  return std::nullopt;
 }
 
 std::optional<Error> read_ddp(const Asked& asked, Inquiry& inquiry) {
@@ -147,21 +177,21 @@ std::optional<Error> read_ddp(const Asked& asked, Inquiry& inquiry) {
   if (bucket_mb > kMostBucketMb)
     return Error{"--bucket-mb", "is more than " + std::to_string(kMostBucketMb) + " MiB", "25 is PyTorch's own"};
   ddp.bucket_bytes = bucket_mb << 20;
-  if (ddp.ranks > 1 && (asked.has("fsdp") || asked.has("hsdp")))
+  if (ddp.ranks > 1 && (asked.has("fsdp") || asked.has("hsdp")))  // were they of one rank
     return Error{"--ddp", "contradicts --fsdp and --hsdp", "--hsdp RxS has copies of a sharded model"};
-  if (ddp.ranks > kMostRanks) return Error{"--ddp", "is more than " + std::to_string(kMostRanks) + " ranks", {}};
   if (ddp.ranks == 1) return std::nullopt;
-  if (auto wrong = read_find_unused(asked, inquiry)) return wrong;
-  if (has_unused_parameter(inquiry.job.description) && !ddp.finds_unused)
-    return Error{"--ddp",
-                 "fails in PyTorch: " + inquiry.job.description.tied_head_bias + " of an untied head gets no gradient",
-                 "pass --find-unused yes, or tie_word_embeddings"};
+  read_find_unused(asked, inquiry);
   inquiry.assumptions.emplace_back("DDP: bytes are those of one rank, and all ranks are alike");
   inquiry.warnings.emplace_back(kNccl);
   return std::nullopt;
 }
 
 }  // namespace
+
+std::optional<Error> check_sharding(const Job& job) {
+  if (auto wrong = check_ddp(job)) return wrong;
+  return is_wrapped(job.recipe.sharding) ? check(job) : std::nullopt;
+}
 
 std::optional<Error> read_sharding(const Asked& asked, Inquiry& inquiry) {
   Recipe& recipe = inquiry.job.recipe;
@@ -174,7 +204,6 @@ std::optional<Error> read_sharding(const Asked& asked, Inquiry& inquiry) {
     return std::nullopt;
   }
   read_dtypes(asked, sharding);
-  if (auto wrong = check(inquiry.job)) return wrong;
   if (asked.flag("textbook"))
     return Error{"--textbook", "formulas in circulation are those of one GPU",
                  "drop --" + std::string(sharding.hybrid ? "hsdp" : "fsdp")};

@@ -7,8 +7,10 @@
 
 namespace peakmem {
 
-/// Reads --ddp, --fsdp, --hsdp and what goes with them into the recipe, after all its other choices were read; refuses
-/// what contradicts itself or is not modelled.
+/// Reads --ddp, --fsdp, --hsdp and what goes with them into the recipe, after all its other choices were read.
 std::optional<Error> read_sharding(const Asked& asked, Inquiry& inquiry);
+
+/// Refuses what ranks contradict, what fails over them and what of them is not modelled.
+std::optional<Error> check_sharding(const Job& job);
 
 }  // namespace peakmem

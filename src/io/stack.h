@@ -10,8 +10,10 @@ namespace peakmem {
 /// The version of transformers that was asked for, else the one the trainer goes with: whose modules the model has.
 Transformers asked_transformers(const Asked& asked);
 
-/// Reads --transformers, --trainer and --upcast into the recipe, after all its other choices were read; refuses what
-/// was not held to that software.
+/// Reads --trainer and --upcast into the recipe, after its adapters were read.
 std::optional<Error> read_stack(const Asked& asked, Inquiry& inquiry);
+
+/// Refuses what was not held to the job's version of transformers or to its trainer.
+std::optional<Error> check_stack(const Job& job);
 
 }  // namespace peakmem

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "model/cache.h"
 #include "model/task_heads.h"
 
 namespace peakmem {
@@ -59,6 +60,7 @@ class Decoder {
     Tensor hidden_states = dropout(inputs_embeds, b_.description.embedding_dropout);
     const Rotations rotations = rotary_emb_(hidden_states, positions);
     layers_.run([&](const KindOfLayer& kind) {
+      if (kind.windowed) keep_window(b_);
       hidden_states =
           run(kind.layer, hidden_states, rotations.of(kind.windowed), kind.windowed ? masks.windowed : masks.full);
     });
@@ -98,10 +100,12 @@ class CausalLm : public Model {
   ModelOutput forward(const Batch& batch) override {
     const Tensor hidden_states = model_(batch.input_ids);
     if (makes_no_logits(b_.structure.kernels.loss))
-      return {fused_lm_loss(b_, hidden_states, lm_head_.weight(), batch.labels), Tensor()};
+      return fused_lm_loss(b_, hidden_states, lm_head_.weight(), batch.labels);
     Tensor logits = parts_.scale_logits(b_, lm_head_(hidden_states));
     if (b_.structure.transformers == Transformers::kV445) logits = to(std::move(logits), DType::kFloat32);
-    return {causal_lm_loss(b_, logits, batch), logits};
+    if (b_.structure.kernels.loss == LossKernel::kPlain) return {Tensor(), logits, {}, take_cache(b_)};
+    Tensor loss = causal_lm_loss(b_, logits, batch);
+    return {std::move(loss), logits, {}, take_cache(b_)};
   }
 
  private:
@@ -190,11 +194,15 @@ Description read_decoder(Fields& fields, int64_t vocab, int64_t hidden, int64_t 
 }
 
 int64_t read_rotary(Fields& fields, int64_t head_dim, double otherwise) {
+  const Value* factor = fields.find("partial_rotary_factor");
+  return read_rotary_of_parameters(fields, head_dim, fields.has("partial_rotary_factor") ? factor->real : otherwise);
+}
+
+int64_t read_rotary_of_parameters(Fields& fields, int64_t head_dim, double otherwise) {
   double share = otherwise;
   const auto take = [&](const Value* factor) {
     if (factor != nullptr && !factor->is_null()) share = factor->real;
   };
-  take(fields.find("partial_rotary_factor"));
   for (const char* name : {"rope_scaling", "rope_parameters"})
     if (const Value* parameters = fields.find(name)) take(parameters->find("partial_rotary_factor"));
   const bool is_share = share >= 0.0 && share <= 1.0;

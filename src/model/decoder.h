@@ -87,6 +87,8 @@ std::span<const Task> decoder_tasks(DecoderHeads heads);
 Description read_decoder(Fields& fields, int64_t vocab, int64_t hidden, int64_t ffn, int64_t positions);
 /// How many features of a head are turned: by partial_rotary_factor, of rope_parameters or beside them.
 int64_t read_rotary(Fields& fields, int64_t head_dim, double otherwise);
+/// The same where the family reads that of rope_parameters alone.
+int64_t read_rotary_of_parameters(Fields& fields, int64_t head_dim, double otherwise);
 /// num_key_value_heads: null is as many as heads.
 int64_t read_kv_heads(Fields& fields, int64_t heads, int64_t absent);
 /// Some models check it even where head_dim is given.

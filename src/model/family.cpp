@@ -62,7 +62,6 @@ void read_common(Fields& fields, const Family& family) {
                  "eos_token_id",
                  "pad_token_id",
                  "initializer_range",
-                 "use_cache",
                  "layer_norm_epsilon",
                  "layer_norm_eps",
                  "rms_norm_eps",
@@ -222,6 +221,7 @@ Result<Description> read_description(const Value& config, const Task* task, std:
   Description description = family->read(fields);
   description.family = family->name;
   description.labels = read_labels(fields);
+  description.uses_cache = fields.flag("use_cache", true);
   if (fields.find("pad_token_id") != nullptr) description.has_padding_token = fields.has("pad_token_id");
   if (description.rotary == 0) description.rotary = description.head_dim;
   description.problem = read_problem(fields, description.labels);

@@ -140,11 +140,11 @@ struct Gemma3Attention : SelfAttention {
     const Dims& d = b.dims;
     Tensor query = as_heads(q_proj(hidden_states), d.heads, d.head_dim);
     Tensor key = as_heads(k_proj(hidden_states), d.kv_heads, d.head_dim);
-    const Tensor value = as_heads(v_proj(hidden_states), d.kv_heads, d.head_dim);
+    Tensor value = as_heads(v_proj(hidden_states), d.kv_heads, d.head_dim);
     query = q_norm(query);
     key = k_norm(key);
     apply_rotary(b, query, key, rotation);
-    return finish(query, key, value, mask);
+    return finish(std::move(query), std::move(key), std::move(value), mask);
   }
 };
 

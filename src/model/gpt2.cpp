@@ -24,6 +24,7 @@ struct FusedAttention {
     key = as_heads(std::move(key), d.heads, d.head_dim);
     value = as_heads(std::move(value), d.heads, d.head_dim);
     query = as_heads(std::move(query), d.heads, d.head_dim);
+    update_cache(b, key, value);
     AttentionOutput attention = upcasts() ? upcast_and_reordered(query, key, value, mask)
                                           : attend(query, key, value, {b, 1, mask, true, SoftmaxDtype::kCastToValues});
     attention.output = from_heads(attention.output);

@@ -9,6 +9,7 @@
 
 #include <memory>
 
+#include "model/cache.h"
 #include "model/family.h"
 #include "model/masks.h"
 #include "model/task_heads.h"
@@ -116,9 +117,11 @@ class Gpt2LmHead : public Model {
   ModelOutput forward(const Batch& batch) override {
     const Tensor hidden_states = transformer_(batch.input_ids);
     if (makes_no_logits(b_.structure.kernels.loss))
-      return {fused_lm_loss(b_, hidden_states, lm_head_.weight(), batch.labels), Tensor()};
+      return fused_lm_loss(b_, hidden_states, lm_head_.weight(), batch.labels);
     const Tensor logits = lm_head_(hidden_states);
-    return {Parts::loss(b_, logits, batch), logits};
+    if (b_.structure.kernels.loss == LossKernel::kPlain) return {Tensor(), logits, {}, take_cache(b_)};
+    Tensor loss = Parts::loss(b_, logits, batch);
+    return {std::move(loss), logits, {}, take_cache(b_), b_.structure.transformers != Transformers::kV523};
   }
 
  private:

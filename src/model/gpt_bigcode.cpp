@@ -29,6 +29,10 @@ struct SharedKeyAttention {
     auto [query, key, value] =
         b.structure.grouped ? of_one_head(c_attn(hidden_states)) : of_heads(c_attn(hidden_states));
     const Expr groups = b.structure.grouped ? d.heads : Expr(1);
+    if (b.structure.transformers == Transformers::kV523)
+      update_cache(b, key, value);
+    else
+      keep_present(b, key);
     AttentionOutput attention = attend(query, key, value, {b, groups, mask});
     attention.output = from_heads(attention.output);
     attention.output = c_proj(attention.output);

@@ -1,5 +1,6 @@
 // GPT-NeoX and Pythia: attention and MLP side by side on one residual, query, key and value in one projection, a part
 // of each head turned (transformers 5.23, models/gpt_neox/modeling_gpt_neox.py).
+#include "model/cache.h"
 #include "model/llama.h"
 
 namespace peakmem {
@@ -20,6 +21,7 @@ struct NeoxAttention {
     const Tensor qkv = as_heads(query_key_value(hidden_states), b.dims.heads, 3 * b.dims.head_dim);
     auto [query, key, value] = split_in_three(qkv, 3);
     apply_partial_rotary(b, query, key, rotation, Joined::kAfterBoth);
+    update_cache(b, key, value);
     AttentionOutput attention = attend_causally(b, query, key, value, mask);
     attention.output = dense(attention.output);
     return attention;
@@ -97,7 +99,8 @@ Description read(Fields& fields) {
   d.qkv_bias = d.output_bias = fields.flag("attention_bias", true);
   d.parallel_residual = fields.flag("use_parallel_residual", true);
   const Value* share = fields.find("rotary_pct");
-  d.rotary = read_rotary(fields, d.head_dim, share == nullptr ? 0.25 : share->real);
+  // convert_rope_params_to_dict of its config: rope_parameters.setdefault("partial_rotary_factor", rotary_pct)
+  d.rotary = read_rotary_of_parameters(fields, d.head_dim, share == nullptr ? 0.25 : share->real);
   d.token_dropout = fields.probability("classifier_dropout", 0.1);
   fields.ignore({"rotary_emb_base", "is_decoder"});  // not read by the model
   check_head_quotient(fields, d);

@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "model/cache.h"
+
 namespace peakmem {
 
 namespace {
@@ -99,16 +101,20 @@ Tensor causal_lm_loss(const Builder& b, const Tensor& logits, const Batch& batch
   return shifts_logits ? shifted_logits_loss(b, logits, batch) : shifted_labels_loss(b, logits, batch);
 }
 
-Tensor fused_lm_loss(const Builder& b, const Tensor& hidden_states, const Tensor& head, const Tensor& labels) {
+ModelOutput fused_lm_loss(const Builder& b, const Tensor& hidden_states, const Tensor& head, const Tensor& labels) {
   const Scope scope(b.tape, "loss");
   const Dims& d = b.dims;
   const Structure& s = b.structure;
-  if (s.kernels.loss == LossKernel::kChunked)
-    return chunked_log_prob_loss(hidden_states, head, labels, {d.batch * (d.seq - 1), kTokenTile, s.loss.token_tiles},
-                                 {d.vocab, kVocabularyTile, s.loss.vocabulary_tiles});
+  if (s.kernels.loss == LossKernel::kChunked) {
+    ChunkedLoss made =
+        chunked_log_prob_loss(hidden_states, head, labels, {d.batch * (d.seq - 1), kTokenTile, s.loss.token_tiles},
+                              {d.vocab, kVocabularyTile, s.loss.vocabulary_tiles});
+    return {std::move(made.loss), {}, {}, {made.log_probs, made.entropy, made.is_top1}};
+  }
   const auto [padded, shifted] = shift(b, labels);
-  return liger_linear_cross_entropy(merge_dims(hidden_states, 0, 2), head,
-                                    {d.batch * d.seq, d.loss_rows, s.loss.chunks});
+  Tensor loss =
+      liger_linear_cross_entropy(merge_dims(hidden_states, 0, 2), head, {d.batch * d.seq, d.loss_rows, s.loss.chunks});
+  return {std::move(loss), {}, {}, take_cache(b)};
 }
 
 Tensor foak_loss(const Builder& b, const Tensor& logits, const Tensor& labels, bool is_counted) {
@@ -131,7 +137,8 @@ ModelOutput last_token_output(const Builder& b, const Tensor& logits, const Tens
   if (!b.description.has_padding_token) {  // logits[rows, -1]: Python takes the -1 first, as a view
     const Tensor rows = tape.make({b.dims.batch}, DType::kInt64, "arange");
     const Tensor pooled = take_rows(select_first(logits), rows);
-    return {label_loss(b, pooled, labels), pooled};
+    Tensor loss = label_loss(b, pooled, labels);
+    return {std::move(loss), pooled, {}, take_cache(b)};
   }
   Tensor not_padding;
   {
@@ -146,7 +153,8 @@ ModelOutput last_token_output(const Builder& b, const Tensor& logits, const Tens
   }
   const Tensor rows = tape.make({b.dims.batch}, DType::kInt64, "arange");
   const Tensor pooled = index_rows(logits, rows, last);
-  return {label_loss(b, pooled, labels), pooled};
+  Tensor loss = label_loss(b, pooled, labels);
+  return {std::move(loss), pooled, {}, take_cache(b)};
 }
 
 Tensor answer_loss(const Builder& b, const Tensor& starts, const Tensor& ends, const Batch& batch) {

@@ -21,8 +21,10 @@ struct Batch {
 struct ModelOutput {
   Tensor loss;
   Tensor logits;
-  Tensor encoder_hidden_states = {};  // of an encoder-decoder
-  Tensor more_logits = {};            // of answers' ends beside their starts; of whether a second sentence follows
+  Tensor encoder_hidden_states;  // of an encoder-decoder
+  std::vector<Tensor> others;    // past_key_values, or what a fused loss gives for every token
+  bool lists_others = false;     // in a list, not in a Cache that nobody looks into
+  Tensor more_logits = {};       // of answers' ends beside their starts; of whether a second sentence follows
 };
 
 /// Labels of a model of tokens are [B, T], of an encoder-decoder [B, U], of a classifier [B] or, with several a
@@ -33,7 +35,7 @@ Batch make_batch(const Builder& b, int64_t count);
 Tensor causal_lm_loss(const Builder& b, const Tensor& logits, const Batch& batch);
 
 /// The same without logits: the head and the loss in one, by Liger's LigerForCausalLMLoss or TRL's add_fused_lm_head.
-Tensor fused_lm_loss(const Builder& b, const Tensor& hidden_states, const Tensor& head, const Tensor& labels);
+ModelOutput fused_lm_loss(const Builder& b, const Tensor& hidden_states, const Tensor& head, const Tensor& labels);
 
 /// FastForCausalLMLoss and FastCrossEntropyLoss of the foak plug-in (fms-acceleration-foak 0.7.4, kernels/unsloth/
 /// cross_entropy_loss.py) of logits [rows, classes]: a sum over rows, by how many labels there are; a trainer may have

@@ -13,9 +13,9 @@ enum class Activation : uint8_t;
 /// Whose code a module runs: transformers', or one fused kernel (Liger's, or that of fms-acceleration's foak plug-in).
 enum class Kernel : uint8_t { kHf, kFused, kFoak };
 
-/// Which code makes a language model's loss: transformers', Liger's together with the head, TRL's in tiles, or the foak
-/// plug-in's on whole logits.
-enum class LossKernel : uint8_t { kHf, kFusedLinear, kChunked, kFoak };
+/// Which code makes a language model's loss: transformers', Liger's together with the head, TRL's in tiles, the foak
+/// plug-in's on whole logits, or the training loop's own cross_entropy.
+enum class LossKernel : uint8_t { kHf, kFusedLinear, kChunked, kFoak, kPlain };
 
 /// Whether the loss is made from hidden states, without logits.
 constexpr bool makes_no_logits(LossKernel loss) {

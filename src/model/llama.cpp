@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "model/cache.h"
+
 namespace peakmem {
 
 SelfAttention::SelfAttention(const Builder& builder)
@@ -32,6 +34,7 @@ bool rebinds_casts(const Structure& structure) {
 }  // namespace
 
 AttentionOutput SelfAttention::finish(Tensor query, Tensor key, Tensor value, const Tensor& mask) const {
+  update_cache(b, key, value);
   if (rebinds_casts(b.structure) && query.dtype() == DType::kFloat32)
     for (Tensor* states : {&query, &key, &value}) *states = to(std::move(*states), b.structure.compute);
   AttentionOutput attention = attend_causally(b, query, key, value, mask);
@@ -39,10 +42,15 @@ AttentionOutput SelfAttention::finish(Tensor query, Tensor key, Tensor value, co
   return attention;
 }
 
+AttentionOutput attend_in_groups(const Builder& b, const Tensor& query, const Tensor& key, const Tensor& value,
+                                 const Tensor& mask) {
+  const Expr groups = b.structure.grouped ? exact_div(b.dims.heads, b.dims.kv_heads) : Expr(1);
+  return attend(query, key, value, {b, groups, mask, true, SoftmaxDtype::kFullPrecision, true});
+}
+
 AttentionOutput attend_causally(const Builder& b, const Tensor& query, const Tensor& key, const Tensor& value,
                                 const Tensor& mask) {
-  const Expr groups = b.structure.grouped ? exact_div(b.dims.heads, b.dims.kv_heads) : Expr(1);
-  AttentionOutput attention = attend(query, key, value, {b, groups, mask, true, SoftmaxDtype::kFullPrecision, true});
+  AttentionOutput attention = attend_in_groups(b, query, key, value, mask);
   attention.output = from_heads(attention.output);
   return attention;
 }

@@ -16,7 +16,10 @@ struct SelfAttention {
   AttentionOutput finish(Tensor query, Tensor key, Tensor value, const Tensor& mask) const;
 };
 
-/// Attention of grouped heads over [B, heads, T, D] under a causal mask: [B, T, heads·D].
+/// Attention of grouped heads over [B, heads, T, D] under a causal mask: [B, T, heads, D].
+AttentionOutput attend_in_groups(const Builder& b, const Tensor& query, const Tensor& key, const Tensor& value,
+                                 const Tensor& mask);
+/// The same with all heads side by side, contiguous: [B, T, heads·D].
 AttentionOutput attend_causally(const Builder& b, const Tensor& query, const Tensor& key, const Tensor& value,
                                 const Tensor& mask);
 

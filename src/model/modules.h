@@ -19,6 +19,7 @@ struct Builder {
   const Description& description;
   const Dims& dims;
   const Structure& structure;
+  std::vector<Tensor>* cache = nullptr;  // of keys and values; null: the model keeps none
 
   Tensor parameter(const Shape& shape, const char* name) const { return parameter(shape, structure.weights, name); }
   Tensor parameter(const Shape& shape, DType dtype, const char* name) const {

@@ -65,7 +65,7 @@ struct OlmoAttentionBase : SelfAttention {
     apply_rotary(b, query, key, rotation);
     query = to(query, query_type);
     key = to(key, key_type);
-    return finish(query, key, value, mask);
+    return finish(std::move(query), std::move(key), std::move(value), mask);
   }
 };
 

@@ -1,5 +1,6 @@
 // Phi-3 and 4: LLaMA with query, key and value in one projection, gate and up in another, and dropout on the residuals
 // (transformers 5.23, models/phi3/modeling_phi3.py).
+#include "model/cache.h"
 #include "model/llama.h"
 
 namespace peakmem {
@@ -27,6 +28,7 @@ struct FusedAttention {
     key = as_heads(key, d.kv_heads, d.head_dim);
     value = as_heads(value, d.kv_heads, d.head_dim);
     apply_partial_rotary(b, query, key, rotation, Joined::kEach);
+    update_cache(b, key, value);
     AttentionOutput attention = attend_causally(b, query, key, value, mask);
     attention.output = o_proj(attention.output);
     return attention;

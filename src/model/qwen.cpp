@@ -13,9 +13,9 @@ AttentionOutput NormedAttention::operator()(const Tensor& hidden_states, const R
   const Dims& d = b.dims;
   Tensor query = transpose(q_norm(split_dim(q_proj(hidden_states), 2, d.heads, d.head_dim)), 1, 2);
   Tensor key = transpose(k_norm(split_dim(k_proj(hidden_states), 2, d.kv_heads, d.head_dim)), 1, 2);
-  const Tensor value = as_heads(v_proj(hidden_states), d.kv_heads, d.head_dim);
+  Tensor value = as_heads(v_proj(hidden_states), d.kv_heads, d.head_dim);
   apply_rotary(b, query, key, rotation);
-  return finish(query, key, value, mask);
+  return finish(std::move(query), std::move(key), std::move(value), mask);
 }
 
 namespace {

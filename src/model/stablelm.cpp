@@ -2,6 +2,7 @@
 // (transformers 5.23, models/stablelm/modeling_stablelm.py).
 #include <optional>
 
+#include "model/cache.h"
 #include "model/llama.h"
 
 namespace peakmem {
@@ -25,7 +26,11 @@ struct PartlyTurnedAttention : SelfAttention {
     apply_rotary(b, query_parts.turned, key_parts.turned, rotation);
     query = cat(query_parts.turned, query_parts.rest, -1);
     key = cat(key_parts.turned, key_parts.rest, -1);
-    return finish(query, key, value, mask);
+    update_cache(b, key, value);
+    AttentionOutput attention = attend_in_groups(b, query, key, value, mask);
+    attention.output = merge_dims(attention.output, 2, 2);  // a view of one head, where others' is made contiguous
+    attention.output = o_proj(attention.output);
+    return attention;
   }
 };
 

@@ -14,9 +14,9 @@ struct DroppedAttention : SelfAttention {
     const Dims& d = b.dims;
     Tensor query = as_heads(q_proj(hidden_states), d.heads, d.head_dim);
     Tensor key = as_heads(k_proj(hidden_states), d.kv_heads, d.head_dim);
-    const Tensor value = as_heads(v_proj(hidden_states), d.kv_heads, d.head_dim);
+    Tensor value = as_heads(v_proj(hidden_states), d.kv_heads, d.head_dim);
     apply_rotary(b, query, key, rotation);
-    AttentionOutput attention = finish(query, key, value, mask);
+    AttentionOutput attention = finish(std::move(query), std::move(key), std::move(value), mask);
     attention.output = dropout(attention.output, b.description.inner_dropout);
     return attention;
   }

@@ -2,6 +2,7 @@
 #include <array>
 #include <optional>
 
+#include "model/cache.h"
 #include "model/family.h"
 #include "model/masks.h"
 #include "model/t5_attention.h"
@@ -230,10 +231,10 @@ Structure decoder_structure(Structure structure) {
 class ConditionalGeneration : public Model {
  public:
   explicit ConditionalGeneration(const Builder& b)
-      : b_(b),
+      : b_{b.tape, b.description, b.dims, b.structure},  // the encoder keeps no keys and values
         target_dims_(decoder_dims(b.dims)),
         target_structure_(decoder_structure(b.structure)),
-        target_{b.tape, b.description, target_dims_, target_structure_},
+        target_{b.tape, b.description, target_dims_, target_structure_, b.cache},
         shared_(b_, "shared", b.dims.vocab, b.dims.hidden),
         encoder_(stack("encoder", b_, nullptr, b.description.runs)),
         decoder_(stack("decoder", target_, &b.dims, b.description.decoder_runs)),
@@ -246,7 +247,8 @@ class ConditionalGeneration : public Model {
     Tensor sequence_output = last_hidden_state;
     if (b_.description.scaled_head) sequence_output = mul_scalar(sequence_output);
     const Tensor lm_logits = lm_head_(sequence_output);
-    return {token_loss(lm_logits, batch.labels), lm_logits, hidden_states};
+    Tensor loss = token_loss(lm_logits, batch.labels);
+    return {std::move(loss), lm_logits, hidden_states, take_cache(target_)};
   }
 
  private:

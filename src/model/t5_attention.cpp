@@ -2,6 +2,8 @@
 
 #include <array>
 
+#include "model/cache.h"
+
 namespace peakmem {
 namespace {
 
@@ -107,8 +109,9 @@ T5AttentionOutput T5Attention::operator()(const Tensor& hidden_states, const T5A
   const Scope scope(b.tape, crosses ? "EncDecAttention" : "SelfAttention");
   const Tensor query_states = heads(q, hidden_states);
   const Tensor& current_states = crosses ? context.key_value_states : hidden_states;
-  const Tensor key_states = heads(k, current_states);
-  const Tensor value_states = heads(v, current_states);
+  Tensor key_states = heads(k, current_states);
+  Tensor value_states = heads(v, current_states);
+  update_cache(b, key_states, value_states);
   Tensor position_bias = context.position_bias;
   if (!position_bias) position_bias = relative_attention_bias ? compute_bias() : no_bias(query_states);
   T5AttentionOutput attention = b.structure.attention == Attention::kEager

@@ -1,6 +1,9 @@
 #include "model/task_heads.h"
 
 #include <optional>
+#include <vector>
+
+#include "model/cache.h"
 
 namespace peakmem {
 namespace {
@@ -34,6 +37,7 @@ class TokenClassifier : public OverTokens {
 
   ModelOutput forward(const Batch& batch) override {
     const Tensor outputs = last_hidden_state(batch);
+    const std::vector<Tensor> past_key_values = take_cache(b_);  // not among what the model returns
     const Tensor sequence_output = dropout(outputs, b_.description.token_dropout);
     const Tensor scores = logits(sequence_output);
     return {loss(scores, batch.labels), scores};
@@ -55,12 +59,15 @@ class QuestionAnswering : public OverTokens {
 
   ModelOutput forward(const Batch& batch) override {
     const Tensor outputs = last_hidden_state(batch);
+    const std::vector<Tensor> past_key_values = take_cache(b_);
     const Tensor sequence_output = dropout(outputs, b_.description.answer_dropout);
     const Tensor both = logits(sequence_output);
     auto [start_logits, end_logits] = split_in_two(both, 2);
     start_logits = contiguous(merge_dims(std::move(start_logits), 1, 2));
     end_logits = contiguous(merge_dims(std::move(end_logits), 1, 2));
-    return {answer_loss(b_, start_logits, end_logits, batch), start_logits, {}, end_logits};
+    ModelOutput output = {answer_loss(b_, start_logits, end_logits, batch), start_logits};
+    output.more_logits = end_logits;
+    return output;
   }
 };
 
@@ -74,7 +81,9 @@ class BareModel : public Model {
   ModelOutput forward(const Batch& batch) override {
     const Tensor last_hidden_state = body_(batch.pixel_values ? batch.pixel_values : batch.input_ids);
     const Tensor pooler_output = pooler_ ? pooler_(last_hidden_state) : Tensor();
-    return {mean_all(last_hidden_state), last_hidden_state, {}, pooler_output};
+    ModelOutput output = {mean_all(last_hidden_state), last_hidden_state, {}, take_cache(b_)};
+    output.more_logits = pooler_output;
+    return output;
   }
 
  private:

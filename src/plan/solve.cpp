@@ -9,9 +9,9 @@ namespace {
 
 constexpr int64_t kSearchLimit = int64_t{1} << 40;
 constexpr int64_t kPadded = 128;     // what kernels round lengths up to at most: within it more may need less
-constexpr int64_t kFirstSteps = 32;  // values of the first look from above
-constexpr int64_t kMultiples = 64;   // at most so many are replayed upward
-constexpr int64_t kReplays = 192;    // at most so many downward, but for the last bisection
+constexpr int64_t kFirstSteps = 16;  // values of the first look from above
+constexpr int64_t kMultiples = 32;   // at most so many are replayed upward
+constexpr int64_t kReplays = 72;     // at most so many downward, but for the last bisection
 
 /// A value from `low` on that `holds`, the next of which does not; `high` does not.
 template <class Holds>

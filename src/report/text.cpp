@@ -238,6 +238,7 @@ std::string recipe_line(const Job& job) {
                      std::string(r.optimizer->name) + " (" + std::string(name_in(kOptimizerImpls, r.impl)) + ")";
   if (r.rest != nullptr) text += " and " + std::string(r.rest->name);
   if (r.trainer->is_transformers_loop) text += " · trainer " + std::string(r.trainer->name);
+  if (r.use_cache) text += " · cache";
   if (r.trainer->keeps_outputs && !r.keeps_outputs) text += " · outputs not kept";
   if (r.transformers != Transformers::kV523)
     text += " · transformers " + std::string(name_in(kTransformers, r.transformers));

@@ -50,6 +50,7 @@ Tensor checkpoint_reentrant(const LayerFunction& layer, const Tensor& hidden_sta
       again = layer(detached, masked ? g.saved(1) : Tensor());
     }
     run_backward(tape, again, g.in[0], floor);
+    tape.aside.clear();
     g.out[0] = detached->node->gradient;
     detached->node->gradient.reset();
   };

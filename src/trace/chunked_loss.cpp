@@ -134,8 +134,8 @@ PerToken in_place_of(const PerToken& flat, const Tensor& mask) {
 
 }  // namespace
 
-Tensor chunked_log_prob_loss(const Tensor& hidden_states, const Tensor& weight, const Tensor& labels,
-                             const Pieces& tokens, const Pieces& vocabulary) {
+ChunkedLoss chunked_log_prob_loss(const Tensor& hidden_states, const Tensor& weight, const Tensor& labels,
+                                  const Pieces& tokens, const Pieces& vocabulary) {
   Tape& tape = hidden_states.tape();
   const Expr targets = labels.size(1) - 1;
   const Tensor shifted = slice(hidden_states, 1, targets);
@@ -154,7 +154,7 @@ Tensor chunked_log_prob_loss(const Tensor& hidden_states, const Tensor& weight, 
   const Tensor total = neg(sum_all(per_token.log_probs));
   tape.make({}, DType::kInt64, "sum");
   const Tensor count = tape.make({}, DType::kInt64, "clamp");
-  return divide(total, count);
+  return {divide(total, count), per_token.log_probs, per_token.entropy, per_token.is_top1};
 }
 
 }  // namespace peakmem

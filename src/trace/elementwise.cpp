@@ -218,4 +218,13 @@ Tensor cat(Tensor a, Tensor b, int dim) {
   return result;
 }
 
+Tensor cat_to_empty(DType empty, const Tensor& self, int dim) {
+  Tape& tape = self.tape();
+  Node* node = tape.record(kCat, {&self});
+  if (node != nullptr) node->dims = {dim, 0};
+  Tensor result = tape.make(contiguous(self.shape()), promote(empty, self.dtype()), kCat.name);
+  Tape::attach(node, result);
+  return result;
+}
+
 }  // namespace peakmem

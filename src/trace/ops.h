@@ -72,6 +72,8 @@ Tensor gelu(Tensor self);
 /// Mean over the last dimension, kept as size 1.
 Tensor mean_last(Tensor self);
 Tensor cat(Tensor a, Tensor b, int dim);
+/// The same of an empty tensor of some dtype and this one: a copy.
+Tensor cat_to_empty(DType empty, const Tensor& self, int dim);
 /// torch.where(condition, input, number).
 Tensor where(const Tensor& condition, Tensor input);
 
@@ -147,12 +149,18 @@ std::vector<Expr> sizes_of(const Pieces& pieces);
 /// LigerFusedLinearCrossEntropyFunction (liger-kernel 0.8.5, ops/fused_linear_cross_entropy.py): the head's product and
 /// the loss in chunks of its rows; both gradients are made in the forward pass.
 Tensor liger_linear_cross_entropy(Tensor rows, const Tensor& weight, const Pieces& chunks);
+
 // --- chunked_loss.cpp
 // --------------------------------------------------------------------------------------------------
+/// TRL's loss, and what it gives for every token.
+struct ChunkedLoss {
+  Tensor loss, log_probs, entropy, is_top1;
+};
+
 /// ChunkedLogProbFunction and what add_fused_lm_head does around it (TRL 1.16, kernels/chunked_logprob.py,
 /// trainer/utils.py): the loss of hidden states [B, T, C] in tiles that the backward pass makes again.
-Tensor chunked_log_prob_loss(const Tensor& hidden_states, const Tensor& weight, const Tensor& labels,
-                             const Pieces& tokens, const Pieces& vocabulary);
+ChunkedLoss chunked_log_prob_loss(const Tensor& hidden_states, const Tensor& weight, const Tensor& labels,
+                                  const Pieces& tokens, const Pieces& vocabulary);
 
 // --- flash_attention.cpp
 // -----------------------------------------------------------------------------------------------

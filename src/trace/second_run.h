@@ -15,8 +15,11 @@ class SecondRun {
         scope_(std::exchange(tape.scope, scope)),
         grad_mode_(std::exchange(tape.grad_mode, true)),
         category_(std::exchange(tape.category, Category::kActivations)),
-        autocast_(std::exchange(tape.autocast.enabled, autocast)) {}
+        autocast_(std::exchange(tape.autocast.enabled, autocast)) {
+    tape.runs_again = true;
+  }
   ~SecondRun() {
+    tape_.runs_again = false;
     tape_.autocast.cache.clear();  // its autocast region ends
     tape_.autocast.enabled = autocast_;
     tape_.category = category_;

@@ -72,6 +72,7 @@ void Tape::close() {
   parameters.clear();
   frozen.clear();
   autocast.cache.clear();
+  aside.clear();
 }
 
 Program Tape::finish() {
@@ -183,11 +184,6 @@ void Tape::require_grad(const Tensor& tensor) {
   if (tensor->requires_grad) return;
   new_accumulator(tensor);
   leaves_.push_back(tensor);
-}
-
-void Leaves::drop() {
-  for (const Tensor& leaf : tensors_) leaf->node->gradient.reset();
-  tensors_.clear();
 }
 
 Tensor Tape::detached_leaf(const Tensor& tensor) { return leaf(look(tensor, tensor.shape(), false)); }
@@ -343,13 +339,13 @@ void Tape::begin_phase(int32_t step, int32_t micro, const char* name) {
   open_turn_ = -1;
 }
 
-void Tape::begin_phase_like(Phase earlier, int32_t step) {
-  begin_phase(step, earlier.micro, earlier.name);
-  for (int32_t i = earlier.first_segment; i < earlier.last_segment; ++i) {
+void Tape::repeat(int32_t first, int32_t last) {
+  for (int32_t i = first; i < last; ++i) {
     const Segment again = program.segments[static_cast<size_t>(i)];
     program.segments.push_back(again);
   }
   program.phases.back().last_segment = static_cast<int32_t>(program.segments.size());
+  open_turn_ = -1;
 }
 
 int32_t Tape::begin_segment() {

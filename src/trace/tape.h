@@ -185,25 +185,6 @@ struct Autocast {
   std::vector<Tensor> cache;  // by Meta::cast
 };
 
-/// Leaves that are no parameters; they go with the gradients that they gathered.
-class Leaves {
- public:
-  Leaves() = default;
-  explicit Leaves(std::vector<Tensor> tensors) : tensors_(std::move(tensors)) {}
-  Leaves(const Leaves&) = delete;
-  Leaves& operator=(const Leaves&) = delete;
-  Leaves& operator=(Leaves&& other) noexcept {
-    std::swap(tensors_, other.tensors_);
-    other.drop();
-    return *this;
-  }
-  ~Leaves() { drop(); }
-
- private:
-  void drop();
-  std::vector<Tensor> tensors_;
-};
-
 /// What wraps a model and its layers and is told when the forward or backward pass of one begins and ends. A unit is a
 /// traced layer, or 0, the model with all that is in no layer; a turn of the program has one or several.
 class Hooks {
@@ -255,7 +236,7 @@ class Tape {
   /// the graph that ends in it holds it.
   void require_grad(const Tensor& tensor);
   /// The leaves of the graph that are no parameters: who holds the graph holds them.
-  Leaves take_leaves() { return Leaves(std::exchange(leaves_, {})); }
+  std::vector<Tensor> take_leaves() { return std::exchange(leaves_, {}); }
   /// Whether anything but a parameter wants a gradient, of what was recorded since node `first`.
   bool has_graph(int32_t first) const { return nodes() > first || !leaves_.empty(); }
 
@@ -272,8 +253,8 @@ class Tape {
 
   /// What happens from now on belongs to this phase.
   void begin_phase(int32_t step, int32_t micro, const char* name);
-  /// The same for a phase that first does again what an earlier one did.
-  void begin_phase_like(Phase earlier, int32_t step);
+  /// Do again what segments [first, last) did; what happens from now on follows.
+  void repeat(int32_t first, int32_t last);
   /// The segment that what happens from now on in this phase will be in.
   int32_t begin_segment();
   /// Category of what is made from now on.
@@ -289,6 +270,8 @@ class Tape {
   Autocast autocast;
   /// Whether ops take place: a checkpoint's second run stops after the last tensor needed.
   bool ghost = false;
+  bool runs_again = false;    // a checkpointed layer, for the second time
+  std::vector<Tensor> aside;  // what it gives then besides its output; goes when its backward pass is over
   /// The checkpoint whose forward (or second) run this is, -1 if none.
   int32_t frame = -1;
   Program program;

@@ -4,7 +4,9 @@ namespace peakmem {
 
 Job evaluation_of(const Job& job) {
   Job evaluation = job;
-  if (job.recipe.eval_batch > 0) evaluation.recipe.batch = job.recipe.eval_batch;
+  if (job.recipe.eval_batch == 0) return evaluation;
+  evaluation.recipe.batch = job.recipe.eval_batch;
+  evaluation.recipe.checkpointing = Checkpointing::kNone;  // layers are checkpointed in training mode alone
   return evaluation;
 }
 

@@ -76,6 +76,8 @@ std::vector<std::string> parameter_names(const Job& job) {
 std::optional<Error> freeze(Job& job, std::vector<std::string> patterns, std::string_view field) {
   if (patterns.empty()) return std::nullopt;
   Description& d = job.description;
+  if (job.recipe.lora.rank > 0)
+    return Error{field, "contradicts --lora-rank, which freezes everything but the adapters", "drop one of them"};
   if (std::max(d.layers, d.decoder_layers) > kMostLayers)
     return Error{std::string(field), "is not modelled past " + std::to_string(kMostLayers) + " layers", {}};
   const Program program = built(job, true);

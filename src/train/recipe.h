@@ -54,6 +54,7 @@ struct Recipe {
   Imbalance imbalance;
   Transformers transformers = Transformers::kV523;
   const Trainer* trainer = find_trainer("loop");
+  bool use_cache = false;      // the model keeps keys and values, and returns them
   bool keeps_outputs = false;  // the plain loop's names (batch, outputs, loss) live until they are bound again
   Kernels kernels;
   int64_t multiprocessors = 108;  // of the GPU, an A100 unless told: some kernels have a buffer for each

@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "trace/engine.h"
+#include "trace/leaves.h"
 #include "train/batches.h"
 #include "train/data_parallel.h"
 #include "train/evaluation.h"
@@ -14,6 +15,15 @@
 
 namespace peakmem {
 namespace {
+
+/// convert_to_fp32 of accelerate: what is there already stays, and the rest until all is converted.
+ModelOutput in_fp32(const ModelOutput& output) {
+  ModelOutput converted = output;
+  if (output.logits) converted.logits = to(output.logits, DType::kFloat32);
+  if (output.lists_others)
+    for (Tensor& other : converted.others) other = to(other, DType::kFloat32);
+  return converted;
+}
 
 /// model(**batch). As accelerate wraps it for transformers.Trainer autocast ends with it, and in mixed precision what
 /// it returns is made fp32.
@@ -28,8 +38,16 @@ ModelOutput whole_model(Tape& tape, Model& model, const Batch& batch, const Reci
   tape.autocast.enabled = false;
   if (!recipe.trainer->is_transformers_loop) return output;
   tape.autocast.cache.clear();
-  if (output.logits && recipe.autocast) output.logits = to(output.logits, DType::kFloat32);
-  return output;
+  return recipe.autocast ? in_fp32(output) : output;
+}
+
+/// The loss: the model's own, or torch.nn.functional.cross_entropy over all tokens, of labels that the loader shifted.
+Tensor loss_of(Tape& tape, const ModelOutput& outputs, const Batch& batch, const Recipe& recipe) {
+  if (recipe.kernels.loss != LossKernel::kPlain) return outputs.loss;
+  tape.autocast.enabled = recipe.autocast.has_value();
+  Tensor loss = token_loss(outputs.logits, batch.labels);
+  tape.autocast.enabled = false;
+  return loss;
 }
 
 /// What the loop names, and the leaves that the graph behind it ends in.
@@ -38,11 +56,16 @@ struct Names {
   Batch batch;
   ModelOutput outputs;
   Leaves leaves;
+  int32_t bound = -1;  // the segment in which outputs has been bound for the first time
 };
 
 void mark_outputs(Tape& tape, const ModelOutput& outputs) {
+  const auto mark = [&tape](const Tensor& tensor) {
+    if (tensor) tape.program.storages[static_cast<size_t>(tensor->storage)].is_output = true;
+  };
   for (const Tensor* tensor : {&outputs.loss, &outputs.logits, &outputs.encoder_hidden_states, &outputs.more_logits})
-    if (*tensor) tape.program.storages[static_cast<size_t>((*tensor)->storage)].is_output = true;
+    mark(*tensor);
+  for (const Tensor& tensor : outputs.others) mark(tensor);
 }
 
 /// outputs = model(**batch); loss = outputs.loss, divided where gradients accumulate, or times the number of ranks in
@@ -50,7 +73,9 @@ void mark_outputs(Tape& tape, const ModelOutput& outputs) {
 void forward(Tape& tape, Model& model, Names& names, const Recipe& recipe, const DataParallel* parallel) {
   names.outputs = whole_model(tape, model, names.batch, recipe);
   if (parallel != nullptr) names.outputs = parallel->passed(std::move(names.outputs));
-  Tensor loss = names.outputs.loss;
+  if (recipe.keeps_outputs && names.bound < 0) names.bound = tape.begin_segment();
+  if (recipe.kernels.loss == LossKernel::kPlain) names.outputs.others.clear();  // model(input_ids).logits
+  Tensor loss = loss_of(tape, names.outputs, names.batch, recipe);
   const bool averages = recipe.transformers == Transformers::kV523;  // average_tokens_across_devices is on
   if (recipe.keeps_outputs)
     mark_outputs(tape, names.outputs);
@@ -61,7 +86,7 @@ void forward(Tape& tape, Model& model, Names& names, const Recipe& recipe, const
   else if (recipe.accumulate > 1)
     loss = div_scalar(std::move(loss));
   names.loss = std::move(loss);
-  names.leaves = tape.take_leaves();
+  names.leaves = Leaves(tape.take_leaves());
   tape.autocast.cache.clear();
 }
 
@@ -125,6 +150,7 @@ void trace_evaluation(Tape& tape, Batches& batches, Model& model, const Recipe& 
   tape.category = Category::kActivations;
   const EvalMode mode(tape);
   const ModelOutput outputs = whole_model(tape, model, batch, recipe);
+  const Tensor loss = loss_of(tape, outputs, batch, recipe);
   tape.autocast.cache.clear();
 }
 
@@ -166,9 +192,15 @@ std::vector<Phase> renew(Tape& tape, Batches& batches, Names& names, bool keeps_
     tape.begin_phase(2, 0, "input");
     batches.renew();
   } else if (keeps_outputs) {
-    tape.begin_phase_like(*first_of(phases, "input"), 2);
+    const Phase input = *first_of(phases, "input");
+    tape.begin_phase(2, 0, "input");
+    tape.repeat(input.first_segment, input.last_segment);
     names.batch = {};
-    tape.begin_phase_like(*first_of(phases, "forward"), 2);
+    const Phase forward = *first_of(phases, "forward");
+    tape.begin_phase(2, 0, "forward");
+    tape.repeat(forward.first_segment, names.bound);
+    names.outputs = {};
+    tape.repeat(names.bound, forward.last_segment);
     names = {};
   }
   const std::vector<Phase> renewed(phases.begin() + static_cast<ptrdiff_t>(end), phases.end());
@@ -235,7 +267,8 @@ Program trace_step(const Job& job, const Dims& dims, bool unrolled) {
   Structure structure = structure_of(job, unrolled);
   Dims sizes = dims;
   Tape tape;
-  const Builder builder = {tape, job.description, sizes, structure};
+  std::vector<Tensor> cache;
+  const Builder builder = {tape, job.description, sizes, structure, recipe.use_cache ? &cache : nullptr};
   tape.begin_phase(0, -1, "model");
   tape.meta_parameters = is_wrapped(recipe.sharding);
   const std::unique_ptr<Model> model = find_family(job.description.family)->build(builder);

@@ -76,6 +76,28 @@ TEST(RecordCase, SizesAreAtLeastOne) {
   }
 }
 
+TEST(RecordCase, IsRefusedWhereTheCommandLineRefuses) {
+  const std::string model =
+      R"({"task": "causal-lm", "batch": 2, "seq": 16, "config": {"model_type": "llama", "hidden_size": 32,
+          "num_attention_heads": 2, "num_hidden_layers": 1, "intermediate_size": 48, "vocab_size": 50}, )";
+  const std::string good = R"("precision": "bf16", "optimizer": "adamw/foreach")";
+  ASSERT_TRUE(read_case(*parse_json(model + good + "}")));
+  const std::vector<std::pair<std::string, std::string>> wrong = {
+      {R"("precision": "fp32", "attention": "flash2", "optimizer": "adamw/foreach"})", "--attention"},
+      {R"("precision": "bf16", "optimizer": "adamw_8bit", "ranks": {"fsdp": 2}})", "--optimizer"},
+      {good + R"(, "quantize": "nf4"})", "--quantize"},
+      {good + R"(, "lora": {"r": 4, "targets": ["c_attn"]}})", "--lora-targets"},
+      {good + R"(, "lora": {"r": 4, "targets": ["q_proj"]}, "freeze": ["*norm*"]})", "freeze"},
+      {good + R"(, "transformers": "4.48", "ranks": {"ddp": 2}})", "--transformers"},
+      {good + R"(, "trainer": "hf", "ranks": {"fsdp": 2}})", "--trainer"},
+  };
+  for (const auto& [recipe, option] : wrong) {
+    const Result<Job> job = read_case(*parse_json(model + recipe));
+    ASSERT_FALSE(job) << recipe;
+    EXPECT_EQ(job.error().field, option) << recipe << job.error().problem;
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(Oracle, Records, ::testing::ValuesIn(record_files()),
                          [](const auto& name) { return name.param; });
 

@@ -90,13 +90,13 @@ TEST(Solve, AsTheAllocatorIsSet) {
 TEST(Solve, FindsWhatFitsPastAGap) {
   // What is reserved falls again where blocks change their segments: 1750 to some more do not fit on a T4.
   const NamedConfig model = *shipped_config("llama-3.2-1b");
-  const Result<Inquiry> inquiry =
-      make_inquiry(&model, {{"precision", "bf16"}, {"batch", "1"}, {"for", "seq"}}, Command::kSolve);
+  const Result<Inquiry> inquiry = make_inquiry(
+      &model, {{"precision", "bf16"}, {"batch", "1"}, {"keep-outputs", "no"}, {"for", "seq"}}, Command::kSolve);
   ASSERT_TRUE(inquiry);
   const Result<Solution> solution = solve(inquiry->job, Unknown::kSeq, *find_gpu("t4"));
   ASSERT_TRUE(solution);
-  EXPECT_GE(solution->value, 2260);
-  EXPECT_GT(solution->gap.first, 1749);
+  EXPECT_GE(solution->value, 2200);
+  EXPECT_GT(solution->gap.first, 1700);
   EXPECT_LT(solution->gap.first, solution->value);
 }
 

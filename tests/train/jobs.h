@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <random>
 
+#include "model/cache.h"
 #include "train/built_model.h"
 #include "train/freezing.h"
 #include "train/step.h"
@@ -202,6 +203,11 @@ inline Job random_job(uint32_t seed) {
   if (job.recipe.lora.rank == 0 && dice.coin()) freeze_something(job, dice);
   if (job.recipe.lora.rank > 0 && dice.from(0, 2) == 0) save_something(job, dice);
   job.recipe.keeps_outputs = dice.coin();
+  job.recipe.use_cache = dice.coin() && has_cache(family->usual_task) &&
+                         job.recipe.kernels.loss != LossKernel::kChunked &&
+                         job.recipe.checkpointing == Checkpointing::kNone;
+  if (job.description.task == Task::kCausalLm && job.recipe.kernels.loss == LossKernel::kHf && dice.coin())
+    job.recipe.kernels.loss = LossKernel::kPlain;
   return job;
 }
 

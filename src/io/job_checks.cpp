@@ -1,0 +1,115 @@
+#include "io/job_checks.h"
+
+#include <algorithm>
+#include <array>
+#include <string>
+
+#include "io/adapter_options.h"
+#include "io/choices.h"
+#include "io/expert_options.h"
+#include "io/kernel_options.h"
+#include "io/sharding.h"
+#include "io/stack.h"
+#include "train/step.h"
+
+namespace peakmem {
+namespace {
+
+/// An optimizer of matrices leaves the rest to another.
+std::optional<Error> check_division(const Job& job) {
+  const Recipe& recipe = job.recipe;
+  if (recipe.optimizer->takes_others)
+    return recipe.rest == nullptr
+               ? std::nullopt
+               : std::optional(Error{"--rest-optimizer", std::string(recipe.optimizer->name) + " trains all parameters",
+                                     "pass --optimizer muon, or drop it"});
+  const auto [taken, left] = division(job);
+  if (taken == 0) return Error{"--optimizer", "muon has nothing to train here", "pass another"};
+  if (left > 0 && recipe.rest == nullptr)
+    return Error{"--optimizer", "muon trains matrices only, and leaves " + std::to_string(left) + " parameters",
+                 "add --rest-optimizer adamw"};
+  if (left == 0 && recipe.rest != nullptr)
+    return Error{"--rest-optimizer", "has nothing to train: muon trains all", "drop it"};
+  return std::nullopt;
+}
+
+/// What kernels there are for the dtype in which parameters are trained.
+std::optional<Error> check_kernels_of_optimizer(const Job& job) {
+  const Recipe& recipe = job.recipe;
+  const bool copies_half = !recipe.lora.saved.empty() && frozen_dtype(recipe) == DType::kBFloat16;
+  if (trained_dtype(recipe) != DType::kBFloat16 && !copies_half) return std::nullopt;
+  for (const Optimizer* optimizer : {recipe.optimizer, recipe.rest})
+    if (optimizer != nullptr && !optimizer->takes_bfloat16)
+      return Error{"--optimizer",
+                   std::string(optimizer->name) +
+                       " fails in bitsandbytes: no kernel takes gradients in bf16 beside states in 32 bits, which "
+                       "small parameters have in any case",
+                   "pass adamw-8bit or lion-8bit, or --precision bf16-mixed"};
+  return std::nullopt;
+}
+
+/// What the family's modelling code does not run.
+std::optional<Error> check_family(const Job& job) {
+  const Description& d = job.description;
+  const Recipe& recipe = job.recipe;
+  if (d.eager_only && recipe.attention == Attention::kSdpa)
+    return Error{"--attention", d.family + " has no sdpa attention in transformers", "pass --attention eager"};
+  const bool sharded = is_wrapped(recipe.sharding) && recipe.lora.rank == 0;
+  if (d.task == Task::kSeq2SeqLm && recipe.weights == DType::kFloat16 && sharded)
+    return Error{"--precision",
+                 "fp16 fails in PyTorch where " + d.family +
+                     " is sharded: wo stays in fp32 (_keep_in_fp32_modules), and FSDP raises \"FSDP expects uniform "
+                     "original parameter dtype\"",
+                 "pass bf16 or fp16-mixed"};
+  return std::nullopt;
+}
+
+/// Where an evaluation was not measured.
+std::optional<Error> check_evaluation(const Job& job) {
+  const Recipe& recipe = job.recipe;
+  if (recipe.eval_batch == 0) return std::nullopt;
+  constexpr std::array kMeasured = {Task::kCausalLm, Task::kMaskedLm, Task::kSequenceClassification,
+                                    Task::kImageClassification, Task::kSeq2SeqLm};
+  if (std::find(kMeasured.begin(), kMeasured.end(), job.description.task) == kMeasured.end())
+    return Error{"--eval-batch", "is not modelled for this task", "drop it"};
+  const bool shards = is_wrapped(recipe.sharding);
+  const LossKernel loss = recipe.kernels.loss;
+  if (shards || makes_no_logits(loss) || loss == LossKernel::kFoak)
+    return Error{"--eval-batch",
+                 "is not modelled beside " +
+                     (shards ? "sharded parameters" : "--loss " + std::string(name_in(kLossKernels, loss))),
+                 "drop one of them"};
+  return std::nullopt;
+}
+
+std::optional<Error> check_batch(const Job& job) {
+  const Description& d = job.description;
+  const Recipe& recipe = job.recipe;
+  const int64_t longest = d.longest_sequence();
+  if (recipe.seq > longest && d.learned_positions)
+    return Error{"--seq",
+                 std::to_string(recipe.seq) + " is past the learned position table of " + std::to_string(longest),
+                 "pass at most " + std::to_string(longest)};
+  const bool last_token =
+      d.task == Task::kSequenceClassification && find_family(d.family)->usual_task == Task::kCausalLm;
+  if (last_token && std::max(recipe.batch, recipe.eval_batch) > 1 && !d.has_padding_token)
+    return Error{"--batch", "cannot be " + std::to_string(recipe.batch) + ": the config has no pad_token_id",
+                 "transformers raises \"Cannot handle batch sizes > 1 if no padding token is defined\"; pass --batch "
+                 "1 or set pad_token_id"};
+  return std::nullopt;
+}
+
+/// In this order: what comes later may build or trace what passed those before it.
+constexpr auto kChecks = std::to_array<std::optional<Error> (*)(const Job&)>(
+    {check_adapters, check_stack, check_division, check_sharding, check_kernels, check_kernels_of_optimizer,
+     check_evaluation, check_family, check_experts, check_batch});
+
+}  // namespace
+
+std::optional<Error> check_job(const Job& job) {
+  for (const auto check : kChecks)
+    if (auto wrong = check(job)) return wrong;
+  return std::nullopt;
+}
+
+}  // namespace peakmem

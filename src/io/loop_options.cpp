@@ -1,0 +1,60 @@
+#include "io/loop_options.h"
+
+#include "io/choices.h"
+#include "model/cache.h"
+
+namespace peakmem {
+namespace {
+
+/// Whether the loop's names outlive the step.
+void read_outputs(const Asked& asked, Inquiry& inquiry) {
+  Recipe& recipe = inquiry.job.recipe;
+  const std::string* kept = asked.text("keep-outputs");
+  recipe.keeps_outputs = kept != nullptr ? value_in(kYesNo, *kept) : recipe.trainer->keeps_outputs;
+  if (recipe.keeps_outputs && kept == nullptr)
+    inquiry.assumptions.emplace_back(
+        "the loop keeps the model's outputs until the next forward pass (--keep-outputs no: only the loss)");
+}
+
+/// Why the model cannot have a cache; empty where it can. Where layers are checkpointed transformers turns it off
+/// (5.23, modeling_layers.py), but for GPT-BigCode of 4.48.
+std::string cannot_cache(const Job& job) {
+  const Recipe& recipe = job.recipe;
+  if (!has_cache(find_family(job.description.family)->usual_task))
+    return job.description.family + " keeps no keys and values";
+  if (recipe.kernels.loss == LossKernel::kChunked) return "TRL's chunked loss runs the model without (--loss)";
+  const bool stays = job.description.family == "gpt_bigcode" && recipe.transformers == Transformers::kV448;
+  if (recipe.checkpointing != Checkpointing::kNone && !stays)
+    return "transformers turns the cache off where layers are checkpointed (--checkpointing)";
+  return {};
+}
+
+/// Whether the loop leaves the cache on: transformers.Trainer turns it off from transformers 5 on; a frugal loop has
+/// none, nor has one around a model outside of transformers.
+bool leaves_cache(const Recipe& recipe) {
+  if (recipe.trainer->is_transformers_loop) return recipe.transformers != Transformers::kV523;
+  return recipe.keeps_outputs && recipe.kernels.loss != LossKernel::kPlain;
+}
+
+std::optional<Error> read_cache(const Asked& asked, Inquiry& inquiry) {
+  Recipe& recipe = inquiry.job.recipe;
+  const std::string why_not = cannot_cache(inquiry.job);
+  if (const std::string* given = asked.text("use-cache")) {
+    recipe.use_cache = value_in(kYesNo, *given);
+    if (recipe.use_cache && !why_not.empty()) return Error{"--use-cache", "cannot be yes: " + why_not, "drop one"};
+    return std::nullopt;
+  }
+  recipe.use_cache = inquiry.job.description.uses_cache && leaves_cache(recipe) && why_not.empty();
+  if (recipe.use_cache)
+    inquiry.assumptions.emplace_back("use-cache: yes, as the config and the loop leave it (--use-cache no: no cache)");
+  return std::nullopt;
+}
+
+}  // namespace
+
+std::optional<Error> read_loop(const Asked& asked, Inquiry& inquiry) {
+  read_outputs(asked, inquiry);
+  return read_cache(asked, inquiry);
+}
+
+}  // namespace peakmem

@@ -1,0 +1,13 @@
+// What a training loop holds from one step to the next, and whether the model keeps a cache.
+#pragma once
+
+#include <optional>
+
+#include "io/inquiry.h"
+
+namespace peakmem {
+
+/// --keep-outputs and --use-cache; called once the trainer, checkpointing and kernels are known.
+std::optional<Error> read_loop(const Asked& asked, Inquiry& inquiry);
+
+}  // namespace peakmem

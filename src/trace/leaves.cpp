@@ -1,0 +1,10 @@
+#include "trace/leaves.h"
+
+namespace peakmem {
+
+void Leaves::drop() {
+  for (const Tensor& leaf : tensors_) leaf->node->gradient.reset();
+  tensors_.clear();
+}
+
+}  // namespace peakmem
