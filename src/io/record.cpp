@@ -86,7 +86,7 @@ std::vector<std::string> texts(const Value& object, std::string_view name) {
   return list;
 }
 
-/// PEFT trains a copy of a classifier's head, whichever of two names it has.
+/// PEFT trains a copy of the head with some task types: a classifier's, whichever of two names it has, or a span's.
 std::vector<std::string> saved_by_type(const Value& lora) {
   const std::string type = text(lora, "task_type");
   if (type == "SEQ_CLS" || type == "TOKEN_CLS") return {"classifier", "score"};
