@@ -86,11 +86,10 @@ std::vector<std::string> texts(const Value& object, std::string_view name) {
   return list;
 }
 
-/// PEFT trains a copy of the head with some task types: a classifier's, whichever of two names it has, or a span's.
-std::vector<std::string> saved_by_type(const Value& lora) {
-  const std::string type = text(lora, "task_type");
-  if (type == "SEQ_CLS" || type == "TOKEN_CLS") return {"classifier", "score"};
-  return type == "QUESTION_ANS" ? std::vector<std::string>{"qa_outputs"} : std::vector<std::string>();
+/// PEFT trains a copy of the head of such models, whichever of its names it has.
+bool names_head(const Value& lora) {
+  constexpr std::array<std::string_view, 3> kTypes = {"SEQ_CLS", "TOKEN_CLS", "QUESTION_ANS"};
+  return std::find(kTypes.begin(), kTypes.end(), text(lora, "task_type")) != kTypes.end();
 }
 
 void keep_the_head_there_is(Job& job) {
@@ -107,7 +106,7 @@ Lora read_lora(const Value& what) {
   if (const Value* dropout = what.find("dropout")) lora.dropout = dropout->real;
   lora.targets = texts(what, "targets");
   lora.saved = texts(what, "save");
-  if (std::vector<std::string> own = saved_by_type(what); !own.empty()) lora.saved = std::move(own);
+  if (names_head(what)) lora.saved = {"classifier", "score", "qa_outputs"};
   return lora;
 }
 
@@ -243,8 +242,7 @@ Result<Job> read_case(const Value& what) {
   if (job.description.task == Task::kMultipleChoice) job.recipe.choices = number(what, "choices", 4);
   if (job.description.image > 0) job.recipe.seq = job.description.positions;
   if (auto error = freeze(job, texts(what, "freeze"), "freeze")) return *error;
-  if (const Value* lora = what.find("lora"); lora != nullptr && !saved_by_type(*lora).empty())
-    keep_the_head_there_is(job);
+  if (const Value* lora = what.find("lora"); lora != nullptr && names_head(*lora)) keep_the_head_there_is(job);
   if (auto error = check_job(job)) return *error;
   return job;
 }

@@ -176,9 +176,7 @@ class PreTraining : public Model {
     const Tensor seq_relationship_score = seq_relationship_(pooled_output);
     const Tensor masked_lm_loss = token_loss(prediction_scores, batch.labels);
     const Tensor next_sentence_loss = cross_entropy(seq_relationship_score, batch.more_labels);
-    ModelOutput output = {add(masked_lm_loss, next_sentence_loss), prediction_scores};
-    output.more_logits = seq_relationship_score;
-    return output;
+    return {add(masked_lm_loss, next_sentence_loss), prediction_scores, {}, {}, false, seq_relationship_score};
   }
 
  private:

@@ -21,10 +21,10 @@ struct Batch {
 struct ModelOutput {
   Tensor loss;
   Tensor logits;
-  Tensor encoder_hidden_states;  // of an encoder-decoder
-  std::vector<Tensor> others;    // past_key_values, or what a fused loss gives for every token
-  bool lists_others = false;     // in a list, not in a Cache that nobody looks into
-  Tensor more_logits = {};       // of answers' ends beside their starts; of whether a second sentence follows
+  Tensor encoder_hidden_states = {};  // of an encoder-decoder
+  std::vector<Tensor> others = {};    // past_key_values, or what a fused loss gives for every token
+  bool lists_others = false;          // in a list, not in a Cache that nobody looks into
+  Tensor more_logits = {};            // of answers' ends beside their starts; of whether a second sentence follows
 };
 
 /// Labels of a model of tokens are [B, T], of an encoder-decoder [B, U], of a classifier [B] or, with several a

@@ -1,7 +1,6 @@
 #include "model/task_heads.h"
 
 #include <optional>
-#include <vector>
 
 #include "model/cache.h"
 
@@ -37,7 +36,7 @@ class TokenClassifier : public OverTokens {
 
   ModelOutput forward(const Batch& batch) override {
     const Tensor outputs = last_hidden_state(batch);
-    const std::vector<Tensor> past_key_values = take_cache(b_);  // not among what the model returns
+    const std::vector<Tensor> past_key_values = take_cache(b_);  // of the body's outputs, and not returned
     const Tensor sequence_output = dropout(outputs, b_.description.token_dropout);
     const Tensor scores = logits(sequence_output);
     return {loss(scores, batch.labels), scores};
@@ -59,15 +58,13 @@ class QuestionAnswering : public OverTokens {
 
   ModelOutput forward(const Batch& batch) override {
     const Tensor outputs = last_hidden_state(batch);
-    const std::vector<Tensor> past_key_values = take_cache(b_);
+    const std::vector<Tensor> past_key_values = take_cache(b_);  // of the body's outputs, and not returned
     const Tensor sequence_output = dropout(outputs, b_.description.answer_dropout);
     const Tensor both = logits(sequence_output);
     auto [start_logits, end_logits] = split_in_two(both, 2);
     start_logits = contiguous(merge_dims(std::move(start_logits), 1, 2));
     end_logits = contiguous(merge_dims(std::move(end_logits), 1, 2));
-    ModelOutput output = {answer_loss(b_, start_logits, end_logits, batch), start_logits};
-    output.more_logits = end_logits;
-    return output;
+    return {answer_loss(b_, start_logits, end_logits, batch), start_logits, {}, {}, false, end_logits};
   }
 };
 
@@ -81,9 +78,7 @@ class BareModel : public Model {
   ModelOutput forward(const Batch& batch) override {
     const Tensor last_hidden_state = body_(batch.pixel_values ? batch.pixel_values : batch.input_ids);
     const Tensor pooler_output = pooler_ ? pooler_(last_hidden_state) : Tensor();
-    ModelOutput output = {mean_all(last_hidden_state), last_hidden_state, {}, take_cache(b_)};
-    output.more_logits = pooler_output;
-    return output;
+    return {mean_all(last_hidden_state), last_hidden_state, {}, take_cache(b_), false, pooler_output};
   }
 
  private:

@@ -14,6 +14,7 @@ Batch one_of(const Batch& batches, Expr size) {
   one.input_ids = part(batches.input_ids);
   one.pixel_values = part(batches.pixel_values);
   one.labels = part(batches.labels);
+  one.more_labels = part(batches.more_labels);
   one.attention_mask = part(batches.attention_mask);
   return one;
 }

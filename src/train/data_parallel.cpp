@@ -122,8 +122,8 @@ ModelOutput DataParallel::passed(ModelOutput output) const {
   if (!finds_unused_) return output;
   const ModelOutput given = std::move(output);
   const auto copy = [](const Tensor& tensor) { return tensor ? clone(tensor, tensor.shape()) : Tensor(); };
-  return {copy(given.loss),       copy(given.logits), copy(given.encoder_hidden_states), given.others, false,
-          copy(given.more_logits)};
+  return {copy(given.loss), copy(given.logits), copy(given.encoder_hidden_states),
+          given.others,     given.lists_others, copy(given.more_logits)};
 }
 
 void DataParallel::rebuild_buckets() {

@@ -11,7 +11,8 @@ Job evaluation_of(const Job& job) {
 }
 
 Dims evaluation_dims(const Job& job, Dims dims) {
-  dims.batch = job.recipe.eval_batch;
+  dims.examples = job.recipe.eval_batch;
+  dims.batch = job.recipe.choices * dims.examples;
   dims.loss_rows = loss_rows(job.description, dims);
   return dims;
 }
