@@ -68,6 +68,10 @@ std::optional<Error> check_family(const Job& job) {
 std::optional<Error> check_evaluation(const Job& job) {
   const Recipe& recipe = job.recipe;
   if (recipe.eval_batch == 0) return std::nullopt;
+  constexpr std::array kMeasured = {Task::kCausalLm, Task::kMaskedLm, Task::kSequenceClassification,
+                                    Task::kImageClassification, Task::kSeq2SeqLm};
+  if (std::find(kMeasured.begin(), kMeasured.end(), job.description.task) == kMeasured.end())
+    return Error{"--eval-batch", "is not modelled for this task", "drop it"};
   const bool shards = is_wrapped(recipe.sharding);
   const LossKernel loss = recipe.kernels.loss;
   if (shards || makes_no_logits(loss) || loss == LossKernel::kFoak)
