@@ -28,8 +28,11 @@ void expect_standing(const Job& job, const Solution& solution, const Gpu& gpu, c
   const auto at = [&](int64_t value) { return report_at(job, solution.unknown, value, gpu, allocator); };
   EXPECT_LE(solution.sure, solution.value);
   EXPECT_LE(solution.aligned, solution.value);
-  for (const int64_t value : {solution.sure, solution.sure - 1, solution.sure - 3, solution.sure / 2})
-    if (value > 0) EXPECT_EQ(at(value).fits->verdict, "fits") << value;
+  for (const int64_t value : {solution.sure, solution.sure - 1, solution.sure - 3, solution.sure / 2}) {
+    if (value > 0) {
+      EXPECT_EQ(at(value).fits->verdict, "fits") << value;
+    }
+  }
   const int64_t multiple = multiple_of(solution.unknown);
   EXPECT_EQ(solution.aligned % multiple, 0);
   for (int64_t value = solution.aligned, more = 8; value > 0 && more > 0; value -= multiple, --more)
@@ -37,8 +40,11 @@ void expect_standing(const Job& job, const Solution& solution, const Gpu& gpu, c
   if (solution.gap.first == 0) return;
   EXPECT_LT(solution.gap.last, solution.value);
   for (const int64_t value : {solution.gap.first, solution.gap.last}) EXPECT_FALSE(at(value).fits->fits) << value;
-  for (const int64_t value : {solution.gap.first - 1, solution.gap.last + 1})
-    if (value > 0) EXPECT_TRUE(at(value).fits->fits) << value;
+  for (const int64_t value : {solution.gap.first - 1, solution.gap.last + 1}) {
+    if (value > 0) {
+      EXPECT_TRUE(at(value).fits->fits) << value;
+    }
+  }
 }
 
 /// Holds a solution to what estimate() says of it and of the next value.
