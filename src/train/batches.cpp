@@ -48,7 +48,9 @@ Batch Batches::take(int64_t micro) {
 void Batches::count_labels() {
   Tape& tape = builder_.tape;
   const bool stays = builder_.structure.transformers == Transformers::kV523;
-  const Shape labels = {builder_.dims.batch, stays ? builder_.dims.seq - 1 : builder_.dims.seq};
+  const bool is_causal = builder_.description.task == Task::kCausalLm;  // of others no label is shifted away
+  const Shape labels = is_causal ? Shape{builder_.dims.batch, stays ? builder_.dims.seq - 1 : builder_.dims.seq}
+                                 : Shape(first_.labels.shape());
   Tensor sum;
   for (int64_t i = 0; i < (micro_batches_ > 1 ? 2 : 1); ++i) {
     Tensor counted = tape.make(labels, DType::kBool, "ne");

@@ -56,7 +56,7 @@ TEST_F(Output, AFullDiskIsAnError) {
 }
 
 TEST_F(Output, AClosedPipeIsAnError) {
-  EXPECT_EQ(run("peakmem options | true; exit ${PIPESTATUS[0]}"), 2);
+  EXPECT_EQ(run("(sleep 0.3; peakmem options) | true; exit ${PIPESTATUS[0]}"), 2);
   EXPECT_NE(said().find("standard output: cannot be written: Broken pipe"), std::string::npos) << said();
 }
 

@@ -75,6 +75,7 @@ TEST(Inquiry, WhatIsAskedForIsNoAssumption) {
                                             {"accumulate", "4"},
                                             {"clip-grad", ""},
                                             {"task", "causal-lm"},
+                                            {"keep-outputs", "no"},
                                             {"gpu", "t4"}});
   EXPECT_TRUE(inquiry.assumptions.empty()) << inquiry.assumptions[0];
   EXPECT_EQ(inquiry.job.recipe.batch, 2);

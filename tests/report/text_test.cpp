@@ -112,7 +112,9 @@ TEST(ReportJson, HasTheSchemasMembersInOrder) {
   ASSERT_TRUE(json);
   std::string names;
   for (const Member& member : json->members) names += member.name + " ";
-  EXPECT_EQ(names, "schema model parameters peak first_step phases categories ledger fits knobs assumptions warnings ");
+  EXPECT_EQ(
+      names,
+      "schema model parameters peak first_step phases categories ledger fits failure knobs assumptions warnings ");
   EXPECT_EQ(json->find("peak")->find("tensor_bytes")->integer, int64_t{15} << 20);
   EXPECT_EQ(json->find("fits")->find("verdict")->string, "tight");
   EXPECT_EQ(json->find("ledger")->items.size(), 5U);

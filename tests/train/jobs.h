@@ -244,7 +244,10 @@ inline Job random_replicated_job(uint32_t seed) {
   ddp.gradient_as_bucket_view = dice.coin();
   ddp.no_sync = job.recipe.accumulate > 1 && dice.coin();
   const bool is_decoder = job.description.task == Task::kCausalLm && job.recipe.seq > 1;
-  if (is_decoder && dice.coin()) job.recipe.trainer = find_trainer("hf");
+  if (is_decoder && dice.coin()) {
+    job.recipe.trainer = find_trainer("hf");
+    job.recipe.keeps_outputs = false;  // it lets them go
+  }
   ddp.no_sync = ddp.no_sync || reduces_once(job.recipe);
   ddp.finds_unused = trainer_finds_unused(job.recipe) || dice.coin();
   job.description.tied = true;  // or DDP fails for BERT
