@@ -64,20 +64,20 @@ void expect_verdicts(const Job& job, Unknown unknown, const Gpu& gpu, const Allo
 }
 
 TEST(Solve, EstimateSaysThatTheLargestFitsAndTheNextDoesNot) {
-  for (uint32_t seed = 0; seed < 24; ++seed) {
+  for (uint32_t seed = 0; seed < 20; ++seed) {
     const Job job = random_job(seed);
     for (const Unknown unknown : {Unknown::kBatch, Unknown::kSeq, Unknown::kTargetSeq, Unknown::kBothLengths}) {
       if (unknown != Unknown::kBatch && job.description.image > 0) continue;  // fixed by the image
       if (unknown > Unknown::kSeq && job.recipe.target_seq == 0) continue;    // no encoder-decoder
       SCOPED_TRACE("seed " + std::to_string(seed) + ", " + std::string(name_of(unknown)));
-      expect_verdicts(job, unknown, small_gpu(3'000'000'000), AllocatorOptions{});
+      if (seed % 8 == 0) expect_verdicts(job, unknown, small_gpu(3'000'000'000), AllocatorOptions{});  // replays
       expect_verdicts(job, unknown, small_gpu(1'000'000'000), std::nullopt);
     }
   }
 }
 
 TEST(Solve, WhereLittleMoreFitsThanTheSmallest) {
-  for (uint32_t seed = 0; seed < 20; ++seed) {
+  for (uint32_t seed = 0; seed < 6; ++seed) {
     SCOPED_TRACE("seed " + std::to_string(seed));
     const Job job = random_job(seed);
     const Report smallest = report_at(job, Unknown::kBatch, 1, small_gpu(1 << 30), AllocatorOptions{});
@@ -89,7 +89,7 @@ TEST(Solve, WhereLittleMoreFitsThanTheSmallest) {
 TEST(Solve, AsTheAllocatorIsSet) {
   AllocatorOptions expandable;
   expandable.expandable_segments = true;
-  for (uint32_t seed = 0; seed < 10; ++seed)
+  for (uint32_t seed = 0; seed < 3; ++seed)
     expect_verdicts(random_job(seed), Unknown::kBatch, small_gpu(1'000'000'000), expandable);
 }
 
