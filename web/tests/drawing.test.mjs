@@ -72,6 +72,7 @@ const overlaps = (page) =>
   page.evaluate(() => {
     const seen = (box, element) => {
       let { left, right, top, bottom } = box;
+      if (!element.checkVisibility()) return null; // what a closed group holds
       for (let each = element; each; each = each.parentElement) {
         const style = getComputedStyle(each);
         if (style.visibility === "hidden" || style.opacity === "0" || style.clipPath !== "none") return null;
