@@ -1,14 +1,16 @@
 #include "plan/candidates.h"
 
+#include <utility>
+
 #include "estimate/device.h"
 #include "estimate/reserved.h"
 #include "size/terms.h"
 
 namespace peakmem {
 
-Candidates::Candidates(const Job& job, Unknown unknown, const Gpu& gpu,
-                       const std::optional<AllocatorOptions>& allocator, int64_t capacity_bytes)
-    : job_(job), unknown_(unknown), gpu_(gpu), allocator_(allocator), capacity_(capacity_bytes) {}
+Candidates::Candidates(Job job, Unknown unknown, const Gpu& gpu, const std::optional<AllocatorOptions>& allocator,
+                       int64_t capacity_bytes)
+    : job_(std::move(job)), unknown_(unknown), gpu_(gpu), allocator_(allocator), capacity_(capacity_bytes) {}
 
 const Job& Candidates::at(int64_t value) {
   set_size(job_.recipe, unknown_, value);

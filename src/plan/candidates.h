@@ -18,7 +18,7 @@ namespace peakmem {
 class Candidates {
  public:
   /// `capacity_bytes`: what the job may take of the GPU.
-  Candidates(const Job& job, Unknown unknown, const Gpu& gpu, const std::optional<AllocatorOptions>& allocator,
+  Candidates(Job job, Unknown unknown, const Gpu& gpu, const std::optional<AllocatorOptions>& allocator,
              int64_t capacity_bytes);
 
   /// The device bytes at a value, as estimate() has them; nothing where they pass 62 bits.

@@ -14,12 +14,12 @@ struct UnknownRow {
 };
 
 const std::array<UnknownRow, 4>& rows() {
-  static const std::array<UnknownRow, 4> kRows = {
+  static const std::array<UnknownRow, 4> rows = {
       {{Unknown::kBatch, "batch", {"B"}, {&Recipe::batch}},
        {Unknown::kSeq, "seq", {"T"}, {&Recipe::seq}},
        {Unknown::kTargetSeq, "target-seq", {"U"}, {&Recipe::target_seq}},
        {Unknown::kBothLengths, "seq", {"T", "U"}, {&Recipe::seq, &Recipe::target_seq}}}};
-  return kRows;
+  return rows;
 }
 
 const UnknownRow& row_of(Unknown unknown) { return rows()[static_cast<size_t>(unknown)]; }

@@ -12,16 +12,16 @@ namespace {
 
 /// A value to try an option with: another than its default.
 std::string value_of(const OptionRow& row) {
-  static const std::map<std::string_view, std::string> kTexts = {{"lora-targets", "all-linear"},
-                                                                 {"lora-modules-to-save", "lm_head"},
-                                                                 {"lora-dropout", "0.1"},
-                                                                 {"freeze", "*bias"},
-                                                                 {"moe-imbalance", "2"},
-                                                                 {"hsdp", "2x2"},
-                                                                 {"headroom", "10%"},
-                                                                 {"alloc-conf", "expandable_segments:True"},
-                                                                 {"gpu", "t4"}};
-  if (const auto text = kTexts.find(row.name); text != kTexts.end()) return text->second;
+  static const std::map<std::string_view, std::string> texts = {{"lora-targets", "all-linear"},
+                                                                {"lora-modules-to-save", "lm_head"},
+                                                                {"lora-dropout", "0.1"},
+                                                                {"freeze", "*bias"},
+                                                                {"moe-imbalance", "2"},
+                                                                {"hsdp", "2x2"},
+                                                                {"headroom", "10%"},
+                                                                {"alloc-conf", "expandable_segments:True"},
+                                                                {"gpu", "t4"}};
+  if (const auto text = texts.find(row.name); text != texts.end()) return text->second;
   if (row.kind == OptionKind::kFlag) return "true";
   if (row.kind == OptionKind::kSize) return "2";
   if (row.kind != OptionKind::kChoice) return "1";

@@ -6,7 +6,6 @@ namespace peakmem {
 namespace {
 
 using testing::random_job;
-using testing::whole;
 using testing::word;
 
 Job job_of(const char* family, DType weights, Attention attention) {

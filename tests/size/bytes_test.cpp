@@ -22,7 +22,7 @@ TEST(Bytes, BinaryUnits) {
   EXPECT_EQ(in_binary_units(1024), "1.00 KiB");
   EXPECT_EQ(in_binary_units(kGiB * 3 / 2), "1.50 GiB");
   EXPECT_EQ(in_binary_units(kGiB - 1), "1.00 GiB");
-  EXPECT_EQ(in_binary_units(kGiB - 6 * 1024 * 1024), "1018.00 MiB");
+  EXPECT_EQ(in_binary_units(kGiB - int64_t{6} * 1024 * 1024), "1018.00 MiB");
   EXPECT_EQ(in_binary_units(80 * kGiB), "80.00 GiB");
   EXPECT_EQ(in_binary_units(-kGiB), "-1.00 GiB");
   EXPECT_EQ(in_binary_units(kMax), "8.00 EiB");
@@ -33,9 +33,9 @@ TEST(Bytes, AsPyTorchPrints) {
   EXPECT_EQ(as_pytorch_prints(512), "512 bytes");
   EXPECT_EQ(as_pytorch_prints(1024), "1024 bytes");
   EXPECT_EQ(as_pytorch_prints(1025), "1.00 KiB");
-  EXPECT_EQ(as_pytorch_prints(20 * 1024 * 1024), "20.00 MiB");
+  EXPECT_EQ(as_pytorch_prints(int64_t{20} * 1024 * 1024), "20.00 MiB");
   EXPECT_EQ(as_pytorch_prints(kGiB), "1024.00 MiB");
-  EXPECT_EQ(as_pytorch_prints(kGiB + 1024 * 1024), "1.00 GiB");
+  EXPECT_EQ(as_pytorch_prints(kGiB + int64_t{1024} * 1024), "1.00 GiB");
   EXPECT_EQ(as_pytorch_prints(4096 * kGiB), "4096.00 GiB");
 }
 
