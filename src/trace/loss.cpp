@@ -42,6 +42,19 @@ void binary_cross_entropy_backward(Gradients& g) {
 }
 const Op kBinaryCrossEntropy = {"binary_cross_entropy_with_logits", binary_cross_entropy_backward};
 
+/// A loss of every element against its target, and their mean.
+Tensor mean_over_elements(const Op& op, Tensor input, const Tensor& target) {
+  const Tensor x = to_full_precision(std::move(input));
+  const Tensor y = to_full_precision(target);
+  Tape& tape = x.tape();
+  Node* node = tape.record(op, {&x});
+  tape.save(node, x);
+  tape.save(node, y);
+  Tensor loss = tape.make(Shape{}, promote(x.dtype(), y.dtype()), op.name);
+  Tape::attach(node, loss);
+  return loss;
+}
+
 }  // namespace
 
 Tensor cross_entropy(Tensor logits, const Tensor& labels) {
@@ -51,27 +64,9 @@ Tensor cross_entropy(Tensor logits, const Tensor& labels) {
 }
 
 Tensor binary_cross_entropy(Tensor input, const Tensor& target) {
-  const Tensor x = to_full_precision(std::move(input));
-  const Tensor y = to_full_precision(target);
-  Tape& tape = x.tape();
-  Node* node = tape.record(kBinaryCrossEntropy, {&x});
-  tape.save(node, x);
-  tape.save(node, y);
-  Tensor loss = tape.make(Shape{}, promote(x.dtype(), y.dtype()), kBinaryCrossEntropy.name);
-  Tape::attach(node, loss);
-  return loss;
+  return mean_over_elements(kBinaryCrossEntropy, std::move(input), target);
 }
 
-Tensor mse_loss(Tensor input, const Tensor& target) {
-  const Tensor x = to_full_precision(std::move(input));
-  const Tensor y = to_full_precision(target);
-  Tape& tape = x.tape();
-  Node* node = tape.record(kMseLoss, {&x});
-  tape.save(node, x);
-  tape.save(node, y);
-  Tensor loss = tape.make(Shape{}, promote(x.dtype(), y.dtype()), kMseLoss.name);
-  Tape::attach(node, loss);
-  return loss;
-}
+Tensor mse_loss(Tensor input, const Tensor& target) { return mean_over_elements(kMseLoss, std::move(input), target); }
 
 }  // namespace peakmem
