@@ -148,7 +148,7 @@ def build_batch(case, config):
     def integers(*shape):
         return torch.zeros(shape, dtype=torch.long, device="cuda")
 
-    tokens = size, case["seq"]
+    tokens = size, case.get("seq")  # none in an image
     if case["task"] == "multiple-choice":
         tokens = size, case.get("choices", 4), case["seq"]
     if getattr(config, "image_size", None):

@@ -3,10 +3,10 @@
 import types
 
 import torch
-import transformers
 
 import fused
 from cases import autocast, build_batch
+from trainer import trainer_of
 
 
 def evaluate(case, model, counter, step, loop):
@@ -17,8 +17,15 @@ def evaluate(case, model, counter, step, loop):
     if loop is not None:
         return predict(case, model, batch, loop)
     with torch.no_grad(), autocast(case):
-        outputs = model(**batch, **fused.arguments(case))
-    return outputs
+        return forward(case, model, batch)
+
+
+def forward(case, model, batch):
+    """What the loop calls, as in training; its own loss beside the logits where the case's is "plain"."""
+    if case.get("kernels", {}).get("loss") != "plain":
+        return model(**batch, **fused.arguments(case))
+    logits = model(input_ids=batch["input_ids"]).logits
+    return logits, torch.nn.functional.cross_entropy(logits.view(-1, logits.size(-1)), batch["labels"].view(-1))
 
 
 def predict(case, model, batch, loop):
@@ -26,8 +33,7 @@ def predict(case, model, batch, loop):
     if "input_ids" in batch:
         batch["attention_mask"] = torch.ones_like(batch["input_ids"])
     self = loop.trainer
-    self.label_names, self.can_return_loss, self.model = ["labels"], False, getattr(model, "module", model)
     self.args.use_liger_kernel = (case.get("kernels") or {}).get("loss") == "fused-linear"
-    step = types.MethodType(transformers.Trainer.prediction_step, self)
+    step = types.MethodType(trainer_of(case).prediction_step, self)
     loss, logits, labels = step(model, batch, prediction_loss_only=not case.get("eval_logits"))
     return loss.repeat(case["eval_batch"]), logits, labels

@@ -13,6 +13,7 @@ import types
 import torch
 import transformers
 from accelerate.utils import DistributedType, convert_outputs_to_fp32
+from transformers.utils.generic import find_labels
 
 from cases import autocast_dtype
 
@@ -39,6 +40,16 @@ def gather(ranks):
     return gathered
 
 
+def shifts_labels(model):
+    """Whether Trainer finds that the model's loss shifts labels (5.23, Trainer.__init__): a GPT2LMHeadModel's name tells
+    of no loss. Older ones count all labels."""
+    if OLD:
+        return False
+    from transformers.loss.loss_utils import LOSS_MAPPING
+    found = LOSS_MAPPING.get(getattr(model, "loss_type", None)) is LOSS_MAPPING["ForCausalLM"]
+    return found and not model.config.is_encoder_decoder
+
+
 def stand_in(case, model):
     """A Trainer without data, callbacks and other devices: what its training_step asks for."""
     ranks = case.get("ranks", {}).get("ddp", 1)
@@ -55,11 +66,14 @@ def stand_in(case, model):
         accelerator=accelerator, args=arguments, optimizer=None, label_smoother=None, compute_loss_func=None,
         model_accepts_loss_kwargs=accepts, loss_is_scaled_for_ga=None, state=types.SimpleNamespace(global_step=0),
         current_gradient_accumulation_steps=case.get("accumulate", 1), get_tp_size=lambda: 1, get_cp_size=lambda: 1,
-        get_sp_size=lambda: 1, _loss_shifts_labels=case["task"] == "causal-lm",
+        get_sp_size=lambda: 1, _loss_shifts_labels=shifts_labels(base), label_names=find_labels(type(base)),
+        can_return_loss=False, model=model,
         _prepare_context_parallel_inputs=lambda model, inputs: (contextlib.nullcontext, inputs),
         _prepare_inputs=lambda inputs: inputs, compute_loss_context_manager=contextlib.nullcontext)
     self.use_apex = False  # asked by 4.48
-    trainer = sft_trainer(self, model, accelerator) if case["trainer"] == "trl" else transformers.Trainer
+    trainer = trainer_of(case)
+    if case["trainer"] == "trl":
+        prepare_sft(self, model, accelerator)
     self.compute_loss = types.MethodType(trainer.compute_loss, self)
     for name in ("training_step", "get_batch_samples", "_get_num_items_in_batch"):
         if hasattr(transformers.Trainer, name):
@@ -67,15 +81,21 @@ def stand_in(case, model):
     return self
 
 
-def sft_trainer(self, model, accelerator):
+def trainer_of(case):
+    """The class whose methods a step runs."""
+    if case["trainer"] != "trl":
+        return transformers.Trainer
+    from trl import SFTTrainer
+    return SFTTrainer
+
+
+def prepare_sft(self, model, accelerator):
     """What SFTTrainer.compute_loss asks for besides; its loss never builds the logits (a case's `"loss": "chunked"`)."""
     import collections
-    from trl import SFTTrainer
     self.model, self.aux_loss_enabled, self._total_train_tokens, self._tp_size = model, False, 0, 1
-    self._metrics = {"train": collections.defaultdict(list)}
+    self._metrics = {mode: collections.defaultdict(list) for mode in ("train", "eval")}
     self.args.loss_type = "nll"
     accelerator.gather_for_metrics = accelerator.gather if accelerator.num_processes > 1 else lambda x: x
-    return SFTTrainer
 
 
 OLD = transformers.__version__.startswith("4")

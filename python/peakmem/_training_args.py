@@ -149,9 +149,6 @@ def report_of_trainer(asked: Subject, reading: Reading) -> Report:
     try:
         return ask_report(asked)
     except InputError as error:
-        if error.field == "eval_batch" and reading.options.pop("eval-batch", None):
-            reading.doubt("eval_strategy", f"evaluation {error.problem}")
-            return report_of_trainer(asked.changed({"eval-batch": None}), reading)
         if error.field != "trainer" or asked.options.get("trainer") != "hf":
             raise
         reading.assumptions.append(f"trainer: a plain loop, for {error.problem}")

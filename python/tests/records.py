@@ -27,9 +27,7 @@ def records() -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def options_of(case: dict[str, Any], known: set[str]) -> dict[str, Any] | None:
-    """The options of a case; None where no option says what it says, or a trainer has a task that no face takes."""
-    if case.get("trainer", "loop") != "loop" and case["task"] != "causal-lm":
-        return None
+    """The options of a case; None where no option says what it says."""
     options = {NAMED.get(name, name.replace("_", "-")): value for name, value in case.items() if name not in READ}
     options |= case.get("kernels", {})
     if "seq" in case and case["task"] != "image-classification":

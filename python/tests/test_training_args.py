@@ -115,7 +115,7 @@ def test_evaluation_is_of_its_own_batch() -> None:
     assert "evaluate" in {phase.phase for phase in report.phases}
     assert asked(eval_strategy="steps").ledger == asked(options={"eval_batch": 8}).ledger
     sharded = asked({"model_type": "llama", "num_hidden_layers": 2}, {"fsdp": 2}, fsdp=True, eval_strategy="steps")
-    assert [line.split("=")[0] for line in sharded.not_understood] == ["eval_strategy"]
+    assert sharded.not_understood == () and any("evaluation:" in line for line in sharded.assumptions)
 
 
 def test_checkpointing_is_read_by_both_names() -> None:

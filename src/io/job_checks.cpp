@@ -64,24 +64,6 @@ std::optional<Error> check_family(const Job& job) {
   return std::nullopt;
 }
 
-/// Where an evaluation was not measured.
-std::optional<Error> check_evaluation(const Job& job) {
-  const Recipe& recipe = job.recipe;
-  if (recipe.eval_batch == 0) return std::nullopt;
-  constexpr std::array kMeasured = {Task::kCausalLm, Task::kMaskedLm, Task::kSequenceClassification,
-                                    Task::kImageClassification, Task::kSeq2SeqLm};
-  if (std::find(kMeasured.begin(), kMeasured.end(), job.description.task) == kMeasured.end())
-    return Error{"--eval-batch", "is not modelled for this task", "drop it"};
-  const bool shards = is_wrapped(recipe.sharding);
-  const LossKernel loss = recipe.kernels.loss;
-  if (shards || makes_no_logits(loss) || loss == LossKernel::kFoak)
-    return Error{"--eval-batch",
-                 "is not modelled beside " +
-                     (shards ? "sharded parameters" : "--loss " + std::string(name_in(kLossKernels, loss))),
-                 "drop one of them"};
-  return std::nullopt;
-}
-
 std::optional<Error> check_batch(const Job& job) {
   const Description& d = job.description;
   const Recipe& recipe = job.recipe;
@@ -102,7 +84,7 @@ std::optional<Error> check_batch(const Job& job) {
 /// In this order: what comes later may build or trace what passed those before it.
 constexpr auto kChecks = std::to_array<std::optional<Error> (*)(const Job&)>(
     {check_adapters, check_stack, check_division, check_sharding, check_kernels, check_kernels_of_optimizer,
-     check_evaluation, check_family, check_experts, check_batch});
+     check_family, check_experts, check_batch});
 
 }  // namespace
 

@@ -178,6 +178,7 @@ std::optional<Error> read_recipe(const Value& what, Recipe& recipe) {
   recipe.accumulate = number(what, "accumulate", 1);
   recipe.clip = flag(what, "clip");
   recipe.eval_batch = number(what, "eval_batch", 0);
+  recipe.eval_logits = flag(what, "eval_logits");
   if (const Value* trainer = what.find("trainer")) recipe.trainer = find_trainer(trainer->string);
   if (recipe.trainer == nullptr) return not_modelled("trainer", text(what, "trainer"));
   convert_quantized(recipe);

@@ -100,21 +100,25 @@ std::optional<Error> check_trainer(const Job& job) {
                  "cannot be yes: " + std::string(recipe.trainer->title) + " keeps nothing but the loss",
                  "drop it, or --trainer " + name};
   if (!recipe.trainer->is_transformers_loop) return std::nullopt;
+  if (recipe.trainer->runs_no_other && job.description.task != Task::kCausalLm)
+    return Error{"--trainer", name + " trains language models: SFTTrainer's loss is over the next tokens",
+                 "pass --trainer hf, or --task causal-lm"};
+  if (job.description.task == Task::kFeatureExtraction)
+    return Error{"--trainer", name + " fails: \"The model did not return a loss from the inputs\"",
+                 "pass --trainer loop, or --task with a loss"};
   if (is_wrapped(recipe.sharding))
     return Error{"--trainer", name + " is not modelled over shards", "drop it, or use --ddp"};
   if (recipe.seq == 1) return Error{"--seq", "must be at least 2 here: the trainer counts labels", {}};
   return std::nullopt;
 }
 
-/// Of other tasks than a language model's only single records were measured.
 std::optional<Error> read_trainer(const Asked& asked, Inquiry& inquiry) {
   const std::string* name = asked.text("trainer");
   if (name == nullptr) return std::nullopt;
   inquiry.job.recipe.trainer = find_trainer(*name);
   if (!inquiry.job.recipe.trainer->is_transformers_loop) return std::nullopt;
-  if (inquiry.job.description.task != Task::kCausalLm)
-    return Error{"--trainer", *name + " is not modelled for this task", "known for it: causal-lm; or drop --trainer"};
-  inquiry.assumptions.emplace_back("no padding: the trainer's attention mask is all ones");
+  if (inquiry.job.description.image == 0)
+    inquiry.assumptions.emplace_back("no padding: the trainer's attention mask is all ones");
   return std::nullopt;
 }
 

@@ -1,5 +1,6 @@
 #include "model/encoder.h"
 
+#include "model/masks.h"
 #include "model/task_heads.h"
 
 namespace peakmem {
@@ -85,6 +86,7 @@ class Encoder {
   Tensor operator()(const Tensor& input_ids) const {
     const Scope scope(b_.tape, parts_.model);
     const Tensor embedding_output = embeddings_.call(input_ids);
+    if (b_.structure.padding_mask) look_for_padding(embedding_output);
     Tensor hidden_states = embedding_output;
     layers_.run([&](const ModuleCall& layer) {
       const Scope named_layer(b_.tape, parts_.layers);

@@ -10,7 +10,8 @@ namespace {
 
 bool classifies(Task task) { return task == Task::kSequenceClassification || task == Task::kImageClassification; }
 
-/// Sizes of the labels of so many sequences.
+}  // namespace
+
 Shape label_shape(const Builder& b, Expr rows) {
   const Description& d = b.description;
   switch (d.task) {
@@ -27,6 +28,8 @@ Shape label_shape(const Builder& b, Expr rows) {
       return {rows, b.dims.seq};
   }
 }
+
+namespace {
 
 void make_labels(const Builder& b, Expr count, Batch& batch) {
   const Description& d = b.description;
@@ -55,14 +58,13 @@ Batch make_batch(const Builder& b, int64_t count) {
   return batch;
 }
 
-namespace {
-
-/// fixed_cross_entropy: the mean over labels, or the sum over how many a trainer counted.
 Tensor cross_entropy_of(const Tensor& logits, const Tensor& labels, const Batch& batch) {
   Tensor loss = cross_entropy(logits, labels);
   if (!batch.is_counted) return loss;
   return batch.items ? div(std::move(loss), batch.items) : div_scalar(std::move(loss));
 }
+
+namespace {
 
 /// ForCausalLMLoss up to transformers 4.48: the logits are shifted, which copies them.
 Tensor shifted_logits_loss(const Builder& b, const Tensor& logits, const Batch& batch) {

@@ -31,6 +31,12 @@ struct ModelOutput {
 /// sequence, [B, labels] in float. `count`: how many batches there are, one after another in the first dimension.
 Batch make_batch(const Builder& b, int64_t count);
 
+/// Sizes of the labels of so many sequences.
+Shape label_shape(const Builder& b, Expr rows);
+
+/// fixed_cross_entropy: the mean over labels, or the sum over how many a trainer counted.
+Tensor cross_entropy_of(const Tensor& logits, const Tensor& labels, const Batch& batch);
+
 /// ForCausalLMLoss: logits in fp32, labels shifted by one.
 Tensor causal_lm_loss(const Builder& b, const Tensor& logits, const Batch& batch);
 

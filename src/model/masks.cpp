@@ -101,6 +101,14 @@ Tensor causal_mask(const Builder& b, bool windowed, DType dtype, bool has_positi
   return b.tape.make(sizes, dtype, "where");
 }
 
+void look_for_padding(const Tensor& hidden_states) {
+  Tape& tape = hidden_states.tape();
+  const NoGrad no_grad(tape);
+  const Scope scope(tape, "bidirectional_mask");
+  const Tensor padding = tape.make({hidden_states.size(0), hidden_states.size(1)}, DType::kBool, "_to_copy");
+  const Tensor all = tape.make({}, DType::kBool, "all");
+}
+
 // A model makes a mask for each kind of layer it has; the mapping of Qwen makes the full one in any case, that of
 // Gemma 2 both.
 DecoderMasks decoder_masks(const Builder& b, DType dtype) {

@@ -12,6 +12,9 @@ Tensor position_ids(const Builder& b);
 /// kernel can do without (sdpa, sequence inside the window), boolean [B, 1, T, T] for sdpa, additive for eager.
 Tensor causal_mask(const Builder& b, bool windowed, DType dtype, bool has_positions = true);
 
+/// create_bidirectional_mask of a mask of ones over [B, T, C]: looks for padding, finds none, and makes no mask.
+void look_for_padding(const Tensor& hidden_states);
+
 /// The masks of a decoder's layers by kind; empty where there is no such layer or the kernel can do without.
 struct DecoderMasks {
   Tensor full;

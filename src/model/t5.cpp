@@ -157,11 +157,13 @@ struct Stack {
             unlike_at_the_end(b.dims)),
         final_layer_norm(b, "final_layer_norm") {}
 
-  Tensor operator()(const Tensor& input_ids, const Tensor& encoder_hidden_states) const {
+  /// `has_mask`: whether the encoder's input comes with an attention mask.
+  Tensor operator()(const Tensor& input_ids, const Tensor& encoder_hidden_states, bool has_mask) const {
     const Scope scope(b.tape, is_decoder ? "decoder" : "encoder");
     const Tensor inputs_embeds = peakmem::inputs_embeds(b, embed_tokens(input_ids));
     const StackContext context = {is_decoder ? causal_mask(b, false, inputs_embeds.dtype(), false) : Tensor(),
                                   encoder_hidden_states};
+    if (has_mask) look_for_padding(is_decoder ? encoder_hidden_states : inputs_embeds);
     T5BlockState state;
     state.hidden_states = dropout(inputs_embeds, b.description.hidden_dropout);
     const auto gradients = std::make_shared<std::array<Tensor, 2>>();
@@ -212,7 +214,7 @@ struct Stack {
   }
 };
 
-/// The decoder's sizes: its sequence is the target.
+/// The decoder's sizes: its sequence is the target, of which no batch has a mask.
 Dims decoder_dims(const Dims& dims) {
   Dims decoder = dims;
   decoder.seq = dims.target_seq;
@@ -224,6 +226,7 @@ Dims decoder_dims(const Dims& dims) {
 
 Structure decoder_structure(Structure structure) {
   structure.single_token = structure.single_target;
+  structure.padding_mask = false;
   return structure;
 }
 
@@ -241,9 +244,11 @@ class ConditionalGeneration : public Model {
         lm_head_("lm_head", shared_.weight(), Tensor()) {}
 
   ModelOutput forward(const Batch& batch) override {
-    const Tensor hidden_states = encoder_(batch.input_ids, Tensor());
+    target_dims_ = decoder_dims(b_.dims);  // an evaluation has others
+    target_structure_ = decoder_structure(b_.structure);
+    const Tensor hidden_states = encoder_(batch.input_ids, Tensor(), b_.structure.padding_mask);
     const Tensor decoder_input_ids = shift_right(batch.labels);
-    const Tensor last_hidden_state = decoder_(decoder_input_ids, hidden_states);
+    const Tensor last_hidden_state = decoder_(decoder_input_ids, hidden_states, b_.structure.padding_mask);
     Tensor sequence_output = last_hidden_state;
     if (b_.description.scaled_head) sequence_output = mul_scalar(sequence_output);
     const Tensor lm_logits = lm_head_(sequence_output);

@@ -164,10 +164,16 @@ class Classifier : public Model {
     const Tensor sequence_output = vit_(batch.pixel_values);
     const Tensor pooled_output = select_first(sequence_output);
     const Tensor logits = classifier_(pooled_output);
-    return {label_loss(b_, logits, batch.labels), logits};
+    return {loss(logits, batch), logits};
   }
 
  private:
+  /// ForSequenceClassificationLoss is told how many labels a trainer counted, and divides by it where they are classes.
+  Tensor loss(const Tensor& logits, const Batch& batch) const {
+    const bool are_classes = b_.description.problem == Problem::kSingleLabel;
+    return are_classes ? cross_entropy_of(logits, batch.labels, batch) : label_loss(b_, logits, batch.labels);
+  }
+
   Builder b_;
   Encoder vit_;
   Linear classifier_;

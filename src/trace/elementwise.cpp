@@ -46,7 +46,8 @@ void mul_scalar_backward(Gradients& g) { g.out[0] = mul_scalar(g.in[0]); }
 const Op kMulScalar = {"mul", mul_scalar_backward};
 void div_scalar_backward(Gradients& g) { g.out[0] = div_scalar(g.in[0]); }
 const Op kDivScalar = {"div", div_scalar_backward};
-void div_backward(Gradients& g) { g.out[0] = div_scalar(g.in[0]); }
+// The engine casts a gradient to what the input has, where a number divided another of a wider dtype.
+void div_backward(Gradients& g) { g.out[0] = to(div_scalar(g.in[0]), g.node.next[0].node->dtype); }
 const Op kDiv = {"div", div_backward};
 void neg_backward(Gradients& g) { g.out[0] = neg(g.in[0]); }
 const Op kNeg = {"neg", neg_backward};
@@ -173,7 +174,8 @@ Tensor div(Tensor self, const Tensor& other) {
   Tape& tape = x.tape();
   Node* node = tape.record(kDiv, {&x});
   tape.save(node, other);
-  Tensor result = tape.make(preserved(x.shape()), x.dtype(), kDiv.name);
+  const DType dtype = x.shape().rank == 0 ? promote(x.dtype(), other.dtype()) : x.dtype();
+  Tensor result = tape.make(preserved(x.shape()), dtype, kDiv.name);
   Tape::attach(node, result);
   return result;
 }

@@ -57,7 +57,7 @@ Tensor mul(Tensor self, Tensor other);
 Tensor add_scalar(Tensor self);
 Tensor mul_scalar(Tensor self);
 Tensor div_scalar(Tensor self);
-/// self / other, where other wants no gradient.
+/// self / other, where other is a number that wants no gradient.
 Tensor div(Tensor self, const Tensor& other);
 /// self *= number
 Tensor mul_scalar_in_place(Tensor self);

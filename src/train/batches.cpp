@@ -7,9 +7,18 @@
 namespace peakmem {
 namespace {
 
-/// One of several batches that lie in one storage.
-Batch one_of(const Batch& batches, Expr size) {
-  const auto part = [&](const Tensor& all) { return all ? slice(all, 0, size) : Tensor(); };
+/// Where answers start and end are not called labels.
+bool has_labels(Task task) { return task != Task::kQuestionAnswering; }
+
+/// Whether Trainer finds that the loss shifts labels (5.23, Trainer.__init__): by the model's name, and GPT2LMHeadModel
+/// says nothing of a loss.
+bool shifts_labels(const Description& description) {
+  return description.task == Task::kCausalLm && description.family != "gpt2";
+}
+
+/// One of so many batches that lie in one storage.
+Batch one_of(const Batch& batches, Expr count) {
+  const auto part = [&](const Tensor& all) { return all ? slice(all, 0, exact_div(all.size(0), count)) : Tensor(); };
   Batch one;
   one.input_ids = part(batches.input_ids);
   one.pixel_values = part(batches.pixel_values);
@@ -26,7 +35,7 @@ Batches::Batches(const Builder& builder, const Recipe& recipe)
       micro_batches_(recipe.accumulate),
       ranks_(recipe.ddp.ranks),
       held_(recipe.trainer->is_transformers_loop),
-      counts_(recipe.transformers > Transformers::kV445) {
+      counts_(held_ && recipe.transformers > Transformers::kV445 && has_labels(builder.description.task)) {
   if (held_) logged_loss_ = builder_.tape.buffer({}, DType::kFloat32, "logged_loss");
 }
 
@@ -37,7 +46,7 @@ Batch Batches::take(int64_t micro) {
     if (micro_batches_ > 1) others_ = make_batch(builder_, micro_batches_ - 1);
     if (counts_) count_labels();
   }
-  Batch batch = micro == 0 ? first_ : one_of(others_, builder_.dims.batch);
+  Batch batch = micro == 0 ? first_ : one_of(others_, micro_batches_ - 1);
   batch.is_counted = counts_;
   batch.items = items_;
   return batch;
@@ -48,10 +57,11 @@ Batch Batches::take(int64_t micro) {
 void Batches::count_labels() {
   Tape& tape = builder_.tape;
   const bool stays = builder_.structure.transformers == Transformers::kV523;
-  const bool is_causal = builder_.description.task == Task::kCausalLm;  // of others no label is shifted away
-  const Shape labels = is_causal ? Shape{builder_.dims.batch, stays ? builder_.dims.seq - 1 : builder_.dims.seq}
-                                 : Shape(first_.labels.shape());
-  Tensor sum;
+  const bool shifts = stays && shifts_labels(builder_.description);
+  const Shape labels =
+      shifts ? Shape{builder_.dims.batch, builder_.dims.seq - 1} : label_shape(builder_, builder_.dims.examples);
+  Tensor sum, listed;  // 4.48 has a list of all counts before it adds them up
+  if (!stays && micro_batches_ > 2) listed = tape.make({micro_batches_ - 2}, DType::kInt64, "sum");
   for (int64_t i = 0; i < (micro_batches_ > 1 ? 2 : 1); ++i) {
     Tensor counted = tape.make(labels, DType::kBool, "ne");
     const Tensor count = tape.make({}, DType::kInt64, "sum");
@@ -69,7 +79,7 @@ void Batches::count_labels() {
 
 Batch Batches::evaluated() {
   Batch batch = make_batch(builder_, 1);
-  if (!held_ || builder_.structure.transformers != Transformers::kV523) return batch;
+  if (!counts_ || builder_.structure.transformers != Transformers::kV523) return batch;
   const Tensor items_before = items_;
   count_labels();
   batch.is_counted = true;
@@ -81,7 +91,8 @@ void Batches::renew() {
   Tape& tape = builder_.tape;
   std::vector<Tensor> held;
   for (const Batch* batch : {&first_, &others_})
-    for (const Tensor* tensor : {&batch->input_ids, &batch->pixel_values, &batch->labels, &batch->attention_mask})
+    for (const Tensor* tensor :
+         {&batch->input_ids, &batch->pixel_values, &batch->labels, &batch->more_labels, &batch->attention_mask})
       if (*tensor) held.push_back(*tensor);
   for (const Tensor& tensor : held) tape.fill(tensor);
   const Tensor items_before = items_;

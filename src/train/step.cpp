@@ -19,7 +19,8 @@ namespace {
 /// convert_to_fp32 of accelerate: what is there already stays, and the rest until all is converted.
 ModelOutput in_fp32(const ModelOutput& output) {
   ModelOutput converted = output;
-  if (output.logits) converted.logits = to(output.logits, DType::kFloat32);
+  for (Tensor* tensor : {&converted.logits, &converted.more_logits, &converted.encoder_hidden_states})
+    if (*tensor) *tensor = to(*tensor, DType::kFloat32);
   if (output.lists_others)
     for (Tensor& other : converted.others) other = to(other, DType::kFloat32);
   return converted;
@@ -68,7 +69,14 @@ void mark_outputs(Tape& tape, const ModelOutput& outputs) {
   for (const Tensor& tensor : outputs.others) mark(tensor);
 }
 
-/// outputs = model(**batch); loss = outputs.loss, divided where gradients accumulate, or times the number of ranks in
+/// Trainer.compute_loss and training_step of 5.23: times the number of ranks where labels were counted over all of them
+/// (average_tokens_across_devices), else divided by the number of micro-batches, be it one.
+Tensor scaled_by_trainer(Tensor loss, const Batch& batch, const Recipe& recipe) {
+  if (recipe.transformers != Transformers::kV523) return loss;
+  return batch.is_counted ? mul_scalar_in_place(std::move(loss)) : div_scalar(std::move(loss));
+}
+
+/// outputs = model(**batch); loss = outputs.loss, divided where gradients accumulate, or scaled by
 /// transformers.Trainer. What the names held goes when they are bound; a frugal loop names nothing but the loss.
 void forward(Tape& tape, Model& model, Names& names, const Recipe& recipe, const DataParallel* parallel) {
   names.outputs = whole_model(tape, model, names.batch, recipe);
@@ -76,13 +84,12 @@ void forward(Tape& tape, Model& model, Names& names, const Recipe& recipe, const
   if (recipe.keeps_outputs && names.bound < 0) names.bound = tape.begin_segment();
   if (recipe.kernels.loss == LossKernel::kPlain) names.outputs.others.clear();  // model(input_ids).logits
   Tensor loss = loss_of(tape, names.outputs, names.batch, recipe);
-  const bool averages = recipe.transformers == Transformers::kV523;  // average_tokens_across_devices is on
   if (recipe.keeps_outputs)
     mark_outputs(tape, names.outputs);
   else
     names.outputs = {};
   if (recipe.trainer->is_transformers_loop)
-    loss = averages ? mul_scalar_in_place(std::move(loss)) : loss;
+    loss = scaled_by_trainer(std::move(loss), names.batch, recipe);
   else if (recipe.accumulate > 1)
     loss = div_scalar(std::move(loss));
   names.loss = std::move(loss);
