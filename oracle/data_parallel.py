@@ -15,6 +15,8 @@ from torch._C._distributed_c10d import _create_work_from_future
 from torch._subclasses.fake_tensor import FakeTensor
 from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_modes
 
+from device import HAS_KERNELS
+
 aten = torch.ops.aten
 
 
@@ -105,6 +107,8 @@ def replicate(model, case, counter):
     with _named(counter, "bucket"):
         wrapped = ddp.DistributedDataParallel(model, process_group=_Group(0, ranks["ddp"]),
                                               gradient_as_bucket_view=bool(ranks.get("bucket_view")), **options)
+    if HAS_KERNELS:
+        return wrapped
     wrapped.reducer = _Reducer(wrapped.reducer, counter)
     # It logs times, for which a CPU build has no clock of the device; the reducer knows the real one.
     wrapped.unused_logger = wrapped.logger

@@ -12,6 +12,7 @@ import sys
 import types
 
 import torch
+from device import HAS_KERNELS
 from transformers.models.auto.configuration_auto import model_type_to_module_name
 
 MULTIPROCESSORS = 108
@@ -34,6 +35,8 @@ def _install_triton():
     import triton
     triton.runtime.jit.JITFunction.run = lambda self, *args, **kwargs: None
     triton.runtime.autotuner.Autotuner.run = lambda self, *args, **kwargs: None
+    if HAS_KERNELS:
+        return
     torch.cuda.get_device_properties = lambda *a: types.SimpleNamespace(multi_processor_count=MULTIPROCESSORS)
     torch.cuda.device = lambda *a: contextlib.nullcontext()
 
@@ -53,6 +56,8 @@ def _install_liger():
     if not getattr(original, "asks_the_fake", False):
         evaluate.asks_the_fake = True
         Capability._evaluate = evaluate
+    if HAS_KERNELS:
+        return
     from liger_kernel.ops import fused_linear_cross_entropy as loss
     backward = loss.fused_linear_cross_entropy_backward
 

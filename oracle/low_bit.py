@@ -9,6 +9,8 @@ import torch
 from bitsandbytes import functional
 from bitsandbytes.optim.optimizer import GlobalOptimManager
 
+from device import HAS_KERNELS
+
 # By a word of their names, which are those of `optim` in transformers' TrainingArguments.
 KINDS = {"adamw": "AdamW", "lion": "Lion", "ademamix": "AdEMAMix", "rmsprop": "RMSprop"}
 
@@ -48,7 +50,8 @@ def install():
 
 def build(name, params, model, trainer):
     """The optimizer of that name as trainer_optimizer.py of transformers makes it."""
-    install()
+    if not HAS_KERNELS:
+        install()
     kind = next(kind for word, kind in KINDS.items() if word in name)
     bits = 8 if "8bit" in name else 32
     paged = {"is_paged": True} if "paged" in name else {}

@@ -13,17 +13,16 @@ import transformers
 from bitsandbytes import functional
 from torch._subclasses.fake_tensor import unset_fake_temporarily
 
+from device import HAS_KERNELS
+
 logging.getLogger("bitsandbytes").setLevel(logging.ERROR)  # it says of every layer that inputs are cast
 THRESHOLD = 6.0  # BitsAndBytesConfig.llm_int8_threshold
 
 
 def quantize(model, case, compute):
     """Linear layers packed as from_pretrained leaves them, and the rest as PEFT prepares it."""
-    torch.ops.bitsandbytes.gemm_4bit.default = gemm_4bit
-    torch.ops.bitsandbytes.int8_vectorwise_quant.default = int8_vectorwise_quant
-    torch.ops.bitsandbytes.int8_mixed_scaled_mm = int8_mixed_scaled_mm
-    functional.name2qmap.clear()  # made once a process, and a case stands for one
-    bitsandbytes.nn.modules.fix_4bit_weight_quant_state_from_module = restore_quant_state
+    if not HAS_KERNELS:
+        install()
     make = linear_8bit if case["quantize"] == "int8" else linear_4bit
     packs = packed_names(model)
     if case.get("load"):
@@ -39,6 +38,15 @@ def quantize(model, case, compute):
     model.is_loaded_in_4bit = not model.is_loaded_in_8bit
     if case.get("trainer") != "trl":  # TRL 1.16 leaves the rest as it is
         peft.prepare_model_for_kbit_training(model, use_gradient_checkpointing=False)
+
+
+def install():
+    """Apply every patch."""
+    torch.ops.bitsandbytes.gemm_4bit.default = gemm_4bit
+    torch.ops.bitsandbytes.int8_vectorwise_quant.default = int8_vectorwise_quant
+    torch.ops.bitsandbytes.int8_mixed_scaled_mm = int8_mixed_scaled_mm
+    functional.name2qmap.clear()  # made once a process, and a case stands for one
+    bitsandbytes.nn.modules.fix_4bit_weight_quant_state_from_module = restore_quant_state
 
 
 def packed_linear(child, case, compute, make):

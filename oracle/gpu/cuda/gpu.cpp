@@ -1,0 +1,102 @@
+#include "gpu.h"
+
+#include <cuda.h>
+#include <cuda_runtime_api.h>
+
+#include <climits>
+#include <cstdio>
+#include <cstdlib>
+#include <map>
+#include <sstream>
+
+namespace stand_in {
+namespace {
+
+// CUDA C++ Programming Guide, "Technical specifications per compute capability": bytes of shared memory a multiprocessor
+// has and a block may have, and threads a multiprocessor holds. Occupancy, and by it sums' buffers, depend on them.
+struct Architecture {
+  int capability, shared, shared_of_block, threads;
+};
+constexpr Architecture kArchitectures[] = {
+    {60, 65536, 49152, 2048},    {70, 98304, 98304, 2048},    {75, 65536, 65536, 1024},
+    {80, 167936, 166912, 2048},  {86, 102400, 101376, 1536},  {89, 102400, 101376, 1536},
+    {90, 233472, 232448, 2048},  {100, 233472, 232448, 2048}, {120, 102400, 101376, 1536},
+};
+
+[[noreturn]] void refuse(const std::string& what) {
+  fprintf(stderr, "stand-in for CUDA: %s\n", what.c_str());
+  exit(2);
+}
+
+const Architecture& architecture() {
+  for (const Architecture& one : kArchitectures)
+    if (one.capability == gpu().capability) return one;
+  refuse("no compute capability " + std::to_string(gpu().capability) + " in cuda/gpu.cpp, kArchitectures");
+}
+
+Gpu read_gpu() {
+  const char* text = getenv("PEAKMEM_GPU");
+  if (text == nullptr) refuse("PEAKMEM_GPU is not set; import oracle/gpu/device.py before torch");
+  std::istringstream in(text);
+  Gpu read;
+  char separator;
+  std::getline(in, read.title, ';');
+  in >> read.capability >> separator >> read.multiprocessors >> separator >> read.memory >> separator >> read.count;
+  if (!in) refuse(std::string("PEAKMEM_GPU should be title;capability;multiprocessors;bytes;count, not ") + text);
+  return read;
+}
+
+std::map<int, int> make_attributes() {
+  const Architecture& here = architecture();
+  return {
+      {cudaDevAttrMaxThreadsPerBlock, 1024},
+      {cudaDevAttrMaxBlockDimX, 1024},
+      {cudaDevAttrMaxBlockDimY, 1024},
+      {cudaDevAttrMaxBlockDimZ, 64},
+      {cudaDevAttrMaxGridDimX, INT_MAX},
+      {cudaDevAttrMaxGridDimY, 65535},
+      {cudaDevAttrMaxGridDimZ, 65535},
+      {cudaDevAttrMaxSharedMemoryPerBlock, 49152},
+      {cudaDevAttrTotalConstantMemory, 65536},
+      {cudaDevAttrWarpSize, 32},
+      {cudaDevAttrMaxPitch, INT_MAX},
+      {cudaDevAttrMaxRegistersPerBlock, 65536},
+      {cudaDevAttrMaxRegistersPerMultiprocessor, 65536},
+      {cudaDevAttrTextureAlignment, 512},
+      {cudaDevAttrTexturePitchAlignment, 32},
+      {cudaDevAttrMultiProcessorCount, gpu().multiprocessors},
+      {cudaDevAttrMaxThreadsPerMultiProcessor, here.threads},
+      {cudaDevAttrMaxBlocksPerMultiprocessor, 32},
+      {cudaDevAttrMaxSharedMemoryPerMultiprocessor, here.shared},
+      {cudaDevAttrMaxSharedMemoryPerBlockOptin, here.shared_of_block},
+      {cudaDevAttrReservedSharedMemoryPerBlock, 1024},
+      {cudaDevAttrL2CacheSize, 40 << 20},
+      {cudaDevAttrComputeCapabilityMajor, gpu().capability / 10},
+      {cudaDevAttrComputeCapabilityMinor, gpu().capability % 10},
+      {cudaDevAttrUnifiedAddressing, 1},
+      {cudaDevAttrManagedMemory, 1},
+      {cudaDevAttrConcurrentManagedAccess, 1},
+      {cudaDevAttrConcurrentKernels, 1},
+      {cudaDevAttrCanMapHostMemory, 1},
+      {cudaDevAttrAsyncEngineCount, 3},
+      {cudaDevAttrStreamPrioritiesSupported, 1},
+      {cudaDevAttrCooperativeLaunch, 1},
+      {cudaDevAttrMemoryPoolsSupported, 1},
+      {CU_DEVICE_ATTRIBUTE_VIRTUAL_MEMORY_MANAGEMENT_SUPPORTED, 1},  // expandable segments ask for it
+  };
+}
+
+}  // namespace
+
+const Gpu& gpu() {
+  static const Gpu chosen = read_gpu();
+  return chosen;
+}
+
+int attribute(int which) {
+  static const std::map<int, int> values = make_attributes();
+  const auto found = values.find(which);
+  return found == values.end() ? 0 : found->second;
+}
+
+}  // namespace stand_in
