@@ -14,13 +14,15 @@ namespace {
 
 // CUDA C++ Programming Guide, "Technical specifications per compute capability": bytes of shared memory a multiprocessor
 // has and a block may have, and threads a multiprocessor holds. Occupancy, and by it sums' buffers, depend on them.
+// `code` is the kernels' in PyTorch's wheels (torch.cuda.get_arch_list()) that run there; CUB refuses to run without any.
+// Its CUDA 13 wheel has none for Volta and Pascal: they get Turing's, where the CUDA 12 wheels have their own.
 struct Architecture {
-  int capability, shared, shared_of_block, threads;
+  int capability, shared, shared_of_block, threads, code;
 };
 constexpr Architecture kArchitectures[] = {
-    {60, 65536, 49152, 2048},    {70, 98304, 98304, 2048},    {75, 65536, 65536, 1024},
-    {80, 167936, 166912, 2048},  {86, 102400, 101376, 1536},  {89, 102400, 101376, 1536},
-    {90, 233472, 232448, 2048},  {100, 233472, 232448, 2048}, {120, 102400, 101376, 1536},
+    {60, 65536, 49152, 2048, 75},   {70, 98304, 98304, 2048, 75},    {75, 65536, 65536, 1024, 75},
+    {80, 167936, 166912, 2048, 80}, {86, 102400, 101376, 1536, 86},  {89, 102400, 101376, 1536, 86},
+    {90, 233472, 232448, 2048, 90}, {100, 233472, 232448, 2048, 100}, {120, 102400, 101376, 1536, 120},
 };
 
 [[noreturn]] void refuse(const std::string& what) {
@@ -92,6 +94,8 @@ const Gpu& gpu() {
   static const Gpu chosen = read_gpu();
   return chosen;
 }
+
+int code() { return architecture().code; }
 
 int attribute(int which) {
   static const std::map<int, int> values = make_attributes();

@@ -18,6 +18,9 @@ struct Gpu {
 /// As PEAKMEM_GPU says: "title;capability;multiprocessors;bytes;count" (device.py writes it).
 const Gpu& gpu();
 
+/// For which capability the kernels are that run on it.
+int code();
+
 /// By the number that cudaDeviceAttr and CUdevice_attribute share; 0 for what nobody asked yet.
 int attribute(int which);
 

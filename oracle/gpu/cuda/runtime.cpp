@@ -199,7 +199,7 @@ API cudaError_t cudaFuncGetAttributes(cudaFuncAttributes* a, const void*) {
   *a = {};
   a->maxThreadsPerBlock = 1024;
   a->numRegs = 32;
-  a->ptxVersion = a->binaryVersion = gpu().capability;
+  a->ptxVersion = a->binaryVersion = code();
   a->maxDynamicSharedSizeBytes = attribute(cudaDevAttrMaxSharedMemoryPerBlockOptin);
   return cudaSuccess;
 }
