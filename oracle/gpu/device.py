@@ -1,5 +1,6 @@
 """The stand-in for a GPU, chosen before torch asks for it. Import this module before torch, as oracle/device.py."""
 
+import ctypes
 import json
 import os
 import pathlib
@@ -31,7 +32,8 @@ def choose_gpu(name, memory_mib=None, count=1):
 
 
 choose_gpu("a100-80gb")
-os.environ["TRITON_LIBCUDA_PATH"] = str(pathlib.Path(sysconfig.get_path("purelib")) / "nvidia/cu13/lib")  # it asks ldconfig
+LIBRARIES = str(pathlib.Path(sysconfig.get_path("purelib")) / "nvidia/cu13/lib")
+os.environ["TRITON_LIBCUDA_PATH"] = LIBRARIES  # where it would ask ldconfig
 
 import torch  # noqa: E402
 
@@ -55,6 +57,27 @@ def _all_is_well():
     torch.Tensor.__bool__, torch.Tensor.item = read(torch.Tensor.__bool__), read(torch.Tensor.item)
 
 
+def _nothing_is_masked():
+    """x[mask] reads how many elements are not masked, and its backward pass again: all of them, as the first oracle has
+    it (count.py, BY_MASK)."""
+    original = torch.Tensor.__getitem__
+
+    def getitem(self, index):
+        if not (isinstance(index, torch.Tensor) and index.is_cuda and index.dtype == torch.bool):
+            return original(self, index)
+        count = index.numel()
+        STAND_IN.peakmem_answer(count)
+        result = original(self, index)
+        if result.grad_fn is not None:
+            result.grad_fn.register_prehook(lambda gradients: STAND_IN.peakmem_answer(count))
+        return result
+
+    torch.Tensor.__getitem__ = getitem
+
+
+STAND_IN = ctypes.CDLL(LIBRARIES + "/libstand_in.so")
+STAND_IN.peakmem_answer.argtypes, STAND_IN.peakmem_answer.restype = [ctypes.c_uint64], None
 _all_is_well()
+_nothing_is_masked()
 # Nothing of the stand-in is lost in a fork: cases are measured in children of a process that may have asked for a GPU.
 torch.cuda._is_in_bad_fork = lambda: False

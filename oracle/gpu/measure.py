@@ -7,7 +7,6 @@ Every case becomes one line of JSON; with --snapshot also what torch.cuda.memory
 """
 
 import argparse
-import ctypes
 import importlib.metadata
 import pathlib
 import sys
@@ -64,8 +63,7 @@ def measure(case, args, snapshot=None):
     record = {"case": case, "gpu": args.gpu, **({"memory_mib": args.memory_mib} if args.memory_mib else {}), "alloc_conf": args.alloc_conf}
     record |= {kind: max(phase[2 + i] for phase in phases) for i, kind in enumerate(STATISTICS)}
     stats = torch.cuda.memory_stats()
-    reads = ctypes.CDLL("libcudart.so.13").peakmem_reads()
-    return record | {"phases": phases, "retries": stats["num_alloc_retries"], "reads": reads, "versions": VERSIONS}
+    return record | {"phases": phases, "retries": stats["num_alloc_retries"], "reads": device.STAND_IN.peakmem_reads(), "versions": VERSIONS}
 
 
 def main():

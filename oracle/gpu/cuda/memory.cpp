@@ -21,6 +21,7 @@ constexpr size_t kRemembered = 64 << 10;         // the largest copy to the devi
 constexpr uintptr_t kBase = 0x3000'0000'0000;    // where a process has nothing else
 
 std::atomic<uint64_t> reads{0};
+std::atomic<uint64_t> answer{0};
 
 size_t round_up(size_t bytes) { return std::max((bytes + kGranule - 1) / kGranule, size_t{1}) * kGranule; }
 
@@ -88,7 +89,7 @@ void copy_known(void* to, const void* from, size_t bytes) {
   }
 }
 
-// Zero, unless it is what was copied there before: counts are 0, losses and norms 0.0.
+// What was copied there before, or else zero: counts are 0, losses and norms 0.0, unless Python knows better.
 void read_back(void* to, const void* from, size_t bytes) {
   Memory& m = memory();
   const std::lock_guard lock(m.mutex);
@@ -99,6 +100,8 @@ void read_back(void* to, const void* from, size_t bytes) {
   }
   ++reads;
   memset(to, 0, bytes);
+  const uint64_t number = answer.exchange(0);
+  memcpy(to, &number, std::min(bytes, sizeof number));
 }
 
 }  // namespace
@@ -216,3 +219,6 @@ void forget() {
 
 /// How often the host read something of the device that nobody knows: where a run could leave a GPU's path.
 extern "C" __attribute__((visibility("default"))) uint64_t peakmem_reads() { return stand_in::reads; }
+
+/// What the next of these reads gives, instead of 0.
+extern "C" __attribute__((visibility("default"))) void peakmem_answer(uint64_t number) { stand_in::answer = number; }
