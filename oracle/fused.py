@@ -76,6 +76,7 @@ def _apply_liger(case, model):
     known = inspect.signature(apply).parameters
     flags = {flag: case["kernels"].get(kind) == "fused" for kind, names in LIGER.items() for flag in names if flag in known}
     flags["fused_linear_cross_entropy"] = case["kernels"].get("loss") == "fused-linear"
+    flags["cross_entropy"] = False  # on for Granite, whose fused loss raises; on whole logits it is not modelled
     apply(model=model, **flags)
 
 

@@ -103,7 +103,7 @@ class Checker {
       return Error{option("loss"), "replaces the loss of a causal language model, and this is none", "pass --loss hf"};
     if (loss == LossKernel::kPlain) return check_plain();
     if (loss == LossKernel::kFusedLinear)
-      if (auto wrong = check_liger("loss")) return wrong;
+      if (auto wrong = check_fused_linear()) return wrong;
     if (loss == LossKernel::kChunked && job_.recipe.seq == 1)
       return Error{"--seq", "must be at least 2 for --loss chunked: a sequence of one token has nothing to predict",
                    "pass --seq 2 or more, or --loss hf"};
@@ -112,6 +112,15 @@ class Checker {
       return Error{option("loss"), "reads the head's weight and would pass its adapter by",
                    "leave the head out of --lora-targets, or pass --loss hf"};
     return std::nullopt;
+  }
+
+  std::optional<Error> check_fused_linear() const {
+    if (auto wrong = check_liger("loss")) return wrong;
+    if (row_.fused_linear) return std::nullopt;
+    return Error{option("loss"),
+                 "fused-linear fails in Liger-Kernel for " + job_.description.family +
+                     ", whose logits are scaled: \"LigerFusedLinearCrossEntropy is not available\"",
+                 "pass --loss hf (beside --kernels liger too)"};
   }
 
   std::optional<Error> check_plain() const {

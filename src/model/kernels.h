@@ -48,9 +48,10 @@ struct LossPieces {
 struct FamilyKernels {
   std::string_view family;
   bool flash2 = false;                   // attn_implementation="flash_attention_2"
-  bool liger = false;                    // norm, rotary embedding, and loss together with the head
+  bool liger = false;                    // norm and rotary embedding
   bool norm_in_place = false;            // of Liger's norm: the gradient is written over the incoming one
   std::optional<Activation> activation;  // the one that Liger's MLP computes; none where it has no MLP that is modelled
+  bool fused_linear = true;              // where Liger is: its loss together with the head
 };
 
 /// A row for every family; one without kernels for a name that is none.

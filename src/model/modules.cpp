@@ -111,7 +111,11 @@ Tensor LayerNorm::operator()(const Tensor& input) const {
 }
 
 Tensor fused_norm(const Builder& b, const Tensor& input, const Tensor& weight) {
-  return liger_rms_norm(input, weight, kernels_of(b.description.family).norm_in_place, b.structure.multiprocessors);
+  return fused_norm(b, input, weight, kernels_of(b.description.family).norm_in_place);
+}
+
+Tensor fused_norm(const Builder& b, const Tensor& input, const Tensor& weight, bool in_place) {
+  return liger_rms_norm(input, weight, in_place, b.structure.multiprocessors);
 }
 
 RmsNorm::RmsNorm(const Builder& b, const char* name, Expr width) : b_(b), name_(name) {

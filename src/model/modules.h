@@ -121,6 +121,8 @@ class LayerNorm {
 
 /// Liger's RMSNorm in the place of a family's own.
 Tensor fused_norm(const Builder& b, const Tensor& input, const Tensor& weight);
+/// One that differs from its family's others in whether it writes over its gradient.
+Tensor fused_norm(const Builder& b, const Tensor& input, const Tensor& weight, bool in_place);
 
 /// LlamaRMSNorm: in fp32, by hand; or Liger's.
 class RmsNorm {

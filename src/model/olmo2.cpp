@@ -6,16 +6,23 @@
 namespace peakmem {
 namespace {
 
+/// What Liger makes of a norm (liger-kernel 0.8.5, apply_liger_kernel_to_olmo2): those of q and k it leaves; of the
+/// others only the last writes its gradient over the incoming one.
+enum class Patched : uint8_t { kLeft, kOutOfPlace, kInPlace };
+
 /// Olmo2RMSNorm: LlamaRMSNorm, but the weight is multiplied in before the cast back.
 class Olmo2RmsNorm {
  public:
-  Olmo2RmsNorm(const Builder& b, const char* name, Expr width) : name_(name) {
+  Olmo2RmsNorm(const Builder& b, const char* name, Expr width, Patched patched = Patched::kInPlace)
+      : b_(b), name_(name), patched_(patched) {
     const Scope scope(b.tape, name);
     weight_ = b.norm_parameter({width}, "weight");
   }
 
   Tensor operator()(const Tensor& input) const {
     const Scope scope(weight_.tape(), name_);
+    if (b_.structure.kernels.norm == Kernel::kFused && patched_ != Patched::kLeft)
+      return fused_norm(b_, input, weight_, patched_ == Patched::kInPlace);
     Tensor hidden_states = to(input, DType::kFloat32);
     const Tensor variance = mean_last(pow_scalar(hidden_states));
     hidden_states = mul(hidden_states, rsqrt(add_scalar(variance)));
@@ -23,7 +30,9 @@ class Olmo2RmsNorm {
   }
 
  private:
+  const Builder& b_;
   const char* name_;
+  Patched patched_;
   Tensor weight_;
 };
 
@@ -88,8 +97,8 @@ struct Olmo2Attention : OlmoAttentionBase {
 
   explicit Olmo2Attention(const Builder& builder)
       : OlmoAttentionBase(builder),
-        q_norm(b, "q_norm", b.dims.heads * b.dims.head_dim),
-        k_norm(b, "k_norm", b.dims.kv_heads * b.dims.head_dim) {}
+        q_norm(b, "q_norm", b.dims.heads * b.dims.head_dim, Patched::kLeft),
+        k_norm(b, "k_norm", b.dims.kv_heads * b.dims.head_dim, Patched::kLeft) {}
 
   AttentionOutput operator()(const Tensor& hidden_states, const Rotation& rotation, const Tensor& mask) const {
     const Scope scope(b.tape, "self_attn");
@@ -109,8 +118,8 @@ struct PostNormLayer {
   explicit PostNormLayer(const Builder& b)
       : self_attn(named<Olmo2Attention>(b, "self_attn")),
         mlp(named<Mlp>(b, "mlp")),
-        post_attention_layernorm(b, "post_attention_layernorm", b.dims.hidden),
-        post_feedforward_layernorm(b, "post_feedforward_layernorm", b.dims.hidden) {}
+        post_attention_layernorm(b, "post_attention_layernorm", b.dims.hidden, Patched::kOutOfPlace),
+        post_feedforward_layernorm(b, "post_feedforward_layernorm", b.dims.hidden, Patched::kOutOfPlace) {}
 
   Tensor operator()(const Tensor& input, const Rotation& rotation, const Tensor& mask) const {
     Tensor residual = input;

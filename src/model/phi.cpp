@@ -48,6 +48,10 @@ struct FusedMlp {
   Tensor operator()(const Tensor& hidden_states) const {
     const Scope scope(b.tape, "mlp");
     auto [gate, up_states] = split_in_two(gate_up_proj(hidden_states), 2);
+    if (b.structure.kernels.mlp == Kernel::kFused) {
+      const Tensor product = liger_gated(true, gate, up_states);
+      return down_proj(product);
+    }
     up_states = mul(up_states, activate(b.description.activation, gate));
     return down_proj(up_states);
   }

@@ -12,6 +12,13 @@ Tensor rotate_half(const Tensor& x) {
   return cat(neg(x2), x1, -1);
 }
 
+/// The kernel turns as many features as cos and sin are wide, and leaves the rest where it is.
+void apply_liger_rope(Tensor& query, Tensor& key, const Rotation& rotation) {
+  auto [query_rotated, key_rotated] = liger_rope(query, key, rotation.cos, rotation.sin);
+  query = std::move(query_rotated);
+  key = std::move(key_rotated);
+}
+
 }  // namespace
 
 RotaryEmbedding::RotaryEmbedding(const Builder& builder) : b_(builder) {
@@ -67,12 +74,7 @@ Tensor rotate(const Tensor& x, const Tensor& cos, const Tensor& sin) {
 
 void apply_rotary(const Builder& b, Tensor& query, Tensor& key, const Rotation& rotation) {
   const Scope scope(b.tape, "rotary");
-  if (b.structure.kernels.rope == Kernel::kFused) {
-    auto [query_rotated, key_rotated] = liger_rope(query, key, rotation.cos, rotation.sin);
-    query = std::move(query_rotated);
-    key = std::move(key_rotated);
-    return;
-  }
+  if (b.structure.kernels.rope == Kernel::kFused) return apply_liger_rope(query, key, rotation);
   const Tensor cos = unsqueeze(rotation.cos, 1);
   const Tensor sin = unsqueeze(rotation.sin, 1);
   Tensor query_rotated = rotate(query, cos, sin);
@@ -89,6 +91,7 @@ HeadParts head_parts(const Builder& b, const Tensor& x) {
 
 void apply_partial_rotary(const Builder& b, Tensor& query, Tensor& key, const Rotation& rotation, Joined joined) {
   const Scope scope(b.tape, "rotary");
+  if (b.structure.kernels.rope == Kernel::kFused) return apply_liger_rope(query, key, rotation);
   const Tensor cos = unsqueeze(rotation.cos, 1);
   const Tensor sin = unsqueeze(rotation.sin, 1);
   const HeadParts q = head_parts(b, query);

@@ -63,20 +63,23 @@ struct Tiles {
   Tensor buffer(Tape& tape) const {
     return tape.make({least(tokens.all, tokens.each), vocabulary.each}, compute, kChunkedLogProb.name);
   }
-  /// What is cast on the way; the last tokens stay named. In the backward pass the weight has a name too, and so is
-  /// there until the next turn's has been made.
-  Tensor run(const Tensor& hidden, const Tensor& weight, bool names_weight) const {
-    Tape& tape = hidden.tape();
+  /// What is cast on the way and stays named: the last tokens, and in the backward pass the weight, which so is there
+  /// until the next turn's has been made.
+  struct Casts {
     Tensor hidden_chunk, weight_chunk;
+  };
+  Casts run(const Tensor& hidden, const Tensor& weight, bool names_weight) const {
+    Tape& tape = hidden.tape();
+    Casts last;
     for (const Expr rows : sizes_of(tokens)) {
-      if (hidden.dtype() != compute) hidden_chunk = tape.make({rows, hidden.size(1)}, compute, "_to_copy");
+      if (hidden.dtype() != compute) last.hidden_chunk = tape.make({rows, hidden.size(1)}, compute, "_to_copy");
       if (weight.dtype() == compute) continue;
       for (const Expr columns : sizes_of(vocabulary)) {
         const Tensor cast = tape.make({columns, weight.size(1)}, compute, "_to_copy");
-        if (names_weight) weight_chunk = cast;
+        if (names_weight) last.weight_chunk = cast;
       }
     }
-    return hidden_chunk;
+    return last;
   }
 };
 
@@ -88,7 +91,7 @@ void log_prob_backward(Gradients& g, const Tiles& tiles) {
   if (g.needs(0)) grad_hidden = tape.make(contiguous(hidden.shape()), kFull, "zeros");
   if (g.needs(1)) grad_weight = tape.make(contiguous(weight.shape()), kFull, "zeros");
   const Tensor mm_buf = tiles.buffer(tape);
-  const Tensor hidden_chunk = tiles.run(hidden, weight, true);
+  const Tiles::Casts casts = tiles.run(hidden, weight, true);
   if (g.needs(0)) g.out[0] = to(grad_hidden, hidden.dtype());
   if (g.needs(1)) g.out[1] = to(grad_weight, weight.dtype());
 }
@@ -107,7 +110,7 @@ PerToken log_probs(const Tensor& hidden, const Tensor& weight, const Tensor& tar
   std::array<Tensor, 7> statistics;
   for (Tensor& statistic : statistics) statistic = make(kFull, kChunkedLogProb.name);
   const Tensor mm_buf = tiles.buffer(tape);
-  const Tensor hidden_chunk = tiles.run(hidden, weight, false);
+  const Tiles::Casts casts = tiles.run(hidden, weight, false);
   Tensor logarithm = make(kFull, "log");
   const Tensor log_z = make(kFull, "add");
   logarithm.reset();

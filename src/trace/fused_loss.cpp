@@ -28,6 +28,23 @@ void plain_turn(const Head& head) {
     head.weight.tape().make(head.weight.shape(), DType::kFloat32, "mm");
 }
 
+Tensor in_dtype(DType dtype, const Shape& shape, const Tensor& original) {
+  return original.dtype() == dtype ? Tensor() : original.tape().make(shape, dtype, "_to_copy");
+}
+
+/// grad_weight += ...: into one of fp32 or of the products' own dtype the product of cast operands is summed; into
+/// another one through a product of its own, made fp32.
+void add_to_weight_gradient(const Head& head, const Shape& chunk) {
+  Tape& tape = head.rows.tape();
+  const DType low = tape.autocast.dtype;
+  const DType kept = head.weight.dtype();
+  Tensor input = in_dtype(low, chunk, head.rows);
+  if (kept == DType::kFloat32 || kept == low) return;
+  const Tensor product = tape.make(head.weight.shape(), low, "mm");
+  input.reset();
+  const Tensor full = tape.make(head.weight.shape(), DType::kFloat32, "_to_copy");
+}
+
 /// A turn under autocast: `@` casts its operands, the weight seen through t() anew every time.
 void autocast_turn(const Head& head, Expr count) {
   Tape& tape = head.rows.tape();
@@ -35,15 +52,15 @@ void autocast_turn(const Head& head, Expr count) {
   const Shape chunk = {count, head.rows.size(1)};
   Tensor logits;
   {
-    const Tensor weight = tape.make(head.weight.shape(), low, "_to_copy");
-    const Tensor input = tape.make(chunk, low, "_to_copy");
+    const Tensor weight = in_dtype(low, head.weight.shape(), head.weight);
+    const Tensor input = in_dtype(low, chunk, head.rows);
     logits = tape.make({count, head.weight.size(0)}, low, "mm");
   }
   {
     const Tensor weight = to_low_precision(head.weight);
     const Tensor input_gradient = tape.make(chunk, low, "mm");
   }
-  if (head.trains_weight) tape.make(chunk, low, "_to_copy");
+  if (head.trains_weight) add_to_weight_gradient(head, chunk);
 }
 
 }  // namespace
@@ -60,7 +77,7 @@ Tensor liger_linear_cross_entropy(Tensor rows, const Tensor& weight, const Piece
   Tape& tape = x.tape();
   Node* node = tape.record(kLinearCrossEntropy, {&x, &weight});
   const NoGrad no_grad(tape);
-  const bool casts = tape.autocast.enabled && x.dtype() == DType::kFloat32;
+  const bool casts = tape.autocast.enabled && x.dtype() != tape.autocast.dtype;
   const bool trains_weight = x->requires_grad && weight->requires_grad;
   const Tensor grad_input = tape.make(contiguous(x.shape()), x.dtype(), kName);
   const Tensor grad_weight = trains_weight ? tape.make(weight.shape(), weight.dtype(), kName) : Tensor();

@@ -142,7 +142,8 @@ inline void pick_kernels(Recipe& recipe, const Description& description, Dice& d
   recipe.multiprocessors = dice.from(1, 200);
   if (description.task != Task::kCausalLm) return;
   kernels.loss = static_cast<LossKernel>(dice.from(0, 2));
-  if (kernels.loss == LossKernel::kFusedLinear && !there_are.liger) kernels.loss = LossKernel::kHf;
+  if (kernels.loss == LossKernel::kFusedLinear && !(there_are.liger && there_are.fused_linear))
+    kernels.loss = LossKernel::kHf;
 }
 
 /// What a face would have made of the recipe: lengths, dtypes and kernels that this model can have.
