@@ -35,8 +35,8 @@ bool makes_mask(const Job& job) {
 }
 
 /// Where fa_peft_integration_check of 4.48 (modeling_flash_attention_utils.py) casts none of what the rotary embedding
-/// made fp32: its tables have the weights' dtype, queries and keys autocast's. Beside packed weights values are fp32 too,
-/// and all are cast.
+/// made fp32: its tables have the weights' dtype, queries and keys autocast's. Beside packed weights values are fp32
+/// too, and all are cast.
 bool fails_in_flash(const Job& job) {
   const Recipe& recipe = job.recipe;
   return recipe.transformers == Transformers::kV448 && recipe.attention == Attention::kFlash2 &&
