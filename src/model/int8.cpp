@@ -28,14 +28,6 @@ Int8Rows quantized(const Tensor& rows) {
   return made;
 }
 
-/// The bias is cast for good to the dtype of its first input; here it has it from the start.
-void fit(const Tensor& bias, DType dtype) {
-  if (!bias || bias.dtype() == dtype) return;
-  Storage& storage = bias.tape().program.storages[static_cast<size_t>(bias->storage)];
-  storage.bytes = bias.shape().elements() * Expr(size_of(dtype));
-  storage.dtype = bias->dtype = dtype;
-}
-
 }  // namespace
 
 Int8Weight::Int8Weight(const Builder& b, Expr in, Expr out) {
@@ -68,7 +60,7 @@ Tensor Int8Weight::gradient(const Tensor& of_result, DType dtype) const {
 Tensor Int8Weight::operator()(Tensor input, const Tensor& bias) const {
   const Tensor x = std::move(input);
   Tape& tape = x.tape();
-  fit(bias, x.dtype());
+  if (bias) tape.cast_for_good(bias, x.dtype());  // by the first call
   Node* node = tape.record(kMatMul8bitLt, {&x});
   const Tensor rows = tape.look(x, x.shape(), true);  // in no graph
   const Tensor result = product(rows);

@@ -38,7 +38,8 @@ Linear::Linear(const Builder& b, const char* name, Expr in, Expr out, bool bias,
     int8_ = Int8Weight(b, in, out);
   }
   if (!quantized_ && !int8_) weight_ = b.parameter({out, in}, "weight");
-  if (bias) bias_ = b.parameter({out}, quantized_ ? b.structure.compute : b.structure.weights, "bias");
+  const bool is_cast = quantized_ && b.tape.meta_parameters;  // before the first step, where it is gathered
+  if (bias) bias_ = b.parameter({out}, is_cast ? b.structure.compute : b.structure.weights, "bias");
   lora_ = LoraPair(b, name, in, out, quantized_ || int8_ ? b.structure.quantize : Quantize::kNone);
 }
 
@@ -52,7 +53,7 @@ Linear::Linear(const char* name, Tensor weight, Tensor bias)
 
 Tensor Linear::base(Tensor input) const {
   if (int8_) return int8_(std::move(input), bias_);
-  return quantized_ ? quantized_(std::move(input)) : linear(std::move(input), weight_, bias_);
+  return quantized_ ? quantized_(std::move(input), bias_) : linear(std::move(input), weight_, bias_);
 }
 
 Tensor Linear::operator()(Tensor input) const {

@@ -73,9 +73,10 @@ Tensor QuantizedWeight::product(const Tensor& input) const {
   return result;
 }
 
-Tensor QuantizedWeight::operator()(Tensor input) const {
+Tensor QuantizedWeight::operator()(Tensor input, const Tensor& bias) const {
   const DType dtype = input.dtype();
   const Tensor x = to(std::move(input), compute_);
+  if (bias) x.tape().cast_for_good(bias, compute_);
   return to(product(x), dtype);
 }
 

@@ -27,8 +27,8 @@ class QuantizedWeight {
 
   explicit operator bool() const { return static_cast<bool>(packed_); }
   /// Linear4bit.forward: the input in the compute dtype, the product, and back in the input's dtype. The weight is
-  /// dequantized for the backward pass, and for the forward pass where rows are many.
-  Tensor operator()(Tensor input) const;
+  /// dequantized for the backward pass, and for the forward pass where rows are many. The first call casts the bias.
+  Tensor operator()(Tensor input, const Tensor& bias) const;
 
  private:
   Tensor constants() const;

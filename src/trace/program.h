@@ -35,10 +35,12 @@ struct Storage {
   bool is_output = false;  // of the model, and named by the loop until its next forward pass is over
 };
 
-/// One allocation (birth) or release of a storage.
+/// One allocation (birth) or release of a storage. `once`: of what step 1 does and no later one, see
+/// Tape::cast_for_good.
 struct Event {
   int32_t storage;
   bool birth;
+  bool once = false;
 };
 
 /// Events [first, last) that run as often in a row as their turn says; several segments may be of the same events.

@@ -249,6 +249,19 @@ void Tape::save(Node* node, const Tensor& tensor) {
   if (running->filled == running->saved) ghost = true;
 }
 
+void Tape::cast_for_good(const Tensor& tensor, DType dtype) {
+  if (tensor.dtype() == dtype) return;
+  const size_t first = program.events.size();
+  {
+    const Tensor cast = make(tensor.shape(), dtype, "_to_copy");
+    std::vector<Storage>& storages = program.storages;
+    storages[static_cast<size_t>(cast->storage)].category = storages[static_cast<size_t>(tensor->storage)].category;
+    std::swap(cast->storage, tensor->storage);
+    std::swap(cast->dtype, tensor->dtype);
+  }
+  for (size_t i = first; i < program.events.size(); ++i) program.events[i].once = true;
+}
+
 void Tape::save_output(Node* node, const Tensor& tensor) {
   if (node == nullptr || ghost) return;
   save(node, look(tensor, tensor.shape(), tensor->is_view));

@@ -228,6 +228,8 @@ class Tape {
   /// Give a tensor's storage memory, or take it away, while its handles go on (UntypedStorage.resize_).
   void fill(const Tensor& tensor) { note(tensor->storage, true); }
   void empty(const Tensor& tensor) { note(tensor->storage, false); }
+  /// tensor.data = tensor.data.to(dtype): its handles see the cast one from now on, which no later step makes again.
+  void cast_for_good(const Tensor& tensor, DType dtype);
   /// A tensor as a leaf that gathers a gradient.
   Tensor leaf(Tensor tensor);
   /// A leaf that looks at another tensor's storage and gathers a gradient of its own (x.detach().requires_grad_()).

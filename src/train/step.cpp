@@ -1,6 +1,7 @@
 #include "train/step.h"
 
 #include <algorithm>
+#include <iterator>
 #include <optional>
 #include <string_view>
 
@@ -190,6 +191,30 @@ void repeat_micro_batches(Program& program, int32_t once, std::vector<Phase> ren
   }
 }
 
+/// A segment without what is done once: itself, or one of events of its own.
+Segment without_once(Program& program, Segment segment) {
+  const std::vector<Event> done(program.events.begin() + segment.first, program.events.begin() + segment.last);
+  const auto is_once = [](const Event& event) { return event.once; };
+  if (std::none_of(done.begin(), done.end(), is_once)) return segment;
+  segment.first = static_cast<int32_t>(program.events.size());
+  std::remove_copy_if(done.begin(), done.end(), std::back_inserter(program.events), is_once);
+  segment.last = static_cast<int32_t>(program.events.size());
+  return segment;
+}
+
+/// What a step did once no later one does: phases of step 2 get segments without it.
+void leave_out_once(Program& program) {
+  if (std::none_of(program.events.begin(), program.events.end(), [](const Event& event) { return event.once; })) return;
+  for (Phase& phase : program.phases) {
+    if (phase.step < 2) continue;
+    const auto first = static_cast<int32_t>(program.segments.size());
+    for (int32_t i = phase.first_segment; i < phase.last_segment; ++i)
+      program.segments.push_back(without_once(program, program.segments[static_cast<size_t>(i)]));
+    phase.first_segment = first;
+    phase.last_segment = static_cast<int32_t>(program.segments.size());
+  }
+}
+
 /// The phases of step 2 in which goes what the loop still holds of step 1: the trainer's batches, or a plain loop's
 /// names, which are bound again when the next batch is there and when the next forward pass has returned.
 std::vector<Phase> renew(Tape& tape, Batches& batches, Names& names, bool keeps_outputs) {
@@ -306,6 +331,7 @@ Program trace_step(const Job& job, const Dims& dims, bool unrolled) {
   repeat_micro_batches(tape.program, parallel ? parallel->once() : -1, renewed);
   tape.program.phases.insert(tape.program.phases.end(), steady.begin(), steady.end());
   tape.program.phases.push_back(cleared);
+  leave_out_once(tape.program);
   if (recipe.eval_batch > 0) {
     structure = structure_of(evaluation_of(job), unrolled);
     sizes = evaluation_dims(job, dims);

@@ -53,6 +53,38 @@ TEST(Step, FoldedLayersGiveWhatEveryLayerTracedGives) {
   }
 }
 
+/// Of a step's phases: how many biases are cast for good.
+int64_t casts_for_good(const Program& program, int32_t step) {
+  int64_t casts = 0;
+  for (const Phase& phase : program.phases)
+    for (int32_t i = phase.first_segment; phase.step == step && i < phase.last_segment; ++i) {
+      const Segment& segment = program.segments[static_cast<size_t>(i)];
+      for (int32_t j = segment.first; j < segment.last; ++j) {
+        const Event& event = program.events[static_cast<size_t>(j)];
+        if (event.once && event.birth) casts += program.turns[static_cast<size_t>(segment.turn)].count.number();
+      }
+    }
+  return casts;
+}
+
+TEST(Step, BiasesOfPackedLayersAreCastInTheFirstStepAlone) {
+  const NamedConfig config = *parse_config(R"({"model_type": "roberta", "num_hidden_layers": 5})", "roberta");
+  const OptionValues options = {{"precision", "bf16"},
+                                {"quantize", "nf4"},
+                                {"lora-rank", "4"},
+                                {"batch", "1"},
+                                {"seq", "8"},
+                                {"accumulate", "2"},
+                                {"task", "masked-lm"},
+                                {"checkpointing", "full"},
+                                {"lora-targets", "query,value"}};
+  const Result<Inquiry> inquiry = make_inquiry(&config, options, Command::kEstimate);
+  ASSERT_TRUE(inquiry);
+  const Program program = trace_step(inquiry->job, number_dims(inquiry->job));
+  EXPECT_EQ(casts_for_good(program, 1), 5 * 6 + 1);  // six of every layer, and the head's dense layer
+  EXPECT_EQ(casts_for_good(program, 2), 0);
+}
+
 // The gradient of the position bias goes from layer to layer; the last two treat it otherwise than the rest.
 TEST(Step, FoldedLayersOfT5PassTheirBias) {
   const NamedConfig config =
