@@ -61,9 +61,6 @@ HARMLESS = frozenset(
 
 #: Fields that change no byte at these values, and the reason they are not understood at others.
 AT: dict[str, tuple[tuple[object, ...], str]] = {
-    "torch_compile": ((None, False), "compiled code allocates otherwise"),
-    "torch_compile_backend": ((None,), "it switches compilation on, and compiled code allocates otherwise"),
-    "torch_compile_mode": ((None,), "it switches compilation on, and compiled code allocates otherwise"),
     "neftune_noise_alpha": ((None, 0, 0.0), "noise is added to the embeddings"),
     "label_smoothing_factor": ((None, 0, 0.0), "the smoothed loss is another one"),
     "torch_empty_cache_steps": ((None,), "what is reserved is given back"),
@@ -76,10 +73,16 @@ AT: dict[str, tuple[tuple[object, ...], str]] = {
     "debug": ((None, [], "", ()), "debugging keeps tensors"),
 }
 
+COMPILED = "compiles the model, and compiled code allocates otherwise and is not modelled"
+EAGER = "leave torch_compile, torch_compile_backend and torch_compile_mode out"
+
 #: Fields of which other values than these make another job.
 REFUSED: dict[str, tuple[tuple[object, ...], str, str]] = {
     "use_cpu": ((None, False), "trains on the CPU", "Peakmem predicts the memory of GPUs"),
     "deepspeed": ((None, False, "", {}), "is not modelled", "fsdp=8, FSDP2 over 8 ranks, shards as ZeRO 3 does"),
+    "torch_compile": ((None, False), COMPILED, EAGER),
+    "torch_compile_backend": ((None,), COMPILED, EAGER),  # TrainingArguments switches compilation on for it
+    "torch_compile_mode": ((None,), COMPILED, EAGER),
     "parallelism_config": ((None,), "is not modelled", "pass fsdp=8 for FSDP2 over 8 ranks"),
 }
 
@@ -328,8 +331,7 @@ def read_others(reading: Reading, asked: Subject) -> None:
             if value not in harmless:
                 raise InputError(name, problem, hint)
         elif name in AT:
-            compiled = name.startswith("torch_compile_") and reading.get("torch_compile", False)  # said already
-            if value not in AT[name][0] and not compiled:
+            if value not in AT[name][0]:
                 reading.doubt(name, AT[name][1])
         elif value not in (None, False, "", [], {}):
             reading.doubt(name, "is not known")
