@@ -1,8 +1,10 @@
-"""An evaluation after the last step, of one batch of `eval_batch` sequences: the optimizer's states are there."""
+"""An evaluation after the last step, of `eval_batches` (default 1) batches of `eval_batch` sequences: the optimizer's
+states are there."""
 
 import types
 
 import torch
+from transformers.trainer_pt_utils import EvalLoopContainer
 
 import fused
 from cases import autocast, build_batch
@@ -10,14 +12,24 @@ from trainer import trainer_of
 
 
 def evaluate(case, model, counter, step, loop):
-    """A plain loop's forward pass without gradients, or a trainer's prediction_step; dropout is off."""
+    """A plain loop's forward passes without gradients, or a trainer's evaluation_loop; dropout is off."""
     counter.phase("evaluate", step)
     model.eval()
-    batch = build_batch({**case, "batch": case["eval_batch"]}, getattr(model, "module", model).config)
-    if loop is not None:
-        return predict(case, model, batch, loop)
-    with torch.no_grad(), autocast(case):
-        return forward(case, model, batch)
+    return infer(case, model) if loop is None else predict(case, model, loop)
+
+
+def batches(case, model):
+    """The batches of the evaluation."""
+    for _ in range(case.get("eval_batches", 1)):
+        yield build_batch({**case, "batch": case["eval_batch"]}, getattr(model, "module", model).config)
+
+
+def infer(case, model):
+    """What a script writes: its names live until they are bound again."""
+    for batch in batches(case, model):
+        with torch.no_grad(), autocast(case):
+            outputs = forward(case, model, batch)
+    return outputs
 
 
 def forward(case, model, batch):
@@ -28,12 +40,19 @@ def forward(case, model, batch):
     return logits, torch.nn.functional.cross_entropy(logits.view(-1, logits.size(-1)), batch["labels"].view(-1))
 
 
-def predict(case, model, batch, loop):
-    """Trainer.evaluation_loop on one batch; without compute_metrics it asks for the loss alone."""
-    if "input_ids" in batch:
-        batch["attention_mask"] = torch.ones_like(batch["input_ids"])
+def predict(case, model, loop):
+    """Trainer.evaluation_loop (5.23) of one process, by its own containers; without compute_metrics (`eval_logits`) it
+    asks for the loss alone."""
     self = loop.trainer
     self.args.use_liger_kernel = (case.get("kernels") or {}).get("loss") == "fused-linear"
     step = types.MethodType(trainer_of(case).prediction_step, self)
-    loss, logits, labels = step(model, batch, prediction_loss_only=not case.get("eval_logits"))
-    return loss.repeat(case["eval_batch"]), logits, labels
+    containers = [EvalLoopContainer(), EvalLoopContainer(), EvalLoopContainer()]
+    for inputs in batches(case, model):
+        if "input_ids" in inputs:
+            inputs["attention_mask"] = torch.ones_like(inputs["input_ids"])
+        losses, logits, labels = step(model, inputs, prediction_loss_only=not case.get("eval_logits"))
+        losses = losses.repeat(case["eval_batch"])
+        for container, new in zip(containers, (losses, logits, labels)):
+            if new is not None:
+                container.add(new)
+    return containers

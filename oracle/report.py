@@ -109,12 +109,12 @@ def make_record(case, counter, parameters, trainable, managed=0):
 
 
 def write_trace(case, log):
-    """The log as text, from the moment the model is built."""
+    """The log as text, from the moment the model is built, or loaded."""
     import json
     lines, live, shown = [f"# {json.dumps(case)}"], 0, False
     for kind, what, extra, change in log:
         if kind == "phase":
-            shown = shown or extra != 0
+            shown = shown or extra != 0 or what == "load"
             if shown:
                 lines.append(f"=== {what} of step {extra}, {live} bytes live")
             continue

@@ -47,6 +47,8 @@ def options_of(case: dict[str, Any], known: set[str]) -> dict[str, Any] | None:
         options["freeze"] = ",".join(case["freeze"])
     for name in ("keep_outputs", "use_cache"):  # absent from older records, whose loop kept nothing
         options[name.replace("_", "-")] = "yes" if case.get(name) else "no"
+    if "eval_batch" in case:
+        options["eval-batches"] = case.get("eval_batches", 1)
     options |= adapter_of(case.get("lora")) | ranks_of(case)
     options = {name: value for name, value in options.items() if value is not None and value is not False}
     return options if set(options) <= known else None

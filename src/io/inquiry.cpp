@@ -5,6 +5,7 @@
 #include "io/adapter_options.h"
 #include "io/bare_model.h"
 #include "io/choices.h"
+#include "io/evaluation_options.h"
 #include "io/expert_options.h"
 #include "io/hardware.h"
 #include "io/headroom.h"
@@ -133,7 +134,7 @@ class Reader {
     if (inquiry_.job.description.task == Task::kMultipleChoice)
       recipe.choices = size("choices", 4, "as SWAG and RACE have");
     recipe.accumulate = asked_.size("accumulate").value_or(1);
-    recipe.eval_batch = asked_.size("eval-batch").value_or(0);
+    if (auto wrong = read_evaluation(asked_, recipe)) return wrong;
     if (auto wrong = read_precision(asked_, inquiry_)) return wrong;
     recipe.attention = read_attention();
     if (inquiry_.job.description.experts > 0) recipe.experts = value_in(kExperts, choice("experts"));
@@ -251,20 +252,12 @@ class Reader {
                  job.recipe.checkpointing == Checkpointing::kFullReentrant ? "pass --checkpointing full" : ""};
   }
 
-  void assume_evaluation() {
-    const Recipe& recipe = inquiry_.job.recipe;
-    if (recipe.eval_batch == 0) return;
-    assume("evaluation: after a step, one batch at a time of as many tokens a sequence, " +
-           std::string(recipe.trainer->is_transformers_loop
-                           ? "the loss alone being kept, as Trainer without compute_metrics"
-                           : "by with torch.no_grad(): outputs = model(**batch)"));
-  }
-
   std::optional<Error> check() {
     say_of_fp16(inquiry_);
     if (auto wrong = check_job(inquiry_.job)) return as_asked(asked_, std::move(*wrong));
     if (auto wrong = check_frozen()) return wrong;
-    assume_evaluation();
+    if (std::string evaluation = evaluation_assumption(inquiry_.job.recipe); !evaluation.empty())
+      assume(std::move(evaluation));
     const int64_t longest = inquiry_.job.description.longest_sequence();
     const int64_t seq = inquiry_.job.recipe.seq;
     if (seq > longest)

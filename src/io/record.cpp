@@ -165,7 +165,9 @@ std::optional<Error> check_sizes(const Value* object, std::initializer_list<cons
 }
 
 std::optional<Error> read_recipe(const Value& what, Recipe& recipe) {
-  if (auto error = check_sizes(&what, {"batch", "seq", "target_seq", "choices", "accumulate"})) return error;
+  if (auto error =
+          check_sizes(&what, {"batch", "seq", "target_seq", "choices", "accumulate", "eval_batch", "eval_batches"}))
+    return error;
   if (auto error = check_sizes(what.find("lora"), {"r"})) return error;
   if (auto error = check_sizes(what.find("ranks"), {"fsdp", "replicate", "ddp"})) return error;
   if (const Value* lora = what.find("lora")) recipe.lora = read_lora(*lora);
@@ -178,6 +180,7 @@ std::optional<Error> read_recipe(const Value& what, Recipe& recipe) {
   recipe.accumulate = number(what, "accumulate", 1);
   recipe.clip = flag(what, "clip");
   recipe.eval_batch = number(what, "eval_batch", 0);
+  recipe.eval_batches = number(what, "eval_batches", 1);
   recipe.eval_logits = flag(what, "eval_logits");
   if (const Value* trainer = what.find("trainer")) recipe.trainer = find_trainer(trainer->string);
   if (recipe.trainer == nullptr) return not_modelled("trainer", text(what, "trainer"));

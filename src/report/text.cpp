@@ -248,6 +248,8 @@ std::string recipe_line(const Job& job) {
   if (r.accumulate > 1) text += " · accumulate " + grouped(r.accumulate);
   if (r.clip) text += " · clip-grad";
   if (r.eval_batch > 0) text += " · evaluates " + grouped(r.eval_batch);
+  if (r.eval_batch > 0 && r.eval_batches > 1) text += " × " + grouped(r.eval_batches);
+  if (r.eval_logits) text += ", logits kept";
   if (!r.freeze.patterns.empty()) text += " · frozen";
   for (const std::string& pattern : r.freeze.patterns) text += " " + pattern;
   if (r.lora.rank > 0) text += " · lora of rank " + grouped(r.lora.rank);

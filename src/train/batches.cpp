@@ -35,6 +35,7 @@ Batches::Batches(const Builder& builder, const Recipe& recipe)
       micro_batches_(recipe.accumulate),
       ranks_(recipe.ddp.ranks),
       held_(recipe.trainer->is_transformers_loop),
+      counts_evaluated_(recipe.trainer->counts_evaluated && recipe.transformers == Transformers::kV523),
       counts_(held_ && recipe.transformers > Transformers::kV445 && has_labels(builder.description.task)) {
   if (held_) logged_loss_ = builder_.tape.buffer({}, DType::kFloat32, "logged_loss");
 }
@@ -77,14 +78,13 @@ void Batches::count_labels() {
   if (stays) items_ = tape.make({}, DType::kFloat32, "div");
 }
 
-Batch Batches::evaluated() {
-  Batch batch = make_batch(builder_, 1);
-  if (!counts_ || builder_.structure.transformers != Transformers::kV523) return batch;
+void Batches::take_evaluated(Batch& inputs) {
+  inputs = make_batch(builder_, 1);
+  if (!counts_ || !counts_evaluated_) return;
   const Tensor items_before = items_;
   count_labels();
-  batch.is_counted = true;
-  batch.items = std::exchange(items_, items_before);
-  return batch;
+  inputs.is_counted = true;
+  inputs.items = std::exchange(items_, items_before);
 }
 
 void Batches::renew() {

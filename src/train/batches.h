@@ -17,8 +17,9 @@ class Batches {
   Batch take(int64_t micro);
   /// The input phase of the next step, where batches are held: the same again, and those of before go.
   void renew();
-  /// The batch of an evaluation. Trainer.prediction_step of 5.23 counts its labels too.
-  Batch evaluated();
+  /// The next batch of an evaluation: the one before goes when this is there. Trainer.prediction_step of 5.23 counts
+  /// its labels too, that of SFTTrainer does not.
+  void take_evaluated(Batch& inputs);
   bool are_held() const { return held_; }
 
  private:
@@ -28,6 +29,7 @@ class Batches {
   int64_t micro_batches_;
   int64_t ranks_;
   bool held_;
+  bool counts_evaluated_;
   bool counts_;  // labels, which Trainer does from 4.46 on
   Batch first_;
   Batch others_;  // all but the first, one after another

@@ -7,6 +7,8 @@
 namespace peakmem {
 namespace {
 
+constexpr int64_t kCodes = 16;  // of 4 bits
+
 /// A parameter of the checkpoint with the buffers that were made for it.
 struct Loaded {
   int32_t parameter;
@@ -82,6 +84,14 @@ std::vector<Loaded> divide(const Program& program, const std::vector<int32_t>& l
   return all;
 }
 
+/// bitsandbytes' get_4bit_type: data.div_(data.abs().max()), of the code that is there already.
+void scale_code(Script& script, const Loaded& one) {
+  const int32_t absolute = script.beside(one.parameter, kCodes * 4, DType::kFloat32, "abs");
+  const int32_t largest = script.beside(one.parameter, 4, DType::kFloat32, "max");
+  script.note(absolute, false);
+  script.note(largest, false);
+}
+
 /// bitsandbytes' _quantize: the weight is there until what is made of it is. quantize_4bit makes the blocks' constants
 /// in fp32, and with compress_statistics quantizes them less their mean (functional.py, 0.50); int8 goes through fp16.
 void pack(Script& script, const Program& program, const Loaded& one, const Recipe& recipe) {
@@ -98,6 +108,7 @@ void pack(Script& script, const Program& program, const Loaded& one, const Recip
   script.note(one.parameter, true);
   const int32_t less = nested ? script.beside(one.parameter, constants, DType::kFloat32, "sub") : -1;
   for (const int32_t buffer : one.buffers) script.note(buffer, true);
+  if (!nested && packed.dtype == DType::kUInt8) scale_code(script, one);
   for (const int32_t each : {less, absmax})
     if (each >= 0) script.note(each, false);
   for (const int32_t each : temporary) script.note(each, false);

@@ -46,6 +46,7 @@ struct Recipe {
   int64_t target_seq = 0;  // of an encoder-decoder, else 0
   int64_t accumulate = 1;
   int64_t eval_batch = 0;           // sequences that are evaluated after a step; 0: none
+  int64_t eval_batches = 1;         // batches of so many
   bool eval_logits = false;         // the trainer keeps their logits, for compute_metrics
   DType weights = DType::kFloat32;  // what they are kept in
   std::optional<DType> autocast;    // what torch.autocast runs over them in, if at all

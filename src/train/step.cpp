@@ -12,45 +12,11 @@
 #include "train/evaluation.h"
 #include "train/fully_shard.h"
 #include "train/loading.h"
+#include "train/model_call.h"
 #include "train/optimizer_step.h"
 
 namespace peakmem {
 namespace {
-
-/// convert_to_fp32 of accelerate: what is there already stays, and the rest until all is converted.
-ModelOutput in_fp32(const ModelOutput& output) {
-  ModelOutput converted = output;
-  for (Tensor* tensor : {&converted.logits, &converted.more_logits, &converted.encoder_hidden_states})
-    if (*tensor) *tensor = to(*tensor, DType::kFloat32);
-  if (output.lists_others)
-    for (Tensor& other : converted.others) other = to(other, DType::kFloat32);
-  return converted;
-}
-
-/// model(**batch). As accelerate wraps it for transformers.Trainer autocast ends with it, and in mixed precision what
-/// it returns is made fp32.
-ModelOutput whole_model(Tape& tape, Model& model, const Batch& batch, const Recipe& recipe) {
-  tape.autocast.enabled = recipe.autocast.has_value();
-  tape.autocast.dtype = product_dtype(recipe);
-  const auto run = [&] {
-    const Unit unit(tape, 0);
-    return model.forward(batch);
-  };
-  ModelOutput output = run();
-  tape.autocast.enabled = false;
-  if (!recipe.trainer->is_transformers_loop) return output;
-  tape.autocast.cache.clear();
-  return recipe.autocast ? in_fp32(output) : output;
-}
-
-/// The loss: the model's own, or torch.nn.functional.cross_entropy over all tokens, of labels that the loader shifted.
-Tensor loss_of(Tape& tape, const ModelOutput& outputs, const Batch& batch, const Recipe& recipe) {
-  if (recipe.kernels.loss != LossKernel::kPlain) return outputs.loss;
-  tape.autocast.enabled = recipe.autocast.has_value();
-  Tensor loss = token_loss(outputs.logits, batch.labels);
-  tape.autocast.enabled = false;
-  return loss;
-}
 
 /// What the loop names, and the leaves that the graph behind it ends in.
 struct Names {
@@ -147,19 +113,6 @@ std::vector<int64_t> traced_micro_batches(const Recipe& recipe, bool unrolled) {
 
 void zero_grad(Tape& tape) {
   for (const Parameter& parameter : tape.parameters) gradient_of(parameter).reset();
-}
-
-/// An evaluation's batch: a plain loop names what the model returns, Trainer.prediction_step (5.23) without
-/// compute_metrics looks at the loss alone.
-void trace_evaluation(Tape& tape, Batches& batches, Model& model, const Recipe& recipe) {
-  tape.begin_phase(2, -1, "evaluate");
-  tape.category = Category::kInputs;
-  const Batch batch = batches.evaluated();
-  tape.category = Category::kActivations;
-  const EvalMode mode(tape);
-  const ModelOutput outputs = whole_model(tape, model, batch, recipe);
-  const Tensor loss = loss_of(tape, outputs, batch, recipe);
-  tape.autocast.cache.clear();
 }
 
 /// The storages of the parameters that are not trained, in order: beside quantized weights those of the checkpoint.

@@ -25,6 +25,7 @@ struct Trainer {
   Transformers transformers = Transformers::kV523;  // whose modelling code it runs
   bool runs_no_other = false;                       // on no other version of it
   std::optional<LossKernel> loss = std::nullopt;    // the one it computes whatever the model has
+  bool counts_evaluated = true;                     // the labels of an evaluation's batch too, from 5.23 on
   bool keeps_outputs = false;                       // its names outlive the step, unless --keep-outputs says otherwise
 };
 
