@@ -167,8 +167,9 @@ std::vector<int32_t> load_all(Script& script, Program& program, const std::vecto
 
 bool takes_more_to_load(const Job& job) {
   const Recipe& recipe = job.recipe;
-  return job.description.decoder_layers == 0 && recipe.quantize != Quantize::kNone && recipe.upcast != Upcast::kNorms &&
-         !is_wrapped(recipe.sharding);
+  const bool keeps_some_whole = job.description.decoder_layers > 0 && product_dtype(recipe) == DType::kFloat16;
+  return recipe.quantize != Quantize::kNone && recipe.upcast != Upcast::kNorms && !is_wrapped(recipe.sharding) &&
+         !keeps_some_whole;
 }
 
 void trace_loading(Tape& tape, const std::vector<int32_t>& loaded, const Recipe& recipe) {

@@ -9,7 +9,7 @@ namespace peakmem {
 
 /// Whether loading takes more than the model that it leaves behind: weights come whole and are packed one by one, and
 /// what is made fp32 comes in half precision first.
-/// Encoder-decoders, of which some weights come in fp32, are not measured, nor trainers that cast back.
+/// Encoder-decoders in fp16, of which some weights come in fp32, are left out, as are trainers that cast back.
 bool takes_more_to_load(const Job& job);
 
 /// Makes the phase "load" of what the phase "model", the only one of the tape so far, makes of `loaded` (storages of
