@@ -20,28 +20,31 @@ def check_version(case):
 
 def read_cases(paths):
     """Yield (name, case) from files and folders; a record counts as its case."""
+    return ((name, what.get("case", what)) for name, what in read_lines(paths))
+
+
+def read_lines(paths):
+    """Yield (name, case or record) from files and folders."""
     for path in map(pathlib.Path, paths):
         files = sorted(path.glob("*.json*")) if path.is_dir() else [path]
         for file in files:
             text = file.read_text()
             lines = [text] if file.suffix == ".json" else text.splitlines()
             for number, line in enumerate(line for line in lines if line.strip()):
-                case = json.loads(line)
-                case = case.get("case", case)
-                yield file.stem if len(lines) == 1 else f"{file.stem}_{number:03d}", case
+                yield file.stem if len(lines) == 1 else f"{file.stem}_{number:03d}", json.loads(line)
 
 
-def apart(name, case, measure):
+def apart(name, what, measure):
     """What `measure` returns, as text, in a process of its own: what libraries patch for good (Liger
     torch.nn.functional.cross_entropy) and what a failing case leaves behind goes with it. None where it fails."""
-    load_libraries(case)  # here, once for all that follow
+    load_libraries(what.get("case", what))  # here, once for all that follow
     reader, writer = os.pipe()
     child = os.fork()
     if child == 0:
         os.close(reader)
         failed = 1
         try:
-            record = measure(name, case)
+            record = measure(name, what)
             with os.fdopen(writer, "w") as out:
                 out.write(json.dumps(record, separators=(",", ":")))
             failed = 0
@@ -56,13 +59,13 @@ def apart(name, case, measure):
     return record if status == 0 else None
 
 
-def all_apart(paths, measure, output):
-    """Every case of these files, a line each to a file that is appended to, or printed; returns how many failed."""
+def all_apart(named, measure, output):
+    """Every case, a line each to a file that is appended to, or printed; returns how many failed."""
     out = open(output, "a") if output else sys.stdout
     failed = 0
-    for name, case in read_cases(paths):
+    for name, what in named:
         begin = time.time()
-        record = apart(name, case, measure)
+        record = apart(name, what, measure)
         if record is None:
             failed += 1
             continue

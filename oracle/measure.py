@@ -19,7 +19,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 import fused
 from count import Counter
 from data_parallel import UsedParameters
-from jobs import all_apart, check_version, read_cases  # noqa: F401 (read_cases: for those who import it from here)
+from jobs import all_apart, check_version, read_cases
 from report import make_record, write_trace
 from training import run
 
@@ -55,7 +55,7 @@ def main():
             (pathlib.Path(args.trace) / f"{name}.txt").write_text(write_trace(case, log))
         return record
 
-    return 1 if all_apart(args.cases, record, args.output) else 0
+    return 1 if all_apart(read_cases(args.cases), record, args.output) else 0
 
 
 if __name__ == "__main__":

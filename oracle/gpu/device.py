@@ -23,16 +23,30 @@ def find_gpu(name):
     raise SystemExit(f"oracle: no GPU '{name}' in data/gpus.json; one of {known}")
 
 
+LIBRARIES = str(pathlib.Path(sysconfig.get_path("purelib")) / "nvidia/cu13/lib")
+
+
+def _load():
+    library = LIBRARIES + "/libstand_in.so"
+    if not os.path.exists(library):
+        raise SystemExit(f"oracle: {library} is missing, run oracle/gpu/setup.sh and use its Python")
+    return ctypes.CDLL(library)
+
+
+STAND_IN = _load()
+STAND_IN.peakmem_answer.argtypes, STAND_IN.peakmem_answer.restype = [ctypes.c_uint64], None
+
+
 def choose_gpu(name, memory_mib=None, count=1):
-    """Be this GPU; only before CUDA is asked for the first time."""
+    """Be this GPU; only before torch keeps anything about another."""
     row = find_gpu(name)
     memory = memory_mib * 2**20 if memory_mib else row["memory_bytes"]
     os.environ["PEAKMEM_GPU"] = f"{row['title']};{row['sm']};{row['multiprocessors']};{memory};{count}"
+    STAND_IN.peakmem_choose()
     return row["name"]
 
 
 choose_gpu("a100-80gb")
-LIBRARIES = str(pathlib.Path(sysconfig.get_path("purelib")) / "nvidia/cu13/lib")
 os.environ["TRITON_LIBCUDA_PATH"] = LIBRARIES  # where it would ask ldconfig
 
 import torch  # noqa: E402
@@ -75,8 +89,6 @@ def _nothing_is_masked():
     torch.Tensor.__getitem__ = getitem
 
 
-STAND_IN = ctypes.CDLL(LIBRARIES + "/libstand_in.so")
-STAND_IN.peakmem_answer.argtypes, STAND_IN.peakmem_answer.restype = [ctypes.c_uint64], None
 _all_is_well()
 _nothing_is_masked()
 # Nothing of the stand-in is lost in a fork: cases are measured in children of a process that may have asked for a GPU.

@@ -18,7 +18,7 @@ import torch
 import transformers
 
 import fused
-from jobs import all_apart, check_version
+from jobs import all_apart, check_version, read_lines
 from training import run
 
 VERSIONS = {name: importlib.metadata.version(name) for name in ("torch", "transformers", "peft", "bitsandbytes")}
@@ -45,45 +45,55 @@ class Meter:
         pass
 
 
-def measure(case, args, snapshot=None):
+def measure(case, gpu, memory_mib=None, alloc_conf="", steps=3, snapshot=None, stacks="python"):
     """Run a case; returns its record."""
     check_version(case)
+    setting = {"gpu": device.choose_gpu(gpu, memory_mib), **({"memory_mib": memory_mib} if memory_mib else {}), "alloc_conf": alloc_conf}
     torch.cuda.init()
-    if args.alloc_conf:
-        torch.cuda.memory._set_allocator_settings(args.alloc_conf)
+    if alloc_conf:
+        torch.cuda.memory._set_allocator_settings(alloc_conf)
     if snapshot:
-        torch.cuda.memory._record_memory_history(context="all", stacks=args.stacks, max_entries=10**7)
+        torch.cuda.memory._record_memory_history(context="all", stacks=stacks, max_entries=10**7)
     meter = Meter()
     meter.phase("model", 0)
+    failed = {}
     with fused.scope(case):
-        run(case, meter, args.steps)
+        try:
+            run(case, meter, steps)
+        except torch.cuda.OutOfMemoryError as error:
+            failed = {"out_of_memory": str(error).partition(" If reserved")[0]}
+            meter.phase("end", steps)
     phases = meter.phases[:-1]  # nothing comes after "end"
     if snapshot:
         torch.cuda.memory._dump_snapshot(str(snapshot))
-    record = {"case": case, "gpu": args.gpu, **({"memory_mib": args.memory_mib} if args.memory_mib else {}), "alloc_conf": args.alloc_conf}
-    record |= {kind: max(phase[2 + i] for phase in phases) for i, kind in enumerate(STATISTICS)}
-    stats = torch.cuda.memory_stats()
-    return record | {"phases": phases, "retries": stats["num_alloc_retries"], "reads": device.STAND_IN.peakmem_reads(), "versions": VERSIONS}
+    highest = {kind: max(phase[2 + i] for phase in phases) for i, kind in enumerate(STATISTICS)}
+    counts = {"retries": torch.cuda.memory_stats()["num_alloc_retries"], "reads": device.STAND_IN.peakmem_reads()}
+    return {"case": case, **setting, **highest, **failed, "phases": phases, **counts, "versions": VERSIONS}
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("cases", nargs="+", help="CASES.jsonl, CASE.json or a folder of them")
     parser.add_argument("-o", "--output", help="append records to this file (default: print them)")
-    parser.add_argument("--gpu", default="a100-80gb", help="a row of data/gpus.json (default a100-80gb)")
-    parser.add_argument("--memory-mib", type=int, help="its memory, where it shall not be its own")
-    parser.add_argument("--alloc-conf", default="", help="PYTORCH_ALLOC_CONF")
+    parser.add_argument("--gpu", help="a row of data/gpus.json (default: what a record says, or a100-80gb)")
+    parser.add_argument("--memory-mib", type=int, help="its memory (default: what a record says, or its own)")
+    parser.add_argument("--alloc-conf", help="PYTORCH_ALLOC_CONF (default: what a record says, or none)")
     parser.add_argument("--steps", type=int, default=3, help="training steps (default 3)")
     parser.add_argument("--snapshot", help="folder for one snapshot per case")
     parser.add_argument("--stacks", choices=["python", "all"], default="python", help="of whom the snapshot tells (all: C++ too)")
     args = parser.parse_args()
     warnings.filterwarnings("ignore")
     transformers.logging.set_verbosity_error()
-    args.gpu = device.choose_gpu(args.gpu, args.memory_mib)
     folder = pathlib.Path(args.snapshot) if args.snapshot else None
     if folder:
         folder.mkdir(parents=True, exist_ok=True)
-    return 1 if all_apart(args.cases, lambda name, case: measure(case, args, folder and folder / f"{name}.pickle"), args.output) else 0
+
+    def record(name, what):
+        gpu, memory_mib, alloc_conf = (getattr(args, key) or what.get(key) for key in ("gpu", "memory_mib", "alloc_conf"))
+        return measure(what.get("case", what), gpu or "a100-80gb", memory_mib, alloc_conf or "", args.steps,
+                       folder and folder / f"{name}.pickle", args.stacks)
+
+    return 1 if all_apart(read_lines(args.cases), record, args.output) else 0
 
 
 if __name__ == "__main__":
