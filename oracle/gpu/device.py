@@ -50,6 +50,7 @@ choose_gpu("a100-80gb")
 os.environ["TRITON_LIBCUDA_PATH"] = LIBRARIES  # where it would ask ldconfig
 
 import torch  # noqa: E402
+from transformers import masking_utils  # noqa: E402
 
 
 def _all_is_well():
@@ -67,6 +68,9 @@ def _all_is_well():
             return True if getattr(self, "_all_is_well", False) and original(self) is not None else original(self)
         return function
 
+    # transformers' own: the sum of a mask against its number of elements.
+    if hasattr(masking_utils, "fast_all"):
+        masking_utils.fast_all = marked(masking_utils.fast_all)
     torch.Tensor.all, torch.all = marked(torch.Tensor.all), marked(torch.all)
     torch.Tensor.__bool__, torch.Tensor.item = read(torch.Tensor.__bool__), read(torch.Tensor.item)
 
