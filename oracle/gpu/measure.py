@@ -45,6 +45,14 @@ class Meter:
         pass
 
 
+def one_gpu(asked, lines):
+    """The GPU of a whole run: torch keeps its properties from when a library first asks, and children inherit them."""
+    names = {asked} if asked else {what.get("gpu", "a100-80gb") for _, what in lines}
+    if len(names) > 1:
+        raise SystemExit(f"oracle: records of several GPUs, {', '.join(sorted(names))}; measure those of each by themselves")
+    return names.pop()
+
+
 def measure(case, gpu, memory_mib=None, alloc_conf="", steps=3, snapshot=None, stacks="python"):
     """Run a case; returns its record."""
     check_version(case)
@@ -88,12 +96,15 @@ def main():
     if folder:
         folder.mkdir(parents=True, exist_ok=True)
 
-    def record(name, what):
-        gpu, memory_mib, alloc_conf = (getattr(args, key) or what.get(key) for key in ("gpu", "memory_mib", "alloc_conf"))
-        return measure(what.get("case", what), gpu or "a100-80gb", memory_mib, alloc_conf or "", args.steps,
-                       folder and folder / f"{name}.pickle", args.stacks)
+    lines = list(read_lines(args.cases))
+    gpu = one_gpu(args.gpu, lines)
+    device.choose_gpu(gpu, args.memory_mib)
 
-    return 1 if all_apart(read_lines(args.cases), record, args.output) else 0
+    def record(name, what):
+        memory_mib, alloc_conf = (getattr(args, key) or what.get(key) for key in ("memory_mib", "alloc_conf"))
+        return measure(what.get("case", what), gpu, memory_mib, alloc_conf or "", args.steps, folder and folder / f"{name}.pickle", args.stacks)
+
+    return 1 if all_apart(lines, record, args.output) else 0
 
 
 if __name__ == "__main__":
