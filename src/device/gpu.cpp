@@ -29,6 +29,26 @@ bool is_called(const Gpu& gpu, std::string_view name) {
   return false;
 }
 
+/// What a multiprocessor has, by compute capability (CUDA C++ Programming Guide 13.0, technical specifications per
+/// compute capability): threads at once, and KiB of shared memory for a thread block. And what CUB of CUDA 13.0 sorts
+/// at once there, measured on 7.5, 8.0, 8.9 and 9.0 (oracle/gpu/kernels.py).
+struct Capability {
+  int compute_capability;
+  int64_t threads;
+  int64_t shared_kib;
+  int64_t sort_tile;
+};
+constexpr std::array<Capability, 10> kCapabilities = {{{60, 2048, 48, 2816},
+                                                       {70, 2048, 96, 2816},
+                                                       {75, 1024, 64, 2816},
+                                                       {80, 2048, 163, 3840},
+                                                       {86, 1536, 99, 3840},
+                                                       {87, 1536, 163, 3840},
+                                                       {89, 1536, 99, 3840},
+                                                       {90, 2048, 227, 4608},
+                                                       {100, 2048, 227, 4608},
+                                                       {120, 1536, 99, 4608}}};
+
 }  // namespace
 
 std::span<const Gpu> gpus() { return kGpus; }
@@ -38,6 +58,15 @@ const Gpu* find_gpu(std::string_view name) {
   for (const Gpu& gpu : kGpus)
     if (is_called(gpu, name)) return &gpu;
   return nullptr;
+}
+
+Processor processor_of(const Gpu& gpu) {
+  Processor processor;
+  processor.multiprocessors = gpu.multiprocessors;
+  for (const Capability& row : kCapabilities)
+    if (row.compute_capability == gpu.compute_capability)
+      processor = {gpu.multiprocessors, row.threads, row.shared_kib, row.sort_tile};
+  return processor;
 }
 
 int64_t cublas_workspace_bytes(const Gpu* gpu) {

@@ -5,6 +5,8 @@
 #include <span>
 #include <string_view>
 
+#include "trace/processor.h"
+
 namespace peakmem {
 
 /// A GPU: its memory as CUDA reports it, and what was measured of a process's context on it. Bytes.
@@ -23,6 +25,9 @@ struct Gpu {
 std::span<const Gpu> gpus();
 /// By name or alias, whatever the letters' case; null if there is none.
 const Gpu* find_gpu(std::string_view name);
+
+/// What its kernels' own memory depends on.
+Processor processor_of(const Gpu& gpu);
 
 /// What PyTorch's cuBLAS handles take, one for the forward pass's thread and one for autograd's: in the caching
 /// allocator, so part of what max_memory_allocated says. CUDABlas / CublasHandlePool.cpp of torch 2.13.

@@ -70,7 +70,8 @@ class Run {
     const auto place = static_cast<size_t>(event.storage);
     if (!event.birth) return allocator_.free(oldest(place));
     const Storage& storage = program_.storages[place];
-    const int32_t block = std::exchange(blocks_[place], allocate(event.storage, storage.bytes.number()));
+    const int64_t bytes = storage.on_host ? 0 : storage.bytes.number();
+    const int32_t block = std::exchange(blocks_[place], allocate(event.storage, bytes));
     if (block != CachingAllocator::kNone) before_.emplace_back(place, block);
     for (Workspace& workspace : workspaces_)
       if (!refused_ && workspace.is_due(phase, storage)) allocate(-1, workspace_bytes_);
@@ -116,19 +117,22 @@ Replayed replay(const Program& program, const AllocatorOptions& options, int64_t
   Replayed result;
   run.step(0);
   run.step(1);
-  for (result.steps = 2; result.steps <= kMaxSteps && !result.settled && !run.refused(); ++result.steps) {
-    const int64_t before = allocator.now().reserved;
+  const auto note = [&] {
     result.peak.rounded = std::max(result.peak.rounded, allocator.peak().rounded);
     result.peak.allocated = std::max(result.peak.allocated, allocator.peak().allocated);
+  };
+  for (result.steps = 2; result.steps <= kMaxSteps && !result.settled && !run.refused(); ++result.steps) {
+    const int64_t before = allocator.now().reserved;
+    note();
     allocator.reset_peak();
     run.step(2);
     result.settled = allocator.now().reserved == before;
   }
   --result.steps;
   result.refused = run.refused();
+  note();
   result.steady = allocator.peak();
-  result.peak = {std::max(result.peak.rounded, result.steady.rounded),
-                 std::max(result.peak.allocated, result.steady.allocated), result.steady.reserved};
+  result.peak.reserved = result.steady.reserved;
   return result;
 }
 

@@ -65,7 +65,7 @@ Result<Answer> answer_estimate(const Question& question) {
   if (!report) return report.error();
   if (report->fits && report->device.likely > inquiry->gpu->memory_bytes)  // room that is to stay free fails nothing
     report->failure = point_of_failure(inquiry->job, *inquiry->gpu, inquiry->allocator, *report);
-  std::vector<Knob> changes = knobs(inquiry->job, inquiry->gpu, report->allocated_bytes);
+  std::vector<Knob> changes = knobs(inquiry->job, inquiry->gpu, report->block_bytes);
   const Subject& subject = question.subject;
   std::erase_if(changes, [&](const Knob& knob) {
     return !can_be_asked(subject.model ? &*subject.model : nullptr, subject.options, *inquiry, knob.change);

@@ -15,18 +15,27 @@ constexpr int64_t kMostManaged = int64_t{1} << 60;  // so that what is added to 
 
 int64_t workspaces(const Gpu* gpu) { return 2 * cublas_workspace_bytes(gpu); }
 
-/// The highest level before the first step. No cuBLAS workspace is there then.
-Peak of_loading(const Program& program, const Timeline& timeline, Peak PhaseLevels::* which) {
-  return highest(program, timeline, 0, which);
+/// Where most is allocated: in the steady step, unless the first or what is before it has more.
+struct Fullest {
+  int32_t step = 2;
+  Peak blocks;
+  int64_t workspaces = 0;  // cuBLAS's, which are not there before the first step
+  int64_t allocated() const { return blocks.bytes + workspaces; }
+};
+
+Fullest fullest(const Program& program, const Timeline& timeline, const Gpu* gpu) {
+  Fullest most;
+  for (const int32_t step : {2, 1, 0}) {
+    const Fullest of_step = {step, highest(program, timeline, step, &PhaseLevels::blocks),
+                             step == 0 ? 0 : workspaces(gpu)};
+    if (of_step.allocated() > most.allocated()) most = of_step;
+  }
+  return most;
 }
 
 Levels levels_of(const Program& program, const Timeline& timeline, const Gpu* gpu) {
-  Levels levels;
-  levels.first_step = highest(program, timeline, 1, &PhaseLevels::tensors).bytes;
-  levels.tensors = highest(program, timeline, 2, &PhaseLevels::tensors).bytes;
-  levels.allocated = std::max(highest(program, timeline, 2, &PhaseLevels::blocks).bytes + workspaces(gpu),
-                              of_loading(program, timeline, &PhaseLevels::blocks).bytes);
-  return levels;
+  return {highest(program, timeline, 1, &PhaseLevels::tensors).bytes,
+          highest(program, timeline, 2, &PhaseLevels::tensors).bytes, fullest(program, timeline, gpu).allocated()};
 }
 
 std::string phase_name(const Program& program, const Peak& peak) {
@@ -136,27 +145,29 @@ Result<Report> estimate(const Job& job, const Gpu* gpu, const std::optional<Allo
   if (!timeline) return timeline.error();
 
   const Levels levels = levels_of(program, *timeline, gpu);
-  const Peak steady = highest(program, *timeline, 2, &PhaseLevels::blocks);
-  const bool loads = levels.allocated > steady.bytes + workspaces(gpu);
-  report.step = loads ? 0 : 2;
+  const Fullest most = fullest(program, *timeline, gpu);
+  report.step = most.step == 0 ? 0 : 2;
   const Peak peak = highest(program, *timeline, report.step, &PhaseLevels::tensors);
-  const Peak blocks = highest(program, *timeline, report.step, &PhaseLevels::blocks);
   report.parameters = evaluate(program.parameters, report.symbol_values);
   report.trainable = evaluate(program.trained_parameters, report.symbol_values);
   report.tensor_bytes = peak.bytes;
-  report.allocated_bytes = levels.allocated;
   report.phase = phase_name(program, peak);
+  report.allocated_phase = phase_name(program, most.blocks);
+  report.allocated_step = most.step;
   report.first_step_bytes = levels.first_step;
   report.first_step_phase = phase_name(program, highest(program, *timeline, 1, &PhaseLevels::tensors));
   report.phases = phase_reports(program, *timeline);
-  report.reserved =
-      allocator ? reserved_range(levels.allocated, replay_job(job, gpu, *allocator)) : reserved_range(levels.allocated);
+  report.block_bytes = levels.allocated;
+  const std::optional<Replayed> replayed = allocator ? std::optional(replay_job(job, gpu, *allocator)) : std::nullopt;
+  report.allocated_bytes = levels.allocated + (replayed ? left_whole(levels.allocated, *replayed) : 0);
+  report.reserved = replayed ? reserved_range(levels.allocated, *replayed) : reserved_range(levels.allocated);
   report.managed_bytes = evaluate(program.managed, report.symbol_values);
   if (report.managed_bytes < 0 || report.managed_bytes > kMostManaged)
     return Error{"sizes", "managed memory passes 2^60 bytes", "check the config's sizes"};
   report.device = device_range(report.reserved, gpu, report.managed_bytes);
   // Counts multiply sizes here, so the pool has formulas that were not evaluated yet.
-  report.ledger = ledger(job, program, blocks.at, *pool, report.symbol_values, loads ? 0 : workspaces(gpu));
+  report.ledger = ledger(job, program, most.blocks.at, *pool, report.symbol_values,
+                         {most.workspaces, report.allocated_bytes - report.block_bytes});
   if (gpu != nullptr) report.fits = verdict(report.device, *gpu, headroom_bytes);
   report.pool = std::move(pool);
   return report;
@@ -173,12 +184,11 @@ std::vector<ChangedJob> changed_jobs(const Job& job) {
   return jobs;
 }
 
-std::vector<Knob> knobs(const Job& job, const Gpu* gpu, int64_t allocated_bytes) {
+std::vector<Knob> knobs(const Job& job, const Gpu* gpu, int64_t block_bytes) {
   std::vector<Knob> found;
   for (const ChangedJob& changed : changed_jobs(job)) {
     const Result<Levels> levels = peak_levels(changed.job, gpu);
-    if (levels && levels->allocated < allocated_bytes)
-      found.push_back({changed.option, allocated_bytes - levels->allocated});
+    if (levels && levels->allocated < block_bytes) found.push_back({changed.option, block_bytes - levels->allocated});
   }
   sort_by(found, [](const Knob& knob) { return -knob.saves_bytes; });
   return found;

@@ -10,7 +10,8 @@
 
 namespace peakmem {
 
-/// The highest levels of a job: step 1, the steady step, and its allocated bytes. The quick answer, without a ledger.
+/// The highest levels of a job: the tensors of step 1 and of the steady step, and what is allocated of all, but for
+/// what the allocator leaves whole. The quick answer, without a ledger.
 struct Levels {
   int64_t first_step = 0;
   int64_t tensors = 0;
@@ -37,7 +38,7 @@ struct ChangedJob {
 std::vector<ChangedJob> changed_jobs(const Job& job);
 
 /// What the changes most likely to help would save, re-estimated; the best first, those that save nothing left out.
-std::vector<Knob> knobs(const Job& job, const Gpu* gpu, int64_t allocated_bytes);
+std::vector<Knob> knobs(const Job& job, const Gpu* gpu, int64_t block_bytes);
 
 /// A job traced once with symbols, to be evaluated at many sizes of one of them.
 class TracedJob {

@@ -29,7 +29,8 @@ int32_t crossing(const Program& program, const Segment& segment, int64_t limit, 
   int64_t change = 0;
   int64_t highest = 0;
   const auto bytes_of = [&](const Event& event) {
-    return in_blocks(program.storages[static_cast<size_t>(event.storage)].bytes.number());
+    const Storage& storage = program.storages[static_cast<size_t>(event.storage)];
+    return of_allocator(storage, storage.bytes.number());
   };
   for (int32_t i = segment.first; i < segment.last; ++i) {
     const Event& event = program.events[static_cast<size_t>(i)];

@@ -130,7 +130,8 @@ class Formulas {
     std::vector<bool> found;
     for (const Storage& storage : program_.storages) {
       const auto has = [&](const char* symbol) { return degree(storage.bytes, symbol).power > 0; };
-      found.push_back(storage.bytes.is_formula() && has("V") && (has("B") || has("T")));
+      const bool is_tensor = storage.category != Category::kWorkspace;
+      found.push_back(is_tensor && storage.bytes.is_formula() && has("V") && (has("B") || has("T")));
     }
     return found;
   }

@@ -17,7 +17,7 @@ struct CategoryRow {
   const char* why;
 };
 
-constexpr std::array<CategoryRow, 7> kCategories = {{
+constexpr std::array<CategoryRow, 8> kCategories = {{
     {Category::kWeights, "weights", "a parameter of the model"},
     {Category::kGradients, "gradients", "kept by AccumulateGrad from its backward to zero_grad(set_to_none=True)"},
     {Category::kOptimizer, "optimizer", "state kept from step to step"},
@@ -25,6 +25,7 @@ constexpr std::array<CategoryRow, 7> kCategories = {{
     {Category::kTemporaries, "temporaries", "alive only around the peak"},
     {Category::kInputs, "inputs", "the batch, held by the training loop"},
     {Category::kBuffers, "buffers", "a tensor of the model that is not trained"},
+    {Category::kWorkspace, "workspace", "what the kernel allocates for itself while it runs"},
 }};
 
 /// Forward tensors that no node saved are alive because something still names them: the loop, or the module that runs.
@@ -55,6 +56,7 @@ std::string why(const Job& job, const Storage& storage) {
       return text + ", in " + std::string(name_of(storage.dtype));
     case Category::kInputs:
     case Category::kBuffers:
+    case Category::kWorkspace:
       break;
   }
   return text;
@@ -111,7 +113,7 @@ std::string row_name(const Program& program, const Storage& storage) {
 }
 
 std::vector<LedgerRow> ledger(const Job& job, const Program& program, const Moment& at, const Pool& pool,
-                              const std::vector<int64_t>& symbol_values, int64_t workspace_bytes) {
+                              const std::vector<int64_t>& symbol_values, const BesideStorages& beside) {
   const std::vector<Expr> counts = live_counts(program, at);
   const std::vector<int64_t> values = pool.evaluate(symbol_values);  // counts are formulas of L
   std::map<Key, LedgerRow> rows;
@@ -125,7 +127,7 @@ std::vector<LedgerRow> ledger(const Job& job, const Program& program, const Mome
     row.count += count;
     row.bytes += count * each;
     row.formula += counts[i] * storage.bytes;
-    rounding += count * (in_blocks(each) - each);
+    rounding += count * (of_allocator(storage, each) - each);
     if (!row.category.empty()) continue;
     row.category = category_name(storage);
     row.name = row_name(program, storage);
@@ -140,8 +142,10 @@ std::vector<LedgerRow> ledger(const Job& job, const Program& program, const Mome
   }
   ordered.push_back(extra_row("rounding", "blocks of 512 bytes", rounding,
                               "the CUDA caching allocator rounds every storage up (CUDACachingAllocator.cpp)"));
+  ordered.push_back(extra_row("rounding", "blocks left whole", beside.left_whole_bytes,
+                              "the allocator does not split off less than 1 MiB of a large block: by its replay"));
   ordered.push_back(
-      extra_row("workspace", "cuBLAS, two handles", workspace_bytes,
+      extra_row("workspace", "cuBLAS, two handles", beside.cublas_bytes,
                 "one for the forward pass's thread, one for autograd's (CublasHandlePool.cpp, torch 2.13)"));
   return ordered;
 }

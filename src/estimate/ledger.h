@@ -12,10 +12,16 @@ const char* category_name(const Storage& storage);
 /// What a storage is called in the ledger: its place in the model, and the op that made it unless the place says it.
 std::string row_name(const Program& program, const Storage& storage);
 
-/// The rows of everything live at `at`, by category and size, then one for the rounding to blocks of 512 and one for
-/// cuBLAS's workspaces. `pool` is the program's, and gets the rows' formulas too.
+/// What is allocated beside the trace's storages.
+struct BesideStorages {
+  int64_t cublas_bytes = 0;
+  int64_t left_whole_bytes = 0;
+};
+
+/// The rows of everything live at `at`, by category and size, then those for the rounding to blocks of 512 and for what
+/// is beside. `pool` is the program's, and gets the rows' formulas too.
 std::vector<LedgerRow> ledger(const Job& job, const Program& program, const Moment& at, const Pool& pool,
-                              const std::vector<int64_t>& symbol_values, int64_t workspace_bytes);
+                              const std::vector<int64_t>& symbol_values, const BesideStorages& beside);
 
 /// Rows of a category, or of a module in one, taken together.
 struct LedgerSum {

@@ -93,7 +93,8 @@ LiveSet gather(const Program& program, const Moment& at, const LiveView& view) {
   for (size_t i = 0; i < counts.size(); ++i) {
     const Storage& storage = program.storages[i];
     const int64_t count = counts[i].number();
-    const int64_t bytes = view.in_blocks ? in_blocks(storage.bytes.number()) : storage.bytes.number();
+    const int64_t size = storage.bytes.number();
+    const int64_t bytes = view.in_blocks ? of_allocator(storage, size) : of_tensor(storage, size);
     if (count == 0 || bytes == 0) continue;
     live.bytes += count * bytes;
     live.categories[measured_category(storage, lives, i)] += count * bytes;

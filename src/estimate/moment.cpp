@@ -11,7 +11,7 @@ Expr live_bytes(const Program& program, const Moment& at, const Which& which) {
   std::map<std::pair<bool, int64_t>, std::pair<Expr, Expr>> by_size;  // (size, count)
   for (size_t i = 0; i < counts.size(); ++i) {
     const Storage& storage = program.storages[i];
-    if (identical(counts[i], 0) || !which(storage)) continue;
+    if (identical(counts[i], 0) || storage.category == Category::kWorkspace || !which(storage)) continue;
     const Expr bytes = storage.bytes;
     auto& [size, count] = by_size[{bytes.is_formula(), bytes.is_formula() ? bytes.node() : bytes.number()}];
     size = bytes;

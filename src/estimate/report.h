@@ -74,7 +74,7 @@ struct Failure {
 /// What a change of the recipe would save.
 struct Knob {
   std::string change;       // "--checkpointing full"
-  int64_t saves_bytes = 0;  // of allocated_bytes
+  int64_t saves_bytes = 0;  // of block_bytes
 };
 
 /// The whole answer.
@@ -83,11 +83,14 @@ struct Report {
   int64_t parameters = 0;
   int64_t trainable = 0;
   int64_t tensor_bytes = 0;     // the exact sum of live storages at their highest
-  int64_t allocated_bytes = 0;  // blocks of 512 and cuBLAS workspaces: what torch.cuda.max_memory_allocated says
-  Range reserved;               // what torch.cuda.max_memory_reserved says
-  Range device;                 // what nvidia-smi says
-  int64_t managed_bytes = 0;    // managed memory beside these: on the device while there is room, else on the host
-  std::string phase;            // of the peak
+  int64_t block_bytes = 0;      // storages and workspaces in blocks of 512, at their highest
+  int64_t allocated_bytes = 0;  // and what the allocator leaves whole: what torch.cuda.max_memory_allocated says
+  std::string allocated_phase;  // where they are highest
+  int32_t allocated_step = 2;
+  Range reserved;             // what torch.cuda.max_memory_reserved says
+  Range device;               // what nvidia-smi says
+  int64_t managed_bytes = 0;  // managed memory beside these: on the device while there is room, else on the host
+  std::string phase;          // of the peak
   int32_t step = 2;
   int64_t first_step_bytes = 0;
   std::string first_step_phase;

@@ -26,11 +26,11 @@ Job bounded(Job job) {
   return job;
 }
 
-/// What the allocator reserves beside its blocks, for the whole job.
-int64_t beside_blocks(int64_t allocated_bytes, const Replayed& replayed) {
-  const int64_t beside = replayed.peak.reserved - replayed.steady.rounded;
-  if (replayed.steady.rounded >= allocated_bytes || replayed.steady.rounded == 0) return beside;
-  const double times = static_cast<double>(allocated_bytes) / static_cast<double>(replayed.steady.rounded);
+/// What the allocator has beside the blocks' bytes, of the `replayed_bytes` that it had at most: for the whole job.
+int64_t beside_blocks(int64_t block_bytes, int64_t replayed_bytes, const Replayed& replayed) {
+  const int64_t beside = replayed_bytes - replayed.peak.rounded;
+  if (replayed.peak.rounded >= block_bytes || replayed.peak.rounded == 0) return beside;
+  const double times = static_cast<double>(block_bytes) / static_cast<double>(replayed.peak.rounded);
   return static_cast<int64_t>(static_cast<double>(beside) * times);
 }
 
@@ -48,10 +48,16 @@ Replayed replay_job(const Job& job, const Gpu* gpu, const AllocatorOptions& opti
   return on_card.refused ? replay(program, options, workspace) : on_card;
 }
 
-Range reserved_range(int64_t allocated_bytes, const Replayed& replayed) {
-  Range range = reserved_range(allocated_bytes);
-  if (replayed.refused || allocated_bytes > kLargestScaled) return range;
-  range.likely = in_segments(allocated_bytes + beside_blocks(allocated_bytes, replayed));
+int64_t left_whole(int64_t block_bytes, const Replayed& replayed) {
+  if (replayed.refused || block_bytes > kLargestScaled) return 0;
+  return beside_blocks(block_bytes, replayed.peak.allocated, replayed);
+}
+
+Range reserved_range(int64_t block_bytes, const Replayed& replayed) {
+  Range range = reserved_range(block_bytes);
+  if (replayed.refused || block_bytes > kLargestScaled) return range;
+  range.low = in_segments(block_bytes + left_whole(block_bytes, replayed));
+  range.likely = in_segments(block_bytes + beside_blocks(block_bytes, replayed.peak.reserved, replayed));
   range.high = std::max(range.high, range.likely);
   range.why = "the steps' allocations replayed through the caching allocator's rules, " +
               std::to_string(replayed.steps) +

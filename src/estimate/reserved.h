@@ -16,9 +16,13 @@ inline constexpr int64_t kMaxReplayedLayers = 48;
 /// kMaxReplayedLayers layers, and of many micro-batches three, since from the second on every one is the same.
 Replayed replay_job(const Job& job, const Gpu* gpu, const AllocatorOptions& options);
 
-/// The range of max_memory_reserved around a replay. `allocated_bytes`: of the whole job, as estimated; where only part
+/// What max_memory_allocated counts beside `block_bytes`, the job's storages in blocks of 512: rests of large blocks
+/// that are not split off. Where only part of the layers was replayed, in proportion.
+int64_t left_whole(int64_t block_bytes, const Replayed& replayed);
+
+/// The range of max_memory_reserved around a replay. `block_bytes`: of the whole job, as estimated; where only part
 /// of its layers was replayed, what the allocator reserves beside the blocks is taken to grow as they do, for
 /// consecutive layers ask for the same blocks in the same order and fill segments in a cycle.
-Range reserved_range(int64_t allocated_bytes, const Replayed& replayed);
+Range reserved_range(int64_t block_bytes, const Replayed& replayed);
 
 }  // namespace peakmem

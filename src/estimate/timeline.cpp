@@ -99,7 +99,8 @@ class Walk {
     }
   }
   void step(const Event& event, int64_t& peak) {
-    const int64_t bytes = in_blocks(program_.storages[static_cast<size_t>(event.storage)].bytes.number());
+    const Storage& storage = program_.storages[static_cast<size_t>(event.storage)];
+    const int64_t bytes = of_allocator(storage, storage.bytes.number());
     level_ += event.birth ? bytes : -bytes;
     const TimelinePoint point = {event_++, level_};
     peak = std::max(peak, level_);

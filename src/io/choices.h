@@ -57,6 +57,8 @@ inline constexpr std::array<Choice<Transformers>, 3> kTransformers = {
     {{Transformers::kV523, "5.23"}, {Transformers::kV448, "4.48"}, {Transformers::kV445, "4.45"}}};
 inline constexpr std::array<Choice<Upcast>, 3> kUpcasts = {
     {{Upcast::kAll, "all"}, {Upcast::kNorms, "norms"}, {Upcast::kNone, "none"}}};
+/// Whether the model is built on the device.
+inline constexpr std::array<Choice<bool>, 2> kInits = {{{true, "device"}, {false, "loaded"}}};
 inline constexpr std::array<Choice<bool>, 2> kYesNo = {{{true, "yes"}, {false, "no"}}};
 inline constexpr std::array<Choice<OptimizerImpl>, 3> kOptimizerImpls = {
     {{OptimizerImpl::kLoop, "loop"}, {OptimizerImpl::kForeach, "foreach"}, {OptimizerImpl::kFused, "fused"}}};

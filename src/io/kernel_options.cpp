@@ -168,13 +168,12 @@ std::optional<Error> read_kernels(const Asked& asked, Inquiry& inquiry) {
   if (const std::string* mlp = asked.text("mlp")) kernels.mlp = value_in(kKernels, *mlp);
   if (const std::string* rope = asked.text("rope")) kernels.rope = value_in(kKernels, *rope);
   if (const std::string* loss = asked.text("loss")) kernels.loss = value_in(kLossKernels, *loss);
-  if (inquiry.gpu != nullptr) recipe.multiprocessors = inquiry.gpu->multiprocessors;
+  if (inquiry.gpu != nullptr) recipe.processor = processor_of(*inquiry.gpu);
   constexpr int kAmpere = 80;
   const int generation = inquiry.gpu != nullptr ? inquiry.gpu->compute_capability : 0;
   if (recipe.attention == Attention::kFlash2 && generation > 0 && generation < kAmpere)
     return Error{"--attention", "cannot be flash2: flash-attn needs an Ampere GPU or newer", "pass --attention sdpa"};
-  if (kernels.norm == Kernel::kFused && inquiry.gpu == nullptr)
-    inquiry.assumptions.emplace_back("multiprocessors, for the buffers of Liger's norm: 108, an A100's");
+  if (inquiry.gpu == nullptr) inquiry.assumptions.emplace_back("what kernels take for themselves: as on an A100");
   if (kernels.loss == LossKernel::kPlain)
     inquiry.assumptions.emplace_back("loss: cross_entropy in the loop, over all tokens; the loader shifts the labels");
   if (kernels.loss == LossKernel::kChunked) inquiry.assumptions.emplace_back("tokens without a label: none");

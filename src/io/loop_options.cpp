@@ -16,6 +16,21 @@ void read_outputs(const Asked& asked, Inquiry& inquiry) {
         "the loop keeps the model's outputs until the next forward pass (--keep-outputs no: only the loss)");
 }
 
+/// Where the model is built. Of models that tie nothing both are the same.
+std::optional<Error> read_init(const Asked& asked, Inquiry& inquiry) {
+  Recipe& recipe = inquiry.job.recipe;
+  const std::string* given = asked.text("init");
+  recipe.built_on_device = given != nullptr ? value_in(kInits, *given) : recipe.trainer->builds_on_device;
+  if (given != nullptr && recipe.built_on_device && !builds_on_device(recipe))
+    return Error{"--init", "cannot be device: a quantized model is loaded, and one of FSDP made without memory first",
+                 "drop one"};
+  if (given == nullptr && builds_on_device(recipe) && inquiry.job.description.tied)
+    inquiry.assumptions.emplace_back(
+        "the model is built on the device, where what is tied leaves a cached segment (--init loaded: "
+        "from_pretrained)");
+  return std::nullopt;
+}
+
 /// Why the model cannot have a cache; empty where it can. Where layers are checkpointed transformers turns it off
 /// (5.23, modeling_layers.py), but for GPT-BigCode of 4.48.
 std::string cannot_cache(const Job& job) {
@@ -54,6 +69,7 @@ std::optional<Error> read_cache(const Asked& asked, Inquiry& inquiry) {
 
 std::optional<Error> read_loop(const Asked& asked, Inquiry& inquiry) {
   read_outputs(asked, inquiry);
+  if (auto error = read_init(asked, inquiry)) return error;
   return read_cache(asked, inquiry);
 }
 

@@ -7,7 +7,7 @@
 
 namespace peakmem {
 
-/// --keep-outputs and --use-cache; called once the trainer, checkpointing and kernels are known.
+/// --init, --keep-outputs and --use-cache; called once the trainer, checkpointing and kernels are known.
 std::optional<Error> read_loop(const Asked& asked, Inquiry& inquiry);
 
 }  // namespace peakmem

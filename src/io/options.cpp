@@ -38,6 +38,7 @@ Names transformers_versions() { return names_of(kTransformers); }
 Names trainer_names() { return names_of(trainers()); }
 Names upcasts() { return names_of(kUpcasts); }
 Names yes_or_no() { return names_of(kYesNo); }
+Names inits() { return names_of(kInits); }
 Names impls() { return names_of(kOptimizerImpls); }
 Names lora_dtypes() { return {"fp32", "model"}; }
 Names quantizes() { return names_of(kQuantizes); }
@@ -125,6 +126,9 @@ constexpr std::array kOptions = std::to_array<OptionRow>({
      "parameters not to train, by their Hugging Face names: globs, and 0-11 for the numbers 0 to 11", kRun},
     {"trainer", kChoice, "T", trainer_names, "loop", "Run",
      "whose training loop: a plain one, Trainer of transformers, SFTTrainer of TRL", kRun},
+    {"init", kChoice, "W", inits, "", "Run",
+     "device: the model is built on it, and tied there; loaded: it comes whole, from from_pretrained or by .to()",
+     kRun},
     {"keep-outputs", kChoice, "W", yes_or_no, "", "Run",
      "the loop names what the model returned, until the next forward pass has returned (a plain loop does)", kRun},
     {"use-cache", kChoice, "W", yes_or_no, "", "Run",

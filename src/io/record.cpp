@@ -185,6 +185,7 @@ std::optional<Error> read_recipe(const Value& what, Recipe& recipe) {
   if (const Value* trainer = what.find("trainer")) recipe.trainer = find_trainer(trainer->string);
   if (recipe.trainer == nullptr) return not_modelled("trainer", text(what, "trainer"));
   convert_quantized(recipe);
+  recipe.built_on_device = recipe.trainer->builds_on_device;
   recipe.keeps_outputs = flag(what, "keep_outputs");
   recipe.use_cache = flag(what, "use_cache");
   if (const Value* version = what.find("transformers")) recipe.transformers = value_in(kTransformers, version->string);

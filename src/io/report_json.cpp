@@ -27,6 +27,8 @@ void write_peak(JsonWriter& out, const Report& report) {
   if (report.managed_bytes > 0) out.member("managed_bytes", report.managed_bytes);
   out.member("phase", report.phase);
   out.member("step", report.step);
+  out.member("allocated_phase", report.allocated_phase);
+  out.member("allocated_step", report.allocated_step);
   write_range(out, "reserved_range", report.reserved);
   write_range(out, "device_range", report.device);
   out.end_object();

@@ -11,6 +11,7 @@
 #include "model/kernels.h"
 #include "model/quantized.h"
 #include "size/expr.h"
+#include "trace/attention_workspace.h"
 #include "trace/checkpoint.h"
 #include "trace/tape.h"
 
@@ -146,6 +147,7 @@ struct Dims {
   Expr padded_seq;
   Expr bias_row;  // seq rounded up to a multiple of 16, as the gradient of an attention's bias is
   Expr target_seq, padded_target, target_bias_row;  // of an encoder-decoder's decoder
+  Expr sdpa_columns;                                // head_dim rounded up as PyTorch's own flash kernel does
   Expr flash_columns, flash_rows;                   // head_dim and seq rounded up as flash-attn's backward does
   Expr loss_rows;                                   // of a chunk of Liger's loss
   Expr lora_rank = 0;
@@ -180,6 +182,7 @@ struct Structure {
   bool wide_heads = false;           // too wide for the flash kernel
   bool unaligned_heads = false;      // no multiple of 16 bytes in the dtype attention runs in
   bool window_cuts = false;          // the sequence is longer than the window
+  EfficientBlocks efficient;         // of the kernel for heads so wide
   bool single_token = false;         // sequences of length 1
   bool single_target = false;        // targets of length 1
   bool casts_inputs = false;         // of every layer, to the dtype of the weights

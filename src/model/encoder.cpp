@@ -41,6 +41,7 @@ Tensor PredictionHead::operator()(const Tensor& input) const {
 Linear decoder(const Builder& b, const char* name, Expr width, const Tensor& word_weight) {
   if (!b.description.tied) return {b, name, width, b.dims.vocab, true};
   const Scope scope(b.tape, name);
+  b.make_untied(word_weight.shape(), "weight");
   return {name, word_weight, b.parameter({b.dims.vocab}, "bias")};
 }
 
@@ -48,7 +49,10 @@ Linear decoder_of_head(const Builder& b, const Tensor& word_weight, const Tensor
   constexpr const char* kName = "decoder";
   if (!b.description.tied) return {b, kName, b.dims.hidden, b.dims.vocab, true};
   const Scope scope(b.tape, kName);
-  return {kName, word_weight ? word_weight : b.parameter({b.dims.vocab, b.dims.hidden}, "weight"), bias};
+  if (word_weight) b.make_untied(word_weight.shape(), "weight");
+  const Tensor weight = word_weight ? word_weight : b.parameter({b.dims.vocab, b.dims.hidden}, "weight");
+  b.make_untied(bias.shape(), "bias");
+  return {kName, weight, bias};
 }
 
 ClassificationHead::ClassificationHead(const Builder& builder, Activation activation)
@@ -110,6 +114,7 @@ class MaskedLm : public Model {
   MaskedLm(const Builder& b, const EncoderParts& parts) : b_(b) {
     if (parts.head_first) head_.emplace(parts.prediction_head(b_, Tensor()));
     const Tensor shared = head_ && b_.description.tied ? head_->decoder.weight() : Tensor();
+    if (shared) b_.make_untied(shared.shape(), "word_embeddings");
     encoder_.emplace(named<Encoder>(b_, parts.model, &parts, shared));
     if (!head_) head_.emplace(parts.prediction_head(b_, encoder_->word_weight()));
   }

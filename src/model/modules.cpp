@@ -22,6 +22,13 @@ bool Builder::saves() const {
   return lora != nullptr && !lora->saved.empty() && lora->saves(tape.program.path(tape.scope));
 }
 
+void Builder::make_untied(const Shape& shape, const char* name) const {
+  if (untied == nullptr) return;
+  const Category outer = std::exchange(tape.category, Category::kTemporaries);
+  untied->push_back(tape.make(shape, structure.weights, name));
+  tape.category = outer;
+}
+
 Tensor Builder::in_use(const Tensor& parameter, const char* name) const {
   if (!saves()) return parameter;
   const Scope copy(tape, "modules_to_save");
@@ -45,6 +52,7 @@ Linear::Linear(const Builder& b, const char* name, Expr in, Expr out, bool bias,
 
 Linear::Linear(const Builder& b, const char* name, const Tensor& weight) : name_(name) {
   const Scope scope(b.tape, name);
+  b.make_untied(weight.shape(), "weight");
   weight_ = b.in_use(weight, "weight");
 }
 
@@ -195,6 +203,8 @@ Tensor sdpa(Tensor query, Tensor key, Tensor value, const AttentionInput& input)
   const KernelSizes sizes = {.head_dim = model.dims.padded_head_dim,
                              .seq = model.dims.padded_seq,
                              .bias_row = model.dims.bias_row,
+                             .columns = model.dims.sdpa_columns,
+                             .efficient = model.structure.efficient,
                              .wide_heads = model.structure.wide_heads,
                              .unaligned_heads = model.structure.unaligned_heads};
   Tensor output =

@@ -19,7 +19,8 @@ struct Builder {
   const Description& description;
   const Dims& dims;
   const Structure& structure;
-  std::vector<Tensor>* cache = nullptr;  // of keys and values; null: the model keeps none
+  std::vector<Tensor>* cache = nullptr;   // of keys and values; null: the model keeps none
+  std::vector<Tensor>* untied = nullptr;  // what modules have until the model is tied; null: it comes tied
 
   Tensor parameter(const Shape& shape, const char* name) const { return parameter(shape, structure.weights, name); }
   Tensor parameter(const Shape& shape, DType dtype, const char* name) const {
@@ -31,6 +32,9 @@ struct Builder {
   bool trains(const char* name) const;
   /// Whether the running scope is in a module that PEFT trains a copy of (ModulesToSaveWrapper).
   bool saves() const;
+  /// What a module makes for itself before it is tied to another's (a constructor of transformers ties last of all):
+  /// gone before the first step, but on a device that the model is built on the allocator keeps its segment.
+  void make_untied(const Shape& shape, const char* name) const;
   /// The parameter that is worked with: itself, or the trained copy beside it, which stays where it is.
   Tensor in_use(const Tensor& parameter, const char* name) const;
 };

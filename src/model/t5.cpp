@@ -234,14 +234,16 @@ Structure decoder_structure(Structure structure) {
 class ConditionalGeneration : public Model {
  public:
   explicit ConditionalGeneration(const Builder& b)
-      : b_{b.tape, b.description, b.dims, b.structure},  // the encoder keeps no keys and values
+      : b_{b.tape, b.description, b.dims, b.structure, nullptr, b.untied},  // the encoder keeps no keys and values
         target_dims_(decoder_dims(b.dims)),
         target_structure_(decoder_structure(b.structure)),
-        target_{b.tape, b.description, target_dims_, target_structure_, b.cache},
+        target_{b.tape, b.description, target_dims_, target_structure_, b.cache, b.untied},
         shared_(b_, "shared", b.dims.vocab, b.dims.hidden),
         encoder_(stack("encoder", b_, nullptr, b.description.runs)),
         decoder_(stack("decoder", target_, &b.dims, b.description.decoder_runs)),
-        lm_head_("lm_head", shared_.weight(), Tensor()) {}
+        lm_head_("lm_head", shared_.weight(), Tensor()) {
+    b_.make_untied(shared_.weight().shape(), "lm_head");
+  }
 
   ModelOutput forward(const Batch& batch) override {
     target_dims_ = decoder_dims(b_.dims);  // an evaluation has others
@@ -259,6 +261,7 @@ class ConditionalGeneration : public Model {
  private:
   Stack stack(const char* name, const Builder& b, const Dims* encoder, const std::vector<LayerRun>& runs) const {
     const Scope scope(b.tape, name);
+    b.make_untied(shared_.weight().shape(), "embed_tokens");
     return {b, shared_, encoder, runs};
   }
 

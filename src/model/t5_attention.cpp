@@ -161,6 +161,8 @@ T5AttentionOutput T5Attention::sdpa(const Tensor& query, const Tensor& key, cons
   const KernelSizes sizes = {.head_dim = b.dims.padded_head_dim,
                              .seq = keys.padded_seq,
                              .bias_row = keys.bias_row,
+                             .columns = b.dims.sdpa_columns,
+                             .efficient = b.structure.efficient,
                              .wide_heads = b.structure.wide_heads,
                              .unaligned_heads = b.structure.unaligned_heads};
   const Tensor mask = bias_mask(bias);

@@ -30,10 +30,11 @@ void write_title(Page& page, const Report& report, const Inquiry& inquiry) {
 }
 
 void write_peak(Page& page, const Report& report) {
-  page.heading("Peak: " + in_binary_units(report.allocated_bytes) + ", in " + where(report.phase, report.step));
+  page.heading("Peak: " + in_binary_units(report.allocated_bytes) + ", in " +
+               where(report.allocated_phase, report.allocated_step));
   level(page, "tensors", report.tensor_bytes, "exact: the storages that live at that moment");
   level(page, "allocated", report.allocated_bytes,
-        "torch.cuda.max_memory_allocated: blocks of 512 and cuBLAS workspaces too");
+        "torch.cuda.max_memory_allocated: whole blocks, and what kernels take for themselves");
   level(page, "reserved ~", report.reserved.likely, between(report.reserved) + ": torch.cuda.max_memory_reserved");
   level(page, "device ~", report.device.likely, between(report.device) + ": nvidia-smi");
   if (report.managed_bytes > 0)

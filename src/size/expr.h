@@ -114,6 +114,8 @@ Expr exact_div(Expr a, Expr b);
 Expr most(Expr a, Expr b);
 Expr least(Expr a, Expr b);
 Expr power_of_two(Expr a);
+/// ⌊a / b⌋, for b > 0.
+inline Expr floor_div(Expr a, Expr b) { return ceil_div(a + 1, b) - 1; }
 /// Whether a >= b for all positive values of the symbols; false where that is not certain.
 bool surely_at_least(Expr a, Expr b);
 constexpr bool is_one(Expr a) { return identical(a, Expr(1)); }

@@ -21,15 +21,19 @@ void fused_backward(Gradients& g, Layout layout, const char* name) {
 }
 void flash_backward(Gradients& g) {
   fused_backward(g, Layout::kPreserved, "_scaled_dot_product_flash_attention_backward");
+  run_flash_backward(g.saved(0), g.saved(1), g.node.kernel_size);
 }
 // A mask that wants a gradient is input 3; its gradient's rows are padded to a multiple of 16.
 void efficient_backward(Gradients& g) {
   constexpr const char* kName = "_scaled_dot_product_efficient_attention_backward";
   fused_backward(g, Layout::kTokensFirst, kName);
-  if (g.node.inputs < 4 || !g.needs(3)) return;
-  const KeptShape& mask = g.input_shape(3);
-  const Tensor made = g.in[0].tape().make(contiguous(narrowed(mask, -1, g.node.bias_row)), g.in[0].dtype(), kName);
-  g.out[3] = slice(made, -1, mask[-1]);
+  if (g.node.inputs >= 4 && g.needs(3)) {
+    const KeptShape& mask = g.input_shape(3);
+    const Tensor made = g.in[0].tape().make(contiguous(narrowed(mask, -1, g.node.kernel_size)), g.in[0].dtype(), kName);
+    g.out[3] = slice(made, -1, mask[-1]);
+  }
+  const auto [queries, bytes] = g.node.dims;
+  run_efficient_backward(g.saved(0), {queries, bytes});
 }
 const Op kFlash = {"_scaled_dot_product_flash_attention", flash_backward};
 const Op kEfficient = {"_scaled_dot_product_efficient_attention", efficient_backward};
@@ -55,6 +59,11 @@ struct Fused {
     extras[count] = tape.make(shape, dtype, op.name);
     tape.save(node, extras[count++]);
   }
+  void keep_on_host(const Shape& shape, DType dtype) {
+    keep(shape, dtype);
+    const int32_t storage = extras[count - 1]->storage;
+    if (storage >= 0) tape.program.storages[static_cast<size_t>(storage)].on_host = true;
+  }
 };
 
 void pad_backward(Gradients& g) {
@@ -73,7 +82,7 @@ Tensor padded(Tensor input, Expr width) {
   return result;
 }
 
-Tensor flash(Tensor query, Tensor key, Tensor value, Expr padded_width) {
+Tensor flash(Tensor query, Tensor key, Tensor value, Expr padded_width, Expr columns) {
   const Expr width = query.size(-1);
   if (!identical(width, padded_width)) {
     query = padded(std::move(query), padded_width);
@@ -81,6 +90,7 @@ Tensor flash(Tensor query, Tensor key, Tensor value, Expr padded_width) {
     value = padded(std::move(value), padded_width);
   }
   Fused kernel(kFlash, Layout::kPreserved, query, key, value);
+  if (kernel.node != nullptr) kernel.node->kernel_size = columns;
   kernel.keep({query.size(0), query.size(1), query.size(2)}, DType::kFloat32);  // log-sum-exp
   kernel.keep({2}, DType::kUInt64);                                             // random state
   kernel.keep({}, DType::kUInt64);
@@ -93,12 +103,15 @@ Tensor efficient(const Tensor& query, const Tensor& key, const Tensor& value, Te
   if (mask && !identical(mask.size(-1), sizes.seq)) mask = slice(padded(mask, sizes.seq), -1, mask.size(-1));
   if (mask) mask = expand(mask, {query.size(0), query.size(1), query.size(2), key.size(2)});
   Fused kernel(kEfficient, Layout::kTokensFirst, query, key, value, mask);
-  if (kernel.node != nullptr) kernel.node->bias_row = sizes.bias_row;
+  if (kernel.node != nullptr) {
+    kernel.node->kernel_size = sizes.bias_row;
+    kernel.node->dims = {static_cast<int>(sizes.efficient.queries), static_cast<int>(sizes.efficient.bytes)};
+  }
   if (mask) kernel.tape.save(kernel.node, mask);
   const Expr rows = kernel.node != nullptr ? round_up(query.size(2), 32) : Expr(0);  // for a backward pass only
   kernel.keep({query.size(0), query.size(1), rows}, DType::kFloat32);
-  kernel.keep({}, DType::kInt64);  // seed and offset of the random state
-  kernel.keep({}, DType::kInt64);
+  // Seed and offset of the random state: on the host, but where a CUDA graph is captured (attention.cu, torch 2.13).
+  for (int i = 0; i < 2; ++i) kernel.keep_on_host({}, DType::kInt64);
   return kernel.output;
 }
 
@@ -161,7 +174,7 @@ Tensor scaled_dot_product_attention(Tensor query, Tensor key, Tensor value, Tens
   const bool autocast = std::exchange(tape.autocast.enabled, false);  // what is inside runs without it
   if (mask && mask.dtype() == DType::kBool) mask = additive(mask, q.dtype());
   const bool fits_efficient = identical(q.size(1), k.size(1)) && !sizes.unaligned_heads;
-  Tensor output = is_half(q.dtype()) && !mask && !sizes.wide_heads ? flash(q, k, v, sizes.head_dim)
+  Tensor output = is_half(q.dtype()) && !mask && !sizes.wide_heads ? flash(q, k, v, sizes.head_dim, sizes.columns)
                   : fits_efficient                                 ? efficient(q, k, v, std::move(mask), sizes)
                                                                    : math(q, k, v, mask, p, is_causal);
   tape.autocast.enabled = autocast;

@@ -14,7 +14,7 @@ struct Numbers {
     for (const Storage& storage : program.storages) {
       const int64_t bytes = value_of(storage.bytes, values);
       overflow = overflow || bytes < 0 || bytes > INT64_MAX - 512;
-      storages.push_back({bytes, overflow ? 0 : in_blocks(bytes)});
+      storages.push_back({of_tensor(storage, bytes), overflow ? 0 : of_allocator(storage, bytes)});
     }
     for (const Turn& turn : program.turns) {
       const int64_t count = value_of(turn.count, values);

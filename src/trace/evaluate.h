@@ -9,14 +9,19 @@
 
 namespace peakmem {
 
-/// Live memory at one moment, in bytes.
-struct Level {
-  int64_t tensors = 0;  // the sum of storages, as they are
-  int64_t blocks = 0;   // each rounded up to 512, as the CUDA caching allocator counts them
-};
-
 /// A size in blocks of 512 bytes, as the CUDA caching allocator gives it (CUDACachingAllocator.cpp, kMinBlockSize).
 constexpr int64_t in_blocks(int64_t bytes) { return (bytes + 511) / 512 * 512; }
+/// What of a storage of so many bytes is a tensor's, and what the caching allocator's, in blocks.
+constexpr int64_t of_tensor(const Storage& storage, int64_t bytes) {
+  return storage.category == Category::kWorkspace ? 0 : bytes;
+}
+constexpr int64_t of_allocator(const Storage& storage, int64_t bytes) { return storage.on_host ? 0 : in_blocks(bytes); }
+
+/// Live memory at one moment, in bytes.
+struct Level {
+  int64_t tensors = 0;  // the sum of storages, as they are, without kernels' workspaces
+  int64_t blocks = 0;   // each rounded up to 512, as the CUDA caching allocator counts them, workspaces too
+};
 
 /// A moment of a program: after an event, in the first or the last turn of its segment.
 struct Moment {

@@ -1,4 +1,6 @@
+#include "trace/embedding_workspace.h"
 #include "trace/ops.h"
+#include "trace/workspace.h"
 
 namespace peakmem {
 namespace {
@@ -18,7 +20,10 @@ const Op kLayerNorm = {"native_layer_norm", layer_norm_backward};
 
 void softmax_backward(Gradients& g) {
   const DType input = g.node.next[0].node->dtype;  // half when the kernel made fp32 of it
-  g.out[0] = g.in[0].tape().make(contiguous(g.node.shape()), input, "_softmax_backward_data");
+  Tape& tape = g.in[0].tape();
+  g.out[0] = tape.make(contiguous(g.node.shape()), input, "_softmax_backward_data");
+  // grad * output (softmax_backward_cuda_out in SoftMax.cu, torch 2.13)
+  workspace(tape, dense_bytes(g.in[0]), "_softmax_backward_data");
 }
 const Op kSoftmax = {"_softmax", softmax_backward};
 
@@ -52,7 +57,8 @@ const Op kDropout = {"native_dropout", dropout_backward};
 
 void embedding_backward(Gradients& g) {
   const Node& weight = *g.node.next[0].node;
-  g.out[0] = g.in[0].tape().make(contiguous(weight.shape()), g.in[0].dtype(), "embedding_dense_backward");
+  const Expr tokens = g.saved(0).shape().elements();
+  g.out[0] = run_embedding_backward(g.in[0].tape(), tokens, weight.shape(), g.in[0].dtype());
 }
 const Op kEmbedding = {"embedding", embedding_backward};
 
@@ -86,9 +92,10 @@ Tensor dropout(Tensor input, double p) {
   Tape& tape = x.tape();
   if (p == 0.0 || !tape.training) return x;
   Node* node = tape.record(kDropout, {&x});
+  // The kernel makes the mask first (dropout_cuda in Dropout.cu, torch 2.13).
+  const Tensor mask = tape.make(preserved(x.shape()), DType::kBool, kDropout.name);
   Tensor result = tape.make(preserved(x.shape()), x.dtype(), kDropout.name);
   Tape::attach(node, result);
-  const Tensor mask = tape.make(preserved(x.shape()), DType::kBool, kDropout.name);
   tape.save(node, mask);
   return result;
 }

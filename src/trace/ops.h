@@ -9,6 +9,7 @@
 #include <array>
 #include <vector>
 
+#include "trace/attention_workspace.h"
 #include "trace/tape.h"
 
 namespace peakmem {
@@ -107,6 +108,8 @@ struct KernelSizes {
   Expr head_dim;
   Expr seq;
   Expr bias_row;  // a multiple of 16 of the mask's row: how its gradient is laid out
+  Expr columns;   // of the head dim, as flash's backward rounds it up
+  EfficientBlocks efficient;
   bool wide_heads = false;
   bool unaligned_heads = false;
 };

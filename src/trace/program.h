@@ -20,7 +20,16 @@
 namespace peakmem {
 
 /// What a byte is for; the ledger's first column.
-enum class Category : uint8_t { kWeights, kGradients, kOptimizer, kActivations, kTemporaries, kInputs, kBuffers };
+enum class Category : uint8_t {
+  kWeights,
+  kGradients,
+  kOptimizer,
+  kActivations,
+  kTemporaries,
+  kInputs,
+  kBuffers,
+  kWorkspace,  // of a kernel while it runs: the allocator's, but no tensor's
+};
 
 /// One allocation of the trace: its bytes, the op that made it and the op whose backward keeps it.
 struct Storage {
@@ -32,6 +41,8 @@ struct Storage {
   int32_t references = 0;          // while tracing
   Category category = Category::kTemporaries;
   DType dtype = DType::kFloat32;
+  bool on_host =
+      false;  // though PyTorch's shape function says it is on the device: a tensor's, but not the allocator's
   bool is_output = false;  // of the model, and named by the loop until its next forward pass is over
 };
 

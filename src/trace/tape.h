@@ -17,7 +17,9 @@
 
 #include "size/dtype.h"
 #include "trace/arena.h"
+#include "trace/processor.h"
 #include "trace/program.h"
+#include "trace/reduction.h"
 #include "trace/shape_store.h"
 
 namespace peakmem {
@@ -143,7 +145,7 @@ struct Node {
   const KeptShape* second = nullptr;  // of output 1, which may differ
   DType dtype = DType::kFloat32;
   std::array<int, 2> dims = {0, 0};          // a view's dimensions, or settings of a kernel
-  Expr bias_row;                             // of an attention whose mask wants a gradient: KernelSizes::bias_row
+  Expr kernel_size;                          // of an attention: KernelSizes::bias_row or columns
   std::function<void(Gradients&)> function;  // of a custom autograd function
 
   // Accumulators of leaves (AccumulateGrad) have these.
@@ -270,6 +272,8 @@ class Tape {
   Hooks* hooks = nullptr;
   int32_t end_of_model = 0;  // nodes from here on were made of what the model returned
   Autocast autocast;
+  Processor processor;
+  ReductionWorkspaces reductions;
   /// Whether ops take place: a checkpoint's second run stops after the last tensor needed.
   bool ghost = false;
   bool runs_again = false;    // a checkpointed layer, for the second time

@@ -1,4 +1,5 @@
 #include "trace/ops.h"
+#include "trace/workspace.h"
 
 namespace peakmem {
 namespace {
@@ -189,6 +190,7 @@ Tensor sum_to(Tensor input, const KeptShape& sizes) {
   const Tensor x = std::move(input);
   Tensor sum = x.tape().make(contiguous(sizes), x.dtype(), "sum");
   sum->is_view = sizes.rank != x.shape().rank;  // leading dimensions are viewed away
+  run_reduction(x, sizes);
   return sum;
 }
 

@@ -20,6 +20,12 @@ Expr flash_columns(const Description& d, Expr padded_head_dim) {
   return padded % 32 == 0 ? padded_head_dim : round_up(padded_head_dim, 32);
 }
 
+Expr sdpa_columns(const Description& d, Expr padded_head_dim) {
+  const int64_t padded = round_up_8(d.head_dim);
+  const int64_t step = flash_column_step(padded);
+  return padded % step == 0 ? padded_head_dim : round_up(padded_head_dim, step);
+}
+
 /// part / whole of an expression.
 Expr share_of(Expr expression, int64_t part, int64_t whole) {
   const int64_t common = std::gcd(part, whole);
@@ -78,7 +84,7 @@ Structure structure_of(const Job& job, bool unrolled) {
   s.transformers = r.transformers;
   s.expert_turns = r.experts == Experts::kLoop ? d.experts : 0;
   s.kernels = r.kernels;
-  s.multiprocessors = r.multiprocessors;
+  s.multiprocessors = r.processor.multiprocessors;
   s.loss = loss_pieces(job);
   s.imbalance = r.imbalance;
   s.weights = compute_dtype(r);
@@ -86,6 +92,7 @@ Structure structure_of(const Job& job, bool unrolled) {
   s.grouped = d.kv_heads != d.heads;
   s.wide_heads = d.head_dim > 256;
   s.unaligned_heads = d.head_dim % (r.autocast || size_of(s.weights) == 2 ? 8 : 4) != 0;
+  s.efficient = efficient_blocks(r.processor, r.autocast.value_or(s.weights), d.head_dim);
   s.window_cuts = r.seq >= d.window;
   s.single_token = r.seq == 1;
   s.single_target = r.target_seq == 1;
@@ -158,6 +165,7 @@ Dims number_dims(const Job& job) {
   dims.target_seq = r.target_seq;
   dims.padded_target = round_up_8(r.target_seq);
   dims.target_bias_row = round_up_16(r.target_seq);
+  dims.sdpa_columns = sdpa_columns(d, dims.padded_head_dim);
   dims.flash_columns = flash_columns(d, dims.padded_head_dim);
   dims.flash_rows = round_up(dims.seq, kFlashRows);
   dims.loss_rows = loss_rows(d, dims);
@@ -195,6 +203,7 @@ Dims symbol_dims(const Job& job, Pool& pool, std::vector<int64_t>& values) {
     dims.padded_target = target.by_8 ? dims.target_seq : round_up(dims.target_seq, 8);
     dims.target_bias_row = target.by_16 ? dims.target_seq : round_up(dims.target_seq, 16);
   }
+  dims.sdpa_columns = sdpa_columns(d, dims.padded_head_dim);
   dims.flash_columns = flash_columns(d, dims.padded_head_dim);
   dims.flash_rows = seq.by_flash_rows ? dims.seq : round_up(dims.seq, kFlashRows);
   dims.loss_rows = loss_rows(d, dims);

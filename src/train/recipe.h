@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "model/description.h"
+#include "trace/processor.h"
 #include "train/trainers.h"
 
 namespace peakmem {
@@ -56,10 +57,12 @@ struct Recipe {
   Imbalance imbalance;
   Transformers transformers = Transformers::kV523;
   const Trainer* trainer = find_trainer("loop");
+  bool built_on_device =
+      false;                   // `with torch.device("cuda")`; else it comes whole, from_pretrained's or by .to("cuda")
   bool use_cache = false;      // the model keeps keys and values, and returns them
   bool keeps_outputs = false;  // the plain loop's names (batch, outputs, loss) live until they are bound again
   Kernels kernels;
-  int64_t multiprocessors = 108;  // of the GPU, an A100 unless told: some kernels have a buffer for each
+  Processor processor;  // of the GPU: some kernels have a buffer for each multiprocessor
   const Optimizer* optimizer = nullptr;
   OptimizerImpl impl = OptimizerImpl::kForeach;
   const Optimizer* rest = nullptr;  // of what `optimizer` does not train, if it trains matrices only
@@ -101,6 +104,10 @@ constexpr DType trained_dtype(const Recipe& recipe) {
 /// _build_accelerator_args) but in a model of transformers itself whose layers are checkpointed.
 constexpr bool trainer_finds_unused(const Recipe& recipe) {
   return recipe.trainer->is_transformers_loop && (recipe.lora.rank > 0 || recipe.checkpointing == Checkpointing::kNone);
+}
+/// Whether the model's constructor allocates on the device: quantized ones are loaded, those of FSDP made on meta.
+constexpr bool builds_on_device(const Recipe& recipe) {
+  return recipe.built_on_device && recipe.quantize == Quantize::kNone && !is_wrapped(recipe.sharding);
 }
 /// What the trainer makes of a quantized model: which of its other weights become fp32, and the adapters' dtype.
 constexpr void convert_quantized(Recipe& recipe) {

@@ -252,11 +252,19 @@ Program trace_step(const Job& job, const Dims& dims, bool unrolled) {
   Structure structure = structure_of(job, unrolled);
   Dims sizes = dims;
   Tape tape;
+  tape.processor = recipe.processor;
   std::vector<Tensor> cache;
-  const Builder builder = {tape, job.description, sizes, structure, recipe.use_cache ? &cache : nullptr};
+  std::vector<Tensor> untied;
+  const Builder builder = {tape,
+                           job.description,
+                           sizes,
+                           structure,
+                           recipe.use_cache ? &cache : nullptr,
+                           builds_on_device(recipe) ? &untied : nullptr};
   tape.begin_phase(0, -1, "model");
   tape.meta_parameters = is_wrapped(recipe.sharding);
   const std::unique_ptr<Model> model = find_family(job.description.family)->build(builder);
+  untied.clear();
   const Tensor codes = shared_codes(builder);
   if (takes_more_to_load(job)) trace_loading(tape, frozen_storages(tape), recipe);
   std::optional<FullyShard> sharded;

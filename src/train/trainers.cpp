@@ -9,6 +9,7 @@ constexpr std::array kTrainers = {
     Trainer{.name = "loop",
             .title = "a plain loop",
             .source = "PEFT 0.21, prepare_model_for_kbit_training",
+            .builds_on_device = true,
             .keeps_outputs = true},
     Trainer{"hf", "Trainer of transformers",
             "transformers 5.23, trainer.py; PEFT 0.21, prepare_model_for_kbit_training", true},

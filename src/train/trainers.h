@@ -26,6 +26,7 @@ struct Trainer {
   bool runs_no_other = false;                       // on no other version of it
   std::optional<LossKernel> loss = std::nullopt;    // the one it computes whatever the model has
   bool counts_evaluated = true;                     // the labels of an evaluation's batch too, from 5.23 on
+  bool builds_on_device = false;                    // a model that is not loaded, unless --init says otherwise
   bool keeps_outputs = false;                       // its names outlive the step, unless --keep-outputs says otherwise
 };
 

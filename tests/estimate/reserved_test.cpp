@@ -16,7 +16,7 @@ TEST(Reserved, ReplaysWhatTheEstimateAllocates) {
     const Replayed replayed = replay_job(job, nullptr, {});
     const Result<Levels> levels = peak_levels(job, nullptr);
     ASSERT_TRUE(levels);
-    EXPECT_EQ(replayed.steady.rounded, levels->allocated) << "seed " << seed;
+    EXPECT_EQ(replayed.peak.rounded, levels->allocated) << "seed " << seed;
     EXPECT_GE(replayed.steady.allocated, replayed.steady.rounded);
     EXPECT_GE(replayed.peak.reserved, replayed.peak.allocated);
     EXPECT_LE(replayed.steps, 5);

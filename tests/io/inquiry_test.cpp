@@ -76,6 +76,7 @@ TEST(Inquiry, WhatIsAskedForIsNoAssumption) {
                                             {"clip-grad", ""},
                                             {"task", "causal-lm"},
                                             {"keep-outputs", "no"},
+                                            {"init", "loaded"},
                                             {"gpu", "t4"}});
   EXPECT_TRUE(inquiry.assumptions.empty()) << inquiry.assumptions[0];
   EXPECT_EQ(inquiry.job.recipe.batch, 2);

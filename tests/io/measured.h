@@ -10,13 +10,16 @@
 
 namespace peakmem::testing {
 
-/// The events of a phase, of a program that unrolls its layers.
+/// The events of a phase, of a program that unrolls its layers; those of tensors, which is all that an oracle sees.
 inline std::vector<Event> events_of(const Program& program, const Phase& phase) {
   std::vector<Event> events;
   for (int32_t s = phase.first_segment; s < phase.last_segment; ++s) {
     const Segment& segment = program.segments[static_cast<size_t>(s)];
     events.insert(events.end(), program.events.begin() + segment.first, program.events.begin() + segment.last);
   }
+  std::erase_if(events, [&](const Event& event) {
+    return program.storages[static_cast<size_t>(event.storage)].category == Category::kWorkspace;
+  });
   return events;
 }
 

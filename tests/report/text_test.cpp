@@ -31,6 +31,7 @@ Report small_report() {
   report.reserved = {16 * kMiB, 18 * kMiB, 24 * kMiB, "segments"};
   report.device = {300 * kMiB, 400 * kMiB, 500 * kMiB, "context"};
   report.phase = "backward";
+  report.allocated_phase = "backward";
   report.first_step_bytes = 12 * kMiB;
   report.first_step_phase = "backward";
   report.phases = {{0, -1, "model", 0, 4 * kMiB, 4 * kMiB},

@@ -139,7 +139,7 @@ inline void pick_kernels(Recipe& recipe, const Description& description, Dice& d
   kernels.norm = kernel(there_are.liger);
   kernels.rope = kernel(there_are.liger);
   kernels.mlp = kernel(there_are.activation == description.activation);
-  recipe.multiprocessors = dice.from(1, 200);
+  recipe.processor.multiprocessors = dice.from(1, 200);
   if (description.task != Task::kCausalLm) return;
   kernels.loss = static_cast<LossKernel>(dice.from(0, 2));
   if (kernels.loss == LossKernel::kFusedLinear && !(there_are.liger && there_are.fused_linear))
