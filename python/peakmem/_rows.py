@@ -21,12 +21,14 @@ class Peak:
 
     Attributes:
         tensor_bytes: exact: the storages that live at that moment.
-        allocated_bytes: torch.cuda.max_memory_allocated: blocks of 512 bytes, and cuBLAS workspaces too.
+        allocated_bytes: torch.cuda.max_memory_allocated: whole blocks, and what kernels take for themselves.
         reserved_bytes: torch.cuda.max_memory_reserved, the likely value of `reserved_range`.
         device_bytes: what nvidia-smi shows, the likely value of `device_range`.
         managed_bytes: managed memory beside these (paged optimizers), counted only at the high end of `device_range`.
         phase: in which it lies: "forward", "backward", "optimizer", ...
         step: 2, the steady step, whose optimizer finds its state made.
+        allocated_phase: in which most is allocated, and the ledger's moment lies.
+        allocated_step: 1 or 0 where that is in the first step or before it.
     """
 
     tensor_bytes: int
@@ -35,6 +37,8 @@ class Peak:
     device_bytes: int
     phase: str
     step: int
+    allocated_phase: str
+    allocated_step: int
     reserved_range: Range
     device_range: Range
     managed_bytes: int = 0

@@ -49,6 +49,8 @@ def options_of(case: dict[str, Any], known: set[str]) -> dict[str, Any] | None:
         options[name.replace("_", "-")] = "yes" if case.get(name) else "no"
     if "eval_batch" in case:
         options["eval-batches"] = case.get("eval_batches", 1)
+    if options.get("mlp") == "fused":  # Liger's experts run, whatever the case says of them
+        options.pop("experts", None)
     options |= adapter_of(case.get("lora")) | ranks_of(case)
     options = {name: value for name, value in options.items() if value is not None and value is not False}
     return options if set(options) <= known else None
