@@ -175,7 +175,8 @@ struct Structure {
   bool double_quant = false;
   bool dequantizes_forward = false;  // too many rows for the kernel that multiplies 4-bit weights
   bool dequantizes_experts = false;  // the same of an expert's rows
-  DType compute = DType::kFloat32;   // of products with 4-bit weights
+  DType compute = DType::kFloat32;   // of matrix products
+  DType packed = DType::kFloat32;    // of those with packed weights
   const Lora* lora = nullptr;        // null: no adapters, and weights are trained
   const Freeze* freeze = nullptr;    // null: all of them are
   bool grouped = false;              // fewer kv heads than heads

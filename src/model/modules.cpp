@@ -46,7 +46,7 @@ Linear::Linear(const Builder& b, const char* name, Expr in, Expr out, bool bias,
   }
   if (!quantized_ && !int8_) weight_ = b.parameter({out, in}, "weight");
   const bool is_cast = quantized_ && b.tape.meta_parameters;  // before the first step, where it is gathered
-  if (bias) bias_ = b.parameter({out}, is_cast ? b.structure.compute : b.structure.weights, "bias");
+  if (bias) bias_ = b.parameter({out}, is_cast ? b.structure.packed : b.structure.weights, "bias");
   lora_ = LoraPair(b, name, in, out, quantized_ || int8_ ? b.structure.quantize : Quantize::kNone);
 }
 

@@ -17,7 +17,7 @@ const Op kMatMul4Bit = {"MatMul4Bit", run_function};
 QuantizedWeight::QuantizedWeight(const Builder& b, Expr in, Expr out, bool dequantizes)
     : nested_(b.structure.double_quant),
       dequantizes_forward_(dequantizes),
-      compute_(b.structure.compute),
+      compute_(b.structure.packed),
       weight_({out, in}) {
   if (!in_4_bits(b.structure.quantize)) return;
   const Expr elements = out * in;

@@ -103,7 +103,8 @@ Structure structure_of(const Job& job, bool unrolled) {
   s.dequantizes_forward = dequantizes_forward(r);
   s.dequantizes_experts = dequantizes_experts(r, d);
   s.compute = product_dtype(r);
-  s.buffers = r.quantize == Quantize::kNone ? r.weights : s.compute;
+  s.packed = packed_dtype(r);
+  s.buffers = r.quantize == Quantize::kNone ? r.weights : s.packed;
   if (r.quantize != Quantize::kNone && !r.sharding.casts_parameters) s.weights = frozen_dtype(r);
   s.norms = r.quantize != Quantize::kNone && r.upcast == Upcast::kNorms ? DType::kFloat32 : s.weights;
   s.padding_mask = r.trainer->is_transformers_loop && d.image == 0;

@@ -96,7 +96,7 @@ void scale_code(Script& script, const Loaded& one) {
 /// in fp32, and with compress_statistics quantizes them less their mean (functional.py, 0.50); int8 goes through fp16.
 void pack(Script& script, const Program& program, const Loaded& one, const Recipe& recipe) {
   const Storage packed = program.storages[static_cast<size_t>(one.parameter)];
-  const DType compute = product_dtype(recipe);
+  const DType compute = packed_dtype(recipe);
   const Expr elements = packed.dtype == DType::kUInt8 ? packed.bytes * 2 : packed.bytes;
   std::vector<int32_t> temporary = {
       script.beside(one.parameter, elements * Expr(size_of(compute)), compute, "_to_copy")};
@@ -118,7 +118,7 @@ void pack(Script& script, const Program& program, const Loaded& one, const Recip
 /// once, of whose segment the weights are cut.
 void warm_up(Script& script, Program& program, const std::vector<Loaded>& all, const Recipe& recipe) {
   if (recipe.transformers != Transformers::kV523) return;
-  const DType compute = product_dtype(recipe);
+  const DType compute = packed_dtype(recipe);
   Storage block;
   block.made_by = "caching_allocator_warmup";
   block.bytes = 0;
@@ -148,7 +148,7 @@ void note_buffers(Script& script, const Program& program, const std::vector<Even
 
 /// Every parameter in turn; by storage, what is there in half precision of those that will be made fp32, else -1.
 std::vector<int32_t> load_all(Script& script, Program& program, const std::vector<Loaded>& all, const Recipe& recipe) {
-  const DType compute = product_dtype(recipe);
+  const DType compute = packed_dtype(recipe);
   std::vector<int32_t> halves(program.storages.size(), -1);
   for (const Loaded& one : all) {
     const Storage storage = program.storages[static_cast<size_t>(one.parameter)];
@@ -167,7 +167,7 @@ std::vector<int32_t> load_all(Script& script, Program& program, const std::vecto
 
 bool takes_more_to_load(const Job& job) {
   const Recipe& recipe = job.recipe;
-  const bool keeps_some_whole = job.description.decoder_layers > 0 && product_dtype(recipe) == DType::kFloat16;
+  const bool keeps_some_whole = job.description.decoder_layers > 0 && packed_dtype(recipe) == DType::kFloat16;
   return recipe.quantize != Quantize::kNone && recipe.upcast != Upcast::kNorms && !is_wrapped(recipe.sharding) &&
          !keeps_some_whole;
 }

@@ -80,6 +80,11 @@ struct Recipe {
 
 /// The dtype matrix products run in.
 constexpr DType product_dtype(const Recipe& recipe) { return recipe.autocast.value_or(recipe.weights); }
+/// The dtype packed layers compute in, and in which a checkpoint comes that is packed: that of half weights, whatever
+/// autocast runs over them.
+constexpr DType packed_dtype(const Recipe& recipe) {
+  return size_of(recipe.weights) == 2 ? recipe.weights : product_dtype(recipe);
+}
 /// Whether the forward pass makes 4-bit weights whole: past 1536 rows bitsandbytes 0.50 does on every card
 /// (_gemm_4bit_custom_max_m of its CUDA backend), up to there a kernel does without.
 constexpr bool dequantizes_forward(const Recipe& recipe) {
@@ -94,7 +99,7 @@ constexpr bool dequantizes_experts(const Recipe& recipe, const Description& d) {
 constexpr DType frozen_dtype(const Recipe& recipe) {
   return recipe.quantize == Quantize::kNone ? recipe.weights
          : recipe.upcast == Upcast::kAll    ? DType::kFloat32
-                                            : product_dtype(recipe);
+                                            : packed_dtype(recipe);
 }
 /// The dtype in which what is trained is kept.
 constexpr DType trained_dtype(const Recipe& recipe) {
