@@ -85,13 +85,14 @@ std::optional<Error> check_quantized(const Job& job) {
     return Error{"--quantize", "int8 fails in PyTorch with FSDP2: what it gathers is no Int8Params, and has no CB",
                  "pass nf4"};
   const DType compute = product_dtype(recipe);
-  if (sharding.casts_parameters && (sharding.param_dtype != compute || recipe.upcast == Upcast::kNorms))
-    return Error{
-        "--fsdp-param-dtype", "is modelled beside quantized weights only if --precision computes in it",
-        "pass --fsdp-param-dtype " + std::string(name_in(kTrainingDTypes, compute)) + " --upcast all, or drop it"};
-  if (!sharding.casts_parameters && frozen_dtype(recipe) != compute && has_bias_beside_packed(job))
+  const std::string in_compute = "pass --fsdp-param-dtype " + std::string(name_in(kTrainingDTypes, compute));
+  if (sharding.casts_parameters && recipe.upcast == Upcast::kNorms)
+    return Error{"--fsdp-param-dtype", "is not modelled beside quantized weights whose norms alone are fp32",
+                 in_compute + " --upcast all, or drop it"};
+  const DType seen = sharding.casts_parameters ? sharding.param_dtype : frozen_dtype(recipe);
+  if (seen != compute && has_bias_beside_packed(job))
     return Error{"--quantize", "is not modelled here: Linear4bit casts a bias in place, which takes it from its shards",
-                 "pass --fsdp-param-dtype " + std::string(name_in(kTrainingDTypes, compute))};
+                 in_compute};
   return std::nullopt;
 }
 
@@ -109,10 +110,6 @@ bool mixes_dtypes(const Job& job) {
 
 std::optional<Error> check(const Job& job) {
   const Recipe& recipe = job.recipe;
-  if (!recipe.lora.saved.empty() && recipe.sharding.casts_parameters && trained_dtype(recipe) != frozen_dtype(recipe))
-    return Error{"--lora-modules-to-save",
-                 "is not modelled with --fsdp-param-dtype where copies are in half precision and adapters in fp32",
-                 "pass --lora-dtype model, or drop --fsdp-param-dtype"};
   if (!recipe.lora.saved.empty() && mixes_dtypes(job))
     return Error{"--lora-modules-to-save",
                  "fails in PyTorch beside adapters in fp32 outside of the layers: \"FSDP expects uniform original "

@@ -55,7 +55,8 @@ LoraPair::LoraPair(const Builder& b, const char* module, Expr in, Expr out, Quan
   const MixtureTargets* mixture = mixture_targets(b.description.family, b.structure.transformers);
   if (mixture != nullptr && mixture->has(module)) return;  // PEFT takes the name for the mixture's
   beside_ = beside;
-  const DType half = beside_ == Quantize::kNone ? b.structure.weights : b.structure.packed;
+  const bool as_weights = beside_ == Quantize::kNone || b.structure.casts_weights;  // FSDP casts all parameters alike
+  const DType half = as_weights ? b.structure.weights : b.structure.packed;
   const DType dtype = lora->full_precision && !b.structure.casts_weights ? DType::kFloat32 : half;
   a_ = projection(b, "lora_A", dtype, in, b.dims.lora_rank);
   b_ = projection(b, "lora_B", dtype, b.dims.lora_rank, out);

@@ -23,6 +23,13 @@ int32_t common(const Program& program, int32_t a, int32_t b) {
   return a;
 }
 
+/// What a trained parameter is kept in: an adapter as it was made, a copy of a module (modules_to_save) as that is.
+DType kept_dtype(const Program& program, const Weight& weight, const Recipe& recipe) {
+  const int32_t module = program.scopes[static_cast<size_t>(weight.scope)].parent;
+  const bool is_copy = !recipe.lora.saved.empty() && recipe.lora.saves(program.path(module));
+  return is_copy ? frozen_dtype(recipe) : trained_dtype(recipe);
+}
+
 }  // namespace
 
 FullyShard::FullyShard(Tape& tape, const Recipe& recipe)
@@ -33,7 +40,7 @@ FullyShard::FullyShard(Tape& tape, const Recipe& recipe)
   auto next_frozen = frozen.begin();
   for (const Weight& weight : tape.program.weights) {
     if (weight.trained)
-      add(*next_trained++, trained_dtype(recipe));
+      add(*next_trained++, kept_dtype(tape.program, weight, recipe));
     else
       add(*next_frozen++, frozen_dtype(recipe));
   }

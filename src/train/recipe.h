@@ -103,7 +103,8 @@ constexpr DType frozen_dtype(const Recipe& recipe) {
 }
 /// The dtype in which what is trained is kept.
 constexpr DType trained_dtype(const Recipe& recipe) {
-  return recipe.lora.rank > 0 && recipe.lora.full_precision ? DType::kFloat32 : recipe.weights;
+  if (recipe.lora.rank > 0 && recipe.lora.full_precision) return DType::kFloat32;
+  return recipe.quantize == Quantize::kNone ? recipe.weights : product_dtype(recipe);
 }
 /// Whether the trainer has DDP look for unused parameters: transformers.Trainer does (5.23, trainer.py,
 /// _build_accelerator_args) but in a model of transformers itself whose layers are checkpointed.
