@@ -153,6 +153,7 @@ struct Dims {
   Expr lora_rank = 0;
   std::vector<Expr> runs;  // turns of each of the description's runs
   std::vector<Expr> decoder_runs;
+  std::vector<int64_t> symbol_values;  // the job's own; empty where sizes are numbers
 };
 
 /// What decides which ops run.

@@ -1,5 +1,10 @@
 #include "trace/reduction.h"
 
+#include <algorithm>
+#include <bit>
+
+#include "size/terms.h"
+
 namespace peakmem {
 namespace {
 
@@ -9,31 +14,48 @@ constexpr int64_t kMinValues = 16;   // of a thread, where blocks share rows
 constexpr int64_t kMaxValues = 256;  // of a thread, from which on they do
 constexpr int64_t kFloat = 4;        // bytes: sums are kept in fp32, whatever the input is
 
-/// 1 where a >= b, else 0.
-Expr at_least(Expr a, Expr b) { return least(1, floor_div(a, b)); }
-/// 1 where `a` is a multiple of `step`, else 0.
-Expr is_multiple(Expr a, Expr step) { return floor_div(a, step) - ceil_div(a, step) + 1; }
-/// The largest power of two that is at most `a`.
-Expr last_power_of_two(Expr a) { return power_of_two(ceil_div(a + 1, 2)); }
+int64_t div_up(int64_t a, int64_t b) { return (a + b - 1) / b; }
+
+/// A thread block: `width` threads side by side that load `vector` columns each, and `height` rows of them.
+struct Block {
+  int64_t vector;
+  int64_t width;
+  int64_t height() const { return kMaxThreads / vector / width; }  // where rows are as many as blocks share
+};
+
+Block block_for(int64_t columns) {
+  const int64_t vector = columns % 4 == 0 ? 4 : columns % 2 == 0 ? 2 : 1;
+  const auto power = static_cast<int64_t>(std::bit_floor(static_cast<uint64_t>(columns / vector)));
+  return {vector, std::min(kWarp, power)};
+}
 
 }  // namespace
 
-ReductionWorkspace reduction_workspace(const Processor& processor, Expr rows, Expr columns) {
-  const Expr vector = 1 + is_multiple(columns, 2) + 2 * is_multiple(columns, 4);  // columns that a thread loads at once
-  const Expr width = least(kWarp, last_power_of_two(exact_div(columns, vector)));
-  const Expr height = exact_div(kMaxThreads, vector * width);  // of the many rows that several blocks share
-  const Expr grid = ceil_div(columns, vector * width);
-  const Expr target = processor.multiprocessors * exact_div(processor.threads * vector, kMaxThreads);
-  const Expr values = ceil_div(rows, height);
-  const Expr blocks = most(least(ceil_div(target, grid), ceil_div(values, kMinValues)), ceil_div(values, kMaxValues));
-  const Expr shares = at_least(values, kMaxValues) * at_least(target, grid) * at_least(blocks, 2);
-  return {shares * kFloat * columns * blocks * width * vector, shares * kFloat * grid};
+// What is a number is worked out as one, and what makes a formula is named, so that every compiler makes it in one
+// order.
+ReductionWorkspace reduction_workspace(const Processor& processor, Expr rows, Expr columns, int64_t number) {
+  const Block block = block_for(number);
+  const int64_t target = processor.multiprocessors * (processor.threads / (kMaxThreads / block.vector));
+  const int64_t lines = div_up(number, block.vector * block.width);
+  if (lines > target) return {0, 0};
+  const Expr grid = ceil_div(columns, block.vector * block.width);
+  const Expr values = ceil_div(rows, block.height());
+  const Expr room = ceil_div(target, grid);
+  const Expr most_useful = ceil_div(values, kMinValues);
+  const Expr wanted = least(room, most_useful);
+  const Expr needed = ceil_div(values, kMaxValues);
+  const Expr blocks = most(wanted, needed);
+  const Expr shares = least(1, floor_div(values, lines < target ? kMaxValues : kMaxValues + 1));
+  const Expr buffer = shares * blocks * columns * (kFloat * block.width * block.vector);
+  return {buffer, shares * grid * kFloat};
 }
 
-const ReductionWorkspace& ReductionWorkspaces::find(const Processor& processor, Expr rows, Expr columns) {
+const ReductionWorkspace& ReductionWorkspaces::find(const Processor& processor, Expr rows, Expr columns,
+                                                    const std::vector<int64_t>& symbol_values) {
   for (const Known& known : known_)
     if (identical(known.rows, rows) && identical(known.columns, columns)) return known.workspace;
-  return known_.emplace_back(Known{rows, columns, reduction_workspace(processor, rows, columns)}).workspace;
+  const int64_t number = evaluate(columns, symbol_values);
+  return known_.emplace_back(Known{rows, columns, reduction_workspace(processor, rows, columns, number)}).workspace;
 }
 
 }  // namespace peakmem

@@ -20,13 +20,15 @@ struct ReductionWorkspace {
   Expr semaphores;
 };
 
-/// Of a sum over `rows` rows of `columns` columns that lie side by side, aligned as PyTorch allocates.
-ReductionWorkspace reduction_workspace(const Processor& processor, Expr rows, Expr columns);
+/// Of a sum over `rows` rows of `columns` columns that lie side by side, aligned as PyTorch allocates. `number` of
+/// columns there are: it decides how a thread block is cut.
+ReductionWorkspace reduction_workspace(const Processor& processor, Expr rows, Expr columns, int64_t number);
 
 /// Those of one trace, each worked out once: a trace has hundreds of sums, of a few sizes.
 class ReductionWorkspaces {
  public:
-  const ReductionWorkspace& find(const Processor& processor, Expr rows, Expr columns);
+  const ReductionWorkspace& find(const Processor& processor, Expr rows, Expr columns,
+                                 const std::vector<int64_t>& symbol_values);
 
  private:
   struct Known {

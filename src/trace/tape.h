@@ -274,6 +274,7 @@ class Tape {
   Autocast autocast;
   Processor processor;
   ReductionWorkspaces reductions;
+  std::vector<int64_t> symbol_values;  // of the sizes' pool, the job's own; empty where sizes are numbers
   /// Whether ops take place: a checkpoint's second run stops after the last tensor needed.
   bool ghost = false;
   bool runs_again = false;    // a checkpointed layer, for the second time

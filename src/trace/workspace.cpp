@@ -23,7 +23,7 @@ void run_reduction(const Tensor& input, const Shape& sizes) {
   for (int i = 0; i < shape.rank - kept; ++i) rows = rows * shape[i];
   if (kept == 0 || !is_contiguous(shape) || !identical(shape.elements(), rows * sizes.elements())) return;
   Tape& tape = input.tape();
-  const ReductionWorkspace& taken = tape.reductions.find(tape.processor, rows, sizes.elements());
+  const ReductionWorkspace& taken = tape.reductions.find(tape.processor, rows, sizes.elements(), tape.symbol_values);
   const Tensor buffer = workspace(tape, taken.buffer, "sum");
   const Tensor semaphores = workspace(tape, taken.semaphores, "sum");
 }

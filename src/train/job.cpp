@@ -215,6 +215,7 @@ Dims symbol_dims(const Job& job, Pool& pool, std::vector<int64_t>& values) {
       if (const LayerRun* other = run_of_any_length(d.decoder_runs))
         put_layers(layers, d.layers, *other, d.decoder_runs, dims.decoder_runs);
   }
+  dims.symbol_values = values;
   return dims;
 }
 

@@ -253,6 +253,7 @@ Program trace_step(const Job& job, const Dims& dims, bool unrolled) {
   Dims sizes = dims;
   Tape tape;
   tape.processor = recipe.processor;
+  tape.symbol_values = dims.symbol_values;
   std::vector<Tensor> cache;
   std::vector<Tensor> untied;
   const Builder builder = {tape,
