@@ -34,6 +34,7 @@ Block block_for(int64_t columns) {
 // What is a number is worked out as one, and what makes a formula is named, so that every compiler makes it in one
 // order.
 ReductionWorkspace reduction_workspace(const Processor& processor, Expr rows, Expr columns, int64_t number) {
+  if (number < 1) return {0, 0};  // a size that passes 62 bits, which is an error elsewhere
   const Block block = block_for(number);
   const int64_t target = processor.multiprocessors * (processor.threads / (kMaxThreads / block.vector));
   const int64_t lines = div_up(number, block.vector * block.width);
