@@ -54,7 +54,12 @@ struct FusedAttention {
         b.tape.make({b.dims.batch * b.dims.heads, b.dims.seq, b.dims.seq}, DType::kFloat32, "empty");
     const Tensor q = merge_dims(query, 0, 2);
     const Tensor k = merge_dims(transpose(key, 2, 3), 0, 2);
-    Tensor product = bmm(to(q, DType::kFloat32), to(k, DType::kFloat32));
+    Tensor product;
+    {
+      const Tensor full_query = to(q, DType::kFloat32);
+      const Tensor full_key = to(k, DType::kFloat32);
+      product = bmm(full_query, full_key);
+    }
     product = split_dim(product, 0, b.dims.batch, b.dims.heads);
     b.tape.autocast.enabled = autocast;
     return product;
