@@ -144,7 +144,6 @@ Result<Report> estimate(const Job& job, const Gpu* gpu, const std::optional<Allo
   const Result<Timeline> timeline = evaluate(program, values);
   if (!timeline) return timeline.error();
 
-  const Levels levels = levels_of(program, *timeline, gpu);
   const Fullest most = fullest(program, *timeline, gpu);
   report.step = most.step == 0 ? 0 : 2;
   const Peak peak = highest(program, *timeline, report.step, &PhaseLevels::tensors);
@@ -154,13 +153,14 @@ Result<Report> estimate(const Job& job, const Gpu* gpu, const std::optional<Allo
   report.phase = phase_name(program, peak);
   report.allocated_phase = phase_name(program, most.blocks);
   report.allocated_step = most.step;
-  report.first_step_bytes = levels.first_step;
-  report.first_step_phase = phase_name(program, highest(program, *timeline, 1, &PhaseLevels::tensors));
+  const Peak first = highest(program, *timeline, 1, &PhaseLevels::tensors);
+  report.first_step_bytes = first.bytes;
+  report.first_step_phase = phase_name(program, first);
   report.phases = phase_reports(program, *timeline);
-  report.block_bytes = levels.allocated;
+  report.block_bytes = most.allocated();
   const std::optional<Replayed> replayed = allocator ? std::optional(replay_job(job, gpu, *allocator)) : std::nullopt;
-  report.allocated_bytes = levels.allocated + (replayed ? left_whole(levels.allocated, *replayed) : 0);
-  report.reserved = replayed ? reserved_range(levels.allocated, *replayed) : reserved_range(levels.allocated);
+  report.allocated_bytes = report.block_bytes + (replayed ? left_whole(report.block_bytes, *replayed) : 0);
+  report.reserved = replayed ? reserved_range(report.block_bytes, *replayed) : reserved_range(report.block_bytes);
   report.managed_bytes = evaluate(program.managed, report.symbol_values);
   if (report.managed_bytes < 0 || report.managed_bytes > kMostManaged)
     return Error{"sizes", "managed memory passes 2^60 bytes", "check the config's sizes"};

@@ -17,6 +17,7 @@
 
 #include "size/dtype.h"
 #include "trace/arena.h"
+#include "trace/hooks.h"
 #include "trace/processor.h"
 #include "trace/program.h"
 #include "trace/reduction.h"
@@ -185,22 +186,6 @@ struct Autocast {
   bool enabled = false;
   DType dtype = DType::kBFloat16;
   std::vector<Tensor> cache;  // by Meta::cast
-};
-
-/// What wraps a model and its layers and is told when the forward or backward pass of one begins and ends. A unit is a
-/// traced layer, or 0, the model with all that is in no layer; a turn of the program has one or several.
-class Hooks {
- public:
-  Hooks() = default;
-  Hooks(const Hooks&) = delete;
-  Hooks& operator=(const Hooks&) = delete;
-  virtual ~Hooks() = default;
-  virtual void before_forward(int32_t /*unit*/) {}
-  virtual void after_forward(int32_t /*unit*/) {}
-  virtual void before_backward(int32_t /*unit*/) {}
-  virtual void after_backward(int32_t /*unit*/) {}
-  /// A leaf has its gradient (a post hook of AccumulateGrad).
-  virtual void accumulated(Node& /*leaf*/) {}
 };
 
 /// The recorder.

@@ -1,0 +1,26 @@
+// Who wraps a model, as FSDP2 and DDP do: what is told of its passes.
+#pragma once
+
+#include <cstdint>
+
+namespace peakmem {
+
+struct Node;
+
+/// What wraps a model and its layers and is told when the forward or backward pass of one begins and ends. A unit is a
+/// traced layer, or 0, the model with all that is in no layer; a turn of the program has one or several.
+class Hooks {
+ public:
+  Hooks() = default;
+  Hooks(const Hooks&) = delete;
+  Hooks& operator=(const Hooks&) = delete;
+  virtual ~Hooks() = default;
+  virtual void before_forward(int32_t /*unit*/) {}
+  virtual void after_forward(int32_t /*unit*/) {}
+  virtual void before_backward(int32_t /*unit*/) {}
+  virtual void after_backward(int32_t /*unit*/) {}
+  /// A leaf has its gradient (a post hook of AccumulateGrad).
+  virtual void accumulated(Node& /*leaf*/) {}
+};
+
+}  // namespace peakmem
