@@ -1,5 +1,4 @@
 // peakmem accuracy: our error on every record of a real PyTorch step, and on published runs of real GPUs.
-#include "report/accuracy.h"
 
 #include <algorithm>
 #include <filesystem>
@@ -9,6 +8,7 @@
 #include "commands.h"
 #include "door/inquire.h"
 #include "io/json.h"
+#include "report/held_records.h"
 #include "report/published.h"
 #include "source.h"
 
@@ -32,32 +32,15 @@ std::vector<std::string> shipped(const fs::path& folder, std::string_view extens
   return {};
 }
 
-/// The groups of all files, records of the same family together.
-void merge(std::vector<Accuracy>& all, const std::vector<Accuracy>& groups) {
-  for (const Accuracy& group : groups) {
-    const auto same =
-        std::find_if(all.begin(), all.end(), [&](const Accuracy& other) { return other.name == group.name; });
-    if (same == all.end()) {
-      all.push_back(group);
-      continue;
-    }
-    same->errors.insert(same->errors.end(), group.errors.begin(), group.errors.end());
-    same->exact += group.exact;
-    same->parameters_differ += group.parameters_differ;
-    for (const auto& [why, count] : group.not_covered) same->not_covered[why] += count;
-  }
-}
-
 Result<std::string> records_table(const std::vector<std::string>& files) {
-  std::vector<Accuracy> all;
+  HeldRecords held;
   for (const std::string& file : files) {
     const Result<std::string> text = read_text(file);
     if (!text) return text.error();
-    const Result<std::vector<Accuracy>> groups = hold_to_records(*text);
-    if (!groups) return Error{file + ", " + groups.error().field, groups.error().problem, groups.error().hint};
-    merge(all, *groups);
+    if (const auto wrong = hold_to_records(*text, held))
+      return Error{file + ", " + wrong->field, wrong->problem, wrong->hint};
   }
-  return accuracy_table(all);
+  return held_table(held);
 }
 
 /// What the program answers to a command line.
@@ -96,6 +79,8 @@ Result<Answer> run_accuracy(const Arguments& arguments) {
   for (const std::string& file : arguments.operands) (file.ends_with(".json") ? published : records).push_back(file);
   if (arguments.operands.empty()) {
     records = shipped(fs::path("oracle") / "records", ".jsonl");
+    for (std::string& file : shipped(fs::path("oracle") / "gpu" / "records", ".jsonl"))
+      if (!file.ends_with("kernels.jsonl")) records.push_back(std::move(file));
     published = shipped(fs::path("data") / "published", ".json");
     if (records.empty())
       return Error{"accuracy", "finds no oracle/records here", "name the files: peakmem accuracy records.jsonl"};

@@ -13,10 +13,10 @@ constexpr int64_t kMinBlock = 512;
 constexpr int64_t kSmallSize = kMiB;        // requests up to this come from the small pool
 constexpr int64_t kSmallBuffer = 2 * kMiB;  // its segments
 constexpr int64_t kMinLargeAlloc = 10 * kMiB;
-constexpr int64_t kLargeBuffer = 20 * kMiB;            // segments for requests below kMinLargeAlloc
-constexpr int64_t kRoundLarge = 2 * kMiB;              // multiples of larger segments
-constexpr int64_t kLargestRequest = int64_t{1} << 60;  // so that sums of it stay in 63 bits
-constexpr int64_t kExpandableSpan = int64_t{1} << 50;  // address space of an expandable segment
+constexpr int64_t kLargeBuffer = 20 * kMiB;              // segments for requests below kMinLargeAlloc
+constexpr int64_t kRoundLarge = 2 * kMiB;                // multiples of larger segments
+constexpr int64_t kLargestRequest = int64_t{1} << 60;    // so that sums of it stay in 63 bits
+constexpr int64_t kExpandableSpan = kLargeBuffer << 30;  // addresses of an expandable segment, in whole pages
 
 int64_t round_up_to(int64_t bytes, int64_t step) { return (bytes + step - 1) / step * step; }
 
@@ -33,6 +33,12 @@ int64_t next_division(int64_t size, int64_t divisions) {
 
 }  // namespace
 
+CachingAllocator::CachingAllocator(const AllocatorOptions& options, int64_t capacity)
+    : options_(options), capacity_(capacity) {
+  pools_.reserve(2 * kStreams);
+  for (size_t i = 0; i < 2 * kStreams; ++i) pools_.emplace_back(&memory_).small = i % 2 == 0;
+}
+
 int64_t CachingAllocator::rounded(int64_t bytes) const {
   const int64_t divisions = options_.roundup_power2_divisions;
   const int64_t size = divisions > 1 && bytes > kMinBlock * divisions ? next_division(bytes, divisions) : bytes;
@@ -44,21 +50,22 @@ int64_t CachingAllocator::segment_of(int64_t bytes) const {
   return segment_size(size, size <= kSmallSize);
 }
 
-int32_t CachingAllocator::allocate(int64_t bytes) {
+int32_t CachingAllocator::allocate(int64_t bytes, Stream stream) {
   if (bytes <= 0) return kNone;
   if (bytes > kLargestRequest) {
     out_of_memory_ = true;
     return kNone;
   }
   const int64_t size = rounded(bytes);
-  const bool small = size <= kSmallSize;
-  int32_t block = best_fit(size, small);
-  if (block == kNone) block = options_.expandable_segments ? expand(size, small) : new_segment(size, small);
+  const auto pool = static_cast<uint8_t>(2 * static_cast<size_t>(stream) + (size <= kSmallSize ? 0 : 1));
+  int32_t block = best_fit(size, pools_[pool]);
+  if (block == kNone) block = more(size, pool);
   if (block == kNone) {
     out_of_memory_ = true;
     return kNone;
   }
-  if (should_split(at(block), size)) split(block, size);
+  uncache(block);
+  if (should_split(block, size)) cache(split(block, size));
   at(block).in_use = true;
   at(block).rounded = round_up_to(bytes, kMinBlock);
   now_.rounded += at(block).rounded;
@@ -72,101 +79,139 @@ void CachingAllocator::free(int32_t block) {
   now_.rounded -= at(block).rounded;
   now_.allocated -= at(block).size;
   at(block).in_use = false;
-  int32_t merged = block;
+  cache(merge_around(block));
+}
+
+/// What a block that is cached could be grown to in place.
+int64_t CachingAllocator::size_grown(int32_t block) const {
   const int32_t next = at(block).next;
-  const int32_t previous = at(block).previous;
-  if (next != kNone && !at(next).in_use) {
-    uncache(next);
-    merge(block, next);
-  }
-  if (previous != kNone && !at(previous).in_use) {
-    uncache(previous);
-    merge(previous, block);
-    merged = previous;
-  }
-  cache(merged);
+  return at(block).size + (next != kNone && !at(next).mapped ? at(next).size : 0);
 }
 
 /// The smallest cached block that suffices. A block that can still grow counts as large as it could grow to; a block
 /// of max_split_size or more is kept for requests as large, and for those only if little is wasted.
-int32_t CachingAllocator::best_fit(int64_t size, bool small) {
-  Pool& cached = pool(small);
-  auto found = cached.lower_bound({size, 0, 0});
-  if (found == cached.end()) return kNone;
-  if (options_.expandable_segments && found->block == tails_[small ? 0 : 1] && std::next(found) != cached.end())
-    ++found;
+int32_t CachingAllocator::best_fit(int64_t size, const Pool& pool) const {
+  auto found = pool.cached.lower_bound({size, 0, 0});
+  if (found == pool.cached.end()) return kNone;
+  if (options_.expandable_segments)
+    for (auto next = std::next(found); next != pool.cached.end() && size_grown(next->block) < size_grown(found->block);)
+      found = next++;
   if (size < options_.max_split_size && found->size >= options_.max_split_size) return kNone;
   if (size >= options_.max_split_size && found->size >= size + kLargeBuffer) return kNone;
-  const int32_t block = found->block;
-  cached.erase(found);
+  return found->block;
+}
+
+/// A cached block of memory that is taken from the device. Where there is none, what is cached is given back first.
+int32_t CachingAllocator::more(int64_t size, uint8_t pool) {
+  const auto take = [&] { return options_.expandable_segments ? expand(size, pool) : new_segment(size, pool); };
+  if (const int32_t block = take(); block != kNone) return block;
+  release_cached();
+  ++retries_;
+  return take();
+}
+
+int32_t CachingAllocator::new_segment(int64_t size, uint8_t pool) {
+  const int64_t bytes = segment_size(size, pools_[pool].small);
+  if (!take_from_device(bytes)) return kNone;
+  const int32_t block = new_block({.address = next_address_, .size = bytes, .segment = segments_++, .pool = pool});
+  next_address_ += bytes;
+  cache(block);
   return block;
 }
 
-int32_t CachingAllocator::new_segment(int64_t size, bool small) {
-  const int64_t bytes = segment_size(size, small);
-  if (!take_from_device(bytes)) return kNone;
-  Block block;
-  block.address = next_address_;
-  block.size = bytes;
-  block.segment = segments_++;
-  block.small = small;
-  next_address_ += bytes;
-  return new_block(block);
+/// The first of free blocks in a row, mapped or not, that hold `size`, at the lowest address that is not mapped.
+int32_t CachingAllocator::room_to_grow(int64_t size, uint8_t pool) {
+  Pool& own = pools_[pool];
+  if (own.unmapped.empty()) {
+    const int64_t address = pool * kExpandableSpan;
+    own.unmapped.emplace(
+        address,
+        new_block({.address = address, .size = kExpandableSpan, .segment = pool, .pool = pool, .mapped = false}));
+  }
+  for (const auto& [address, block] : own.unmapped) {
+    const int32_t first = is_free(at(block).previous, true) ? at(block).previous : block;
+    int64_t room = 0;
+    for (int32_t next = first; next != kNone && !at(next).in_use; next = at(next).next)
+      if (room += at(next).size; room >= size) return first;
+  }
+  return kNone;
 }
 
-/// expandable_segments: the pool's only segment grows at its end by whole pages, of 2 MiB in the small pool and of
-/// 20 MiB in the large one; a free block at the end is part of what is given.
-int32_t CachingAllocator::expand(int64_t size, bool small) {
-  int32_t& tail = tails_[small ? 0 : 1];
-  const bool grows = tail != kNone && !at(tail).in_use;
-  const int64_t missing = size - (grows ? at(tail).size : 0);
-  const int64_t bytes = round_up_to(missing, small ? kSmallBuffer : kLargeBuffer);
-  if (!take_from_device(bytes)) return kNone;
-  if (grows) {
-    uncache(tail);
-    at(tail).size += bytes;
-    return tail;
+/// expandable_segments: a pool's only segment grows where its addresses have no memory yet, by whole pages.
+int32_t CachingAllocator::expand(int64_t size, uint8_t pool) {
+  int32_t block = room_to_grow(size, pool);
+  if (block != kNone && !at(block).mapped) block = map(block, std::min(size, at(block).size));
+  while (block != kNone && at(block).size < size) {
+    const int32_t next = at(block).next;
+    block = map(next, std::min(size - at(block).size, at(next).size));
   }
-  Block block;
-  block.address = tail == kNone ? (small ? 0 : kExpandableSpan) : at(tail).address + at(tail).size;
-  block.size = bytes;
-  block.segment = small ? 0 : 1;
-  block.small = small;
-  block.previous = tail;
-  const int32_t made = new_block(block);
-  if (tail != kNone) at(tail).next = made;
-  return tail = made;
+  return block;
+}
+
+/// Puts memory behind the first `size` bytes of a block and caches it with what is free around it.
+int32_t CachingAllocator::map(int32_t block, int64_t size) {
+  const int64_t bytes = round_up_to(size, pool_of(block).small ? kSmallBuffer : kLargeBuffer);
+  if (!take_from_device(bytes)) return kNone;
+  pool_of(block).unmapped.erase({at(block).address, block});
+  if (bytes < at(block).size) {
+    const int32_t rest = split(block, bytes);
+    pool_of(rest).unmapped.emplace(at(rest).address, rest);
+  }
+  at(block).mapped = true;
+  const int32_t merged = merge_around(block);
+  cache(merged);
+  return merged;
+}
+
+/// Takes the memory from the whole pages within a cached block.
+void CachingAllocator::unmap(int32_t block) {
+  const int64_t page = pool_of(block).small ? kSmallBuffer : kLargeBuffer;
+  const int64_t begin = round_up_to(at(block).address, page);
+  const int64_t end = (at(block).address + at(block).size) / page * page;
+  if (begin >= end) return;
+  uncache(block);
+  now_.reserved -= end - begin;
+  if (const int64_t before = begin - at(block).address; before > 0) {
+    const int32_t rest = split(block, before);
+    cache(block);
+    block = rest;
+  }
+  if (at(block).size > end - begin) cache(split(block, end - begin));
+  at(block).mapped = false;
+  const int32_t merged = merge_around(block);
+  pool_of(merged).unmapped.emplace(at(merged).address, merged);
 }
 
 bool CachingAllocator::take_from_device(int64_t bytes) {
-  if (bytes > capacity_ - now_.reserved) release_cached();
   if (bytes > capacity_ - now_.reserved) return false;
   now_.reserved += bytes;
   return true;
 }
 
-// Pages of expandable segments stay mapped here, where PyTorch would unmap those that are free.
 void CachingAllocator::release_cached() {
-  if (options_.expandable_segments) return;
-  for (Pool& cached : pools_) {
-    std::erase_if(cached, [this](const Free& free) {
-      const Block& block = at(free.block);
-      if (block.previous != kNone || block.next != kNone) return false;
-      now_.reserved -= block.size;
-      at(free.block).size = 0;
-      spare_.push_back(free.block);
-      return true;
-    });
+  for (Pool& pool : pools_) {
+    const std::vector<Free> cached(pool.cached.begin(), pool.cached.end());
+    for (const Free& free : cached) {
+      if (options_.expandable_segments) {
+        unmap(free.block);
+      } else if (at(free.block).previous == kNone && at(free.block).next == kNone) {
+        uncache(free.block);
+        now_.reserved -= free.size;
+        at(free.block).size = 0;
+        spare_.push_back(free.block);
+      }
+    }
   }
 }
 
-bool CachingAllocator::should_split(const Block& block, int64_t size) const {
-  const int64_t rest = block.size - size;
-  if (block.small || options_.expandable_segments) return rest >= kMinBlock;
+bool CachingAllocator::should_split(int32_t block, int64_t size) {
+  const int64_t rest = at(block).size - size;
+  if (pool_of(block).small || options_.expandable_segments) return rest >= kMinBlock;
   return size < options_.max_split_size && rest > kSmallSize;
 }
 
-void CachingAllocator::split(int32_t block, int64_t size) {
+/// Cuts a block behind its first `size` bytes; the other part, which is in no list yet.
+int32_t CachingAllocator::split(int32_t block, int64_t size) {
   Block rest = at(block);
   rest.address += size;
   rest.size -= size;
@@ -176,9 +221,27 @@ void CachingAllocator::split(int32_t block, int64_t size) {
   if (rest.next != kNone) at(rest.next).previous = made;
   at(block).size = size;
   at(block).next = made;
-  int32_t& tail = tails_[rest.small ? 0 : 1];
-  if (tail == block) tail = made;
-  cache(made);
+  return made;
+}
+
+/// One block of a free one, which is in no list, and the free ones beside it that are mapped as it is.
+int32_t CachingAllocator::merge_around(int32_t block) {
+  const auto unlist = [this](int32_t neighbour) {
+    if (at(neighbour).mapped)
+      uncache(neighbour);
+    else
+      pool_of(neighbour).unmapped.erase({at(neighbour).address, neighbour});
+  };
+  const bool mapped = at(block).mapped;
+  if (const int32_t next = at(block).next; is_free(next, mapped)) {
+    unlist(next);
+    merge(block, next);
+  }
+  const int32_t previous = at(block).previous;
+  if (!is_free(previous, mapped)) return block;
+  unlist(previous);
+  merge(previous, block);
+  return previous;
 }
 
 void CachingAllocator::merge(int32_t into, int32_t neighbour) {
@@ -186,8 +249,6 @@ void CachingAllocator::merge(int32_t into, int32_t neighbour) {
   at(into).size += gone.size;
   at(into).next = gone.next;
   if (gone.next != kNone) at(gone.next).previous = into;
-  int32_t& tail = tails_[gone.small ? 0 : 1];
-  if (tail == neighbour) tail = into;
   at(neighbour).size = 0;
   spare_.push_back(neighbour);
 }
@@ -204,10 +265,10 @@ int32_t CachingAllocator::new_block(const Block& block) {
 }
 
 void CachingAllocator::cache(int32_t block) {
-  pool(at(block).small).insert({at(block).size, at(block).address, block});
+  pool_of(block).cached.insert({at(block).size, at(block).address, block});
 }
 void CachingAllocator::uncache(int32_t block) {
-  pool(at(block).small).erase({at(block).size, at(block).address, block});
+  pool_of(block).cached.erase({at(block).size, at(block).address, block});
 }
 
 void CachingAllocator::raise_peak() {
@@ -219,7 +280,7 @@ void CachingAllocator::raise_peak() {
 std::vector<CachingAllocator::View> CachingAllocator::blocks() const {
   std::vector<View> views;
   for (const Block& block : blocks_)
-    if (block.size > 0) views.push_back({block.segment, block.address, block.size, block.in_use});
+    if (block.size > 0 && block.mapped) views.push_back({block.segment, block.address, block.size, block.in_use});
   sort_by(views, [](const View& view) { return view.address; });
   return views;
 }

@@ -11,9 +11,11 @@
 #include <memory_resource>
 #include <set>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "size/result.h"
+#include "trace/program.h"
 
 namespace peakmem {
 
@@ -30,8 +32,8 @@ struct AllocatorOptions {
 /// text in an error.
 Result<AllocatorOptions> parse_alloc_conf(std::string_view text, std::string_view field);
 
-/// A caching allocator of one device and one stream. Addresses grow with every segment: which of two equal blocks is
-/// taken can differ on a device, whose driver chooses addresses.
+/// A caching allocator of one device; what is freed goes back to the stream it was made for. Addresses grow with every
+/// segment: which of two equal blocks is taken can differ on a device, whose driver chooses addresses.
 class CachingAllocator {
  public:
   /// What the allocator's statistics say.
@@ -49,11 +51,10 @@ class CachingAllocator {
   };
   static constexpr int32_t kNone = -1;
 
-  explicit CachingAllocator(const AllocatorOptions& options, int64_t capacity = std::numeric_limits<int64_t>::max())
-      : options_(options), capacity_(capacity) {}
+  explicit CachingAllocator(const AllocatorOptions& options, int64_t capacity = std::numeric_limits<int64_t>::max());
 
   /// A block's handle; kNone for no bytes, and where the capacity does not suffice (`out_of_memory` then says so).
-  int32_t allocate(int64_t bytes);
+  int32_t allocate(int64_t bytes, Stream stream = Stream::kMain);
   void free(int32_t block);
   /// torch.cuda.empty_cache(): segments without a block in use go back to CUDA.
   void release_cached();
@@ -62,6 +63,8 @@ class CachingAllocator {
   const Stats& peak() const { return peak_; }
   void reset_peak() { peak_ = now_; }
   bool out_of_memory() const { return out_of_memory_; }
+  /// How often what was cached had to go for a request (num_alloc_retries).
+  int32_t retries() const { return retries_; }
   /// Every block by address.
   std::vector<View> blocks() const;
   /// What a request takes before it is matched with a block.
@@ -77,8 +80,9 @@ class CachingAllocator {
     int32_t segment = 0;  // by order of cudaMalloc
     int32_t previous = kNone;
     int32_t next = kNone;
-    bool small = false;
+    uint8_t pool = 0;
     bool in_use = false;
+    bool mapped = true;  // of an expandable segment: has memory behind its addresses
   };
   /// Best fit: by size, then by address.
   struct Free {
@@ -87,17 +91,33 @@ class CachingAllocator {
     int32_t block;
     auto operator<=>(const Free&) const = default;
   };
-  using Pool = std::pmr::set<Free>;
+  /// What may be given to requests of one stream that are small, or to those that are large.
+  struct Pool {
+    explicit Pool(std::pmr::memory_resource* memory) : cached(memory), unmapped(memory) {}
+    std::pmr::set<Free> cached;
+    std::pmr::set<std::pair<int64_t, int32_t>> unmapped;  // by address
+    bool small = false;
+  };
 
   Block& at(int32_t block) { return blocks_[static_cast<size_t>(block)]; }
-  Pool& pool(bool small) { return pools_[small ? 0 : 1]; }
+  const Block& at(int32_t block) const { return blocks_[static_cast<size_t>(block)]; }
+  Pool& pool_of(int32_t block) { return pools_[at(block).pool]; }
+  bool is_free(int32_t block, bool mapped) const {
+    return block != kNone && !at(block).in_use && at(block).mapped == mapped;
+  }
   int32_t new_block(const Block& block);
-  int32_t best_fit(int64_t size, bool small);
-  int32_t new_segment(int64_t size, bool small);
-  int32_t expand(int64_t size, bool small);
+  int32_t best_fit(int64_t size, const Pool& pool) const;
+  int64_t size_grown(int32_t block) const;
+  int32_t more(int64_t size, uint8_t pool);
+  int32_t new_segment(int64_t size, uint8_t pool);
+  int32_t room_to_grow(int64_t size, uint8_t pool);
+  int32_t expand(int64_t size, uint8_t pool);
+  int32_t map(int32_t block, int64_t size);
+  void unmap(int32_t block);
   bool take_from_device(int64_t bytes);
-  bool should_split(const Block& block, int64_t size) const;
-  void split(int32_t block, int64_t size);
+  bool should_split(int32_t block, int64_t size);
+  int32_t split(int32_t block, int64_t size);
+  int32_t merge_around(int32_t block);
   void merge(int32_t into, int32_t neighbour);
   void cache(int32_t block);
   void uncache(int32_t block);
@@ -108,12 +128,12 @@ class CachingAllocator {
   std::vector<Block> blocks_;
   std::vector<int32_t> spare_;                     // places in blocks_ that are free again
   std::pmr::unsynchronized_pool_resource memory_;  // of the pools, whose nodes come and go with every block
-  Pool pools_[2] = {Pool(&memory_), Pool(&memory_)};
-  int32_t tails_[2] = {kNone, kNone};  // last block of the expandable segment of the small and of the large pool
+  std::vector<Pool> pools_;                        // small and large of each stream
   int64_t next_address_ = 0;
   int32_t segments_ = 0;
   Stats now_;
   Stats peak_;
+  int32_t retries_ = 0;
   bool out_of_memory_ = false;
 };
 

@@ -71,18 +71,18 @@ class Run {
     if (!event.birth) return allocator_.free(oldest(place));
     const Storage& storage = program_.storages[place];
     const int64_t bytes = storage.on_host ? 0 : storage.bytes.number();
-    const int32_t block = std::exchange(blocks_[place], allocate(event.storage, bytes));
+    const int32_t block = std::exchange(blocks_[place], allocate(event.storage, bytes, storage.stream));
     if (block != CachingAllocator::kNone) before_.emplace_back(place, block);
     for (Workspace& workspace : workspaces_)
       if (!refused_ && workspace.is_due(phase, storage)) allocate(-1, workspace_bytes_);
   }
 
-  int32_t allocate(int32_t storage, int64_t bytes) {
+  int32_t allocate(int32_t storage, int64_t bytes, Stream stream = Stream::kMain) {
     now_.storage = storage;
     now_.bytes = bytes;
     now_.before = allocator_.now();
     if (log_ != nullptr && bytes > 0) log_->push_back(now_);
-    const int32_t block = allocator_.allocate(bytes);
+    const int32_t block = allocator_.allocate(bytes, stream);
     if (!allocator_.out_of_memory()) return block;
     now_.before = allocator_.now();  // what it only cached it has given back
     refused_ = now_;

@@ -4,7 +4,6 @@
 #include <cmath>
 
 #include "estimate/estimate.h"
-#include "io/json.h"
 #include "size/bytes.h"
 
 namespace peakmem {
@@ -40,34 +39,11 @@ std::string family_of(const Value& line) {
   return family != nullptr ? family->string : "unknown";
 }
 
-void hold(const Value& line, std::vector<Accuracy>& groups) {
-  Accuracy& group = group_of(groups, family_of(line));
-  const Result<Record> record = read_record(line);
-  if (!record) {
-    ++group.not_covered[record.error().field + ": " + record.error().problem];
-    return;
-  }
-  const Result<Report> report = estimate(record->job, nullptr);
-  if (!report) {
-    ++group.not_covered[report.error().problem];
-    return;
-  }
-  group.add(report->tensor_bytes, record->peak_bytes);
-  group.add(report->first_step_bytes, record->first_step_bytes);
-  if (record->parameters > 0 && report->parameters != record->parameters) ++group.parameters_differ;
-}
-
-size_t not_covered(const Accuracy& group) {
-  size_t records = 0;
-  for (const auto& [why, count] : group.not_covered) records += count;
-  return records;
-}
-
 std::string row_of(const Accuracy& group) {
   return "| " + group.name + " | " + std::to_string(group.errors.size() / 2) + " | " + std::to_string(group.exact) +
          " of " + std::to_string(group.errors.size()) + " | " + percent(group.median(), 3) + " | " +
          percent(group.p95(), 3) + " | " + percent(group.worst(), 3) + " | " + std::to_string(group.under_predicted()) +
-         " | " + std::to_string(not_covered(group)) + " |\n";
+         " | " + std::to_string(group.records_not_covered()) + " |\n";
 }
 
 }  // namespace
@@ -89,20 +65,34 @@ size_t Accuracy::under_predicted() const {
   return static_cast<size_t>(std::count_if(errors.begin(), errors.end(), [](double error) { return error < -0.02; }));
 }
 
-Result<std::vector<Accuracy>> hold_to_records(std::string_view jsonl) {
-  std::vector<Accuracy> groups;
-  size_t number = 0;
-  while (!jsonl.empty()) {
-    const size_t end = jsonl.find('\n');
-    const std::string_view text = jsonl.substr(0, end);
-    jsonl = end == std::string_view::npos ? std::string_view() : jsonl.substr(end + 1);
-    ++number;
-    if (text.find_first_not_of(" \t\r") == std::string_view::npos) continue;
-    const Result<Value> line = parse_json(text);
-    if (!line) return Error{"record " + std::to_string(number), line.error().problem, line.error().hint};
-    hold(*line, groups);
+size_t Accuracy::records_not_covered() const {
+  size_t records = 0;
+  for (const auto& [why, count] : not_covered) records += count;
+  return records;
+}
+
+void Accuracy::add(const Accuracy& more) {
+  errors.insert(errors.end(), more.errors.begin(), more.errors.end());
+  exact += more.exact;
+  parameters_differ += more.parameters_differ;
+  for (const auto& [why, count] : more.not_covered) not_covered[why] += count;
+}
+
+void hold_to_record(const Value& line, std::vector<Accuracy>& groups) {
+  Accuracy& group = group_of(groups, family_of(line));
+  const Result<Record> record = read_record(line);
+  if (!record) {
+    ++group.not_covered[record.error().field + ": " + record.error().problem];
+    return;
   }
-  return groups;
+  const Result<Report> report = estimate(record->job, nullptr);
+  if (!report) {
+    ++group.not_covered[report.error().problem];
+    return;
+  }
+  group.add(report->tensor_bytes, record->peak_bytes);
+  group.add(report->first_step_bytes, record->first_step_bytes);
+  if (record->parameters > 0 && report->parameters != record->parameters) ++group.parameters_differ;
 }
 
 std::string accuracy_table(const std::vector<Accuracy>& groups) {
@@ -113,13 +103,15 @@ std::string accuracy_table(const std::vector<Accuracy>& groups) {
   all.name = "**all**";
   for (const Accuracy& group : groups) {
     text += row_of(group);
-    all.errors.insert(all.errors.end(), group.errors.begin(), group.errors.end());
-    all.exact += group.exact;
-    for (const auto& [why, count] : group.not_covered) all.not_covered[why] += count;
+    all.add(group);
   }
-  text += row_of(all);
+  return text + row_of(all) + not_covered_lines(all);
+}
+
+std::string not_covered_lines(const Accuracy& all) {
+  std::string text;
   for (const auto& [why, count] : all.not_covered) text += "\nnot covered: " + std::to_string(count) + " with " + why;
-  return all.not_covered.empty() ? text : text + "\n";
+  return text.empty() ? text : text + "\n";
 }
 
 }  // namespace peakmem

@@ -19,17 +19,21 @@ struct Accuracy {
 
   /// One number held to what was measured.
   void add(int64_t got, int64_t measured);
+  /// What other records of the same group say.
+  void add(const Accuracy& more);
   double median() const;  // of the absolute errors; of an even number the mean of the middle two
   double p95() const;
   double worst() const;
   size_t under_predicted() const;  // by more than 2 %
+  size_t records_not_covered() const;
 };
 
-/// Hold the estimates to the lines of a .jsonl file; one group for each family.
-/// A line that is no JSON is an error that names it.
-Result<std::vector<Accuracy>> hold_to_records(std::string_view jsonl);
+/// Adds what is held to one record of the first oracle to the group of its family.
+void hold_to_record(const Value& line, std::vector<Accuracy>& groups);
 
 /// The groups as a Markdown table.
 std::string accuracy_table(const std::vector<Accuracy>& groups);
+/// A line for each reason of what is not covered.
+std::string not_covered_lines(const Accuracy& all);
 
 }  // namespace peakmem

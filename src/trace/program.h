@@ -31,6 +31,15 @@ enum class Category : uint8_t {
   kWorkspace,  // of a kernel while it runs: the allocator's, but no tensor's
 };
 
+/// The CUDA stream that an allocation is made for. The caching allocator gives what one stream has freed to no other.
+enum class Stream : uint8_t {
+  kMain,           // of the forward pass, and of the backward pass behind it
+  kAllGather,      // FSDP2's, for what is sent and gathered
+  kReduceScatter,  // FSDP2's, for what is left of gradients
+  kAllReduce,      // HSDP's
+};
+inline constexpr size_t kStreams = 4;
+
 /// One allocation of the trace: its bytes, the op that made it and the op whose backward keeps it.
 struct Storage {
   Expr bytes;
@@ -41,6 +50,7 @@ struct Storage {
   int32_t references = 0;          // while tracing
   Category category = Category::kTemporaries;
   DType dtype = DType::kFloat32;
+  Stream stream = Stream::kMain;
   bool on_host =
       false;  // though PyTorch's shape function says it is on the device: a tensor's, but not the allocator's
   bool is_output = false;  // of the model, and named by the loop until its next forward pass is over

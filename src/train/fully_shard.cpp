@@ -58,10 +58,11 @@ void FullyShard::add(const Parameter& whole, DType dtype) {
   if (piece.shard.accumulator != nullptr) tape_.parameters.push_back(piece.shard);
 }
 
-Tensor FullyShard::make(const Group& group, Expr elements, DType dtype, const char* made_by) const {
+Tensor FullyShard::make(const Group& group, Expr elements, DType dtype, const char* made_by, Stream stream) const {
   const int32_t scope = std::exchange(tape_.scope, group.scope);
   const Category category = std::exchange(tape_.category, Category::kTemporaries);
   Tensor made = tape_.make({elements}, dtype, made_by);
+  tape_.program.storages[static_cast<size_t>(made->storage)].stream = stream;
   tape_.category = category;
   tape_.scope = scope;
   return made;
@@ -103,9 +104,9 @@ void FullyShard::gather(Group& group) {
     bytes += own * Expr(size_of(piece.whole.value.dtype()));
   }
   Tensor input;
-  if (!identical(cast, Expr(0))) input = make(group, cast, dtype, "all_gather_input");
-  group.gathered = is_uniform ? make(group, shards() * elements, dtype, "all_gather_output")
-                              : make(group, shards() * bytes, DType::kUInt8, "all_gather_output");
+  if (!identical(cast, Expr(0))) input = make(group, cast, dtype, "all_gather_input", Stream::kAllGather);
+  group.gathered = is_uniform ? make(group, shards() * elements, dtype, "all_gather_output", Stream::kAllGather)
+                              : make(group, shards() * bytes, DType::kUInt8, "all_gather_output", Stream::kAllGather);
 }
 
 /// foreach_all_gather_copy_out; returns what was gathered.
@@ -125,7 +126,7 @@ void FullyShard::copy(Group& group) {
     const Tensor& whole = piece.whole.value;
     input = whole.dtype() == piece.shard.value.dtype()
                 ? Tensor()
-                : make(group, whole.shape().elements(), whole.dtype(), "_to_copy");
+                : make(group, whole.shape().elements(), whole.dtype(), "_to_copy", Stream::kMain);
     tape_.fill(whole);
   }
 }
@@ -207,12 +208,13 @@ void FullyShard::reduce(Group& group) {
   if (reduced.empty()) return;
   const DType dtype = sharding_.casts_gradients ? sharding_.reduce_dtype : own;
   group.reduced.reset();
-  scattered_ = make(group, shards() * elements, dtype, "reduce_scatter_input");
+  scattered_ = make(group, shards() * elements, dtype, "reduce_scatter_input", Stream::kMain);
   for (const Piece* piece : reduced) gradient_of(piece->whole).reset();
-  Tensor output = make(group, elements, dtype, "reduce_scatter_output");
+  Tensor output = make(group, elements, dtype, "reduce_scatter_output", Stream::kReduceScatter);
   if (sharding_.hybrid) group.reduced = output;
   const DType kept = reduced[0]->shard.value.dtype();
-  if (dtype != kept) output = make(group, elements, kept, "_to_copy");
+  if (dtype != kept)
+    output = make(group, elements, kept, "_to_copy", sharding_.hybrid ? Stream::kAllReduce : Stream::kReduceScatter);
   for (const Piece* piece : reduced) hand_out(output, *piece);
 }
 

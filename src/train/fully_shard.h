@@ -59,7 +59,7 @@ class FullyShard : public Hooks {
   void finish_all();
   void reduce(Group& group);
   void hand_out(const Tensor& reduced, const Piece& piece);
-  Tensor make(const Group& group, Expr elements, DType dtype, const char* made_by) const;
+  Tensor make(const Group& group, Expr elements, DType dtype, const char* made_by, Stream stream) const;
   Expr shards() const { return sharding_.shards; }
 
   Tape& tape_;

@@ -120,6 +120,32 @@ TEST(Allocator, ReleasesCachedSegmentsAtTheCapacity) {
   EXPECT_TRUE(allocator.out_of_memory());
 }
 
+// What a stream has freed is for that stream alone.
+TEST(Allocator, StreamsDoNotMix) {
+  for (const char* options : {"expandable_segments:False", "expandable_segments:True"}) {
+    CachingAllocator allocator(conf(options));
+    allocator.free(allocator.allocate(20 * kMiB));
+    allocator.allocate(20 * kMiB, Stream::kAllGather);
+    EXPECT_EQ(allocator.now().reserved, 40 * kMiB) << options;
+    allocator.allocate(20 * kMiB);
+    EXPECT_EQ(allocator.now().reserved, 40 * kMiB) << options;
+  }
+}
+
+// Whole pages of what is cached are taken and mapped again where they are needed: also between blocks in use.
+TEST(Allocator, ExpandableSegmentsGiveBackAtTheCapacity) {
+  CachingAllocator allocator(conf("expandable_segments:True"), 100 * kMiB);
+  const int32_t first = allocator.allocate(40 * kMiB);
+  allocator.allocate(30 * kMiB);  // to the end of a page
+  allocator.allocate(10 * kMiB);
+  allocator.free(first);
+  EXPECT_NE(allocator.allocate(50 * kMiB), CachingAllocator::kNone);
+  EXPECT_EQ(allocator.retries(), 1);
+  EXPECT_EQ(allocator.now().reserved, 100 * kMiB);
+  EXPECT_EQ(allocator.allocate(20 * kMiB), CachingAllocator::kNone);
+  EXPECT_TRUE(allocator.out_of_memory());
+}
+
 TEST(Allocator, NothingTakesNoBlock) {
   CachingAllocator allocator({});
   EXPECT_EQ(allocator.allocate(0), CachingAllocator::kNone);

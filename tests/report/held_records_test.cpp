@@ -1,0 +1,78 @@
+#include "report/held_records.h"
+
+#include <gtest/gtest.h>
+
+#include <fstream>
+#include <sstream>
+#include <string>
+
+namespace peakmem {
+namespace {
+
+/// A file of oracle/gpu/records and how many of its numbers are not met to the byte; docs/accuracy.md says which.
+struct File {
+  const char* name;
+  size_t allocated;
+  size_t reserved;
+  size_t verdicts;
+};
+class GpuRecords : public ::testing::TestWithParam<File> {};
+
+HeldRecords held(const std::string& text) {
+  HeldRecords records;
+  EXPECT_FALSE(hold_to_records(text, records));
+  return records;
+}
+
+TEST_P(GpuRecords, AreMet) {
+  std::ifstream file(std::string(PEAKMEM_ROOT "/oracle/gpu/records/") + GetParam().name + ".jsonl");
+  ASSERT_TRUE(file);
+  std::stringstream text;
+  text << file.rdbuf();
+  size_t records = 0, allocated = 0, reserved = 0, verdicts = 0;
+  for (const AllocatorAccuracy& group : held(text.str()).gpus) {
+    EXPECT_EQ(group.allocated.records_not_covered(), 0U) << group.name;
+    records += group.verdicts;
+    allocated += group.allocated.errors.size() - group.allocated.exact;
+    reserved += group.reserved.errors.size() - group.reserved.exact;
+    verdicts += group.wrong_verdicts;
+  }
+  EXPECT_GT(records, 0U);
+  EXPECT_LE(allocated, GetParam().allocated);
+  EXPECT_LE(reserved, GetParam().reserved);
+  EXPECT_LE(verdicts, GetParam().verdicts);
+}
+
+INSTANTIATE_TEST_SUITE_P(Oracle, GpuRecords,
+                         ::testing::Values(File{"a100-80gb", 43, 28, 0}, File{"expandable", 3, 0, 0},
+                                           File{"full_card", 0, 6, 1}, File{"h100-80gb", 8, 4, 0}, File{"l4", 2, 0, 0},
+                                           File{"large", 0, 3, 0}, File{"t4", 11, 4, 0}),
+                         [](const auto& info) {
+                           std::string name = info.param.name;
+                           std::erase(name, '-');
+                           return name;
+                         });
+
+constexpr const char* kCase =
+    R"({"case": {"task": "causal-lm", "config": {"model_type": "gpt2", "n_layer": 2, "n_embd": 64, "n_head": 4}, )"
+    R"("batch": 2, "seq": 16, "precision": "fp32", "optimizer": "adamw/foreach", "attention": "sdpa"}, )";
+
+TEST(HeldRecords, EachKindHasItsTable) {
+  const std::string gpu = kCase + std::string(R"("gpu": "a100-80gb", "allocated": 20000000, "reserved": 30000000})");
+  const std::string tensors = kCase + std::string(R"("peak": {"bytes": 1000000}, "peak_step1": {"bytes": 1000000}})");
+  const HeldRecords records = held(gpu + "\n" + tensors);
+  ASSERT_EQ(records.families.size(), 1U);
+  ASSERT_EQ(records.gpus.size(), 1U);
+  EXPECT_EQ(records.gpus[0].name, "a100-80gb");
+  EXPECT_EQ(records.gpus[0].verdicts, 1U);
+  EXPECT_NE(held_table(records).find("| allocator of |"), std::string::npos);
+}
+
+TEST(HeldRecords, AGpuThatIsNotKnownIsNotCovered) {
+  const HeldRecords records = held(kCase + std::string(R"("gpu": "abacus", "allocated": 1, "reserved": 1})"));
+  ASSERT_EQ(records.gpus.size(), 1U);
+  EXPECT_EQ(records.gpus[0].allocated.records_not_covered(), 1U);
+}
+
+}  // namespace
+}  // namespace peakmem
