@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs what is missing, makes a virtual environment in .venv with the package in it, and asks it an example.
-# Usage: scripts/python.sh [--tests]     --tests asks nothing
+# Usage: scripts/python.sh [--tests]     --tests installs what tests need besides, and asks nothing
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -14,6 +14,17 @@ install() { quietly .venv/bin/pip install --quiet --disable-pip-version-check "$
 cmp -s python/requirements.lock .venv/requirements.lock || {
   install --require-hashes -r python/requirements.lock
   cp python/requirements.lock .venv/requirements.lock
+}
+
+# The tests of peakmem.trace want torch; its CPU build is a tenth of the other.
+traced=python/requirements-trace.txt
+[ "${1:-}" != --tests ] || cmp -s $traced .venv/requirements-trace.txt || {
+  torch=$(grep '^torch==' $traced)
+  from=https://download.pytorch.org/whl/cpu
+  .venv/bin/pip install --quiet --disable-pip-version-check "$torch+cpu" 2>/dev/null ||
+    .venv/bin/pip install --quiet --disable-pip-version-check --retries 1 --timeout 20 --extra-index-url $from "$torch+cpu" \
+      2>/dev/null || install "$torch"
+  cp $traced .venv/requirements-trace.txt
 }
 
 # What the package is made of; it is built again only when that changed.

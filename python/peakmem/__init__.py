@@ -6,7 +6,8 @@
     'backward'
 
 Options are those of the command line, with `_` for `-`: `peakmem.options()` lists them with their help. All sizes are
-in bytes. Nothing is run and no GPU is needed; neither torch nor transformers is imported.
+in bytes. Nothing is run and no GPU is needed; neither torch nor transformers is imported, but for `peakmem.trace`, which
+traces any torch module.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from ._door import ask
 from ._errors import InputError
 from ._rows import FamilyRow, GpuRow, ModelConfig, ModelRow, OptimizerRow, OptionRow, ParameterRow, Solution, Textbook
 from ._training_args import from_training_args
+from .trace import trace, tracing
 
 __all__ = [
     "Comparison",
@@ -48,6 +50,8 @@ __all__ = [
     "sweep",
     "textbook",
     "timeline",
+    "trace",
+    "tracing",
 ]
 
 T = TypeVar("T")

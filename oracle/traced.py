@@ -1,0 +1,152 @@
+#!/usr/bin/env python3
+"""Hold peakmem.trace to the records: the same cases, on its own device, must have the same bytes in every phase.
+
+    traced.py RECORDS.jsonl... [--every N] [--only FILTER]
+
+The loop is the one the records were made with, but nobody tells the tracer of its phases and of what tensors are for: it
+finds them. Cases of other versions of transformers are passed over. Prints what differs, and a line of totals; exit code 1
+where anything does.
+"""
+
+import argparse
+import contextlib
+import pathlib
+import sys
+import types
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+
+# The tracer alone, whose package needs the compiled core for all else.
+package = types.ModuleType("peakmem")
+package.__path__ = [str(ROOT / "python" / "peakmem")]
+sys.modules["peakmem"] = package
+# What the oracle's modules ask of its own device, which is not loaded.
+sys.modules["device"] = types.SimpleNamespace(HAS_KERNELS=False)
+
+import transformers  # noqa: E402
+
+import fused  # noqa: E402
+from data_parallel import UsedParameters  # noqa: E402
+from jobs import apart, read_lines  # noqa: E402
+from peakmem.trace._gpu import ANY  # noqa: E402
+from peakmem.trace._session import Session  # noqa: E402
+from training import run  # noqa: E402
+
+transformers.logging.set_verbosity_error()
+
+
+class Nobody:
+    """A counter that is told of everything and looks at nothing but how many events there were at the end."""
+
+    def __init__(self, session):
+        self.session, self.end, self.category = session, 0, ""
+
+    def phase(self, name, step):
+        if name == "input" and step in (1, 1.0):
+            self.session.phases.ready()
+        if name == "end":  # that the program then lets go of everything is not part of it
+            self.end = self.session.events
+
+    def label(self, tensors, category):
+        pass
+
+    def resized(self, storage):  # the tracer is told by itself
+        pass
+
+    @property
+    def blind(self):
+        return self.session.recorder.blind
+
+    @blind.setter
+    def blind(self, value):
+        self.session.recorder.blind = value
+
+
+def phases_of(session):
+    """Bytes at the start, the peak and the end of each phase, as the records have them."""
+    log, starts = session.recorder.log, session.phases.list
+    found, level = [], 0
+    for number, phase in enumerate(starts):
+        last = starts[number + 1].first if number + 1 < len(starts) else len(log.events)
+        start = peak = level
+        for event in log.events[phase.first : last]:
+            level += log.storage(event).bytes * (1 if event > 0 else -1)
+            peak = max(peak, level)
+        found.append((phase.name, phase.step, phase.micro, start, peak, level))
+    return found
+
+
+def measure(case):
+    """The phases of a case, as the tracer finds them."""
+    session = Session(ANY)
+    used = UsedParameters() if "ddp" in (case.get("ranks") or {}) else contextlib.nullcontext()
+    with fused.scope(case), session.active(), used:
+        nobody = Nobody(session)
+        run(case, nobody, 2)
+    del session.recorder.log.events[nobody.end :]
+    return phases_of(session)
+
+
+def wanted(record):
+    """The record's phases in the same terms."""
+    found = []
+    for each in record["phases"]:
+        if each["phase"] in ("model", "end", "load"):
+            continue
+        step, part = divmod(round(each["step"] * 100), 100)
+        once = each["phase"] in ("clip", "optimizer", "evaluate")
+        found.append((each["phase"], step, -1 if once else part, each["start"], each["peak"], each["end"]))
+    return found
+
+
+def joined(phases):
+    """With the input as part of the forward pass: a trainer binds the batch where no module runs yet."""
+    found = []
+    for each in phases:
+        if found and found[-1][0] == "input" and each[0] == "forward":
+            _, step, micro, start, peak, _ = found.pop()
+            each = ("forward", step, micro, start, max(peak, each[4]), each[5])
+        found.append(each)
+    return found
+
+
+def compare(name, record):
+    """What differs, as text; nothing where all is the same."""
+    got = [each for each in measure(record["case"]) if each[0] != "model"]
+    want = wanted(record)
+    if record["case"].get("trainer", "loop") != "loop":
+        got, want = joined(got), joined(want)
+    lines = [f"  traced {a}\n  record {b}" for a, b in zip(got, want) if a != b]
+    if len(got) != len(want):
+        lines.append(f"  traced {[each[:3] for each in got]}\n  record {[each[:3] for each in want]}")
+    return "\n".join(lines)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    parser.add_argument("records", nargs="+")
+    parser.add_argument("--every", type=int, default=1, help="only every N-th of each file")
+    parser.add_argument("--only", default="", help="only those whose name has this in it")
+    args = parser.parse_args()
+    same = different = failed = 0
+    for path in args.records:
+        lines = [(n, what) for n, what in read_lines([path]) if what["case"].get("transformers", "5.23") == "5.23"]
+        for name, record in lines[:: args.every]:
+            if args.only not in name:
+                continue
+            answer = apart(name, record, compare)
+            if answer is None:
+                failed += 1
+            elif answer == '""':
+                same += 1
+            else:
+                different += 1
+                with contextlib.suppress(ValueError):
+                    import json
+                    print(f"{name}: {record['case']}\n{json.loads(answer)[:1500]}", flush=True)
+    print(f"{same} the same, {different} different, {failed} failed")
+    return 1 if different or failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

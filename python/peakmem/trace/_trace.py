@@ -1,0 +1,209 @@
+"""From what a user has to a trace: the loop around a model, steps until two are the same, and the program of them."""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+import sys
+import traceback
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+
+from .._ask import Option
+from .._errors import InputError
+from ._adopt import Adoption
+from ._answer import Trace
+from ._file import as_json
+from ._gpu import Gpu
+from ._loop import PRECISIONS, Loop, chosen, make_optimizer
+from ._program import Program, events_of, make_program
+from ._session import Session
+
+#: Versions of torch that the records and tests were run with.
+TESTED = ("2.13",)
+
+#: Steps until two are the same, at most.
+STEPS = 6
+
+
+def trace_model(model: Any, batch: Any, gpu: Gpu, options: dict[str, Any]) -> Trace:
+    """A model, live or a factory's, in a plain loop."""
+    session = Session(gpu)
+    weights, autocast = chosen(PRECISIONS, options["precision"], "precision") if options["precision"] else (None, None)
+    with Adoption() as adoption, session.active(), _users_errors():
+        built = _build(model, adoption)
+        if weights is not None:
+            built.to(weights)
+        built.train()
+        if options["checkpointing"]:
+            _checkpoint(built)
+        session.places.add(built)
+        session.label_model()
+        trained = [each for each in built.parameters() if each.requires_grad]
+        if not trained:
+            raise InputError("model", "has no parameter that is trained", "a training step needs one")
+        optimizer = make_optimizer(options["optimizer"], options["optimizer_impl"], trained)
+        loop = Loop(
+            built, batch, optimizer, autocast, options["accumulate"], options["clip_grad"], options["loss"]
+        )  # fmt: skip
+        session.phases.ready()
+        _run_steps(session, loop.step)
+        program = _program(session)
+        name = options["name"] or type(built).__name__
+    return _answer(session, program, name, options)
+
+
+def trace_step(step: Callable[[], Any], gpu: Gpu, options: dict[str, Any]) -> Trace:
+    """A closure: one training step of any loop."""
+    session = Session(gpu)
+    with Adoption() as adoption, session.active(), _users_errors():
+        adoption.function(step)
+        session.phases.ready()
+        _run_steps(session, step)
+        program = _program(session)
+    return _answer(session, program, options["name"] or getattr(step, "__name__", "step"), options)
+
+
+class Tracing:
+    """What `peakmem.tracing()` gives: the trace, once the block is over."""
+
+    def __init__(self) -> None:
+        self.trace: Trace | None = None
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        if self.trace is None:
+            raise InputError("tracing", "is not over", f"ask for {name} after the block")
+        return getattr(self.trace, name)
+
+
+@contextlib.contextmanager
+def trace_block(gpu: Gpu, options: dict[str, Any]) -> Iterator[Tracing]:
+    """A user's own loop of at least two steps, in which everything is fake."""
+    session, found = Session(gpu), Tracing()
+    with session.active():
+        yield found
+        program = _program(session)
+    found.trace = _answer(session, program, options["name"] or "a loop", options)
+
+
+def _build(model: Any, adoption: Adoption) -> Any:
+    """A live model's own, with fakes in it, or what a factory makes, on the device."""
+    if isinstance(model, torch.nn.Module):
+        adoption.module(model)
+        return model
+    if not callable(model):
+        hint = "pass a torch.nn.Module, or a function that makes one"
+        raise InputError("model", f"is a {type(model).__name__}", hint)
+    with torch.device("cuda"):
+        built = model()
+    if not isinstance(built, torch.nn.Module):
+        raise InputError("model", f"the factory made a {type(built).__name__}", "it must return a torch.nn.Module")
+    return built
+
+
+def _checkpoint(model: Any) -> None:
+    enable = getattr(model, "gradient_checkpointing_enable", None)
+    if enable is None:
+        problem = f"{type(model).__name__} has no gradient_checkpointing_enable"
+        raise InputError("checkpointing", problem, "wrap its layers in torch.utils.checkpoint yourself")
+    enable({"use_reentrant": False})
+
+
+def _run_steps(session: Session, step: Callable[[], Any]) -> None:
+    """Runs the step until it does the same as the one before."""
+    log, phases = session.recorder.log, session.phases
+    for done in range(1, STEPS + 1):
+        before = phases.step
+        step()
+        if phases.step == before or phases.name not in ("optimizer", "evaluate", ""):
+            what = f"its {phases.name} phase was the last" if phases.step else "no module and no backward pass was run"
+            raise InputError("step", f"is no training step: {what}", "it must end with an optimizer's step()")
+        last = phases.step
+        if done > 2 or done == 2 and last > 2:
+            if events_of(log, phases.list, last, len(log.events)) == events_of(log, phases.list, last - 1, len(log.events)):
+                return
+
+
+def _program(session: Session) -> Program:
+    if not any(each.name == "optimizer" for each in session.phases.list):
+        raise InputError("tracing", "saw no training step", "run at least two, each with an optimizer's step()")
+    session.label_model()
+    program = make_program(session.recorder.log, session.phases.list, list(session.places.named("parameters")))
+    if program.steps() < 2:
+        raise InputError("tracing", "saw one training step", "run at least two: the second is the steady one")
+    return program
+
+
+@contextlib.contextmanager
+def _users_errors() -> Iterator[None]:
+    """What fails in a user's code on fakes says where: the deepest frame that is neither torch's nor ours."""
+    try:
+        yield
+    except InputError:
+        raise
+    except Exception as error:
+        frames = traceback.extract_tb(error.__traceback__)
+        own = [each for each in frames if not _is_library(each.filename)]
+        where = f" ({own[-1].filename}:{own[-1].lineno}: {own[-1].line})" if own else ""
+        problem = f"fails on shapes alone: {type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}{where}"
+        raise InputError("model", problem, "the error above says what it wanted") from error
+
+
+def _is_library(path: str) -> bool:
+    return "/torch/" in path or path.startswith(str(__file__).rpartition("/")[0]) or path.startswith("<")
+
+
+def _answer(session: Session, program: Program, name: str, options: dict[str, Any]) -> Trace:
+    notes = [f"{count} times guessed, values not being known: {what}" for what, count in session.recorder.values.notes.items()]
+    notes.append("kernels' own workspaces are not traced, but for cuBLAS'")
+    if session.gpu.capability[0] in (9, 10):
+        notes.append("attention by flash attention where PyTorch may take cuDNN's kernel")
+    warnings = []
+    version = ".".join(torch.__version__.split(".")[:2])
+    if version not in TESTED:
+        warnings.append(f"torch {torch.__version__} is not among the tested versions: {', '.join(TESTED)}")
+    if not program.steady:
+        warnings.append("the last two steps differ: the second is taken for the steady one")
+    about: dict[str, Any] = {
+        "model": name,
+        "versions": _versions(),
+        "made_of": _made_of(options),
+        "notes": notes,
+        "warnings": warnings,
+    }
+    if session.gpu.name:
+        about["gpu"] = session.gpu.name
+    asked: dict[str, Option] = {"gpu": session.gpu.name} if session.gpu.name else {}
+    return Trace(as_json(program, about), asked)
+
+
+def _versions() -> dict[str, str]:
+    found = {"torch": torch.__version__}
+    for library in ("transformers", "peft", "accelerate"):
+        version = getattr(sys.modules.get(library), "__version__", None)
+        if version:
+            found[library] = str(version)
+    return found
+
+
+def _made_of(options: dict[str, Any]) -> dict[str, Any]:
+    """What was asked for, in words."""
+    said = {}
+    for name, value in options.items():
+        if name == "name" or value in (None, False):
+            continue
+        plain = isinstance(value, (str, int, float, bool))
+        said[name] = value if plain else getattr(value, "__name__", type(value).__name__)
+    return said
+
+
+def is_step(function: Any) -> bool:
+    """Whether it is a closure of a step: a function that is called without arguments."""
+    if isinstance(function, torch.nn.Module) or not callable(function):
+        return False
+    parameters = inspect.signature(function).parameters.values()
+    return all(each.default is not each.empty or each.kind in (each.VAR_POSITIONAL, each.VAR_KEYWORD) for each in parameters)

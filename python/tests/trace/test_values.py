@@ -1,0 +1,67 @@
+"""Values beside fakes: what decides, and what is guessed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from models import batch
+
+import peakmem
+
+
+class Looks(torch.nn.Module):
+    """Looks at values by a function, and adds the shape of what it gets to the loss."""
+
+    def __init__(self, look: Any) -> None:
+        super().__init__()
+        self.embedding, self.look = torch.nn.Embedding(8, 4), look
+        self.seen: list[Any] = []
+
+    def forward(self, ids: Any) -> Any:
+        self.seen.append(self.look(ids, self.embedding(ids)))
+        return self.embedding(ids).sum()
+
+
+def looked(look: Any, ids: torch.Tensor) -> tuple[Any, tuple[str, ...]]:
+    model = Looks(look)
+    trace = peakmem.trace(model, {"ids": ids}, optimizer="sgd")
+    guesses = tuple(each for each in trace.notes if "guessed" in each)
+    return model.seen[-1], guesses
+
+
+IDS = torch.tensor([[0, 1, 2, 0], [3, 3, 0, 0]])
+
+
+def test_known_values_decide() -> None:
+    assert looked(lambda ids, x: (ids == 0).sum().item(), IDS) == (4, ())
+    assert looked(lambda ids, x: x[ids != 0].shape[0], IDS) == (4, ())
+    assert looked(lambda ids, x: (ids != 0).nonzero().shape, IDS) == ((4, 2), ())
+    assert looked(lambda ids, x: ids.unique().shape[0], IDS) == (4, ())
+    assert looked(lambda ids, x: ids.tolist(), IDS) == (IDS.tolist(), ())
+    assert looked(lambda ids, x: bool((ids.cumsum(-1) > 3).all()), IDS) == (False, ())
+
+
+def test_unknown_ones_are_guessed_and_said() -> None:
+    value, notes = looked(lambda ids, x: x.sum().item(), IDS)
+    assert value == 1.0 and len(notes) == 1 and "float32.item()" in notes[0]
+    value, notes = looked(lambda ids, x: x[x > 0].shape[0], IDS)
+    assert value == 2 * 4 * 4 and "nothing is masked" in notes[0]
+
+
+def test_what_is_written_over_is_known_no_more() -> None:
+    def look(ids: Any, x: Any) -> Any:
+        mask = torch.zeros(4, device=ids.device)
+        part = mask[:2]
+        part.copy_(x[0, 0, :2])
+        return mask.sum().item()
+
+    value, notes = looked(look, IDS)
+    assert value == 1.0 and notes
+
+
+def test_the_batch_of_the_user_is_as_it_was() -> None:
+    ids = IDS.clone()
+    looked(lambda ids, x: ids.add_(1).sum().item(), ids)
+    assert torch.equal(ids, IDS)
+    assert len(batch()) == 2
