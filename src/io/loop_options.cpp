@@ -16,14 +16,16 @@ void read_outputs(const Asked& asked, Inquiry& inquiry) {
         "the loop keeps the model's outputs until the next forward pass (--keep-outputs no: only the loss)");
 }
 
+/// Where the model is built unless said otherwise: what FSDP cuts is mostly made without memory first.
+bool init_of(const Recipe& recipe) { return recipe.trainer->builds_on_device && !is_wrapped(recipe.sharding); }
+
 /// Where the model is built. Of models that tie nothing both are the same.
 std::optional<Error> read_init(const Asked& asked, Inquiry& inquiry) {
   Recipe& recipe = inquiry.job.recipe;
   const std::string* given = asked.text("init");
-  recipe.built_on_device = given != nullptr ? value_in(kInits, *given) : recipe.trainer->builds_on_device;
+  recipe.built_on_device = given != nullptr ? value_in(kInits, *given) : init_of(recipe);
   if (given != nullptr && recipe.built_on_device && !builds_on_device(recipe))
-    return Error{"--init", "cannot be device: a quantized model is loaded, and one of FSDP made without memory first",
-                 "drop one"};
+    return Error{"--init", "cannot be device: a quantized model is loaded", "drop one"};
   if (given == nullptr && builds_on_device(recipe) && inquiry.job.description.tied)
     inquiry.assumptions.emplace_back(
         "the model is built on the device, where what is tied leaves a cached segment (--init loaded: "

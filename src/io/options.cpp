@@ -127,7 +127,8 @@ constexpr std::array kOptions = std::to_array<OptionRow>({
     {"trainer", kChoice, "T", trainer_names, "loop", "Run",
      "whose training loop: a plain one, Trainer of transformers, SFTTrainer of TRL", kRun},
     {"init", kChoice, "W", inits, "", "Run",
-     "device: the model is built on it, and tied there; loaded: it comes whole, from from_pretrained or by .to()",
+     "device: the model is built on it, and tied or cut to shards there; loaded: it comes as it is trained, from "
+     "from_pretrained or by .to(), and shards from meta tensors (FSDP's default)",
      kRun},
     {"keep-outputs", kChoice, "W", yes_or_no, "", "Run",
      "the loop names what the model returned, until the next forward pass has returned (a plain loop does)", kRun},

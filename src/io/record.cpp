@@ -185,7 +185,6 @@ std::optional<Error> read_recipe(const Value& what, Recipe& recipe) {
   if (const Value* trainer = what.find("trainer")) recipe.trainer = find_trainer(trainer->string);
   if (recipe.trainer == nullptr) return not_modelled("trainer", text(what, "trainer"));
   convert_quantized(recipe);
-  recipe.built_on_device = recipe.trainer->builds_on_device;
   recipe.keeps_outputs = flag(what, "keep_outputs");
   recipe.use_cache = flag(what, "use_cache");
   if (const Value* version = what.find("transformers")) recipe.transformers = value_in(kTransformers, version->string);
@@ -200,6 +199,7 @@ std::optional<Error> read_recipe(const Value& what, Recipe& recipe) {
   if (flag(what, "checkpointing"))
     recipe.checkpointing = flag(what, "reentrant") ? Checkpointing::kFullReentrant : Checkpointing::kFull;
   if (auto error = read_sharding(what, recipe)) return error;
+  recipe.built_on_device = recipe.trainer->builds_on_device && !is_wrapped(recipe.sharding);
   if (auto error = read_precision(what, recipe)) return error;
   return read_optimizers(what, recipe);
 }

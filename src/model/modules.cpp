@@ -25,7 +25,7 @@ bool Builder::saves() const {
 void Builder::make_untied(const Shape& shape, const char* name) const {
   if (untied == nullptr) return;
   const Category outer = std::exchange(tape.category, Category::kTemporaries);
-  untied->push_back(tape.make(shape, structure.weights, name));
+  untied->tensors.push_back(tape.make(shape, untied->dtype, name));
   tape.category = outer;
 }
 

@@ -13,14 +13,20 @@
 
 namespace peakmem {
 
+/// What modules have until the model is tied, in the dtype that it is built in.
+struct Untied {
+  std::vector<Tensor> tensors;
+  DType dtype;
+};
+
 /// What every module needs to be built: where parameters are recorded, their dtype, and the model's choices.
 struct Builder {
   Tape& tape;
   const Description& description;
   const Dims& dims;
   const Structure& structure;
-  std::vector<Tensor>* cache = nullptr;   // of keys and values; null: the model keeps none
-  std::vector<Tensor>* untied = nullptr;  // what modules have until the model is tied; null: it comes tied
+  std::vector<Tensor>* cache = nullptr;  // of keys and values; null: the model keeps none
+  Untied* untied = nullptr;              // null: the model comes tied
 
   Tensor parameter(const Shape& shape, const char* name) const { return parameter(shape, structure.weights, name); }
   Tensor parameter(const Shape& shape, DType dtype, const char* name) const {

@@ -5,6 +5,7 @@
 
 namespace peakmem {
 
+class Tensor;
 struct Node;
 
 /// What wraps a model and its layers and is told when the forward or backward pass of one begins and ends. A unit is a
@@ -19,6 +20,8 @@ class Hooks {
   virtual void after_forward(int32_t /*unit*/) {}
   virtual void before_backward(int32_t /*unit*/) {}
   virtual void after_backward(int32_t /*unit*/) {}
+  /// The model made a parameter; of which `Tape::meta_parameters` keep the memory away.
+  virtual void made(const Tensor& /*parameter*/) {}
   /// A leaf has its gradient (a post hook of AccumulateGrad).
   virtual void accumulated(Node& /*leaf*/) {}
 };

@@ -155,12 +155,13 @@ Tensor Tape::parameter(const Shape& shape, DType dtype, const char* name, bool t
   const Expr elements = program.turns[static_cast<size_t>(turn)].count * shape.elements();
   program.parameters += elements;
   program.weights.push_back({scope, turn, layer, trained});
-  if (!trained) {
+  if (trained) {
+    program.trained_parameters += elements;
+    parameters.push_back({value, new_accumulator(value), scope, turn, unit});
+  } else {
     frozen.push_back({value, nullptr, scope, turn, unit});
-    return value;
   }
-  program.trained_parameters += elements;
-  parameters.push_back({value, new_accumulator(value), scope, turn, unit});
+  if (hooks != nullptr) hooks->made(value);
   return value;
 }
 

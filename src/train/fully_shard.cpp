@@ -25,36 +25,67 @@ int32_t common(const Program& program, int32_t a, int32_t b) {
 
 /// What a trained parameter is kept in: an adapter as it was made, a copy of a module (modules_to_save) as that is.
 DType kept_dtype(const Program& program, const Weight& weight, const Recipe& recipe) {
+  if (!weight.trained) return frozen_dtype(recipe);
   const int32_t module = program.scopes[static_cast<size_t>(weight.scope)].parent;
   const bool is_copy = !recipe.lora.saved.empty() && recipe.lora.saves(program.path(module));
   return is_copy ? frozen_dtype(recipe) : trained_dtype(recipe);
 }
 
-}  // namespace
-
-FullyShard::FullyShard(Tape& tape, const Recipe& recipe)
-    : tape_(tape), sharding_(recipe.sharding), groups_(static_cast<size_t>(tape.units())) {
-  const std::vector<Parameter> trained = std::exchange(tape.parameters, {});
-  const std::vector<Parameter> frozen = std::exchange(tape.frozen, {});
+/// What there is for every weight, in their order.
+std::vector<Parameter> in_order(const Program& program, const std::vector<Parameter>& trained,
+                                const std::vector<Parameter>& frozen) {
+  std::vector<Parameter> all;
   auto next_trained = trained.begin();
   auto next_frozen = frozen.begin();
-  for (const Weight& weight : tape.program.weights) {
-    if (weight.trained)
-      add(*next_trained++, kept_dtype(tape.program, weight, recipe));
-    else
-      add(*next_frozen++, frozen_dtype(recipe));
-  }
+  for (const Weight& weight : program.weights) all.push_back(weight.trained ? *next_trained++ : *next_frozen++);
+  return all;
+}
+
+}  // namespace
+
+FullyShard::FullyShard(Tape& tape, const Recipe& recipe) : tape_(tape), recipe_(recipe), sharding_(recipe.sharding) {
+  tape.meta_parameters = true;
   tape.hooks = this;
+}
+
+/// What FSDP casts for modules is kept in another dtype; what is no number (packed weights) it does not cast.
+void FullyShard::made(const Tensor& parameter) {
+  const bool is_cast = sharding_.casts_parameters && parameter.dtype() != DType::kUInt8;
+  kept_.push_back(is_cast ? kept_dtype(tape_.program, tape_.program.weights.back(), recipe_) : parameter.dtype());
+  if (!recipe_.built_on_device) return;
+  const Category category = std::exchange(tape_.category, Category::kWeights);
+  built_.push_back(tape_.make(parameter.shape(), kept_.back(), "parameter"));
+  tape_.category = category;
+}
+
+void FullyShard::shard() {
+  const std::vector<Parameter> wholes =
+      in_order(tape_.program, std::exchange(tape_.parameters, {}), std::exchange(tape_.frozen, {}));
+  groups_.resize(static_cast<size_t>(tape_.units()));
+  std::vector<Tensor> shards(wholes.size());
+  for (int32_t unit = 1; unit < tape_.units(); ++unit) cut(unit, wholes, shards);
+  cut(0, wholes, shards);
+  for (size_t i = 0; i < wholes.size(); ++i) add(wholes[i], shards[i]);
+}
+
+/// A unit's wholes live until all of its shards are made.
+void FullyShard::cut(int32_t unit, const std::vector<Parameter>& wholes, std::vector<Tensor>& shards) {
+  const int32_t outer = tape_.unit;
+  tape_.enter_unit(unit);
+  for (size_t i = 0; i < wholes.size(); ++i)
+    if (wholes[i].unit == unit) shards[i] = cut(wholes[i], kept_[i]);
+  for (size_t i = 0; i < built_.size(); ++i)
+    if (wholes[i].unit == unit) built_[i].reset();
+  tape_.enter_unit(outer);
 }
 
 FullyShard::Group& FullyShard::group_of(int32_t unit) { return groups_[static_cast<size_t>(unit)]; }
 
-/// `dtype` is what it is kept in where FSDP casts it for modules; what is no number (packed weights) it does not.
-void FullyShard::add(const Parameter& whole, DType dtype) {
-  if (!sharding_.casts_parameters || whole.value.dtype() == DType::kUInt8) dtype = whole.value.dtype();
+void FullyShard::add(const Parameter& whole, const Tensor& shard) {
   Group& group = group_of(whole.unit);
   group.scope = group.pieces.empty() ? whole.scope : common(tape_.program, group.scope, whole.scope);
-  const Piece& piece = group.pieces.emplace_back(Piece{whole, cut(whole, dtype)});
+  const Piece& piece =
+      group.pieces.emplace_back(Piece{whole, {shard, shard->node, whole.scope, whole.turn, whole.unit}});
   if (piece.shard.accumulator != nullptr) tape_.parameters.push_back(piece.shard);
 }
 
@@ -69,22 +100,19 @@ Tensor FullyShard::make(const Group& group, Expr elements, DType dtype, const ch
 }
 
 /// This rank's shard; the whole parameter's memory holds the padding of all ranks.
-Parameter FullyShard::cut(const Parameter& whole, DType dtype) const {
+Tensor FullyShard::cut(const Parameter& whole, DType dtype) const {
   const Shape shape = shard_of(whole.value.shape(), shards());
   Storage& storage = tape_.program.storages[static_cast<size_t>(whole.value->storage)];
   storage.bytes = shards() * shape.elements() * Expr(size_of(whole.value.dtype()));
   storage.category = Category::kTemporaries;
   storage.made_by = "all_gather_copy_out";
   const int32_t scope = std::exchange(tape_.scope, whole.scope);
-  const int32_t unit = tape_.unit;
-  tape_.enter_unit(whole.unit);
   const Category category = std::exchange(tape_.category, Category::kWeights);
   Tensor shard = tape_.make(shape, dtype, "parameter");
   if (whole.accumulator != nullptr) shard = tape_.leaf(shard);
   tape_.category = category;
-  tape_.enter_unit(unit);
   tape_.scope = scope;
-  return {shard, shard->node, whole.scope, whole.turn, whole.unit};
+  return shard;
 }
 
 /// foreach_all_gather: shards that are cast are so into one buffer, which goes once it is sent; shards of several

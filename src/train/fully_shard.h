@@ -19,12 +19,17 @@ namespace peakmem {
 /// gathered.
 class FullyShard : public Hooks {
  public:
-  /// The model's parameters were made without memory, in the dtype modules see.
+  /// Before the model is built, whose parameters are then made without memory, in the dtype that modules see: what has
+  /// memory is how they are kept, all of them where the recipe builds on the device.
   FullyShard(Tape& tape, const Recipe& recipe);
   ~FullyShard() override { tape_.hooks = nullptr; }
   FullyShard(const FullyShard&) = delete;
   FullyShard& operator=(const FullyShard&) = delete;
 
+  /// Each layer, then the model.
+  void shard();
+
+  void made(const Tensor& parameter) override;
   void before_forward(int32_t unit) override;
   void after_forward(int32_t unit) override;
   void before_backward(int32_t unit) override;
@@ -49,8 +54,9 @@ class FullyShard : public Hooks {
   };
 
   Group& group_of(int32_t unit);
-  void add(const Parameter& whole, DType dtype);
-  Parameter cut(const Parameter& whole, DType dtype) const;
+  void cut(int32_t unit, const std::vector<Parameter>& wholes, std::vector<Tensor>& shards);
+  Tensor cut(const Parameter& whole, DType dtype) const;
+  void add(const Parameter& whole, const Tensor& shard);
   void gather(Group& group);
   Tensor copy_out(Group& group);
   void copy(Group& group);
@@ -63,7 +69,10 @@ class FullyShard : public Hooks {
   Expr shards() const { return sharding_.shards; }
 
   Tape& tape_;
-  Sharding sharding_;
+  const Recipe& recipe_;
+  const Sharding& sharding_;
+  std::vector<DType> kept_;     // what each parameter is kept in, in the order they were made
+  std::vector<Tensor> built_;   // each whole, until it is cut; empty where the model comes without memory
   std::vector<Group> groups_;   // by unit
   std::vector<int32_t> order_;  // units as their forward passes ended
   int32_t first_node_ = 0;      // of this forward pass

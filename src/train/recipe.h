@@ -111,9 +111,9 @@ constexpr DType trained_dtype(const Recipe& recipe) {
 constexpr bool trainer_finds_unused(const Recipe& recipe) {
   return recipe.trainer->is_transformers_loop && (recipe.lora.rank > 0 || recipe.checkpointing == Checkpointing::kNone);
 }
-/// Whether the model's constructor allocates on the device: quantized ones are loaded, those of FSDP made on meta.
+/// Whether the model's constructor allocates on the device: quantized ones are loaded.
 constexpr bool builds_on_device(const Recipe& recipe) {
-  return recipe.built_on_device && recipe.quantize == Quantize::kNone && !is_wrapped(recipe.sharding);
+  return recipe.built_on_device && recipe.quantize == Quantize::kNone;
 }
 /// What the trainer makes of a quantized model: which of its other weights become fp32, and the adapters' dtype.
 constexpr void convert_quantized(Recipe& recipe) {

@@ -255,7 +255,7 @@ Program trace_step(const Job& job, const Dims& dims, bool unrolled) {
   tape.processor = recipe.processor;
   tape.symbol_values = dims.symbol_values;
   std::vector<Tensor> cache;
-  std::vector<Tensor> untied;
+  Untied untied = {{}, recipe.weights};
   const Builder builder = {tape,
                            job.description,
                            sizes,
@@ -263,13 +263,13 @@ Program trace_step(const Job& job, const Dims& dims, bool unrolled) {
                            recipe.use_cache ? &cache : nullptr,
                            builds_on_device(recipe) ? &untied : nullptr};
   tape.begin_phase(0, -1, "model");
-  tape.meta_parameters = is_wrapped(recipe.sharding);
-  const std::unique_ptr<Model> model = find_family(job.description.family)->build(builder);
-  untied.clear();
-  const Tensor codes = shared_codes(builder);
-  if (takes_more_to_load(job)) trace_loading(tape, frozen_storages(tape), recipe);
   std::optional<FullyShard> sharded;
   if (is_wrapped(recipe.sharding)) sharded.emplace(tape, recipe);
+  const std::unique_ptr<Model> model = find_family(job.description.family)->build(builder);
+  untied.tensors.clear();
+  const Tensor codes = shared_codes(builder);
+  if (takes_more_to_load(job)) trace_loading(tape, frozen_storages(tape), recipe);
+  if (sharded) sharded->shard();
   std::optional<DataParallel> parallel;
   if (recipe.ddp.ranks > 1) parallel.emplace(tape, recipe.ddp);
   std::vector<OptimizerRun> optimizers = optimizers_of(tape, job, structure);

@@ -1,5 +1,6 @@
 #include "train/fully_shard.h"
 
+#include "estimate/estimate.h"
 #include "jobs.h"
 
 namespace peakmem {
@@ -61,6 +62,19 @@ TEST(FullyShard, EvenShardsSumToTheWholeAndOnlyTrainedOnesHaveGradients) {
           << family;
     }
   }
+}
+
+// What is built on the device is whole until it is cut, and leaves nothing but its segments.
+TEST(FullyShard, IsWholeFirstWhereItIsBuiltOnTheDevice) {
+  Job job = even_job("llama", {});
+  const std::vector<PhaseReport> meta = estimate(job, nullptr)->phases;
+  job.recipe.built_on_device = true;
+  const Program program = trace_step(job, number_dims(job));
+  const std::vector<PhaseReport> device = estimate(job, nullptr)->phases;
+  EXPECT_GE(device[0].peak_bytes, 4 * program.parameters.number());
+  EXPECT_EQ(device[0].end_bytes, meta[0].end_bytes);
+  EXPECT_LT(meta[0].peak_bytes, program.parameters.number());
+  for (size_t i = 1; i < meta.size(); ++i) EXPECT_EQ(device[i].peak_bytes, meta[i].peak_bytes) << meta[i].phase;
 }
 
 TEST(FullyShard, ManyRanksCostWhatFewDo) {
