@@ -69,12 +69,22 @@ struct OlmoAttentionBase : SelfAttention {
     query = as_heads(query, d.heads, d.head_dim);
     key = as_heads(key, d.kv_heads, d.head_dim);
     value = as_heads(value, d.kv_heads, d.head_dim);
-    const DType query_type = query.dtype();
-    const DType key_type = key.dtype();
-    apply_rotary(b, query, key, rotation);
-    query = to(query, query_type);
-    key = to(key, key_type);
+    turn(query, key, rotation);
     return finish(std::move(query), std::move(key), std::move(value), mask);
+  }
+
+ private:
+  /// apply_rotary_pos_emb: its results are cast back as it returns, before any of them goes.
+  void turn(Tensor& query, Tensor& key, const Rotation& rotation) const {
+    Tensor query_embed = query;
+    Tensor key_embed = key;
+    apply_rotary(b, query_embed, key_embed, rotation);
+    Tensor turned_query = to(query_embed, query.dtype());
+    Tensor turned_key = to(key_embed, key.dtype());
+    query_embed.reset();
+    key_embed.reset();
+    query = std::move(turned_query);
+    key = std::move(turned_key);
   }
 };
 

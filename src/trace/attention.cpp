@@ -1,4 +1,5 @@
 #include "trace/ops.h"
+#include "trace/workspace.h"
 
 namespace peakmem {
 namespace {
@@ -15,11 +16,20 @@ Tensor like_transposed(const Tensor& tensor, Layout layout, const char* name) {
   return tape.look(made, transposed(made.shape(), 1, 2), false);
 }
 
+/// A copy of [B, heads, T, D] where it is not laid out as [B, T, heads, D]: none of it for what is.
+Tensor tokens_first(const Tensor& tensor) {
+  const bool is_laid_out = is_contiguous(transposed(tensor.shape(), 1, 2));
+  return workspace(tensor.tape(), is_laid_out ? Expr(0) : dense_bytes(tensor), "_flash_attention_backward");
+}
+
 // Saved by both kernels: query 0, key 1, value 2, output 3, ...
 void fused_backward(Gradients& g, Layout layout, const char* name) {
   for (size_t i = 0; i < 3; ++i) g.out[i] = like_transposed(g.saved(i), layout, name);
 }
+// Heads that are not in the order of the kernel, of the gradient and of the output, are put into it first.
 void flash_backward(Gradients& g) {
+  const Tensor gradient = tokens_first(g.in[0]);
+  const Tensor output = tokens_first(g.saved(3));
   fused_backward(g, Layout::kPreserved, "_scaled_dot_product_flash_attention_backward");
   run_flash_backward(g.saved(0), g.saved(1), g.node.kernel_size);
 }

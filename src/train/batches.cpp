@@ -75,16 +75,20 @@ void Batches::count_labels() {
     own.reset();
     sum = tape.make({}, DType::kInt64, "sum");
   }
-  if (stays) items_ = tape.make({}, DType::kFloat32, "div");
+  if (!stays) return;
+  if (items_)
+    tape.fill(items_);
+  else
+    items_ = tape.make({}, DType::kFloat32, "div");
 }
 
 void Batches::take_evaluated(Batch& inputs) {
   inputs = make_batch(builder_, 1);
   if (!counts_ || !counts_evaluated_) return;
-  const Tensor items_before = items_;
+  Tensor items_before = std::move(items_);
   count_labels();
   inputs.is_counted = true;
-  inputs.items = std::exchange(items_, items_before);
+  inputs.items = std::exchange(items_, std::move(items_before));
 }
 
 void Batches::renew() {
@@ -95,8 +99,8 @@ void Batches::renew() {
          {&batch->input_ids, &batch->pixel_values, &batch->labels, &batch->more_labels, &batch->attention_mask})
       if (*tensor) held.push_back(*tensor);
   for (const Tensor& tensor : held) tape.fill(tensor);
-  const Tensor items_before = items_;
   if (counts_) count_labels();
+  if (items_) held.push_back(items_);
   for (const Tensor& tensor : held) tape.empty(tensor);
 }
 

@@ -1,6 +1,8 @@
 #include "train/data_parallel.h"
 
 #include <algorithm>
+#include <deque>
+#include <iterator>
 #include <limits>
 #include <numeric>
 
@@ -12,6 +14,26 @@ namespace {
 
 constexpr int64_t kMiB = 1 << 20;
 constexpr int64_t kUnlimited = std::numeric_limits<int64_t>::max();
+constexpr int64_t kMessage = 250 * kMiB;  // DDP's broadcast_bucket_size
+constexpr size_t kMostInFlight = 2;       // broadcast_coalesced (csrc/distributed/c10d/comm.cpp)
+
+/// Of which dtype, and how many bytes, the messages are in which a built model is sent: parameters, then buffers; one
+/// is full when it has reached the limit.
+std::vector<std::pair<DType, int64_t>> messages(const Program& program) {
+  std::vector<std::pair<DType, int64_t>> full, open;
+  for (const Category category : {Category::kWeights, Category::kBuffers})
+    for (const Storage& storage : program.storages) {
+      if (storage.category != category) continue;
+      auto message = std::find_if(open.begin(), open.end(), [&](const auto& it) { return it.first == storage.dtype; });
+      if (message == open.end()) message = open.insert(open.end(), {storage.dtype, 0});
+      message->second += storage.bytes.number();
+      if (message->second < kMessage) continue;
+      full.push_back(*message);
+      message->second = 0;
+    }
+  std::copy_if(open.begin(), open.end(), std::back_inserter(full), [](const auto& it) { return it.second > 0; });
+  return full;
+}
 
 /// A bucket that takes more gradients of its dtype.
 struct OpenBucket {
@@ -30,7 +52,7 @@ OpenBucket& open_bucket(std::vector<OpenBucket>& open, DType dtype) {
 }  // namespace
 
 // A bucket size that is asked for is that of the first bucket too.
-DataParallel::DataParallel(Tape& tape, const DataParallelism& ddp)
+DataParallel::DataParallel(Tape& tape, const DataParallelism& ddp, bool unrolled)
     : tape_(tape),
       views_(ddp.gradient_as_bucket_view),
       finds_unused_(ddp.finds_unused),
@@ -39,6 +61,7 @@ DataParallel::DataParallel(Tape& tape, const DataParallelism& ddp)
   for (size_t i = 0; i < tape.parameters.size(); ++i) indices_[tape.parameters[i].accumulator] = i;
   Group all(tape.parameters.size());
   std::iota(all.begin(), all.end(), size_t{0});
+  if (unrolled) send_model();
   for (const Group& group : assign(all, finds_unused_)) make_bucket(group);
   if (finds_unused_) make_map();
   tape.hooks = this;
@@ -78,6 +101,19 @@ std::vector<DataParallel::Group> DataParallel::assign(const Group& order, bool i
   for (OpenBucket& bucket : open)
     if (!bucket.group.empty()) groups.push_back(std::move(bucket.group));
   return groups;
+}
+
+/// _sync_module_states: the parameters and buffers of a dtype are copied behind each other, two such copies at a time.
+void DataParallel::send_model() {
+  const Scope scope(tape_, "DistributedDataParallel");
+  const Category category = std::exchange(tape_.category, Category::kTemporaries);
+  std::deque<Tensor> in_flight;
+  for (const auto& [dtype, bytes] : messages(tape_.program)) {
+    if (in_flight.size() == kMostInFlight) in_flight.pop_front();
+    in_flight.push_back(tape_.make({bytes / size_of(dtype)}, dtype, "broadcast_coalesced"));
+  }
+  while (!in_flight.empty()) in_flight.pop_front();
+  tape_.category = category;
 }
 
 /// The bucket's memory; gradients that look into another one move.
@@ -129,7 +165,8 @@ ModelOutput DataParallel::passed(ModelOutput output) const {
 void DataParallel::rebuild_buckets() {
   if (once_ >= 0 || finds_unused_ || arrived_.empty()) return;
   const std::vector<Group> groups = assign(arrived_, true);
-  buckets_.clear();  // gradients may still look into them
+  tape_.begin_segment();  // of what no later step does
+  buckets_.clear();       // gradients may still look into them
   for (const Group& group : groups)
     for (const size_t i : group) bucket_of_[i].reset();
   for (const Group& group : groups) make_bucket(group);

@@ -19,11 +19,12 @@
 namespace peakmem {
 
 /// The wrapper's memory: buckets as large as all trained parameters, from construction on. What DDP sends while it is
-/// built (the whole model, 250 MiB at a time) and at the start of a forward pass (buffers, bucket numbers) is left out:
-/// none of it lives beside activations.
+/// built (the whole model, 250 MiB at a time) is there where every layer is traced: it is gone before the first step,
+/// and leaves segments. What it sends at the start of a forward pass (buffers, bucket numbers) is left out.
 class DataParallel : public Hooks {
  public:
-  DataParallel(Tape& tape, const DataParallelism& ddp);
+  /// `unrolled`: every layer is traced, in numbers.
+  DataParallel(Tape& tape, const DataParallelism& ddp, bool unrolled);
   ~DataParallel() override { tape_.hooks = nullptr; }
   DataParallel(const DataParallel&) = delete;
   DataParallel& operator=(const DataParallel&) = delete;
@@ -47,6 +48,7 @@ class DataParallel : public Hooks {
   Expr bytes_of(size_t parameter) const;
   bool is_countable(const Group& order) const;
   std::vector<Group> assign(const Group& order, bool into_parts) const;
+  void send_model();
   void make_bucket(const Group& group);
   void make_map();
 

@@ -271,7 +271,7 @@ Program trace_step(const Job& job, const Dims& dims, bool unrolled) {
   if (takes_more_to_load(job)) trace_loading(tape, frozen_storages(tape), recipe);
   if (sharded) sharded->shard();
   std::optional<DataParallel> parallel;
-  if (recipe.ddp.ranks > 1) parallel.emplace(tape, recipe.ddp);
+  if (recipe.ddp.ranks > 1) parallel.emplace(tape, recipe.ddp, unrolled);
   std::vector<OptimizerRun> optimizers = optimizers_of(tape, job, structure);
   Batches batches(builder, recipe);
   Names names;

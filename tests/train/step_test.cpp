@@ -1,5 +1,7 @@
 #include "train/step.h"
 
+#include <map>
+
 #include "io/inquiry.h"
 #include "io/named_config.h"
 #include "jobs.h"
@@ -140,6 +142,25 @@ TEST(Step, TheStepEndsWhereItBegan) {
     for (size_t i = 0; i < timeline.size(); ++i)
       if (program.phases[i].step == 1) first = timeline[i].end.tensors;
     EXPECT_EQ(first, timeline.back().end.tensors) << "seed " << seed;
+  }
+}
+
+// What step 2 makes it lets go, so that a third step does the same again.
+TEST(Step, TheSteadyStepLeavesNothing) {
+  for (uint32_t seed = 0; seed < 200; ++seed) {
+    const Job job = random_job_on_ranks(seed);
+    const Program program = trace_step(job, number_dims(job), true);
+    std::map<int32_t, int64_t> left;
+    for (const Phase& phase : program.phases)
+      for (int32_t i = phase.first_segment; phase.step == 2 && i < phase.last_segment; ++i) {
+        const Segment& segment = program.segments[static_cast<size_t>(i)];
+        for (int32_t j = segment.first; j < segment.last; ++j) {
+          const Event& event = program.events[static_cast<size_t>(j)];
+          left[event.storage] += event.birth ? 1 : -1;
+        }
+      }
+    for (const auto& [storage, count] : left)
+      EXPECT_EQ(count, 0) << "seed " << seed << " " << program.storages[static_cast<size_t>(storage)].made_by;
   }
 }
 
