@@ -93,7 +93,7 @@ Result<Explanation> explain(const Job& job, const Refusal& refusal, const Gpu* g
   if (!levels) return levels.error();
   const std::optional<Program> program = unrolled_trace(job);
   if (!program)
-    return Error{"MODEL", "has more than " + std::to_string(kMaxUnrolledLayers) + " layers, too many to look at each",
+    return Error{"MODEL", "has more than " + std::to_string(kMaxReplayedLayers) + " layers, too many to look at each",
                  "pass --layers with fewer"};
   Explanation explanation;
   find_matches(*program, allocator, requests(*program, allocator, cublas_workspace_bytes(gpu)), refusal, explanation);

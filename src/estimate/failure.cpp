@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "estimate/device.h"
+#include "estimate/reserved.h"
 #include "trace/evaluate.h"
 
 namespace peakmem {
@@ -82,7 +83,7 @@ std::optional<Failure> by_replay(const Job& job, const Gpu& gpu, const Allocator
 }  // namespace
 
 std::optional<Program> unrolled_trace(const Job& job) {
-  if (job.description.layers + job.description.decoder_layers > kMaxUnrolledLayers) return std::nullopt;
+  if (job.description.layers + job.description.decoder_layers > kMaxReplayedLayers) return std::nullopt;
   Job bounded = job;
   bounded.recipe.accumulate = std::min(bounded.recipe.accumulate, kMaxMicroBatches);
   return trace_step(bounded, number_dims(bounded), true);

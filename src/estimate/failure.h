@@ -7,9 +7,6 @@
 
 namespace peakmem {
 
-/// Layers of all stacks that are unrolled to find one allocation among them.
-inline constexpr int64_t kMaxUnrolledLayers = 256;
-
 /// The job's trace with every layer for itself, so that an allocation has its layer; nothing where there are too many.
 std::optional<Program> unrolled_trace(const Job& job);
 
@@ -18,7 +15,7 @@ Allocation allocation_of(const Program& program, const Request& request, const A
 
 /// The first allocation of a job that does not fit on `gpu`: by the allocator's replay with the GPU's memory,
 /// micro-batches after the third being as the third. Where nothing is to be replayed, there are more than
-/// kMaxUnrolledLayers, or the replay just passes, it is where the levels pass what `reserved` and `allocated_bytes`
+/// kMaxReplayedLayers (reserved.h), or the replay just passes, it is where the levels pass what `reserved` and `allocated_bytes`
 /// leave them of the GPU, which is approximate.
 Failure point_of_failure(const Job& job, const Gpu& gpu, const std::optional<AllocatorOptions>& allocator,
                          const Report& report);

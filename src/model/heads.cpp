@@ -31,10 +31,10 @@ Shape label_shape(const Builder& b, Expr rows) {
 
 namespace {
 
-void make_labels(const Builder& b, Expr count, Batch& batch) {
+void make_labels(const Builder& b, Batch& batch) {
   const Description& d = b.description;
   if (d.task == Task::kFeatureExtraction) return;
-  const Expr rows = count * b.dims.examples;
+  const Expr rows = b.dims.examples;
   const bool are_numbers = classifies(d.task) && d.problem != Problem::kSingleLabel;
   batch.labels = b.tape.make(label_shape(b, rows), are_numbers ? DType::kFloat32 : DType::kInt64, "labels");
   if (d.task == Task::kQuestionAnswering) batch.more_labels = b.tape.make({rows}, DType::kInt64, "end_positions");
@@ -44,8 +44,8 @@ void make_labels(const Builder& b, Expr count, Batch& batch) {
 
 }  // namespace
 
-Batch make_batch(const Builder& b, int64_t count) {
-  const Expr rows = Expr(count) * b.dims.batch;
+Batch make_batch(const Builder& b) {
+  const Expr rows = b.dims.batch;
   const Shape tokens = {rows, b.dims.seq};
   const Expr side = b.description.image;
   Batch batch;
@@ -53,7 +53,7 @@ Batch make_batch(const Builder& b, int64_t count) {
     batch.pixel_values = b.tape.make({rows, b.description.channels, side, side}, DType::kFloat32, "pixel_values");
   else
     batch.input_ids = b.tape.make(tokens, DType::kInt64, "input_ids");
-  make_labels(b, Expr(count), batch);
+  make_labels(b, batch);
   if (b.structure.padding_mask) batch.attention_mask = b.tape.make(tokens, DType::kInt64, "attention_mask");
   return batch;
 }

@@ -28,8 +28,8 @@ struct ModelOutput {
 };
 
 /// Labels of a model of tokens are [B, T], of an encoder-decoder [B, U], of a classifier [B] or, with several a
-/// sequence, [B, labels] in float. `count`: how many batches there are, one after another in the first dimension.
-Batch make_batch(const Builder& b, int64_t count);
+/// sequence, [B, labels] in float.
+Batch make_batch(const Builder& b);
 
 /// Sizes of the labels of so many sequences.
 Shape label_shape(const Builder& b, Expr rows);

@@ -1,5 +1,6 @@
 #include "train/batches.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "train/trainers.h"
@@ -16,18 +17,6 @@ bool shifts_labels(const Description& description) {
   return description.task == Task::kCausalLm && description.family != "gpt2";
 }
 
-/// One of so many batches that lie in one storage.
-Batch one_of(const Batch& batches, Expr count) {
-  const auto part = [&](const Tensor& all) { return all ? slice(all, 0, exact_div(all.size(0), count)) : Tensor(); };
-  Batch one;
-  one.input_ids = part(batches.input_ids);
-  one.pixel_values = part(batches.pixel_values);
-  one.labels = part(batches.labels);
-  one.more_labels = part(batches.more_labels);
-  one.attention_mask = part(batches.attention_mask);
-  return one;
-}
-
 }  // namespace
 
 Batches::Batches(const Builder& builder, const Recipe& recipe)
@@ -41,16 +30,29 @@ Batches::Batches(const Builder& builder, const Recipe& recipe)
 }
 
 Batch Batches::take(int64_t micro) {
-  if (!held_) return make_batch(builder_, 1);
+  if (!held_) return make_batch(builder_);
   if (micro == 0) {
-    first_ = make_batch(builder_, 1);
-    if (micro_batches_ > 1) others_ = make_batch(builder_, micro_batches_ - 1);
+    make_all();
     if (counts_) count_labels();
   }
-  Batch batch = micro == 0 ? first_ : one_of(others_, micro_batches_ - 1);
+  Batch batch = of_step_[std::min(static_cast<size_t>(micro), of_step_.size() - 1)];
   batch.is_counted = counts_;
   batch.items = items_;
   return batch;
+}
+
+/// Of those behind the first one stands for all, unless each is traced.
+void Batches::make_all() {
+  Tape& tape = builder_.tape;
+  const int64_t others = micro_batches_ - 1;
+  const int64_t traced = builder_.structure.unrolled ? others : std::min<int64_t>(others, 1);
+  of_step_ = {make_batch(builder_)};
+  const int32_t outer = tape.turn;
+  for (int64_t i = 0; i < traced; ++i) {
+    if (traced < others) tape.turn = tape.new_turn(tape.new_repeat(), others);
+    of_step_.push_back(make_batch(builder_));
+  }
+  tape.turn = outer;
 }
 
 /// sum(labels[..., 1:].ne(-100).sum() for labels of the step), as a number to divide by; transformers 4.48 counts all
@@ -83,7 +85,7 @@ void Batches::count_labels() {
 }
 
 void Batches::take_evaluated(Batch& inputs) {
-  inputs = make_batch(builder_, 1);
+  inputs = make_batch(builder_);
   if (!counts_ || !counts_evaluated_) return;
   Tensor items_before = std::move(items_);
   count_labels();
@@ -94,11 +96,16 @@ void Batches::take_evaluated(Batch& inputs) {
 void Batches::renew() {
   Tape& tape = builder_.tape;
   std::vector<Tensor> held;
-  for (const Batch* batch : {&first_, &others_})
+  for (const Batch& batch : of_step_)
     for (const Tensor* tensor :
-         {&batch->input_ids, &batch->pixel_values, &batch->labels, &batch->more_labels, &batch->attention_mask})
+         {&batch.input_ids, &batch.pixel_values, &batch.labels, &batch.more_labels, &batch.attention_mask})
       if (*tensor) held.push_back(*tensor);
-  for (const Tensor& tensor : held) tape.fill(tensor);
+  const int32_t outer = tape.turn;
+  for (const Tensor& tensor : held) {
+    tape.turn = tape.program.storages[static_cast<size_t>(tensor->storage)].turn;
+    tape.fill(tensor);
+  }
+  tape.turn = outer;
   if (counts_) count_labels();
   if (items_) held.push_back(items_);
   for (const Tensor& tensor : held) tape.empty(tensor);

@@ -23,6 +23,7 @@ class Batches {
   bool are_held() const { return held_; }
 
  private:
+  void make_all();
   void count_labels();
 
   Builder builder_;
@@ -31,8 +32,7 @@ class Batches {
   bool held_;
   bool counts_evaluated_;
   bool counts_;  // labels, which Trainer does from 4.46 on
-  Batch first_;
-  Batch others_;  // all but the first, one after another
+  std::vector<Batch> of_step_;
   Tensor items_;  // how many labels there are
   Tensor logged_loss_;
 };
