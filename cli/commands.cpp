@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "io/recorded.h"
 #include "output.h"
 #include "size/nearest.h"
 #include "size/wording.h"
@@ -96,15 +97,16 @@ Result<const FileAnswer*> on_standard_output(const Arguments& arguments, const s
 
 Result<Subject> subject_of(const Arguments& arguments) {
   Subject subject = {std::nullopt, arguments.options};
-  if (auto wrong = check_options(arguments.options, arguments.row->command)) return *wrong;
   const std::vector<std::string>& operands = arguments.operands;
+  Result<NamedConfig> model = operands.size() == 1 ? find_model(operands[0]) : Result<NamedConfig>(Error{});
+  const std::vector<std::string_view> letters = letter_names(model ? &*model : nullptr);
+  if (auto wrong = check_options(arguments.options, arguments.row->command, letters)) return *wrong;
   if (operands.empty()) return subject;
   if (arguments.row->command == Command::kTable)
     return Error{operands[0], "is too much: this command takes no MODEL", {}};
   if (operands.size() > 1)
     return Error{"MODEL", "is given twice: " + in_quotes(operands[0]) + " and " + in_quotes(operands[1]),
                  command_hint(operands[0], command_hint(operands[1], {}))};
-  Result<NamedConfig> model = find_model(operands[0]);
   if (!model) {
     Error error = model.error();
     if (error.field == "MODEL" && !error.hint.starts_with("did you mean"))
@@ -118,6 +120,7 @@ Result<Subject> subject_of(const Arguments& arguments) {
 Result<Answer> run(const Arguments& arguments) {
   if (arguments.row->command == Command::kDiff) return run_diff(arguments);
   if (arguments.row->command == Command::kExplain) return run_explain(arguments);
+  if (arguments.row->command == Command::kTrace) return run_trace(arguments);
   if (arguments.row->answer == nullptr) return run_accuracy(arguments);
   const Result<Question> question = question_of(arguments);
   if (!question) return question.error();

@@ -17,6 +17,7 @@ Result<Answer> run(const Arguments& arguments);
 Result<Answer> run_diff(const Arguments& arguments);
 /// A message of PyTorch's about memory, as an argument or on standard input.
 Result<Answer> run_explain(Arguments arguments);
+Result<Answer> run_trace(const Arguments& arguments);
 Result<Answer> run_accuracy(const Arguments& arguments);
 
 }  // namespace peakmem::cli

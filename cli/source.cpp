@@ -7,6 +7,7 @@
 #include <memory>
 
 #include "io/shipped.h"
+#include "io/trace_file.h"
 
 namespace peakmem::cli {
 namespace {
@@ -36,10 +37,10 @@ std::string name_of(const fs::path& path) {
 }
 
 Result<NamedConfig> config_at(const std::string& path, std::string_view name) {
-  const Result<std::string> text = read_text(path);
+  const Result<std::string> text = read_text(path, path.ends_with(kTraceEnding) ? kTraceMaxBytes : kConfigMaxBytes);
   if (!text) return text.error();
   Result<NamedConfig> config = parse_config(*text, path == "-" ? "standard input" : path);
-  if (config) config->name = name;
+  if (config && !config->recording) config->name = name;
   return config;
 }
 

@@ -9,6 +9,7 @@
 #include "io/json.h"
 #include "io/json_writer.h"
 #include "io/report_json.h"
+#include "io/trace_file.h"
 #include "size/nearest.h"
 #include "size/wording.h"
 
@@ -86,6 +87,14 @@ Result<std::string> read_text(const Value& object, const char* name, std::string
   return text->string;
 }
 
+/// A config, or a trace.
+Result<NamedConfig> config_of(const Value& model, const std::string& name) {
+  const Value* schema = model.find("schema");
+  if (schema == nullptr || schema->kind != Kind::kString || !is_trace_schema(schema->string))
+    return named_config(model, name);
+  return parse_config(to_json(model, 0), name);
+}
+
 Result<Subject> read_subject(const Value& request, FindModel find_model) {
   Result<OptionValues> options = read_options(request.find("options"));
   if (!options) return options.error();
@@ -96,8 +105,7 @@ Result<Subject> read_subject(const Value& request, FindModel find_model) {
   if (model == nullptr || model->is_null()) return subject;
   if (model->kind != Kind::kString && model->kind != Kind::kObject)
     return Error{"model", "must be a model's name or a config", "such as \"gpt2\""};
-  Result<NamedConfig> config =
-      model->kind == Kind::kString ? find_model(model->string) : Result<NamedConfig>(named_config(*model, *name));
+  Result<NamedConfig> config = model->kind == Kind::kString ? find_model(model->string) : config_of(*model, *name);
   if (!config) return config.error();
   subject.model = std::move(*config);
   return subject;

@@ -5,27 +5,29 @@
 #include "estimate/failure.h"
 #include "estimate/timeline.h"
 #include "io/offer.h"
+#include "io/recorded.h"
 #include "io/report_json.h"
 #include "plan/solve.h"
 #include "report/formula_text.h"
 #include "report/text.h"
 #include "report/timeline_json.h"
 #include "report/timeline_text.h"
+#include "size/wording.h"
 
 namespace peakmem {
 namespace {
 
 Result<Report> report_at(Inquiry inquiry, Unknown unknown, int64_t value) {
-  set_size(inquiry.job.recipe, unknown, value);
+  set_size(inquiry.job, unknown, value);
   return report_of(inquiry);
 }
 
 std::string solution_page(const Solution& solution, Inquiry inquiry, const Style& style) {
-  set_size(inquiry.job.recipe, solution.unknown, std::max<int64_t>(1, solution.value));
+  set_size(inquiry.job, solution.unknown, solution.value > 0 ? solution.value : solution.next);
   const auto none = Result<Report>(Error{});
   const bool full = solution.next_peak_bytes == 0;  // there is no next one: the position table ends
   const Result<Report> fits = solution.value > 0 ? report_at(inquiry, solution.unknown, solution.value) : none;
-  const Result<Report> next = full ? none : report_at(inquiry, solution.unknown, solution.value + 1);
+  const Result<Report> next = full ? none : report_at(inquiry, solution.unknown, solution.next);
   return solution_text(solution, inquiry, fits ? &*fits : nullptr, next ? &*next : nullptr, style);
 }
 
@@ -38,7 +40,26 @@ std::optional<Error> check_solve(const Asked& asked) {
   return std::nullopt;
 }
 
+/// What is solved for; of a recording a letter, which its replay may be pinned to.
+Result<Unknown> unknown_of(const Asked& asked, Inquiry& inquiry) {
+  Job& job = inquiry.job;
+  const std::string& name = *asked.text("for");
+  if (!job.recording) {
+    const bool targets_follow = job.description.task == Task::kSeq2SeqLm && !asked.has("target-seq");
+    return find_unknown(name, targets_follow);
+  }
+  const int32_t letter = find_letter(*job.recording, name);
+  if (letter < 0) return Error{"--for", in_quotes(name) + " is no letter of this trace", {}};
+  job.sought = static_cast<size_t>(letter);
+  std::vector<int64_t> others = job.letters;
+  ++others[job.sought];
+  if (job.recording->letters[job.sought].fixed) return *check_values(*job.recording, others);
+  if (!can_be_replayed(*job.recording, others)) inquiry.allocator.reset();
+  return Unknown::kLetter;
+}
+
 void warn_of_positions(const Solution& solution, Inquiry& inquiry) {
+  if (inquiry.job.recording) return;
   const int64_t longest = inquiry.job.description.longest_sequence();
   if (name_of(solution.unknown) == "seq" && solution.value > longest)
     inquiry.warnings.push_back("seq " + std::to_string(solution.value) + " is past the " + std::to_string(longest) +
@@ -91,6 +112,8 @@ Result<Answer> answer_formula(const Question& question) {
 Result<Answer> answer_textbook(const Question& question) {
   const Result<Inquiry> inquiry = inquire(question.subject, Command::kFormula);
   if (!inquiry) return inquiry.error();
+  if (inquiry->job.recording)
+    return Error{"--textbook", "the formulas in circulation are of a model's sizes, which a trace does not say", "drop it"};
   const Result<FormulaChoices> choices = choices_of(Asked(question.subject.options));
   if (!choices) return choices.error();
   const std::vector<Textbook> rows = textbook(inquiry->job);
@@ -99,14 +122,16 @@ Result<Answer> answer_textbook(const Question& question) {
 }
 
 Result<Answer> answer_solve(const Question& question) {
-  if (auto wrong = check_options(question.subject.options, Command::kSolve)) return *wrong;
+  const NamedConfig* model = question.subject.model ? &*question.subject.model : nullptr;
+  if (auto wrong = check_options(question.subject.options, Command::kSolve, letter_names(model))) return *wrong;
   const Asked asked(question.subject.options);
   if (auto wrong = check_solve(asked)) return *wrong;
   Result<Inquiry> inquiry = inquire(question.subject, Command::kSolve);
   if (!inquiry) return inquiry.error();
-  const bool targets_follow = inquiry->job.description.task == Task::kSeq2SeqLm && !asked.has("target-seq");
-  const Result<Solution> solution = solve(inquiry->job, find_unknown(*asked.text("for"), targets_follow), *inquiry->gpu,
-                                          inquiry->allocator, inquiry->headroom_bytes);
+  const Result<Unknown> unknown = unknown_of(asked, *inquiry);
+  if (!unknown) return unknown.error();
+  const Result<Solution> solution =
+      solve(inquiry->job, *unknown, *inquiry->gpu, inquiry->allocator, inquiry->headroom_bytes);
   if (!solution) return solution.error();
   warn_of_positions(*solution, *inquiry);
   const bool fits = solution->value > 0;

@@ -22,6 +22,8 @@ constexpr std::array kCommands = std::to_array<CommandRow>({
     {"explain", Command::kExplain, answer_explain, "peakmem explain \"MESSAGE\" MODEL [options]",
      "which allocation \"CUDA out of memory\" is about, and what would let it pass"},
     {"diff", Command::kDiff, nullptr, "peakmem diff FILE [MODEL] [options]", "what a real run kept, against ours"},
+    {"trace", Command::kTrace, answer_trace, "peakmem trace MODEL [options] --save FILE",
+     "its trace as a file, which is a MODEL too"},
     {"config", Command::kConfig, answer_config, "peakmem config MODEL [options]",
      "what is understood of a model's config"},
     {"parameters", Command::kConfig, answer_parameters, "peakmem parameters MODEL [options]",

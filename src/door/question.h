@@ -70,6 +70,8 @@ Result<Answer> answer_solve(const Question& question);
 /// Which allocation of the trace a message of PyTorch's speaks of.
 Result<Answer> answer_explain(const Question& question);
 Result<Answer> answer_timeline(const Question& question);
+/// The trace as a text that every command takes for a model.
+Result<Answer> answer_trace(const Question& question);
 Result<Answer> answer_compare(const Question& question);
 Result<Answer> answer_sweep(const Question& question);
 /// What was understood of a config, its defaults filled in.

@@ -175,6 +175,7 @@ Result<Report> estimate(const Job& job, const Gpu* gpu, const std::optional<Allo
 
 std::vector<ChangedJob> changed_jobs(const Job& job) {
   std::vector<ChangedJob> jobs;
+  if (job.recording) return jobs;
   for (const Change& change : kChanges) {
     Job changed = job;
     if (!change.apply(changed.recipe)) continue;

@@ -92,6 +92,9 @@ Result<Explanation> explain(const Job& job, const Refusal& refusal, const Gpu* g
   const Result<Levels> levels = peak_levels(job, gpu);  // fails where sizes are too large
   if (!levels) return levels.error();
   const std::optional<Program> program = unrolled_trace(job);
+  if (!program && job.recording)
+    return Error{"MODEL", "is a trace that does not write every layer out at these sizes",
+                 "every allocation is looked for among them: leave its letters as they are"};
   if (!program)
     return Error{"MODEL", "has more than " + std::to_string(kMaxReplayedLayers) + " layers, too many to look at each",
                  "pass --layers with fewer"};

@@ -84,6 +84,7 @@ std::optional<Failure> by_replay(const Job& job, const Gpu& gpu, const Allocator
 
 std::optional<Program> unrolled_trace(const Job& job) {
   if (job.description.layers + job.description.decoder_layers > kMaxReplayedLayers) return std::nullopt;
+  if (job.recording && !(is_whole(*job.recording) && can_be_replayed(*job.recording, job.letters))) return std::nullopt;
   Job bounded = job;
   bounded.recipe.accumulate = std::min(bounded.recipe.accumulate, kMaxMicroBatches);
   return trace_step(bounded, number_dims(bounded), true);

@@ -169,11 +169,18 @@ class Formulas {
 
   /// Whether the trace would be the same with the size so: which kernels run depends on these.
   bool holds_for(std::string_view symbol, int64_t size) const {
+    if (job_.recording) return recording_holds_for(symbol, size);
     const Recipe& recipe = job_.recipe;
     if (symbol == "L") return size > 3;
     if (symbol != "T") return size > 1;
     const bool window = (size >= job_.description.window) == (recipe.seq >= job_.description.window);
     return size > 1 && window && (size % 8 == 0) == (recipe.seq % 8 == 0) && (size % 16 == 0) == (recipe.seq % 16 == 0);
+  }
+
+  bool recording_holds_for(std::string_view symbol, int64_t size) const {
+    std::vector<int64_t> sizes = sizes_;
+    sizes[static_cast<size_t>(traced_->pool().symbol_index(symbol))] = size;
+    return !check_values(*job_.recording, sizes);
   }
 
   void add_samples(std::string_view symbol, std::vector<Sample>& samples) const {

@@ -10,28 +10,32 @@
 namespace peakmem {
 namespace {
 
-/// A category's name and how its rows explain themselves.
+/// A category and how its rows explain themselves.
 struct CategoryRow {
   Category category;
-  const char* name;
   const char* why;
 };
 
 constexpr std::array<CategoryRow, 8> kCategories = {{
-    {Category::kWeights, "weights", "a parameter of the model"},
-    {Category::kGradients, "gradients", "kept by AccumulateGrad from its backward to zero_grad(set_to_none=True)"},
-    {Category::kOptimizer, "optimizer", "state kept from step to step"},
-    {Category::kActivations, "activations", "saved by the forward pass for the backward pass"},
-    {Category::kTemporaries, "temporaries", "alive only around the peak"},
-    {Category::kInputs, "inputs", "the batch, held by the training loop"},
-    {Category::kBuffers, "buffers", "a tensor of the model that is not trained"},
-    {Category::kWorkspace, "workspace", "what the kernel allocates for itself while it runs"},
+    {Category::kWeights, "a parameter of the model"},
+    {Category::kGradients, "kept by AccumulateGrad from its backward to zero_grad(set_to_none=True)"},
+    {Category::kOptimizer, "state kept from step to step"},
+    {Category::kActivations, "saved by the forward pass for the backward pass"},
+    {Category::kTemporaries, "alive only around the peak"},
+    {Category::kInputs, "the batch, held by the training loop"},
+    {Category::kBuffers, "a tensor of the model that is not trained"},
+    {Category::kWorkspace, "what the kernel allocates for itself while it runs"},
 }};
 
 /// Forward tensors that no node saved are alive because something still names them: the loop, or the module that runs.
 Category category_of(const Storage& storage) {
   const bool unsaved = storage.category == Category::kActivations && storage.saved_by == nullptr && !storage.is_output;
   return unsaved ? Category::kTemporaries : storage.category;
+}
+
+/// Where a job's optimizer state is said to come from.
+std::string optimizer_source(const Job& job) {
+  return job.recording ? job.recording->optimizer : std::string(job.recipe.optimizer->source);
 }
 
 std::string why(const Job& job, const Storage& storage) {
@@ -45,7 +49,9 @@ std::string why(const Job& job, const Storage& storage) {
     case Category::kTemporaries:
       return made + ", " + text;
     case Category::kOptimizer:
-      return std::string(storage.made_by) + ", " + text + " (" + std::string(job.recipe.optimizer->source) + ")";
+      text = std::string(storage.made_by) + ", " + text;
+      if (const std::string source = optimizer_source(job); !source.empty()) text += " (" + source + ")";
+      return text;
     case Category::kGradients:
       if (std::string_view(storage.made_by) == "ddp_bucket")
         text = "a bucket of DistributedDataParallel's reducer (reducer.cpp, torch 2.13)";
@@ -100,7 +106,7 @@ void add(std::vector<LedgerSum>& sums, std::string_view name, const LedgerRow& r
 }  // namespace
 
 const char* category_name(const Storage& storage) {
-  return kCategories[static_cast<size_t>(category_of(storage))].name;
+  return kCategoryNames[static_cast<size_t>(category_of(storage))].data();
 }
 
 std::string row_name(const Program& program, const Storage& storage) {

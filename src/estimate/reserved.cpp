@@ -18,14 +18,6 @@ int64_t bound(std::vector<LayerRun>& runs) {
   return kMaxReplayedLayers - left;
 }
 
-Job bounded(Job job) {
-  job.recipe.accumulate = std::min(job.recipe.accumulate, kMaxReplayedMicroBatches);
-  Description& d = job.description;
-  d.layers = bound(d.runs);
-  d.decoder_layers = bound(d.decoder_runs);
-  return job;
-}
-
 /// What the allocator has beside the blocks' bytes, of the `replayed_bytes` that it had at most: for the whole job.
 int64_t beside_blocks(int64_t block_bytes, int64_t replayed_bytes, const Replayed& replayed) {
   const int64_t beside = replayed_bytes - replayed.peak.rounded;
@@ -36,13 +28,23 @@ int64_t beside_blocks(int64_t block_bytes, int64_t replayed_bytes, const Replaye
 
 }  // namespace
 
+Job replayed_part(const Job& job) {
+  Job part = job;
+  part.recipe.accumulate = std::min(part.recipe.accumulate, kMaxReplayedMicroBatches);
+  Description& d = part.description;
+  d.layers = bound(d.runs);
+  d.decoder_layers = bound(d.decoder_runs);
+  return part;
+}
+
 Replayed replay_job(const Job& job, const Gpu* gpu, const AllocatorOptions& options) {
-  const Job replayed = bounded(job);
+  const Job replayed = replayed_part(job);
   const Program program = trace_step(replayed, number_dims(replayed), true);
   const int64_t workspace = cublas_workspace_bytes(gpu);
-  const bool is_whole = replayed.description.layers == job.description.layers &&
-                        replayed.description.decoder_layers == job.description.decoder_layers;
-  if (gpu == nullptr || !is_whole) return replay(program, options, workspace);
+  const bool whole = job.recording ? is_whole(*job.recording)
+                                   : replayed.description.layers == job.description.layers &&
+                                         replayed.description.decoder_layers == job.description.decoder_layers;
+  if (gpu == nullptr || !whole) return replay(program, options, workspace);
   // A full card makes the allocator give back what it only caches; where that does not help, what it would have taken.
   const Replayed on_card = replay(program, options, workspace, segment_capacity(*gpu));
   return on_card.refused ? replay(program, options, workspace) : on_card;

@@ -12,6 +12,9 @@ namespace peakmem {
 /// 8192 take some 50 ms. What is deeper still reserves in proportion, see reserved_range.
 inline constexpr int64_t kMaxReplayedLayers = 512;
 
+/// What of a job is replayed, by the next function's rules.
+Job replayed_part(const Job& job);
+
 /// The job's steps, every layer unrolled, through the caching allocator: of a deeper model its first
 /// kMaxReplayedLayers layers, and of many micro-batches three, since from the second on every one is the same.
 Replayed replay_job(const Job& job, const Gpu* gpu, const AllocatorOptions& options);

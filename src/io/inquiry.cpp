@@ -15,6 +15,7 @@
 #include "io/loop_options.h"
 #include "io/part.h"
 #include "io/precision_options.h"
+#include "io/recorded.h"
 #include "io/sharding.h"
 #include "io/stack.h"
 #include "size/wording.h"
@@ -300,9 +301,12 @@ std::string_view read_choice(const Asked& asked, Inquiry& inquiry, std::string_v
 }
 
 Result<Inquiry> make_inquiry(const NamedConfig* model, const OptionValues& values, Command command) {
-  if (auto wrong = check_options(values, command)) return *wrong;
+  if (auto wrong = check_options(values, command, letter_names(model))) return *wrong;
+  if (model != nullptr && model->recording) return recorded_inquiry(*model, values, command);
   const Asked asked(values);
   Inquiry inquiry;
+  if (asked.has("at"))
+    return Error{"--at", "is for the letters of a trace, and this is a model", "pass --batch, --seq and the like"};
   if (model == nullptr && asked.has("part"))
     return Error{"--part", "is of a model with a config, and there is none", "drop it"};
   Result<NamedConfig> part = model == nullptr ? NamedConfig{} : part_of(*model, asked, inquiry.assumptions);

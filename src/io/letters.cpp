@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <utility>
 #include <vector>
 
 #include "size/nearest.h"
@@ -10,9 +11,11 @@
 namespace peakmem {
 namespace {
 
+using Names = std::vector<std::string_view>;
+
 /// Every symbol a trace may use.
-std::vector<std::string_view> symbols() {
-  std::vector<std::string_view> names = {"P", "E"};  // a learned table's positions, experts: no options of their own
+Names symbols() {
+  Names names = {"P", "E"};  // a learned table's positions, experts: no options of their own
   for (const OptionRow& row : option_rows())
     if (!row.symbol.empty()) names.push_back(row.symbol);
   return names;
@@ -47,11 +50,10 @@ void make_others_small(Letters& letters) {
 }
 
 /// One `T=s` of --letters.
-std::optional<Error> add_pair(std::string_view pair, Letters& letters) {
+std::optional<Error> add_pair(std::string_view pair, const Names& known, Letters& letters) {
   const size_t equals = pair.find('=');
   const std::string_view symbol = pair.substr(0, equals);
   const std::string_view text = equals == std::string_view::npos ? std::string_view() : pair.substr(equals + 1);
-  const std::vector<std::string_view> known = symbols();
   if (!is_symbol(text)) return Error{"--letters", in_quotes(pair) + " is no letter", "write them as T=s,B=b"};
   if (std::find(known.begin(), known.end(), symbol) == known.end())
     return Error{"--letters", in_quotes(symbol) + " is no symbol", did_you_mean(symbol, known)};
@@ -59,17 +61,17 @@ std::optional<Error> add_pair(std::string_view pair, Letters& letters) {
   return std::nullopt;
 }
 
-std::optional<Error> add_pairs(std::string_view text, Letters& letters) {
+std::optional<Error> add_pairs(std::string_view text, const Names& known, Letters& letters) {
   while (!text.empty()) {
     const size_t comma = text.find(',');
-    if (auto wrong = add_pair(text.substr(0, comma), letters)) return wrong;
+    if (auto wrong = add_pair(text.substr(0, comma), known, letters)) return wrong;
     text = comma == std::string_view::npos ? std::string_view() : text.substr(comma + 1);
   }
   return std::nullopt;
 }
 
-std::optional<Error> check_distinct(const Letters& letters) {
-  for (const std::string_view symbol : symbols()) {
+std::optional<Error> check_distinct(const Names& known, const Letters& letters) {
+  for (const std::string_view symbol : known) {
     const auto own = letters.find(symbol);
     const std::string text = own == letters.end() ? std::string(symbol) : own->second;
     for (const auto& [other, letter] : letters)
@@ -85,9 +87,13 @@ std::optional<Error> check_distinct(const Letters& letters) {
 Result<Letters> read_letters(const Asked& asked) {
   Letters letters = letters_of_sizes(asked);
   make_others_small(letters);
+  return read_letters(asked, symbols(), std::move(letters));
+}
+
+Result<Letters> read_letters(const Asked& asked, const Names& symbols, Letters letters) {
   if (const std::string* text = asked.text("letters"))
-    if (auto wrong = add_pairs(*text, letters)) return *wrong;
-  if (auto wrong = check_distinct(letters)) return *wrong;
+    if (auto wrong = add_pairs(*text, symbols, letters)) return *wrong;
+  if (auto wrong = check_distinct(symbols, letters)) return *wrong;
   return letters;
 }
 

@@ -4,6 +4,7 @@
 
 #include "io/json.h"
 #include "io/shipped.h"
+#include "io/trace_file.h"
 #include "size/nearest.h"
 #include "size/wording.h"
 
@@ -30,6 +31,19 @@ Error unknown_model(std::string_view name, const std::vector<std::string_view>& 
           near ? "did you mean " + std::string(*near) + "?" : "peakmem models lists those that come with it"};
 }
 
+/// An error of a text's reader, with the text's name.
+Error in_text(const Error& error, std::string_view name) {
+  return {name, error.problem + (error.field.empty() ? "" : " at " + error.field), error.hint};
+}
+
+Result<NamedConfig> parse_recording(std::string_view text, std::string_view name) {
+  Result<std::shared_ptr<const Recording>> recording = read_trace(text);
+  if (!recording) return in_text(recording.error(), name);
+  NamedConfig config = {std::string(name), {}, std::move(*recording)};
+  if (!config.recording->name.empty()) config.name = config.recording->name;
+  return config;
+}
+
 }  // namespace
 
 Result<NamedConfig> shipped_config(std::string_view name) {
@@ -41,18 +55,16 @@ Result<NamedConfig> shipped_config(std::string_view name) {
 }
 
 Result<NamedConfig> parse_config(std::string_view text, std::string_view name) {
+  if (says_trace(text) || name.ends_with(kTraceEnding)) return parse_recording(text, name);
   Result<Value> value = parse_json(text);
-  if (!value)
-    return Error{std::string(name),
-                 value.error().problem + (value.error().field.empty() ? "" : " at " + value.error().field),
-                 value.error().hint};
+  if (!value) return in_text(value.error(), name);
   return named_config(*value, name);
 }
 
 NamedConfig named_config(const Value& value, std::string_view name) {
   const Value* inner = value.find("config");
   const bool wrapped = inner != nullptr && inner->kind == Value::Kind::kObject && value.find("model_type") == nullptr;
-  return {std::string(name), wrapped ? *inner : value};
+  return {std::string(name), wrapped ? *inner : value, nullptr};
 }
 
 }  // namespace peakmem

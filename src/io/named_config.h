@@ -1,25 +1,28 @@
 // A model's config by name: one that comes with it, or one in a text.
 #pragma once
 
+#include <memory>
 #include <string>
 #include <string_view>
 
 #include "model/value.h"
 #include "size/result.h"
+#include "trace/recording.h"
 
 namespace peakmem {
 
-/// A model by name, with its config.
+/// A model by name, with its config; or a trace in its place.
 struct NamedConfig {
   std::string name;
   Value config;
+  std::shared_ptr<const Recording> recording;
 };
 
 /// The shipped model of that name, or the only one whose name begins with it and goes on with `-`.
 Result<NamedConfig> shipped_config(std::string_view name);
 /// A config by that name; a file of data/models holds one beside its source.
 NamedConfig named_config(const Value& value, std::string_view name);
-/// The config in a text: a Hugging Face config, or a file of data/models, which holds one.
+/// The config in a text: a Hugging Face config, or a file of data/models, which holds one; or the trace in it.
 Result<NamedConfig> parse_config(std::string_view text, std::string_view name);
 
 }  // namespace peakmem

@@ -69,6 +69,7 @@ class Object {
   bool is(Objects::Kind kind) const { return graph_->kind(id_) == kind; }
   bool is_none() const { return is(Objects::Kind::kNone); }
   int64_t number() const { return graph_->number(id_); }
+  double real_number() const { return graph_->real_number(id_); }
   std::string_view text() const { return graph_->text(id_); }
   Object operator[](std::string_view name) const { return {*graph_, graph_->find(id_, name)}; }
   /// Another value of the same graph.
@@ -76,6 +77,10 @@ class Object {
   /// Of a list; 0 of anything else.
   size_t size() const { return is(Objects::Kind::kList) ? graph_->children(id_).size() : 0; }
   Object at(size_t i) const { return {*graph_, graph_->children(id_)[i]}; }
+  /// Of a dict, in order; 0 of anything else.
+  size_t members() const { return is(Objects::Kind::kDict) ? graph_->children(id_).size() / 2 : 0; }
+  Object key(size_t i) const { return {*graph_, graph_->children(id_)[2 * i]}; }
+  Object value(size_t i) const { return {*graph_, graph_->children(id_)[2 * i + 1]}; }
 
  private:
   const Objects* graph_;

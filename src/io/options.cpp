@@ -78,11 +78,12 @@ constexpr uint16_t kCompare = bits(Command::kCompare);
 constexpr uint16_t kSweep = bits(Command::kSweep);
 constexpr uint16_t kDiff = bits(Command::kDiff);
 constexpr uint16_t kExplain = bits(Command::kExplain);
+constexpr uint16_t kTrace = bits(Command::kTrace);
 constexpr uint16_t kReport =
     bits(Command::kEstimate) | kTimeline | kCompare | kSolve | kSweep | kExplain;     // replays the allocator
 constexpr uint16_t kVerdict = bits(Command::kEstimate) | kCompare | kSolve | kSweep;  // says whether it fits
-constexpr uint16_t kRun = kReport | kFormula | kDiff | bits(Command::kConfig);
-constexpr uint16_t kAll = kRun | bits(Command::kTable) | bits(Command::kAccuracy);
+constexpr uint16_t kRun = kReport | kFormula | kDiff | kTrace | bits(Command::kConfig);
+constexpr uint16_t kAll = (kRun & ~kTrace) | bits(Command::kTable) | bits(Command::kAccuracy);
 constexpr OptionKind kSize = OptionKind::kSize;
 constexpr OptionKind kChoice = OptionKind::kChoice;
 constexpr OptionKind kFlag = OptionKind::kFlag;
@@ -183,6 +184,8 @@ constexpr std::array kOptions = std::to_array<OptionRow>({
      kReport},
     {"reserved", kChoice, "HOW", reservings, "replay", "Run",
      "what the caching allocator reserves: replayed, or only its bounds (quicker)", kReport},
+    {"at", kText, "B=4,T=128", nullptr, "", "Trace", "other values for the letters of a trace (a .peakmem file)",
+     kReport | kFormula | kDiff},
     {"layers", kSize, "N", nullptr, "", kSizes, "layers", kRun, "L"},
     {"heads", kSize, "N", nullptr, "", kSizes, "attention heads", kRun, "N"},
     {"hidden", kSize, "N", nullptr, "", kSizes, "width of the embedding", kRun, "C"},
@@ -204,6 +207,7 @@ constexpr std::array kOptions = std::to_array<OptionRow>({
     {"svg", kFile, "FILE", nullptr, "", "Timeline", "the picture as SVG", kTimeline},
     {"csv", kFile, "FILE", nullptr, "", "Timeline", "its points as CSV", kTimeline},
     {"perfetto", kFile, "FILE", nullptr, "", "Timeline", "its points as a Chrome trace (ui.perfetto.dev)", kTimeline},
+    {"save", kFile, "FILE", nullptr, "", "Trace", "the trace as a file, which ends with .peakmem", kTrace},
     {"record", kSize, "N", nullptr, "", "Diff", "the record of a file that has several", kDiff},
     {"step", kChoice, "S", steps, "2", "Diff", "the first step, or the steady one", kDiff},
     {"phase", kChoice, "P", phases, "", "Diff", "compare the peaks of this phase (a trace has them)", kDiff},
@@ -222,8 +226,10 @@ Error unknown_option(std::string_view name, Command command) {
   return {dashed(name.substr(0, 60)), "is no option here", hint};
 }
 
-std::optional<Error> check_choice(const OptionRow& row, std::string_view text) {
-  const Names known = row.choices();
+std::optional<Error> check_choice(const OptionRow& row, std::string_view text,
+                                  std::span<const std::string_view> letters) {
+  Names known = row.choices();
+  if (row.name == "for" || row.name == "over") known.insert(known.end(), letters.begin(), letters.end());
   if (std::find(known.begin(), known.end(), text) != known.end()) return std::nullopt;
   if (row.name == "gpu" && find_gpu(text) != nullptr) return std::nullopt;  // by an alias
   return Error{dashed(row.name), in_quotes(text) + " is not known", did_you_mean(text, known)};
@@ -240,12 +246,13 @@ std::optional<Error> check_size(const OptionRow& row, std::string_view text, Com
   return size ? std::nullopt : std::optional(size.error());
 }
 
-std::optional<Error> check_value(const OptionRow& row, std::string_view text, Command command) {
+std::optional<Error> check_value(const OptionRow& row, std::string_view text, Command command,
+                                 std::span<const std::string_view> letters) {
   switch (row.kind) {
     case OptionKind::kSize:
       return check_size(row, text, command);
     case OptionKind::kChoice:
-      return check_choice(row, text);
+      return check_choice(row, text, letters);
     case OptionKind::kFlag:
       return check_flag(row, text);
     case OptionKind::kText:
@@ -268,13 +275,14 @@ const OptionRow* find_option(std::string_view name) {
   return nullptr;
 }
 
-std::optional<Error> check_options(const OptionValues& values, Command command) {
+std::optional<Error> check_options(const OptionValues& values, Command command,
+                                   std::span<const std::string_view> letters) {
   for (size_t i = 0; i < values.size(); ++i) {
     const OptionRow* row = find_option(values[i].name);
     if (row == nullptr || !takes(command, *row)) return unknown_option(values[i].name, command);
     for (size_t j = 0; j < i; ++j)
       if (values[j].name == values[i].name) return Error{dashed(row->name), "is given twice", "give it once"};
-    if (auto wrong = check_value(*row, values[i].text, command)) return wrong;
+    if (auto wrong = check_value(*row, values[i].text, command, letters)) return wrong;
   }
   return std::nullopt;
 }

@@ -24,7 +24,8 @@ enum class Command : uint16_t {
   kSweep = 128,
   kConfig = 256,
   kDiff = 512,
-  kExplain = 1024
+  kExplain = 1024,
+  kTrace = 2048
 };
 
 /// What an option's value is; a file is written by the command line alone.
@@ -58,7 +59,9 @@ struct OptionValue {
 using OptionValues = std::vector<OptionValue>;
 
 /// The first thing wrong: an unknown option, one given twice, one `command` does not take, a value that is none.
-std::optional<Error> check_options(const OptionValues& values, Command command);
+/// `letters`: what can be solved for or swept over beside the options.
+std::optional<Error> check_options(const OptionValues& values, Command command,
+                                   std::span<const std::string_view> letters = {});
 
 /// A whole number from 1 on; digits may be grouped with `_`. `field` names the option in the error.
 Result<int64_t> parse_size(std::string_view text, std::string_view field);

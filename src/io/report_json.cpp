@@ -215,7 +215,7 @@ std::string report_json(const Report& report, std::span<const Knob> knobs) {
 std::string solution_json(const Solution& solution, const Inquiry& inquiry) {
   JsonWriter out;
   begin_answer(out, "solve", inquiry);
-  out.member("for", name_of(solution.unknown));
+  out.member("for", solution.name);
   out.member("value", solution.value);
   out.member("sure", solution.sure);
   out.member("likely", solution.value);

@@ -154,6 +154,7 @@ struct Dims {
   std::vector<Expr> runs;  // turns of each of the description's runs
   std::vector<Expr> decoder_runs;
   std::vector<int64_t> symbol_values;  // the job's own; empty where sizes are numbers
+  std::vector<Expr> letters;           // of a recording, which has no other sizes
 };
 
 /// What decides which ops run.

@@ -10,10 +10,15 @@ namespace peakmem {
 
 Candidates::Candidates(Job job, Unknown unknown, const Gpu& gpu, const std::optional<AllocatorOptions>& allocator,
                        int64_t capacity_bytes)
-    : job_(std::move(job)), unknown_(unknown), gpu_(gpu), allocator_(allocator), capacity_(capacity_bytes) {}
+    : job_(std::move(job)),
+      unknown_(unknown),
+      grid_(grid_of(job_, unknown)),
+      gpu_(gpu),
+      allocator_(allocator),
+      capacity_(capacity_bytes) {}
 
 const Job& Candidates::at(int64_t value) {
-  set_size(job_.recipe, unknown_, value);
+  set_size(job_, unknown_, grid_.value(value));
   return job_;
 }
 
@@ -26,7 +31,7 @@ const TracedJob& Candidates::traced() {
 
 std::optional<int64_t> Candidates::allocated(int64_t value) {
   at(value);
-  const Result<Levels> levels = traced().at(symbols_of(unknown_), value, &gpu_);
+  const Result<Levels> levels = traced().at(symbols_of(job_, unknown_), grid_.value(value), &gpu_);
   return levels ? std::optional(levels->allocated) : std::nullopt;
 }
 

@@ -8,16 +8,16 @@
 #include <vector>
 
 #include "estimate/estimate.h"
-#include "plan/unknown.h"
+#include "plan/grid.h"
 
 namespace peakmem {
 
-/// The values of the unknown that were tried. What is allocated is exact and quick, a few microseconds a value, and
+/// The values of the unknown that were tried, each by its number in the grid. What is allocated is exact and quick, a few microseconds a value, and
 /// bounds what is reserved; that is replayed, a few milliseconds a value. PyTorch takes other paths for some sizes;
 /// each form of the job is traced once.
 class Candidates {
  public:
-  /// `capacity_bytes`: what the job may take of the GPU.
+  /// `capacity_bytes`: what the job may take of the GPU. The grid is the job's, see grid_of().
   Candidates(Job job, Unknown unknown, const Gpu& gpu, const std::optional<AllocatorOptions>& allocator,
              int64_t capacity_bytes);
 
@@ -35,6 +35,7 @@ class Candidates {
 
   /// Values whose allocations were replayed, and whether they fit.
   const std::map<int64_t, bool>& tried() const { return tried_; }
+  const Grid& grid() const { return grid_; }
 
  private:
   const Job& at(int64_t value);
@@ -44,6 +45,7 @@ class Candidates {
 
   Job job_;
   Unknown unknown_;
+  Grid grid_;
   const Gpu& gpu_;
   std::optional<AllocatorOptions> allocator_;
   int64_t capacity_;

@@ -7,7 +7,6 @@
 namespace peakmem {
 namespace {
 
-constexpr int64_t kSearchLimit = int64_t{1} << 40;
 constexpr int64_t kPadded = 128;     // what kernels round lengths up to at most: within it more may need less
 constexpr int64_t kFirstSteps = 16;  // values of the first look from above
 constexpr int64_t kMultiples = 32;   // at most so many are replayed upward
@@ -38,7 +37,9 @@ int64_t reach(int64_t limit, Holds holds) {
 class Search {
  public:
   Search(Candidates& candidates, Unknown unknown, int64_t limit)
-      : candidates_(candidates), multiple_(multiple_of(unknown)), limit_(limit) {}
+      : candidates_(candidates),
+        multiple_(candidates.grid().is_every_one() ? multiple_of(unknown) : 1),
+        limit_(limit) {}
 
   void run(Solution& solution) {
     top_ = highest();
@@ -112,29 +113,41 @@ class Search {
   int64_t top_ = 0;
 };
 
-/// What there is of positions, for a length that has a learned table.
-int64_t limit_of(const Job& job, Unknown unknown) {
+/// What there is of positions, for a length that has a learned table; what of a recording's guards holds.
+int64_t limit_of(const Job& job, Unknown unknown, const Grid& grid) {
+  if (job.recording) return grid.count;
   const bool table = name_of(unknown) == "seq" && job.description.learned_positions;
   return table ? job.description.longest_sequence() : kSearchLimit;
+}
+
+std::string limit_text(const Job& job, int64_t limit) {
+  if (limit >= kSearchLimit) return "the search itself";
+  return job.recording ? "the trace's guards" : "the learned position table";
 }
 
 }  // namespace
 
 Result<Solution> solve(const Job& job, Unknown unknown, const Gpu& gpu,
                        const std::optional<AllocatorOptions>& allocator, int64_t headroom_bytes) {
-  const int64_t limit = limit_of(job, unknown);
   Solution solution;
   solution.unknown = unknown;
+  solution.name = name_of(job, unknown);
   solution.capacity_bytes = gpu.memory_bytes - headroom_bytes;
   Candidates candidates(job, unknown, gpu, allocator, solution.capacity_bytes);
+  const Grid& grid = candidates.grid();
+  const int64_t limit = limit_of(job, unknown, grid);
   Search(candidates, unknown, limit).run(solution);
   const auto likely = [&](int64_t value) { return candidates.device(value).value_or(Range{}).likely; };
-  if (solution.value > 0) solution.peak_bytes = likely(solution.value);
-  if (solution.value == limit) {
-    solution.limit = limit < kSearchLimit ? "the learned position table" : "the search itself";
+  const int64_t best = solution.value;
+  if (best > 0) solution.peak_bytes = likely(best);
+  for (int64_t* number : {&solution.value, &solution.sure, &solution.aligned, &solution.gap.first, &solution.gap.last})
+    *number = grid.value(*number);
+  if (best == limit) {
+    solution.limit = limit_text(job, grid.value(limit));
     return solution;
   }
-  solution.next_peak_bytes = likely(solution.value + 1);
+  solution.next = grid.value(best + 1);
+  solution.next_peak_bytes = likely(best + 1);
   if (solution.next_peak_bytes == 0)
     return Error{"sizes", "a product of the sizes passes 2^63 bytes", "check the config's sizes"};
   return solution;

@@ -16,12 +16,14 @@ struct Stretch {
 /// The largest value that was found to fit, and what is known of those below it.
 struct Solution {
   Unknown unknown = Unknown::kBatch;
+  std::string name;             // of what is solved for: its option, or its letter
   int64_t value = 0;            // likely fits, by its likely device bytes, and the next does not; 0: not even 1 fits
   int64_t sure = 0;             // up to here all fit even at their ranges' upper ends
   int64_t aligned = 0;          // every multiple of multiple_of(unknown) up to here fits
   Stretch gap;                  // below `value`, and fits not; the first that was found
   int64_t peak_bytes = 0;       // device bytes (likely) at `value`
-  int64_t next_peak_bytes = 0;  // at value + 1
+  int64_t next = 0;             // the next value that could be: value + 1, but for guards of a recording
+  int64_t next_peak_bytes = 0;  // at `next`
   int64_t capacity_bytes = 0;   // of the GPU, without what is to stay free
   std::string limit;            // what else stopped it: such as the learned position table
 };

@@ -13,12 +13,13 @@ struct UnknownRow {
   std::vector<int64_t Recipe::*> sizes;
 };
 
-const std::array<UnknownRow, 4>& rows() {
-  static const std::array<UnknownRow, 4> rows = {
+const std::array<UnknownRow, 5>& rows() {
+  static const std::array<UnknownRow, 5> rows = {
       {{Unknown::kBatch, "batch", {"B"}, {&Recipe::batch}},
        {Unknown::kSeq, "seq", {"T"}, {&Recipe::seq}},
        {Unknown::kTargetSeq, "target-seq", {"U"}, {&Recipe::target_seq}},
-       {Unknown::kBothLengths, "seq", {"T", "U"}, {&Recipe::seq, &Recipe::target_seq}}}};
+       {Unknown::kBothLengths, "seq", {"T", "U"}, {&Recipe::seq, &Recipe::target_seq}},
+       {Unknown::kLetter, "letter", {}, {}}}};
   return rows;
 }
 
@@ -31,6 +32,24 @@ const std::vector<const char*>& symbols_of(Unknown unknown) { return row_of(unkn
 
 void set_size(Recipe& recipe, Unknown unknown, int64_t value) {
   for (int64_t Recipe::* const size : row_of(unknown).sizes) recipe.*size = value;
+}
+
+std::string_view name_of(const Job& job, Unknown unknown) {
+  if (unknown != Unknown::kLetter) return name_of(unknown);
+  const Letter& letter = job.recording->letters[job.sought];
+  return letter.option.empty() ? letter.name : letter.option;
+}
+
+std::vector<const char*> symbols_of(const Job& job, Unknown unknown) {
+  if (unknown != Unknown::kLetter) return symbols_of(unknown);
+  return {job.recording->letters[job.sought].name.c_str()};
+}
+
+void set_size(Job& job, Unknown unknown, int64_t value) {
+  if (unknown == Unknown::kLetter)
+    job.letters[job.sought] = value;
+  else
+    set_size(job.recipe, unknown, value);
 }
 
 Unknown find_unknown(std::string_view name, bool lengths_go_together) {

@@ -6,6 +6,7 @@
 #include "report/ledger_text.h"
 #include "size/bytes.h"
 #include "size/order.h"
+#include "size/wording.h"
 
 namespace peakmem {
 namespace {
@@ -20,12 +21,12 @@ void level(Page& page, const char* name, int64_t bytes, const std::string& what)
 }
 
 void write_title(Page& page, const Report& report, const Inquiry& inquiry) {
-  std::string_view task;
+  std::string task = inquiry.job.recording ? "a trace" : "";
   for (const TaskRow& row : task_rows())
-    if (row.task == inquiry.job.description.task) task = row.name;
+    if (!inquiry.job.recording && row.task == inquiry.job.description.task) task = row.name;
   page.line(page.strong(report.model) + " · " + grouped(report.parameters) + " parameters · " +
             (report.trainable == report.parameters ? "" : grouped(report.trainable) + " trained · ") +
-            std::string(task));
+            task);
   page.line(recipe_line(inquiry.job));
 }
 
@@ -215,6 +216,21 @@ std::string kernels_text(const Kernels& kernels) {
 
 }  // namespace
 
+namespace {
+
+/// "B = 8, T = 1024 · optimizer adamw, precision bf16": the letters that can be changed, and what was traced.
+std::string recorded_line(const Job& job) {
+  std::string letters;
+  for (size_t i = 0; i < job.letters.size(); ++i)
+    if (const Letter& letter = job.recording->letters[i]; !letter.fixed)
+      add_to_list(letters, letter.name + " = " + std::to_string(job.letters[i]));
+  std::string text = letters;
+  for (const auto& [name, what] : job.recording->made_of) text += (text.empty() ? "" : " · ") + name + " " + what;
+  return text.empty() ? "a trace of numbers" : text;
+}
+
+}  // namespace
+
 std::string headroom_text(const Inquiry& inquiry) {
   return in_binary_units(inquiry.headroom_bytes) + " of its " + in_binary_units(inquiry.gpu->memory_bytes) +
          " are to stay free";
@@ -232,6 +248,7 @@ std::string moment_text(const Allocation& at) {
 }
 
 std::string recipe_line(const Job& job) {
+  if (job.recording) return recorded_line(job);
   const Recipe& r = job.recipe;
   std::string text = "batch " + grouped(r.batch) + (r.choices > 1 ? " × " + grouped(r.choices) + " choices" : "") +
                      " × seq " + grouped(r.seq) + (r.target_seq > 0 ? " × target " + grouped(r.target_seq) : "") +
@@ -280,24 +297,24 @@ std::string report_text(const Report& report, std::span<const Knob> knobs, const
 std::string solution_text(const Solution& solution, const Inquiry& inquiry, const Report* fits, const Report* next,
                           const Style& style) {
   Page page(style);
-  const std::string what(name_of(solution.unknown));
+  const std::string& what = solution.name;
   const std::string gpu(inquiry.gpu->title);
   page.line(page.strong(solution.value > 0
                             ? "The largest " + what + " that fits on " + gpu + ": " + grouped(solution.value)
-                            : "Not even " + what + " 1 fits on " + gpu));
+                            : "Not even " + what + " " + grouped(solution.next) + " fits on " + gpu));
   page.line(inquiry.name + " · " + recipe_line(inquiry.job));
   page.line();
   if (solution.value > 0)
     solution_line(page, what + " " + grouped(solution.value), solution.peak_bytes, solution.capacity_bytes);
   if (solution.next_peak_bytes > 0)
-    solution_line(page, what + " " + grouped(solution.value + 1), solution.next_peak_bytes, solution.capacity_bytes);
+    solution_line(page, what + " " + grouped(solution.next), solution.next_peak_bytes, solution.capacity_bytes);
   if (!solution.limit.empty()) page.line("  limited by " + solution.limit);
   if (inquiry.headroom_bytes > 0) page.line("  " + headroom_text(inquiry));
   write_standing(page, solution, what);
   if (fits != nullptr && next != nullptr) write_growth(page, *fits, *next);
   const Report* shown = fits != nullptr ? fits : next;
   if (shown != nullptr) {
-    page.heading("What lives at the peak of " + what + " " + grouped(std::max<int64_t>(1, solution.value)));
+    page.heading("What lives at the peak of " + what + " " + grouped(fits != nullptr ? solution.value : solution.next));
     write_ledger(page, *shown);
   }
   write_assumptions(page, inquiry.assumptions);

@@ -311,6 +311,8 @@ const Polynomial& Pool::polynomial(int32_t node) const {
   return entry->second;
 }
 
+size_t Pool::terms(int32_t node) const { return state_->sum(node).size(); }
+
 Polynomial polynomial_of(Expr e) {
   if (e.is_formula()) return e.pool()->polynomial(e.node());
   if (identical(e, Expr(0))) return {};

@@ -160,6 +160,8 @@ class Pool {
   const Atom& atom(int32_t index) const;
   size_t atoms() const;
   const Polynomial& polynomial(int32_t node) const;
+  /// How many terms that has.
+  size_t terms(int32_t node) const;
 
   /// Every formula's value for the symbols' values (in order of first `symbol` call; all must be > 0). A formula that
   /// passes 62 bits or leaves a rest has `Expr::kNoNumber`, and so has what uses it.

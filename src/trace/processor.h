@@ -12,6 +12,8 @@ struct Processor {
   int64_t threads = 2048;
   int64_t shared_kib = 163;
   int64_t sort_tile = 3840;  // pairs of 8-byte keys and values that a block of CUB's radix sort takes
+
+  bool operator==(const Processor&) const = default;
 };
 
 }  // namespace peakmem

@@ -10,8 +10,10 @@
 // Nothing here knows sizes: evaluate.h puts numbers in.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "size/dtype.h"
@@ -30,6 +32,10 @@ enum class Category : uint8_t {
   kBuffers,
   kWorkspace,  // of a kernel while it runs: the allocator's, but no tensor's
 };
+
+/// Their names, by category.
+inline constexpr std::array<std::string_view, 8> kCategoryNames = {
+    "weights", "gradients", "optimizer", "activations", "temporaries", "inputs", "buffers", "workspace"};
 
 /// The CUDA stream that an allocation is made for. The caching allocator gives what one stream has freed to no other.
 enum class Stream : uint8_t {

@@ -65,6 +65,20 @@ const LayerRun* run_of_any_length(const std::vector<LayerRun>& runs) {
   return &*longest;
 }
 
+Dims recorded_numbers(const Job& job) {
+  Dims dims;
+  dims.letters.assign(job.letters.begin(), job.letters.end());
+  return dims;
+}
+
+Dims recorded_symbols(const Job& job, Pool& pool, std::vector<int64_t>& values) {
+  Dims dims;
+  for (const Letter& letter : job.recording->letters) dims.letters.push_back(pool.symbol(letter.name));
+  values = job.letters;
+  dims.symbol_values = values;
+  return dims;
+}
+
 /// That run has what the letter leaves to it.
 void put_layers(Expr letter, int64_t layers, const LayerRun& run, const std::vector<LayerRun>& runs,
                 std::vector<Expr>& turns) {
@@ -114,6 +128,7 @@ Structure structure_of(const Job& job, bool unrolled) {
 }
 
 JobForm form_of(const Job& job) {
+  if (job.recording) return {};
   const Recipe& r = job.recipe;
   const Structure structure = structure_of(job);
   Structure evaluation = structure_of(evaluation_of(job));
@@ -139,6 +154,7 @@ LossPieces loss_pieces(const Job& job) {
 }
 
 Dims number_dims(const Job& job) {
+  if (job.recording) return recorded_numbers(job);
   const Description& d = job.description;
   const Recipe& r = job.recipe;
   Dims dims;
@@ -176,6 +192,7 @@ Dims number_dims(const Job& job) {
 }
 
 Dims symbol_dims(const Job& job, Pool& pool, std::vector<int64_t>& values) {
+  if (job.recording) return recorded_symbols(job, pool, values);
   const Description& d = job.description;
   const Recipe& r = job.recipe;
   const LengthForm seq = form_of(r.seq);

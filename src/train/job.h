@@ -1,15 +1,22 @@
 // A job: a model and how it is trained, with its sizes and what of them decides which ops run.
 #pragma once
 
+#include <memory>
+#include <vector>
+
 #include "model/family.h"
+#include "trace/recording.h"
 #include "train/recipe.h"
 
 namespace peakmem {
 
-/// A model and how it is trained.
+/// A model and how it is trained; or a step that was traced elsewhere, of which the first two say nothing.
 struct Job {
   Description description;
   Recipe recipe;
+  std::shared_ptr<const Recording> recording;
+  std::vector<int64_t> letters;  // the values of the recording's
+  size_t sought = 0;             // which of them is solved for
 };
 
 /// What is decided by numbers before anything is traced. `unrolled`: see trace_step.

@@ -248,6 +248,7 @@ Division division(const Job& job) {
 }
 
 Program trace_step(const Job& job, const Dims& dims, bool unrolled) {
+  if (job.recording) return program_of(*job.recording, dims.letters, unrolled);
   const Recipe& recipe = job.recipe;
   Structure structure = structure_of(job, unrolled);
   Dims sizes = dims;

@@ -19,6 +19,8 @@ namespace peakmem {
 /// "optimizer" of step 1 and of step 2, which is the steady step: its optimizer finds its state made. Where the recipe
 /// evaluates, "evaluate" follows it.
 ///
+/// Of a recording: what it recorded, with the dims' letters.
+///
 /// `unrolled` traces every layer (and every micro-batch) for itself, to check what repeats stand for.
 Program trace_step(const Job& job, const Dims& dims, bool unrolled = false);
 

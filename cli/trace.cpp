@@ -1,0 +1,20 @@
+// peakmem trace: a model's trace as a file.
+#include <algorithm>
+
+#include "commands.h"
+#include "output.h"
+
+namespace peakmem::cli {
+
+Result<Answer> run_trace(const Arguments& arguments) {
+  Result<Subject> subject = subject_of(arguments);
+  if (!subject) return subject.error();
+  const std::string* path = Asked(arguments.options).text("save");
+  std::erase_if(subject->options, [](const OptionValue& option) { return option.name == "save"; });
+  Result<Answer> answer = arguments.row->answer({std::move(*subject), {}, Form::kJson, {}});
+  if (!answer || path == nullptr || *path == "-") return answer;
+  if (auto wrong = write_file("--save", *path, answer->text)) return *wrong;
+  return Answer{"wrote " + *path + ": peakmem " + *path + " answers about it\n"};
+}
+
+}  // namespace peakmem::cli
