@@ -113,7 +113,8 @@ Result<Answer> answer_textbook(const Question& question) {
   const Result<Inquiry> inquiry = inquire(question.subject, Command::kFormula);
   if (!inquiry) return inquiry.error();
   if (inquiry->job.recording)
-    return Error{"--textbook", "the formulas in circulation are of a model's sizes, which a trace does not say", "drop it"};
+    return Error{"--textbook", "the formulas in circulation are of a model's sizes, which a trace does not say",
+                 "drop it"};
   const Result<FormulaChoices> choices = choices_of(Asked(question.subject.options));
   if (!choices) return choices.error();
   const std::vector<Textbook> rows = textbook(inquiry->job);

@@ -12,9 +12,9 @@ namespace peakmem {
 namespace {
 
 /// Options that a trace takes like every model, beside its letters and those of the form of an answer.
-constexpr std::array<std::string_view, 16> kTaken = {"gpu",    "headroom", "alloc-conf", "reserved", "at",   "json",
-                                                     "simplify", "letters", "latex",     "for",      "with", "over",
-                                                     "values", "step",     "phase",      "list"};
+constexpr std::array<std::string_view, 16> kTaken = {"gpu",      "headroom", "alloc-conf", "reserved", "at",   "json",
+                                                     "simplify", "letters",  "latex",      "for",      "with", "over",
+                                                     "values",   "step",     "phase",      "list"};
 
 constexpr int kTracedCapability = 80;  // an A100's, whose kernels are traced where no GPU is named
 
@@ -28,8 +28,8 @@ bool run_the_same(const Gpu* a, const Gpu* b) {
 /// Reads the options; see recorded_inquiry.
 class Reader {
  public:
-  Reader(const NamedConfig& model, const OptionValues& values, Inquiry& inquiry)
-      : recording_(*model.recording), values_(values), asked_(values), inquiry_(inquiry) {
+  Reader(const NamedConfig& model, const OptionValues& values, Command command, Inquiry& inquiry)
+      : recording_(*model.recording), values_(values), command_(command), asked_(values), inquiry_(inquiry) {
     inquiry_.name = model.name;
     inquiry_.job.recording = model.recording;
     inquiry_.job.letters = recording_.values();
@@ -120,7 +120,8 @@ class Reader {
       return std::nullopt;
     }
     if (run_the_same(inquiry_.gpu, traced)) return std::nullopt;
-    inquiry_.warnings.push_back("traced for " + (traced == nullptr ? std::string("an A100") : std::string(traced->title)) +
+    inquiry_.warnings.push_back("traced for " +
+                                (traced == nullptr ? std::string("an A100") : std::string(traced->title)) +
                                 ": on another GPU kernels may be others, and take other memory for themselves");
     return std::nullopt;
   }
@@ -138,7 +139,8 @@ class Reader {
       inquiry_.allocator = *options;
     }
     const bool can_be = can_be_replayed(recording_, inquiry_.job.letters);
-    if (!bounds && !can_be)
+    const bool replays = takes(command_, *find_option("reserved"));
+    if (replays && !bounds && !can_be)
       inquiry_.assumptions.emplace_back(
           "reserved: only bounded, for the file does not write the steps out at these sizes");
     if (bounds || !can_be) inquiry_.allocator.reset();
@@ -159,6 +161,7 @@ class Reader {
 
   const Recording& recording_;
   const OptionValues& values_;
+  Command command_;
   Asked asked_;
   Inquiry& inquiry_;
 };
@@ -186,7 +189,7 @@ Result<Inquiry> recorded_inquiry(const NamedConfig& model, const OptionValues& v
     return Error{"MODEL", in_quotes(model.name) + " is a trace, which has neither config nor recipe",
                  "estimate, formula, solve, sweep, timeline, compare, explain and diff take one"};
   Inquiry inquiry;
-  if (auto wrong = Reader(model, values, inquiry).read()) return *wrong;
+  if (auto wrong = Reader(model, values, command, inquiry).read()) return *wrong;
   return inquiry;
 }
 

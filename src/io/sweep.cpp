@@ -31,7 +31,8 @@ std::optional<Error> check(const Asked& asked) {
 /// The option that a value of `over` is put behind: its own, or where it is a letter --at.
 OptionValue& varied_option(OptionValues& values, const std::string& over) {
   if (find_option(over) != nullptr) return values.emplace_back(OptionValue{over, {}});
-  const auto at = std::find_if(values.begin(), values.end(), [](const OptionValue& value) { return value.name == "at"; });
+  const auto at =
+      std::find_if(values.begin(), values.end(), [](const OptionValue& value) { return value.name == "at"; });
   OptionValue& option = at == values.end() ? values.emplace_back(OptionValue{"at", {}}) : *at;
   option.text += (option.text.empty() ? "" : ",") + over + "=";
   return option;
@@ -41,7 +42,8 @@ SweepPoint point_at(int64_t value, const Result<Inquiry>& inquiry) {
   if (!inquiry) return {value, inquiry.error()};
   Result<Report> report = estimate(inquiry->job, inquiry->gpu, inquiry->allocator, inquiry->headroom_bytes);
   if (!report) return {value, report.error()};
-  return {value, std::nullopt, std::move(*report), inquiry->job.recording ? std::vector<Textbook>{} : textbook(inquiry->job)};
+  return {value, std::nullopt, std::move(*report),
+          inquiry->job.recording ? std::vector<Textbook>{} : textbook(inquiry->job)};
 }
 
 }  // namespace

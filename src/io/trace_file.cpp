@@ -9,6 +9,7 @@
 #include "device/gpu.h"
 #include "io/json.h"
 #include "io/options.h"
+#include "size/copy.h"
 #include "size/nearest.h"
 #include "size/parse.h"
 #include "size/wording.h"
@@ -25,10 +26,11 @@ constexpr size_t kMaxDepth = 64;  // modules within one another
 constexpr size_t kMaxPath = 512;
 
 const Names& members() {
-  static const Names names = {"schema",   "model",      "made_by", "versions", "made_of",   "gpu",      "alloc_conf",
-                              "world_size", "structure", "letters", "guards",   "notes",     "warnings", "optimizer",
-                              "parameters", "trained_parameters", "managed", "formulas", "scopes", "turns", "storages",
-                              "segments", "events", "phases", "weights", "replay"};
+  static const Names names = {
+      "schema",    "model",    "made_by", "versions", "made_of",  "gpu",       "alloc_conf", "world_size",
+      "structure", "letters",  "guards",  "notes",    "warnings", "optimizer", "parameters", "trained_parameters",
+      "managed",   "formulas", "scopes",  "turns",    "storages", "segments",  "events",     "phases",
+      "weights",   "replay"};
   return names;
 }
 
@@ -107,17 +109,19 @@ class Reader {
   Expr formula(std::string_view formula, const std::string& field) {
     if (formulas_.size() > kTraceMaxFormulas)
       return complain(field, "is one formula more than " + std::to_string(kTraceMaxFormulas)), 0;
-    Pool& pool = *made_->pool;
-    const size_t before = pool.size();
-    const Result<Expr> parsed = parse_formula(formula, pool, letters_);
+    const size_t before = drafts_.size();
+    const Result<Expr> parsed = parse_formula(formula, drafts_, letters_);
     if (!parsed) {
       const Error& wrong = parsed.error();
-      return complain(field, in_quotes(formula) + (wrong.field.empty() ? "" : ", " + wrong.field + ":") + " " + wrong.problem, wrong.hint), 0;
+      return complain(field,
+                      in_quotes(formula) + (wrong.field.empty() ? "" : ", " + wrong.field + ":") + " " + wrong.problem,
+                      wrong.hint),
+             0;
     }
-    for (size_t node = before; node < pool.size(); ++node) terms_ += pool.terms(static_cast<int32_t>(node));
+    for (size_t node = before; node < drafts_.size(); ++node) terms_ += drafts_.terms(static_cast<int32_t>(node));
     if (terms_ > kTraceMaxTerms)
       complain(field, "and the formulas before it have more than " + std::to_string(kTraceMaxTerms) + " terms");
-    return *parsed;
+    return error_ ? Expr(0) : copy_->of(*parsed);
   }
 
   // Lists -------------------------------------------------------------------------------------------------------------
@@ -127,7 +131,8 @@ class Reader {
     for (size_t i = 0; i < object.members(); ++i) {
       const std::string_view name = object.key(i).text();
       if (name.starts_with("x-") || std::find(known.begin(), known.end(), name) != known.end()) continue;
-      return complain(field + (field.empty() ? "" : ".") + std::string(name.substr(0, 60)), "is no member here", did_you_mean(name, known));
+      return complain(field + (field.empty() ? "" : ".") + std::string(name.substr(0, 60)), "is no member here",
+                      did_you_mean(name, known));
     }
   }
   /// A list that must be there, or may be left out.
@@ -159,7 +164,8 @@ class Reader {
     return found.is_none() ? "" : std::string(text(found, std::string(member)));
   }
 
-  // What the trace is of ------------------------------------------------------------------------------------------------
+  // What the trace is of
+  // ------------------------------------------------------------------------------------------------
 
   void read_schema() {
     if (!root_.is(Kind::kDict)) return complain("", "is no object", "see docs/trace-format.md");
@@ -194,7 +200,12 @@ class Reader {
       made_->letters.push_back(std::move(letter));
       letters_.push_back(row["name"].text());
     });
-    for (const Letter& letter : made_->letters) made_->pool->symbol(letter.name);
+    std::vector<Expr> symbols;
+    for (const Letter& letter : made_->letters) {
+      drafts_.symbol(letter.name);
+      symbols.push_back(made_->pool->symbol(letter.name));
+    }
+    copy_.emplace(drafts_, std::move(symbols));
   }
 
   NamedTexts named_texts(std::string_view member) {
@@ -267,8 +278,8 @@ class Reader {
     for_each(list(root_, "scopes"), "scopes", [&](Object row, const std::string& field) {
       if (!is_row(row, field, 2, 2)) return;
       const bool root = program.scopes.empty();
-      const int64_t parent = root ? integer(row.at(0), field, -1, -1)
-                                  : index(row.at(0), field, program.scopes.size(), "parent");
+      const int64_t parent =
+          root ? integer(row.at(0), field, -1, -1) : index(row.at(0), field, program.scopes.size(), "parent");
       program.scopes.push_back({static_cast<int32_t>(parent), name(row.at(1), field)});
       const size_t depth = root ? 0 : depths[static_cast<size_t>(parent)].first + 1;
       const size_t length = root ? 0 : depths[static_cast<size_t>(parent)].second + row.at(1).text().size() + 1;
@@ -402,11 +413,11 @@ class Reader {
       if (error_) return;
       using Relation = Guard::Relation;
       constexpr std::array<std::pair<std::string_view, Relation>, 6> kRelations = {{{"==", Relation::kEqual},
-                                                                                   {"!=", Relation::kUnequal},
-                                                                                   {"<=", Relation::kAtMost},
-                                                                                   {">=", Relation::kAtLeast},
-                                                                                   {"<", Relation::kBelow},
-                                                                                   {">", Relation::kAbove}}};
+                                                                                    {"!=", Relation::kUnequal},
+                                                                                    {"<=", Relation::kAtMost},
+                                                                                    {">=", Relation::kAtLeast},
+                                                                                    {"<", Relation::kBelow},
+                                                                                    {">", Relation::kAbove}}};
       for (const auto& [sign, relation] : kRelations) {
         const size_t place = guard.find(sign);
         if (place == std::string_view::npos) continue;
@@ -428,7 +439,8 @@ class Reader {
     return side;
   }
 
-  // The same steps written out ------------------------------------------------------------------------------------------
+  // The same steps written out
+  // ------------------------------------------------------------------------------------------
 
   void read_written_out() {
     const Object replay = root_["replay"];
@@ -494,6 +506,8 @@ class Reader {
   Object root_;
   std::shared_ptr<Recording> made_;
   Names letters_;
+  Pool drafts_;  // with all that is made on the way to a formula
+  std::optional<FormulaCopy> copy_;
   std::unordered_map<ObjectId, const char*> names_;
   std::unordered_map<ObjectId, Expr> formulas_;
   size_t terms_ = 0;
@@ -502,7 +516,9 @@ class Reader {
 
 }  // namespace
 
-bool says_trace(std::string_view text) { return text.substr(0, 4096).find("\"peakmem-trace/") != std::string_view::npos; }
+bool says_trace(std::string_view text) {
+  return text.substr(0, 4096).find("\"peakmem-trace/") != std::string_view::npos;
+}
 
 Result<std::shared_ptr<const Recording>> read_trace(std::string_view text) {
   if (text.size() > kTraceMaxBytes)

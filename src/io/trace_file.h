@@ -14,8 +14,8 @@ inline constexpr std::string_view kTraceSchema = "peakmem-trace/1";
 /// How a trace file's name ends.
 inline constexpr std::string_view kTraceEnding = ".peakmem";
 
-/// What a trace file may at most be, so that a hostile one costs little: its bytes, the events of all of its phases, its
-/// distinct formulas and their terms, its letters.
+/// What a trace file may at most be, so that a hostile one costs little: its bytes, the events of all of its phases,
+/// its distinct formulas and their terms, its letters.
 inline constexpr size_t kTraceMaxBytes = size_t{64} << 20;
 inline constexpr int64_t kTraceMaxEvents = int64_t{1} << 26;
 inline constexpr size_t kTraceMaxFormulas = 4096;

@@ -63,7 +63,8 @@ class Guards {
     depth();
     quantized(job_.recipe.batch, "B");
     quantized(job_.recipe.eval_batch, std::to_string(job_.recipe.eval_batch));
-    if (job_.recipe.kernels.loss == LossKernel::kFusedLinear || job_.recipe.kernels.loss == LossKernel::kChunked) loss();
+    if (job_.recipe.kernels.loss == LossKernel::kFusedLinear || job_.recipe.kernels.loss == LossKernel::kChunked)
+      loss();
     return std::move(lines_);
   }
 
@@ -130,7 +131,8 @@ class Guards {
 class Tables {
  public:
   Tables(const Program& program, const Program& written) : scopes_(program.scopes), storages_(program.storages) {
-    for (size_t i = 0; i < scopes_.size(); ++i) scope_of_[{scopes_[i].parent, scopes_[i].name}] = static_cast<int32_t>(i);
+    for (size_t i = 0; i < scopes_.size(); ++i)
+      scope_of_[{scopes_[i].parent, scopes_[i].name}] = static_cast<int32_t>(i);
     for (size_t i = 0; i < storages_.size(); ++i) row_of_.try_emplace(key(storages_[i], storages_[i].scope), i);
     std::vector<int32_t> places = {0};
     for (size_t i = 1; i < written.scopes.size(); ++i)
@@ -146,8 +148,8 @@ class Tables {
  private:
   using Key = std::tuple<uint64_t, std::string_view, int32_t, Category, DType, std::string_view, bool, bool>;
   static Key key(const Storage& s, int32_t scope) {
-    return {s.bytes.key(), s.made_by, scope, s.category, s.dtype, s.saved_by == nullptr ? "" : s.saved_by, s.on_host,
-            s.is_output};
+    return {s.bytes.key(), s.made_by,  scope, s.category, s.dtype, s.saved_by == nullptr ? "" : s.saved_by,
+            s.on_host,     s.is_output};
   }
   int32_t scope(int32_t parent, const char* name) {
     const auto [known, is_new] = scope_of_.try_emplace({parent, name}, static_cast<int32_t>(scopes_.size()));
@@ -216,7 +218,8 @@ class TraceWriter {
     out_.begin_object();
     out_.member("family", job_.description.family);
     for (const OptionValue& option : options)
-      if (const OptionRow* row = find_option(option.name); row->symbol.empty() && row->name != "gpu" && row->group != "Output")
+      if (const OptionRow* row = find_option(option.name);
+          row->symbol.empty() && row->name != "gpu" && row->group != "Output")
         out_.member(option.name, option.text.empty() ? "true" : option.text);
     out_.end_object();
     if (inquiry_.gpu != nullptr) out_.member("gpu", inquiry_.gpu->name);
@@ -275,9 +278,8 @@ class TraceWriter {
     list("scopes", tables.scopes(), [&](const ScopeName& scope) { write_row(out_, scope.parent, scope.name); });
     write_turns(program);
     list("storages", tables.storages(), [&](const Storage& storage) { write_storage(storage); });
-    list("weights", program.weights, [&](const Weight& weight) {
-      write_row(out_, weight.scope, weight.turn, weight.layer, weight.trained);
-    });
+    list("weights", program.weights,
+         [&](const Weight& weight) { write_row(out_, weight.scope, weight.turn, weight.layer, weight.trained); });
   }
   void write_turns(const Program& program) {
     list("turns", program.turns, [&](const Turn& turn) {

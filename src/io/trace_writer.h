@@ -8,9 +8,9 @@
 
 namespace peakmem {
 
-/// The job's trace as docs/trace-format.md has it: its sizes are formulas, and its batch, its lengths and its layers may
-/// have other values as far as its guards say; the other letters are fixed. `options` are what was asked for: the file
-/// says of what it is made.
+/// The job's trace as docs/trace-format.md has it: its sizes are formulas, and its batch, its lengths and its layers
+/// may have other values as far as its guards say; the other letters are fixed. `options` are what was asked for: the
+/// file says of what it is made.
 Result<std::string> trace_text(const Inquiry& inquiry, const OptionValues& options);
 
 }  // namespace peakmem

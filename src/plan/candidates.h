@@ -12,9 +12,9 @@
 
 namespace peakmem {
 
-/// The values of the unknown that were tried, each by its number in the grid. What is allocated is exact and quick, a few microseconds a value, and
-/// bounds what is reserved; that is replayed, a few milliseconds a value. PyTorch takes other paths for some sizes;
-/// each form of the job is traced once.
+/// The values of the unknown that were tried, each by its number in the grid. What is allocated is exact and quick, a
+/// few microseconds a value, and bounds what is reserved; that is replayed, a few milliseconds a value. PyTorch takes
+/// other paths for some sizes; each form of the job is traced once.
 class Candidates {
  public:
   /// `capacity_bytes`: what the job may take of the GPU. The grid is the job's, see grid_of().

@@ -20,8 +20,8 @@ struct Grid {
   bool is_every_one() const { return first == 1 && step == 1; }
 };
 
-/// Of a model every value from 1 on. Of a recording those around its own for which its guards hold: from the job's value
-/// up and down in steps of what guards divide the letter by, as long as they hold.
+/// Of a model every value from 1 on. Of a recording those around its own for which its guards hold: from the job's
+/// value up and down in steps of what guards divide the letter by, as long as they hold.
 Grid grid_of(const Job& job, Unknown unknown);
 
 }  // namespace peakmem

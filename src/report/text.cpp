@@ -25,8 +25,7 @@ void write_title(Page& page, const Report& report, const Inquiry& inquiry) {
   for (const TaskRow& row : task_rows())
     if (!inquiry.job.recording && row.task == inquiry.job.description.task) task = row.name;
   page.line(page.strong(report.model) + " · " + grouped(report.parameters) + " parameters · " +
-            (report.trainable == report.parameters ? "" : grouped(report.trainable) + " trained · ") +
-            task);
+            (report.trainable == report.parameters ? "" : grouped(report.trainable) + " trained · ") + task);
   page.line(recipe_line(inquiry.job));
 }
 

@@ -1,21 +1,45 @@
 #include "size/copy.h"
 
-#include <numeric>
+#include <algorithm>
 
 namespace peakmem {
-namespace {
 
-/// What has been copied so far.
-struct Copies {
-  std::vector<Expr> nodes;
-  std::vector<Expr> atoms;
+Expr FormulaCopy::of(Expr e) {
+  if (!e.is_formula()) return e;
+  nodes_.resize(from_.size(), Expr(0));
+  atoms_.resize(from_.atoms(), Expr(0));
+  return copy(e.node());
+}
 
-  Expr of(Expr e) const { return e.is_formula() ? nodes[static_cast<size_t>(e.node())] : e; }
-};
+Expr FormulaCopy::copy(int32_t node) {
+  Expr& known = nodes_[static_cast<size_t>(node)];
+  if (!identical(known, 0)) return known;
+  Polynomial sum;
+  Pool* to = nullptr;
+  for (const auto& [monomial, coefficient] : from_.polynomial(node)) {
+    Monomial copied = {{}, monomial.divisor};
+    for (const auto& [index, power] : monomial.powers) {
+      const Expr factor = atom(index);
+      if (!factor.is_formula()) return known = Expr::overflow();
+      to = factor.pool();
+      copied.powers.emplace_back(to->polynomial(factor.node()).begin()->first.powers[0].first, power);
+    }
+    std::sort(copied.powers.begin(), copied.powers.end());
+    sum.emplace(std::move(copied), coefficient);
+  }
+  return known = to == nullptr ? Expr::overflow() : to->formula(sum);
+}
 
-Expr copy_operation(const Atom& atom, const Copies& copies) {
-  const Expr left = copies.of(atom.left);
-  const Expr right = copies.of(atom.right);
+Expr FormulaCopy::atom(int32_t index) {
+  Expr& known = atoms_[static_cast<size_t>(index)];
+  if (identical(known, 0)) known = made(from_.atom(index));
+  return known;
+}
+
+Expr FormulaCopy::made(const Atom& atom) {
+  if (atom.kind == Atom::Kind::kSymbol) return symbols_[static_cast<size_t>(from_.symbol_index(atom.name))];
+  const Expr left = of(atom.left);
+  const Expr right = of(atom.right);
   switch (atom.kind) {
     case Atom::Kind::kCeilDiv:
       return ceil_div(left, right);
@@ -33,46 +57,12 @@ Expr copy_operation(const Atom& atom, const Copies& copies) {
   return Expr::overflow();
 }
 
-/// Brings the atoms up to those that a polynomial has.
-void copy_atoms(const Pool& from, const Polynomial& sum, const std::vector<Expr>& symbols, Copies& copies) {
-  for (const auto& [monomial, coefficient] : sum)
-    for (const auto& [index, power] : monomial.powers)
-      while (copies.atoms.size() <= static_cast<size_t>(index)) {
-        const Atom& atom = from.atom(static_cast<int32_t>(copies.atoms.size()));
-        if (atom.kind == Atom::Kind::kSymbol)
-          copies.atoms.push_back(symbols[static_cast<size_t>(from.symbol_index(atom.name))]);
-        else
-          copies.atoms.push_back(copy_operation(atom, copies));
-      }
-}
-
-/// Divided in the end, for a term alone may be a fraction of a number: 1/3 of (B + 1)/3.
-Expr copy_sum(const Polynomial& sum, const Copies& copies) {
-  int64_t common = 1;
-  for (const auto& [monomial, coefficient] : sum) common = std::lcm(common, monomial.divisor);
-  Expr total = 0;
-  for (const auto& [monomial, coefficient] : sum) {
-    Expr over = Expr(coefficient) * Expr(common / monomial.divisor);
-    Expr under = 1;
-    for (const auto& [index, power] : monomial.powers)
-      for (int32_t i = 0; i < (power > 0 ? power : -power); ++i)
-        (power > 0 ? over : under) *= copies.atoms[static_cast<size_t>(index)];
-    total += exact_div(over, under);
-  }
-  return exact_div(total, common);
-}
-
-}  // namespace
-
 std::vector<Expr> copy_formulas(const Pool& from, const std::vector<Expr>& symbols) {
-  Copies copies;
-  copies.nodes.reserve(from.size());
-  for (size_t node = 0; node < from.size(); ++node) {
-    const Polynomial& sum = from.polynomial(static_cast<int32_t>(node));
-    copy_atoms(from, sum, symbols, copies);
-    copies.nodes.push_back(copy_sum(sum, copies));
-  }
-  return copies.nodes;
+  FormulaCopy copies(from, symbols);
+  copies.nodes_.resize(from.size(), Expr(0));
+  copies.atoms_.resize(from.atoms(), Expr(0));
+  for (size_t node = 0; node < from.size(); ++node) copies.copy(static_cast<int32_t>(node));
+  return std::move(copies.nodes_);
 }
 
 }  // namespace peakmem

@@ -311,6 +311,14 @@ const Polynomial& Pool::polynomial(int32_t node) const {
   return entry->second;
 }
 
+Expr Pool::formula(const Polynomial& sum) {
+  Sum made;
+  for (const auto& [monomial, coefficient] : sum)
+    made.push_back({state_->monomials.number(monomial.powers), {coefficient, monomial.divisor}});
+  std::sort(made.begin(), made.end(), [](const Summand& a, const Summand& b) { return a.monomial < b.monomial; });
+  return state_->make(made);
+}
+
 size_t Pool::terms(int32_t node) const { return state_->sum(node).size(); }
 
 Polynomial polynomial_of(Expr e) {

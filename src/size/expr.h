@@ -160,6 +160,8 @@ class Pool {
   const Atom& atom(int32_t index) const;
   size_t atoms() const;
   const Polynomial& polynomial(int32_t node) const;
+  /// The formula of a polynomial of this pool's atoms: what `polynomial` gives, back.
+  Expr formula(const Polynomial& sum);
   /// How many terms that has.
   size_t terms(int32_t node) const;
 

@@ -17,8 +17,9 @@ class Living {
     std::map<std::tuple<int32_t, Category, uint64_t>, int32_t> alike;
     for (const Storage& storage : program.storages) {
       const auto next = static_cast<int32_t>(kinds_.size());
-      kinds_.push_back(repeats_ ? alike.try_emplace({storage.scope, storage.category, storage.bytes.key()}, next).first->second
-                                : next);
+      kinds_.push_back(
+          repeats_ ? alike.try_emplace({storage.scope, storage.category, storage.bytes.key()}, next).first->second
+                   : next);
     }
     counts_.resize(kinds_.size(), 0);
   }

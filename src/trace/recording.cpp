@@ -67,7 +67,9 @@ bool holds(const Guard& guard, const std::vector<int64_t>& formulas) {
   return false;
 }
 
-std::string formula_text(Expr e) { return print(e, {.notation = Notation::kAscii, .letters = {}, .symbol_values = {}}); }
+std::string formula_text(Expr e) {
+  return print(e, {.notation = Notation::kAscii, .letters = {}, .symbol_values = {}});
+}
 
 /// How often each storage of a program is made, of all steps.
 std::vector<int64_t> births(const Program& program, const std::vector<int64_t>& formulas) {
@@ -96,8 +98,8 @@ std::optional<Error> check_sizes(const Program& program, const std::vector<int64
   for (size_t i = 0; i < program.storages.size(); ++i) {
     const int64_t bytes = value_of(program.storages[i].bytes, formulas);
     int64_t product = 0;
-    if (bytes >= 0 && !__builtin_mul_overflow(made[i], bytes, &product) && !__builtin_add_overflow(all, product, &all) &&
-        Expr::fits(all))
+    if (bytes >= 0 && !__builtin_mul_overflow(made[i], bytes, &product) &&
+        !__builtin_add_overflow(all, product, &all) && Expr::fits(all))
       continue;
     return Error{"storages[" + std::to_string(i) + "]",
                  formula_text(program.storages[i].bytes) +
@@ -108,12 +110,11 @@ std::optional<Error> check_sizes(const Program& program, const std::vector<int64
 }
 
 std::optional<Error> check_letter(const Letter& letter, int64_t value) {
-  const std::string field = letter.option.empty() ? "--at" : "--" + letter.option;
   if (letter.fixed && value != letter.value)
-    return Error{field, letter.name + " is fixed at " + std::to_string(letter.value) + ": which ops run depends on it",
+    return Error{letter.name, "is fixed at " + std::to_string(letter.value) + ": which ops run depends on it",
                  "trace the step again at the other value"};
   if (value < 1 || value > kMaxLetter)
-    return Error{field, letter.name + " must be from 1 to 2^40, is " + std::to_string(value), {}};
+    return Error{letter.name, "must be from 1 to 2^40, is " + std::to_string(value), {}};
   return std::nullopt;
 }
 

@@ -84,7 +84,7 @@ bool can_be_replayed(const Recording& recording, const std::vector<int64_t>& val
 bool is_whole(const Recording& recording);
 
 /// What is wrong with other values of the letters: a guard, a size that is none, too many turns. The Error's `field` is
-/// the letter's option or the member of the file.
+/// the letter or the member of the file.
 std::optional<Error> check_values(const Recording& recording, const std::vector<int64_t>& values);
 /// Whether the guards hold there.
 bool guards_hold(const Recording& recording, const std::vector<int64_t>& values);
