@@ -332,16 +332,20 @@ class Reader {
     if (place == known.end()) complain(field, in_quotes(found) + " is not known", did_you_mean(found, known));
     return error_ ? 0 : static_cast<size_t>(place - known.begin());
   }
+  /// Words that say what is seldom so; that of a stream is the stream's name.
   void read_flags(std::string_view flags, const std::string& field, Storage& storage) {
     while (!flags.empty()) {
       const std::string_view flag = flags.substr(0, flags.find(' '));
       flags.remove_prefix(std::min(flags.size(), flag.size() + 1));
-      if (flag == "host")
+      const auto stream = std::find(kStreamNames.begin(), kStreamNames.end(), flag);
+      if (stream != kStreamNames.end())
+        storage.stream = static_cast<Stream>(stream - kStreamNames.begin());
+      else if (flag == "host")
         storage.on_host = true;
       else if (flag == "output")
         storage.is_output = true;
       else
-        return complain(field, in_quotes(flag) + " is no flag", "known: host, output");
+        return complain(field, in_quotes(flag) + " is no flag", "known: host, output, " + list_of(kStreamNames));
     }
   }
 

@@ -146,10 +146,10 @@ class Tables {
   const std::vector<size_t>& instances() const { return instances_; }
 
  private:
-  using Key = std::tuple<uint64_t, std::string_view, int32_t, Category, DType, std::string_view, bool, bool>;
+  using Key = std::tuple<uint64_t, std::string_view, int32_t, Category, DType, std::string_view, bool, bool, Stream>;
   static Key key(const Storage& s, int32_t scope) {
-    return {s.bytes.key(), s.made_by,  scope, s.category, s.dtype, s.saved_by == nullptr ? "" : s.saved_by,
-            s.on_host,     s.is_output};
+    return {s.bytes.key(), s.made_by,   scope,   s.category, s.dtype, s.saved_by == nullptr ? "" : s.saved_by,
+            s.on_host,     s.is_output, s.stream};
   }
   int32_t scope(int32_t parent, const char* name) {
     const auto [known, is_new] = scope_of_.try_emplace({parent, name}, static_cast<int32_t>(scopes_.size()));
@@ -290,6 +290,14 @@ class TraceWriter {
       out_.end_list();
     });
   }
+  static std::string flags_of(const Storage& storage) {
+    std::string flags;
+    const auto add = [&](std::string_view flag) { flags += (flags.empty() ? "" : " ") + std::string(flag); };
+    if (storage.on_host) add("host");
+    if (storage.is_output) add("output");
+    if (storage.stream != Stream::kMain) add(kStreamNames[static_cast<size_t>(storage.stream)]);
+    return flags;
+  }
   void write_storage(const Storage& storage) {
     out_.begin_list();
     write_size(out_, storage.bytes);
@@ -298,14 +306,12 @@ class TraceWriter {
     out_.value(storage.turn);
     out_.value(kCategoryNames[static_cast<size_t>(storage.category)]);
     out_.value(name_of(storage.dtype));
-    if (storage.saved_by != nullptr || storage.on_host || storage.is_output) {
-      if (storage.saved_by != nullptr)
-        out_.value(storage.saved_by);
-      else
-        out_.null();
-    }
-    if (storage.on_host || storage.is_output)
-      out_.value(!storage.is_output ? "host" : storage.on_host ? "host output" : "output");
+    const std::string flags = flags_of(storage);
+    if (storage.saved_by != nullptr)
+      out_.value(storage.saved_by);
+    else if (!flags.empty())
+      out_.null();
+    if (!flags.empty()) out_.value(flags);
     out_.end_list();
   }
 

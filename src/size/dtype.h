@@ -9,7 +9,26 @@
 namespace peakmem {
 
 /// What a tensor's elements are.
-enum class DType : uint8_t { kFloat32, kBFloat16, kFloat16, kInt64, kInt32, kUInt64, kUInt8, kBool, kInt8 };
+enum class DType : uint8_t {
+  kFloat32,
+  kBFloat16,
+  kFloat16,
+  kInt64,
+  kInt32,
+  kUInt64,
+  kUInt8,
+  kBool,
+  kInt8,
+  // of recordings alone
+  kFloat64,
+  kComplex64,
+  kComplex128,
+  kInt16,
+  kUInt16,
+  kUInt32,
+  kFloat8E4M3,
+  kFloat8E5M2
+};
 
 /// An element type's name as PyTorch writes it, its bytes, and whether it takes part in differentiation.
 struct DTypeRow {
@@ -18,15 +37,23 @@ struct DTypeRow {
   bool floating;
 };
 
-inline constexpr std::array<DTypeRow, 9> kDTypes = {{{"float32", 4, true},
-                                                     {"bfloat16", 2, true},
-                                                     {"float16", 2, true},
-                                                     {"int64", 8, false},
-                                                     {"int32", 4, false},
-                                                     {"uint64", 8, false},
-                                                     {"uint8", 1, false},
-                                                     {"bool", 1, false},
-                                                     {"int8", 1, false}}};
+inline constexpr std::array<DTypeRow, 17> kDTypes = {{{"float32", 4, true},
+                                                      {"bfloat16", 2, true},
+                                                      {"float16", 2, true},
+                                                      {"int64", 8, false},
+                                                      {"int32", 4, false},
+                                                      {"uint64", 8, false},
+                                                      {"uint8", 1, false},
+                                                      {"bool", 1, false},
+                                                      {"int8", 1, false},
+                                                      {"float64", 8, true},
+                                                      {"complex64", 8, true},
+                                                      {"complex128", 16, true},
+                                                      {"int16", 2, false},
+                                                      {"uint16", 2, false},
+                                                      {"uint32", 4, false},
+                                                      {"float8_e4m3fn", 1, true},
+                                                      {"float8_e5m2", 1, true}}};
 
 constexpr const DTypeRow& row_of(DType dtype) { return kDTypes[static_cast<size_t>(dtype)]; }
 constexpr int64_t size_of(DType dtype) { return row_of(dtype).bytes; }

@@ -45,6 +45,9 @@ enum class Stream : uint8_t {
   kAllReduce,      // HSDP's
 };
 inline constexpr size_t kStreams = 4;
+/// Their names, by stream.
+inline constexpr std::array<std::string_view, kStreams> kStreamNames = {"main", "all-gather", "reduce-scatter",
+                                                                        "all-reduce"};
 
 /// One allocation of the trace: its bytes, the op that made it and the op whose backward keeps it.
 struct Storage {
