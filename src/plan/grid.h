@@ -9,14 +9,19 @@ namespace peakmem {
 
 inline constexpr int64_t kSearchLimit = int64_t{1} << 40;
 
-/// Values first, first + step, and so on up to `count` of them, which a search numbers from 1.
+/// Values in steps, which a search numbers so that they are about their number times the step: the first one's number
+/// is `first / step` rounded up, and smaller numbers stand for the first value too. 0 is none.
 struct Grid {
   int64_t first = 1;
   int64_t step = 1;
   int64_t count = kSearchLimit;
 
-  /// The value of that number; 0 has 0.
-  int64_t value(int64_t number) const { return number == 0 ? 0 : first + (number - 1) * step; }
+  int64_t first_number() const { return (first + step - 1) / step; }
+  int64_t last_number() const { return first_number() + count - 1; }
+  int64_t value(int64_t number) const {
+    if (number == 0) return 0;
+    return number <= first_number() ? first : first + (number - first_number()) * step;
+  }
   bool is_every_one() const { return first == 1 && step == 1; }
 };
 

@@ -115,7 +115,7 @@ class Search {
 
 /// What there is of positions, for a length that has a learned table; what of a recording's guards holds.
 int64_t limit_of(const Job& job, Unknown unknown, const Grid& grid) {
-  if (job.recording) return grid.count;
+  if (job.recording) return grid.last_number();
   const bool table = name_of(unknown) == "seq" && job.description.learned_positions;
   return table ? job.description.longest_sequence() : kSearchLimit;
 }

@@ -13,8 +13,7 @@ constexpr int64_t kMaxLetter = int64_t{1} << 40;
 constexpr int64_t kMaxTurns = 1'000'000;  // so that counted events stay in 63 bits
 
 /// What every formula of the recording's pool becomes.
-std::vector<Expr> formulas_with(const Recording& recording, const std::vector<Expr>& letters) {
-  const bool numbers = std::all_of(letters.begin(), letters.end(), [](Expr e) { return e.is_number(); });
+std::vector<Expr> formulas_with(const Recording& recording, const std::vector<Expr>& letters, bool numbers) {
   if (!numbers) return copy_formulas(*recording.pool, letters);
   std::vector<int64_t> values;
   for (const Expr letter : letters) values.push_back(letter.number());
@@ -29,6 +28,26 @@ void put_in(Program& program, const std::vector<Expr>& formulas) {
   put(program.trained_parameters);
   put(program.parameters);
   put(program.managed);
+}
+
+/// As of a trace in numbers, where a workspace of no bytes is not asked for.
+void drop_empty_workspaces(Program& program) {
+  const auto is_empty = [&](const Event& event) {
+    const Storage& storage = program.storages[static_cast<size_t>(event.storage)];
+    return storage.category == Category::kWorkspace && identical(storage.bytes, 0);
+  };
+  std::vector<int32_t> places;  // of what was at a place, and of the end
+  int32_t kept = 0;
+  for (const Event& event : program.events) {
+    places.push_back(kept);
+    if (!is_empty(event)) program.events[static_cast<size_t>(kept++)] = event;
+  }
+  places.push_back(kept);
+  program.events.resize(static_cast<size_t>(kept));
+  for (Segment& segment : program.segments) {
+    segment.first = places[static_cast<size_t>(segment.first)];
+    segment.last = places[static_cast<size_t>(segment.last)];
+  }
 }
 
 std::string values_text(const Recording& recording, const std::vector<int64_t>& values) {
@@ -133,7 +152,9 @@ std::vector<int64_t> Recording::values() const {
 
 Program program_of(const Recording& recording, const std::vector<Expr>& letters, bool written_out) {
   Program program = written_out && recording.written_out ? recording.written_out->program : recording.program;
-  put_in(program, formulas_with(recording, letters));
+  const bool numbers = std::all_of(letters.begin(), letters.end(), [](Expr e) { return e.is_number(); });
+  put_in(program, formulas_with(recording, letters, numbers));
+  if (numbers) drop_empty_workspaces(program);
   return program;
 }
 

@@ -6,6 +6,7 @@
 #include "estimate/formula.h"
 #include "estimate/live_set.h"
 #include "estimate/timeline.h"
+#include "io/recorded.h"
 #include "io/report_json.h"
 #include "io/trace_file.h"
 #include "plan/solve.h"
@@ -74,6 +75,104 @@ TEST(TraceWriter, AFileAnswersAsItsModelDoes) {
     ASSERT_TRUE(own && read);
     EXPECT_EQ(difference(printed(*read), printed(*own)), "");
   }
+}
+
+// Within the guards a file with another value is the file of the model with that value.
+TEST(TraceWriter, LettersTakeOtherValues) {
+  int compared = 0;
+  for (uint32_t seed = 0; seed < 150; ++seed) {
+    Pair pair = pair_of(seed);
+    testing::Dice dice(seed);
+    for (size_t i = 0; i < pair.read.letters.size(); ++i) {
+      const std::string& name = pair.read.recording->letters[i].name;
+      int64_t Recipe::* const size = name == "B"   ? &Recipe::batch
+                                     : name == "T" ? &Recipe::seq
+                                     : name == "U" ? &Recipe::target_seq
+                                                   : nullptr;
+      if (size == nullptr) continue;
+      const int64_t step = name == "B" ? 1 : 128;
+      const int64_t other = pair.own.recipe.*size + step * dice.from(1, 3);
+      Pair changed = pair;
+      changed.read.letters[i] = other;
+      changed.own.recipe.*size = other;
+      if (check_values(*pair.read.recording, changed.read.letters)) continue;
+      const Result<Report> own = estimate(changed.own, nullptr);
+      const Result<Report> read = estimate(changed.read, nullptr);
+      ASSERT_TRUE(own && read);
+      EXPECT_EQ(difference(report_json(*read, {}), report_json(*own, {})), "")
+          << "seed " << seed << ", " << name << " = " << other;
+      ++compared;
+    }
+  }
+  EXPECT_GT(compared, 100);
+}
+
+TEST(TraceWriter, DepthIsALetter) {
+  int compared = 0;
+  for (uint32_t seed = 0; seed < 100; ++seed) {
+    const Pair pair = pair_of(seed);
+    Job own = pair.own;
+    Job read = pair.read;
+    const int32_t letter = find_letter(*read.recording, "L");
+    if (letter < 0 || own.description.runs.size() != 1 || own.description.runs[0].alternates()) continue;
+    if (own.description.decoder_layers > 0 || !own.recipe.freeze.patterns.empty()) continue;
+    read.letters[static_cast<size_t>(letter)] = own.description.layers = own.description.runs[0].layers = 30;
+    const Result<Report> with_own = estimate(own, nullptr, std::nullopt);
+    const Result<Report> with_read = estimate(read, nullptr, std::nullopt);
+    ASSERT_TRUE(with_own && with_read);
+    EXPECT_EQ(difference(report_json(*with_read, {}), report_json(*with_own, {})), "") << "seed " << seed;
+    ++compared;
+  }
+  EXPECT_GT(compared, 10);
+}
+
+TEST(TraceWriter, TheTimelineTheLiveSetAndTheFailureAreTheSame) {
+  for (uint32_t seed = 0; seed < 30; ++seed) {
+    SCOPED_TRACE("seed " + std::to_string(seed));
+    const Pair pair = pair_of(seed);
+    const Result<MemoryTimeline> own = memory_timeline(pair.own, nullptr);
+    const Result<MemoryTimeline> read = memory_timeline(pair.read, nullptr);
+    ASSERT_TRUE(own && read);
+    ASSERT_EQ(read->points.size(), own->points.size());
+    for (size_t i = 0; i < own->points.size(); ++i) EXPECT_EQ(read->points[i].bytes, own->points[i].bytes);
+    const Result<LivePeak> own_peak = live_peak(pair.own, {});
+    const Result<LivePeak> read_peak = live_peak(pair.read, {});
+    ASSERT_TRUE(own_peak && read_peak);
+    ASSERT_EQ(read_peak->live.groups.size(), own_peak->live.groups.size());
+    for (size_t i = 0; i < own_peak->live.groups.size(); ++i)
+      EXPECT_EQ(read_peak->live.groups[i].name, own_peak->live.groups[i].name);
+    Gpu gpu = *find_gpu("t4");
+    gpu.memory_bytes = (gpu.context_low + gpu.context_high) / 2 + own->report.reserved.likely / 2;
+    const Failure fails = point_of_failure(pair.own, gpu, AllocatorOptions{}, own->report);
+    const Failure fails_read = point_of_failure(pair.read, gpu, AllocatorOptions{}, read->report);
+    EXPECT_EQ(fails_read.allocation.module, fails.allocation.module);
+    EXPECT_EQ(fails_read.allocation.op, fails.allocation.op);
+    EXPECT_EQ(fails_read.allocation.reserved_bytes, fails.allocation.reserved_bytes);
+  }
+}
+
+TEST(TraceWriter, TheLargestBatchIsTheSame) {
+  int compared = 0;
+  for (uint32_t seed = 0; seed < 30; ++seed) {
+    Pair pair = pair_of(seed);
+    const int32_t letter = find_letter(*pair.read.recording, "B");
+    if (letter < 0) continue;
+    pair.read.sought = static_cast<size_t>(letter);
+    const Result<Report> report = estimate(pair.own, nullptr);
+    ASSERT_TRUE(report);
+    Gpu gpu = *find_gpu("t4");
+    gpu.memory_bytes = report->device.likely * 3;
+    const Result<Solution> own = solve(pair.own, Unknown::kBatch, gpu);
+    const Result<Solution> read = solve(pair.read, Unknown::kLetter, gpu);
+    ASSERT_TRUE(own && read);
+    std::vector<int64_t> values = pair.read.letters;
+    values[pair.read.sought] = own->next;
+    if (own->value < 2 || check_values(*pair.read.recording, values)) continue;
+    EXPECT_EQ(read->value, own->value) << "seed " << seed;
+    EXPECT_EQ(read->peak_bytes, own->peak_bytes);
+    ++compared;
+  }
+  EXPECT_GT(compared, 8);
 }
 
 }  // namespace
