@@ -12,15 +12,26 @@ _original = F.scaled_dot_product_attention
 _HALF = (torch.float16, torch.bfloat16)
 
 
+class Gpu:
+    """What the device can do: an A100, or what a case says (75: Turing)."""
+    capability = 80
+
+
+def _alignment(half):
+    """Elements that a GEMM needs side by side: 16 bytes where there are tensor cores for the dtype (minimum_gemm_alignment)."""
+    tensor_cores = Gpu.capability >= 80 or half and Gpu.capability >= 70
+    return 1 if not tensor_cores else 8 if half else 4
+
+
 def choose(query, key, value, mask, gqa):
     """Name the kernel: flash, efficient or math."""
     sizes = {query.shape[-1], key.shape[-1], value.shape[-1]}
     half = query.dtype in _HALF
     heads = query.shape[1] == key.shape[1] == value.shape[1]
-    if half and mask is None and len(sizes) == 1 and max(sizes) <= 256 and (gqa or heads):
+    if half and Gpu.capability >= 80 and mask is None and len(sizes) == 1 and max(sizes) <= 256 and (gqa or heads):
         return "flash"
-    align = 8 if half else 4  # elements a tensor-core GEMM needs side by side
-    floating = query.dtype in _HALF + (torch.float32,)
+    align = _alignment(half)
+    floating = query.dtype in (torch.float16, torch.float32) + ((torch.bfloat16,) if Gpu.capability >= 80 else ())
     if floating and heads and query.shape[-1] == key.shape[-1] and not any(s % align for s in sizes):
         return "efficient"
     return "math"

@@ -16,6 +16,7 @@ import device  # first: it loads the fake CUDA device before torch
 
 from torch._subclasses.fake_tensor import FakeTensorMode
 
+import attention
 import fused
 from count import Counter
 from data_parallel import UsedParameters
@@ -28,6 +29,7 @@ def measure(case, steps=2):
     """Run a case; returns its record and its log."""
     check_version(case)
     device.install()
+    attention.Gpu.capability = case.get("capability", 80)
     counter = Counter()
     mode = FakeTensorMode(allow_non_fake_inputs=False)
     # Its cache makes outputs anew from sizes and strides, and forgets what a kernel pads behind the last row: the

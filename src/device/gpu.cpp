@@ -65,7 +65,7 @@ Processor processor_of(const Gpu& gpu) {
   processor.multiprocessors = gpu.multiprocessors;
   for (const Capability& row : kCapabilities)
     if (row.compute_capability == gpu.compute_capability)
-      processor = {gpu.multiprocessors, row.threads, row.shared_kib, row.sort_tile};
+      processor = {row.compute_capability, gpu.multiprocessors, row.threads, row.shared_kib, row.sort_tile};
   return processor;
 }
 

@@ -12,12 +12,18 @@ namespace {
 
 constexpr std::string_view kGroupedIsEven = "the grouped GEMM's memory does not depend on how tokens are spread";
 
+Error liger_runs_them() {
+  return {"--experts", "says how, but Liger's fused experts run in their place", "pass --mlp hf"};
+}
+
 }  // namespace
 
 std::optional<Error> check_experts(const Job& job) {
   const Description& d = job.description;
   const Recipe& recipe = job.recipe;
-  if (d.experts == 0 || recipe.kernels.mlp == Kernel::kFused) return std::nullopt;  // Liger has experts of its own
+  if (d.experts == 0) return std::nullopt;
+  if (recipe.kernels.mlp == Kernel::kFused)
+    return recipe.experts == Experts::kLoop ? std::optional(liger_runs_them()) : std::nullopt;
   constexpr int64_t kMostExperts = 10'000;  // of the loop, whose turns are traced one by one
   if (recipe.experts == Experts::kLoop && d.experts > kMostExperts)
     return Error{"--experts", "cannot be a loop over " + std::to_string(d.experts) + " experts: too many to trace",
@@ -51,8 +57,7 @@ std::optional<Error> read_routing(const Asked& asked, Inquiry& inquiry) {
     return asked.has("experts")
                ? std::optional(Error{"--experts", job.description.family + " has no experts", "drop it"})
                : std::nullopt;
-  if (asked.has("experts") && job.recipe.kernels.mlp == Kernel::kFused)
-    return Error{"--experts", "says how, but Liger's fused experts run in their place", "pass --mlp hf"};
+  if (asked.has("experts") && job.recipe.kernels.mlp == Kernel::kFused) return liger_runs_them();
   warn_of_whole_experts(inquiry);
   std::string spread;
   if (job.recipe.experts == Experts::kGrouped) {

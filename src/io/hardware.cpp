@@ -7,23 +7,27 @@ constexpr int kAmpere = 80;  // the first with bf16, and with SDPA's flash kerne
 
 bool is_half(DType dtype) { return dtype == DType::kBFloat16 || dtype == DType::kFloat16; }
 
-/// The dtype attention runs in.
-DType attention_dtype(const Recipe& recipe) {
-  return recipe.sharding.casts_parameters ? recipe.sharding.param_dtype : product_dtype(recipe);
-}
+/// Which of sdpa's kernels PyTorch picks, where a mask does not decide (sdp_utils.cpp of torch 2.13).
+enum class SdpaKernel : uint8_t { kFlash, kEfficient, kMath };
 
-/// Whether _scaled_dot_product_attention_math runs in fp32: the memory-efficient kernel, which alone of the fused ones
-/// takes fp32, wants as many heads of keys as of queries, and heads of whole 16 bytes (sdp_utils.cpp of torch 2.13).
-bool takes_math_kernel(const Job& job) {
+SdpaKernel sdpa_kernel(const Job& job) {
   const Structure s = structure_of(job);
-  if (s.attention != Attention::kSdpa || is_half(attention_dtype(job.recipe))) return false;
+  const DType dtype = attention_dtype(job.recipe);
   const bool repeats = s.transformers <= Transformers::kV448 || s.wide_heads;  // keys and values, before it
-  return s.unaligned_heads || (s.grouped && !repeats);
+  if (is_half(dtype) && s.attention_kernels.flash && job.description.task != Task::kSeq2SeqLm)
+    return SdpaKernel::kFlash;
+  const bool fits = s.attention_kernels.efficient(dtype).exists && (!s.grouped || repeats);
+  return fits ? SdpaKernel::kEfficient : SdpaKernel::kMath;
 }
 
 std::string capability(const Gpu& gpu) {
   return std::string(gpu.title) + " (compute capability " + std::to_string(gpu.compute_capability / 10) + "." +
          std::to_string(gpu.compute_capability % 10) + ")";
+}
+
+/// Whether the GPU is known to be older than Ampere.
+bool is_older(const Inquiry& inquiry) {
+  return inquiry.gpu != nullptr && inquiry.gpu->compute_capability != 0 && inquiry.gpu->compute_capability < kAmpere;
 }
 
 void warn_of_bf16(Inquiry& inquiry) {
@@ -35,33 +39,31 @@ void warn_of_bf16(Inquiry& inquiry) {
                                "it does not fail; such cards train in fp16-mixed");
 }
 
-/// On older cards PyTorch goes past the flash kernel, which is what is traced in half precision.
-void warn_of_flash(Inquiry& inquiry) {
+/// The kernel, where it is not the one that is expected: scores are no small thing, and a frequent surprise.
+void say_of_sdpa(Inquiry& inquiry) {
   const Job& job = inquiry.job;
-  const DType dtype = attention_dtype(job.recipe);
-  if (job.recipe.attention != Attention::kSdpa || !is_half(dtype)) return;
-  const std::string without = capability(*inquiry.gpu) +
-                              " has no flash kernel for sdpa, which begins with 8.0 and is what is traced in half "
-                              "precision: PyTorch takes the ";
-  if (dtype == DType::kBFloat16 || structure_of(job).grouped)
-    inquiry.warnings.push_back(
-        without +
-        "math one there, which keeps scores of batch x heads x seq x seq in fp32, so that a real "
-        "run takes more than this says");
-  else
-    inquiry.assumptions.push_back(without + "memory-efficient one there, which keeps about as much");
+  if (job.recipe.attention != Attention::kSdpa) return;
+  const SdpaKernel kernel = sdpa_kernel(job);
+  const std::string scores = ", with scores of batch x heads x seq x seq";
+  if (!is_half(attention_dtype(job.recipe))) {
+    if (kernel == SdpaKernel::kMath)
+      inquiry.assumptions.push_back("sdpa's kernel: math, as PyTorch picks in fp32 for " +
+                                    std::string(structure_of(job).grouped ? "grouped heads" : "heads so wide") +
+                                    scores);
+    return;
+  }
+  if (!is_older(inquiry)) return;
+  const std::string without =
+      "sdpa's kernel: " + capability(*inquiry.gpu) + " has no flash one, which begins with 8.0; PyTorch takes ";
+  inquiry.assumptions.push_back(without + (kernel == SdpaKernel::kMath ? "plain products there" + scores + " in fp32"
+                                                                       : "the memory-efficient one there"));
 }
 
 }  // namespace
 
 void say_of_hardware(Inquiry& inquiry) {
-  if (takes_math_kernel(inquiry.job))
-    inquiry.assumptions.emplace_back(
-        "sdpa's kernel: math, as PyTorch picks in fp32 for grouped heads, with scores of batch x heads x seq x seq");
-  if (inquiry.gpu == nullptr || inquiry.gpu->compute_capability == 0 || inquiry.gpu->compute_capability >= kAmpere)
-    return;
-  warn_of_bf16(inquiry);
-  warn_of_flash(inquiry);
+  say_of_sdpa(inquiry);
+  if (is_older(inquiry)) warn_of_bf16(inquiry);
 }
 
 }  // namespace peakmem

@@ -135,8 +135,7 @@ class Checker {
     const Description& d = job_.description;
     if (!row_.flash2)
       return Error{"--attention", d.family + " has no flash_attention_2 in transformers", "pass sdpa or eager"};
-    const bool casts = job_.recipe.sharding.casts_parameters && is_half(job_.recipe.sharding.param_dtype);
-    if (!casts && !is_half(product_dtype(job_.recipe)))
+    if (!is_half(attention_dtype(job_.recipe)))
       return Error{"--attention", "cannot be flash2: flash-attn has kernels for half precision only",
                    "pass --precision bf16 or bf16-mixed, or --attention sdpa"};
     if (d.head_dim > 256)

@@ -53,26 +53,31 @@ bool leaves_cache(const Recipe& recipe) {
   return recipe.keeps_outputs && recipe.kernels.loss != LossKernel::kPlain;
 }
 
-std::optional<Error> read_cache(const Asked& asked, Inquiry& inquiry) {
+void read_cache(const Asked& asked, Inquiry& inquiry) {
   Recipe& recipe = inquiry.job.recipe;
-  const std::string why_not = cannot_cache(inquiry.job);
   if (const std::string* given = asked.text("use-cache")) {
     recipe.use_cache = value_in(kYesNo, *given);
-    if (recipe.use_cache && !why_not.empty()) return Error{"--use-cache", "cannot be yes: " + why_not, "drop one"};
-    return std::nullopt;
+    return;
   }
-  recipe.use_cache = inquiry.job.description.uses_cache && leaves_cache(recipe) && why_not.empty();
+  recipe.use_cache = inquiry.job.description.uses_cache && leaves_cache(recipe) && cannot_cache(inquiry.job).empty();
   if (recipe.use_cache)
     inquiry.assumptions.emplace_back("use-cache: yes, as the config and the loop leave it (--use-cache no: no cache)");
-  return std::nullopt;
 }
 
 }  // namespace
 
+std::optional<Error> check_loop(const Job& job) {
+  if (!job.recipe.use_cache) return std::nullopt;
+  const std::string why_not = cannot_cache(job);
+  if (why_not.empty()) return std::nullopt;
+  return Error{"--use-cache", "cannot be yes: " + why_not, "drop one"};
+}
+
 std::optional<Error> read_loop(const Asked& asked, Inquiry& inquiry) {
   read_outputs(asked, inquiry);
   if (auto error = read_init(asked, inquiry)) return error;
-  return read_cache(asked, inquiry);
+  read_cache(asked, inquiry);
+  return std::nullopt;
 }
 
 }  // namespace peakmem

@@ -10,4 +10,7 @@ namespace peakmem {
 /// --init, --keep-outputs and --use-cache; called once the trainer, checkpointing and kernels are known.
 std::optional<Error> read_loop(const Asked& asked, Inquiry& inquiry);
 
+/// A cache where the model can have none.
+std::optional<Error> check_loop(const Job& job);
+
 }  // namespace peakmem

@@ -193,6 +193,7 @@ std::optional<Error> read_recipe(const Value& what, Recipe& recipe) {
                      : attention == "flash2" ? Attention::kFlash2
                                              : Attention::kSdpa;
   if (const Value* kernels = what.find("kernels")) recipe.kernels = read_kernels(*kernels);
+  recipe.processor.compute_capability = static_cast<int>(number(what, "capability", 80));
   recipe.experts = text(what, "experts") == "loop" ? Experts::kLoop : Experts::kGrouped;
   if (const Value* times = what.find("imbalance"))
     recipe.imbalance = {std::llround(times->real * 1000), 1000, number(what, "busiest", 0)};

@@ -11,7 +11,7 @@
 #include "model/kernels.h"
 #include "model/quantized.h"
 #include "size/expr.h"
-#include "trace/attention_workspace.h"
+#include "trace/attention_kernels.h"
 #include "trace/checkpoint.h"
 #include "trace/tape.h"
 
@@ -182,14 +182,13 @@ struct Structure {
   const Lora* lora = nullptr;        // null: no adapters, and weights are trained
   const Freeze* freeze = nullptr;    // null: all of them are
   bool grouped = false;              // fewer kv heads than heads
-  bool wide_heads = false;           // too wide for the flash kernel
-  bool unaligned_heads = false;      // no multiple of 16 bytes in the dtype attention runs in
+  bool wide_heads = false;           // too wide for a kernel that takes grouped ones
   bool window_cuts = false;          // the sequence is longer than the window
-  EfficientBlocks efficient;         // of the kernel for heads so wide
-  bool single_token = false;         // sequences of length 1
-  bool single_target = false;        // targets of length 1
-  bool casts_inputs = false;         // of every layer, to the dtype of the weights
-  bool unrolled = false;             // trace every layer for itself
+  AttentionKernels attention_kernels;
+  bool single_token = false;   // sequences of length 1
+  bool single_target = false;  // targets of length 1
+  bool casts_inputs = false;   // of every layer, to the dtype of the weights
+  bool unrolled = false;       // trace every layer for itself
 
   bool operator==(const Structure&) const = default;
 };

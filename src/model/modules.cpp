@@ -204,9 +204,7 @@ Tensor sdpa(Tensor query, Tensor key, Tensor value, const AttentionInput& input)
                              .seq = model.dims.padded_seq,
                              .bias_row = model.dims.bias_row,
                              .columns = model.dims.sdpa_columns,
-                             .efficient = model.structure.efficient,
-                             .wide_heads = model.structure.wide_heads,
-                             .unaligned_heads = model.structure.unaligned_heads};
+                             .kernels = model.structure.attention_kernels};
   Tensor output =
       scaled_dot_product_attention(query, key, value, input.mask, model.description.attention_dropout, causal, sizes);
   return contiguous(transpose(std::move(output), 1, 2));

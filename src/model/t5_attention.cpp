@@ -162,9 +162,7 @@ T5AttentionOutput T5Attention::sdpa(const Tensor& query, const Tensor& key, cons
                              .seq = keys.padded_seq,
                              .bias_row = keys.bias_row,
                              .columns = b.dims.sdpa_columns,
-                             .efficient = b.structure.efficient,
-                             .wide_heads = b.structure.wide_heads,
-                             .unaligned_heads = b.structure.unaligned_heads};
+                             .kernels = b.structure.attention_kernels};
   const Tensor mask = bias_mask(bias);
   Tensor output = scaled_dot_product_attention(query, key, value, mask, b.description.attention_dropout, false, sizes);
   return {contiguous(transpose(std::move(output), 1, 2)), Tensor(), Tensor()};

@@ -68,7 +68,7 @@ class QuestionAnswering : public OverTokens {
   }
 };
 
-/// A body alone, whose loss is its user's: here the mean of the last hidden states.
+/// A body alone, whose loss is its user's.
 class BareModel : public Model {
  public:
   BareModel(const Builder& b, const HeadStyle& style, const MakeBody& body) : b_(b), body_(body(b_)) {
@@ -78,7 +78,7 @@ class BareModel : public Model {
   ModelOutput forward(const Batch& batch) override {
     const Tensor last_hidden_state = body_(batch.pixel_values ? batch.pixel_values : batch.input_ids);
     const Tensor pooler_output = pooler_ ? pooler_(last_hidden_state) : Tensor();
-    return {mean_all(last_hidden_state), last_hidden_state, {}, take_cache(b_), false, pooler_output};
+    return {Tensor(), last_hidden_state, {}, take_cache(b_), false, pooler_output};
   }
 
  private:

@@ -43,7 +43,7 @@ void efficient_backward(Gradients& g) {
     g.out[3] = slice(made, -1, mask[-1]);
   }
   const auto [queries, bytes] = g.node.dims;
-  run_efficient_backward(g.saved(0), {queries, bytes});
+  run_efficient_backward(g.saved(0), {true, queries, bytes});
 }
 const Op kFlash = {"_scaled_dot_product_flash_attention", flash_backward};
 const Op kEfficient = {"_scaled_dot_product_efficient_attention", efficient_backward};
@@ -115,7 +115,8 @@ Tensor efficient(const Tensor& query, const Tensor& key, const Tensor& value, Te
   Fused kernel(kEfficient, Layout::kTokensFirst, query, key, value, mask);
   if (kernel.node != nullptr) {
     kernel.node->kernel_size = sizes.bias_row;
-    kernel.node->dims = {static_cast<int>(sizes.efficient.queries), static_cast<int>(sizes.efficient.bytes)};
+    const EfficientKernel& blocks = sizes.kernels.efficient(query.dtype());
+    kernel.node->dims = {static_cast<int>(blocks.queries), static_cast<int>(blocks.bytes)};
   }
   if (mask) kernel.tape.save(kernel.node, mask);
   const Expr rows = kernel.node != nullptr ? round_up(query.size(2), 32) : Expr(0);  // for a backward pass only
@@ -147,23 +148,27 @@ Tensor repeat_interleave(const Tensor& input, Expr times) {
   return merge_dims(clone(wide, contiguous(wide.shape())), 1, 2);
 }
 
-// The ops of _scaled_dot_product_attention_math, in fp32 whatever the inputs are; its locals live to its end.
+// The ops of _scaled_dot_product_attention_math, in fp32 whatever the inputs are; its locals live to its end. It
+// returns the weights too, which are cast first.
 Tensor math(const Tensor& query, const Tensor& key, const Tensor& value, Tensor mask, double p, bool is_causal) {
   Tape& tape = query.tape();
   const Tensor query_full = to(query, DType::kFloat32);
-  Tensor key_full = to(key, DType::kFloat32);
-  Tensor value_full = to(value, DType::kFloat32);
+  const Tensor key_full = to(key, DType::kFloat32);
+  const Tensor value_full = to(value, DType::kFloat32);
   const Tensor scaled = mul_scalar(query_full);
   if (is_causal) mask = causal_mask(tape, scaled);
+  Tensor key_expanded = key_full;
+  Tensor value_expanded = value_full;
   if (!identical(query.size(1), key.size(1))) {
     const Expr times = exact_div(query.size(1), key.size(1));
-    key_full = repeat_interleave(key_full, times);
-    value_full = repeat_interleave(value_full, times);
+    key_expanded = repeat_interleave(key_full, times);
+    value_expanded = repeat_interleave(value_full, times);
   }
-  Tensor attention = matmul(scaled, mul_scalar(transpose(key_full, 2, 3)));
+  Tensor attention = matmul(scaled, mul_scalar(transpose(key_expanded, 2, 3)));
   if (mask) attention = add(std::move(attention), mask);
   attention = dropout(softmax(std::move(attention)), p);
-  return to(matmul(attention, value_full), query.dtype());
+  const Tensor weights = to(attention, query.dtype());
+  return to(matmul(attention, value_expanded), query.dtype());
 }
 
 bool is_half(DType dtype) { return dtype == DType::kFloat16 || dtype == DType::kBFloat16; }
@@ -183,10 +188,11 @@ Tensor scaled_dot_product_attention(Tensor query, Tensor key, Tensor value, Tens
   Tape& tape = q.tape();
   const bool autocast = std::exchange(tape.autocast.enabled, false);  // what is inside runs without it
   if (mask && mask.dtype() == DType::kBool) mask = additive(mask, q.dtype());
-  const bool fits_efficient = identical(q.size(1), k.size(1)) && !sizes.unaligned_heads;
-  Tensor output = is_half(q.dtype()) && !mask && !sizes.wide_heads ? flash(q, k, v, sizes.head_dim, sizes.columns)
-                  : fits_efficient                                 ? efficient(q, k, v, std::move(mask), sizes)
-                                                                   : math(q, k, v, mask, p, is_causal);
+  const bool fits_flash = is_half(q.dtype()) && !mask && sizes.kernels.flash;
+  const bool fits_efficient = identical(q.size(1), k.size(1)) && sizes.kernels.efficient(q.dtype()).exists;
+  Tensor output = fits_flash       ? flash(q, k, v, sizes.head_dim, sizes.columns)
+                  : fits_efficient ? efficient(q, k, v, std::move(mask), sizes)
+                                   : math(q, k, v, mask, p, is_causal);
   tape.autocast.enabled = autocast;
   return output;
 }

@@ -9,7 +9,7 @@
 #include <array>
 #include <vector>
 
-#include "trace/attention_workspace.h"
+#include "trace/attention_kernels.h"
 #include "trace/tape.h"
 
 namespace peakmem {
@@ -102,16 +102,14 @@ Tensor dropout(Tensor input, double p);
 Tensor embedding(const Tensor& indices, const Tensor& weight);
 
 // --- attention.cpp ---------------------------------------------------------------------------------------------------
-/// Sizes as the attention kernels need them: multiples of 8 of the head dim (flash) and of a mask's row (efficient),
-/// and whether the heads are too wide for flash (over 256) or lie unaligned for efficient (no multiple of 16 bytes).
+/// Sizes as the attention kernels need them: multiples of 8 of the head dim (flash) and of a mask's row (efficient);
+/// and which kernels there are.
 struct KernelSizes {
   Expr head_dim;
   Expr seq;
   Expr bias_row;  // a multiple of 16 of the mask's row: how its gradient is laid out
   Expr columns;   // of the head dim, as flash's backward rounds it up
-  EfficientBlocks efficient;
-  bool wide_heads = false;
-  bool unaligned_heads = false;
+  AttentionKernels kernels;
 };
 
 /// torch.nn.functional.scaled_dot_product_attention on [B, heads, T, D]; picks flash, efficient or math as CUDA does

@@ -40,13 +40,14 @@ class Evaluation {
 
   /// A loop names what the model returns, until it returns again: from the second batch on all are alike.
   void infer() {
+    const bool is_plain = recipe_.kernels.loss == LossKernel::kPlain;
     ModelOutput outputs;
     Tensor loss;
     for (int64_t i = 0; i < std::min<int64_t>(recipe_.eval_batches, 2); ++i) {
       take_batch();
       ModelOutput returned = whole_model(tape_, model_, inputs_, recipe_);
-      if (recipe_.kernels.loss == LossKernel::kPlain) returned.others.clear();  // model(input_ids).logits
-      Tensor returned_loss = loss_of(tape_, returned, inputs_, recipe_);
+      if (is_plain) returned.others.clear();  // model(input_ids).logits
+      Tensor returned_loss = is_plain ? loss_of(tape_, returned, inputs_, recipe_) : returned.loss;
       tape_.autocast.cache.clear();
       outputs = std::move(returned);
       loss = std::move(returned_loss);

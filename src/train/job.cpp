@@ -105,8 +105,7 @@ Structure structure_of(const Job& job, bool unrolled) {
   s.casts_weights = r.sharding.casts_parameters;
   s.grouped = d.kv_heads != d.heads;
   s.wide_heads = d.head_dim > 256;
-  s.unaligned_heads = d.head_dim % (r.autocast || size_of(s.weights) == 2 ? 8 : 4) != 0;
-  s.efficient = efficient_blocks(r.processor, r.autocast.value_or(s.weights), d.head_dim);
+  s.attention_kernels = attention_kernels(r.processor, d.head_dim);
   s.window_cuts = r.seq >= d.window;
   s.single_token = r.seq == 1;
   s.single_target = r.target_seq == 1;

@@ -32,6 +32,7 @@ ModelOutput whole_model(Tape& tape, Model& model, const Batch& batch, const Reci
 }
 
 Tensor loss_of(Tape& tape, const ModelOutput& outputs, const Batch& batch, const Recipe& recipe) {
+  if (!outputs.loss && recipe.kernels.loss != LossKernel::kPlain) return mean_all(outputs.logits);
   if (recipe.kernels.loss != LossKernel::kPlain) return outputs.loss;
   tape.autocast.enabled = recipe.autocast.has_value();
   Tensor loss = token_loss(outputs.logits, batch.labels);

@@ -10,7 +10,8 @@ namespace peakmem {
 /// it returns is made fp32.
 ModelOutput whole_model(Tape& tape, Model& model, const Batch& batch, const Recipe& recipe);
 
-/// The loss: the model's own, or torch.nn.functional.cross_entropy over all tokens, of labels that the loader shifted.
+/// The loss: the model's own; torch.nn.functional.cross_entropy over all tokens, of labels that the loader shifted; or
+/// of a bare model the mean of its last hidden states.
 Tensor loss_of(Tape& tape, const ModelOutput& outputs, const Batch& batch, const Recipe& recipe);
 
 }  // namespace peakmem

@@ -130,4 +130,9 @@ constexpr DType compute_dtype(const Recipe& recipe) {
   return recipe.sharding.casts_parameters ? recipe.sharding.param_dtype : recipe.weights;
 }
 
+/// The dtype queries, keys and values have, or are cast to, where attention runs.
+constexpr DType attention_dtype(const Recipe& recipe) {
+  return recipe.quantize != Quantize::kNone ? product_dtype(recipe) : recipe.autocast.value_or(compute_dtype(recipe));
+}
+
 }  // namespace peakmem

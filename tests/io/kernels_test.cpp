@@ -8,7 +8,7 @@
 
 #include "device/gpu.h"
 #include "io/json.h"
-#include "trace/attention_workspace.h"
+#include "trace/attention_kernels.h"
 #include "trace/embedding_workspace.h"
 #include "trace/engine.h"
 #include "trace/ops.h"
@@ -73,7 +73,8 @@ void flash_backward(Tape& tape, const Row& row) {
   run_flash_backward(heads(tape, row, 1), heads(tape, row, 2), round_up(row.shape[4], flash_column_step(row.shape[4])));
 }
 void efficient_backward(Tape& tape, const Row& row) {
-  run_efficient_backward(heads(tape, row, 1), efficient_blocks(tape.processor, row.dtype, row.shape[4]));
+  const AttentionKernels kernels = attention_kernels(tape.processor, row.shape[4]);
+  run_efficient_backward(heads(tape, row, 1), kernels.efficient(row.dtype));
 }
 
 const std::map<std::string, void (*)(Tape&, const Row&)> kKernels = {

@@ -90,6 +90,10 @@ TEST(RecordCase, IsRefusedWhereTheCommandLineRefuses) {
       {good + R"(, "lora": {"r": 4, "targets": ["q_proj"]}, "freeze": ["*norm*"]})", "freeze"},
       {good + R"(, "transformers": "4.48", "ranks": {"ddp": 2}})", "--transformers"},
       {good + R"(, "trainer": "hf", "ranks": {"fsdp": 2}})", "--trainer"},
+      {good + R"(, "checkpointing": true, "use_cache": true})", "--use-cache"},
+      {R"("precision": "fp16", "attention": "flash2", "optimizer": "adamw/foreach",
+          "ranks": {"fsdp": 2, "param_dtype": "fp32"}})",
+       "--attention"},
   };
   for (const auto& [recipe, option] : wrong) {
     const Result<Job> job = read_case(*parse_json(model + recipe));

@@ -1,0 +1,107 @@
+"""What random cases are made of: every family's tasks, small odd sizes, options of its config, and linear layers."""
+
+import dataclasses
+
+DECODER = ("causal-lm", "causal-lm", "causal-lm", "sequence-classification", "token-classification", "question-answering",
+           "feature-extraction")
+ENCODER = ("masked-lm", "masked-lm", "sequence-classification", "token-classification", "question-answering",
+           "multiple-choice", "feature-extraction")
+
+# What a config calls each size. A size that a family has not, it has no name for.
+HF = {"hidden": "hidden_size", "ffn": "intermediate_size", "layers": "num_hidden_layers", "heads": "num_attention_heads",
+      "vocab": "vocab_size"}
+GROUPED = HF | {"groups": "num_key_value_heads"}
+OWN_HEADS = GROUPED | {"head_dim": "head_dim"}
+GPT = {"hidden": "n_embd", "ffn": "n_inner", "layers": "n_layer", "heads": "n_head", "vocab": "vocab_size"}
+DISTILBERT = {"hidden": "dim", "ffn": "hidden_dim", "layers": "n_layers", "heads": "n_heads", "vocab": "vocab_size"}
+T5 = {"hidden": "d_model", "ffn": "d_ff", "layers": "num_layers", "heads": "num_heads", "head_dim": "d_kv", "vocab": "vocab_size"}
+
+TIES = {"tie_word_embeddings": (True, False)}
+BIASES = {"attention_bias": (True,), "attention_dropout": (0.1,)}
+ACTIVATIONS = ("gelu", "gelu_new", "relu", "silu", "gelu_pytorch_tanh", "quick_gelu", "tanh")
+BERT_OPTIONS = TIES | {"hidden_act": ACTIVATIONS, "hidden_dropout_prob": (0.0, 0.2), "attention_probs_dropout_prob": (0.0, 0.2),
+                       "classifier_dropout": (0.0, 0.3), "type_vocab_size": (1, 3), "chunk_size_feed_forward": (8,),
+                       "is_decoder": (True,)}
+WINDOW = {"sliding_window": (5, 32, 300)}
+QWEN_WINDOW = {"use_sliding_window": (True,), "max_window_layers": (0, 1, 2)} | WINDOW
+ROPE = {"rope_parameters": ({"rope_type": "linear", "rope_theta": 10000.0, "factor": 2.0},
+                            {"rope_type": "dynamic", "rope_theta": 10000.0, "factor": 2.0},
+                            {"rope_type": "llama3", "rope_theta": 500000.0, "factor": 8.0, "low_freq_factor": 1.0,
+                             "high_freq_factor": 4.0, "original_max_position_embeddings": 256})}
+LLAMA_OPTIONS = TIES | BIASES | ROPE | {"mlp_bias": (True,), "hidden_act": ACTIVATIONS}
+ROUTER = {"output_router_logits": (True,), "norm_topk_prob": (True, False)}
+SPARSE = ROUTER | {"decoder_sparse_step": (2,), "mlp_only_layers": ([0],)}
+
+LLAMA_LINEAR = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
+ATTENTION_LINEAR = LLAMA_LINEAR[:4]
+BERT_LINEAR = ("query", "key", "value", "dense")
+
+
+@dataclasses.dataclass(frozen=True)
+class Family:
+    """One row: `options` are fields that a config may set, each to one of a few values."""
+    name: str
+    tasks: tuple
+    sizes: dict
+    options: dict
+    linear: tuple
+    fixed: dict = dataclasses.field(default_factory=dict)
+
+
+ROWS = (
+    Family("llama", DECODER, OWN_HEADS, LLAMA_OPTIONS, LLAMA_LINEAR),
+    Family("mistral", DECODER, OWN_HEADS, TIES | WINDOW | {"attention_dropout": (0.1,)}, LLAMA_LINEAR,
+           {"sliding_window": None}),
+    Family("mixtral", DECODER, GROUPED | {"experts": "num_local_experts", "taken": "num_experts_per_tok"},
+           TIES | WINDOW | {"attention_dropout": (0.1,), "output_router_logits": (True,)}, ATTENTION_LINEAR),
+    Family("qwen2", DECODER, GROUPED, TIES | QWEN_WINDOW | {"attention_dropout": (0.1,)}, LLAMA_LINEAR),
+    Family("qwen3", DECODER, OWN_HEADS, TIES | QWEN_WINDOW | BIASES, LLAMA_LINEAR),
+    Family("qwen2_moe", DECODER, GROUPED | {"experts": "num_experts", "taken": "num_experts_per_tok",
+                                            "expert": "moe_intermediate_size", "shared": "shared_expert_intermediate_size"},
+           TIES | SPARSE | {"qkv_bias": (False,)}, ATTENTION_LINEAR),
+    Family("qwen3_moe", DECODER, OWN_HEADS | {"experts": "num_experts", "taken": "num_experts_per_tok",
+                                              "expert": "moe_intermediate_size"},
+           TIES | SPARSE | BIASES, ATTENTION_LINEAR),
+    Family("gemma", DECODER, OWN_HEADS, TIES | BIASES, LLAMA_LINEAR),
+    Family("gemma2", DECODER, OWN_HEADS, TIES | WINDOW | BIASES | {"attn_logit_softcapping": (None,),
+                                                                   "final_logit_softcapping": (None,)}, LLAMA_LINEAR),
+    Family("gemma3_text", DECODER, OWN_HEADS, TIES | WINDOW | BIASES | {"final_logit_softcapping": (30.0,)}, LLAMA_LINEAR),
+    Family("olmo", DECODER, GROUPED, TIES | BIASES | {"clip_qkv": (8.0,)}, LLAMA_LINEAR),
+    Family("olmo2", DECODER, GROUPED, TIES | BIASES, LLAMA_LINEAR),
+    Family("granite", DECODER, GROUPED, TIES | BIASES | {"mlp_bias": (True,), "logits_scaling": (8.0,),
+                                                         "residual_multiplier": (0.22,)}, LLAMA_LINEAR),
+    Family("phi3", DECODER, GROUPED, TIES | WINDOW | {"resid_pdrop": (0.1,), "embd_pdrop": (0.1,), "attention_dropout": (0.1,)},
+           ("qkv_proj", "o_proj", "gate_up_proj", "down_proj")),
+    Family("gpt_neox", DECODER, HF, TIES | {"use_parallel_residual": (False,), "hidden_dropout": (0.1,),
+                                            "attention_dropout": (0.1,), "rotary_pct": (1.0, 0.5), "attention_bias": (False,)},
+           ("query_key_value", "dense", "dense_h_to_4h", "dense_4h_to_h")),
+    Family("starcoder2", DECODER, GROUPED, TIES | WINDOW | {"residual_dropout": (0.1,), "embedding_dropout": (0.1,),
+                                                            "use_bias": (False,), "attention_dropout": (0.1,)},
+           ATTENTION_LINEAR + ("c_fc", "c_proj")),
+    Family("stablelm", DECODER, GROUPED, TIES | {"hidden_dropout": (0.1,), "use_qkv_bias": (True,), "attention_dropout": (0.1,),
+                                                 "use_parallel_residual": (True,), "qk_layernorm": (True,)}, LLAMA_LINEAR),
+    Family("gpt2", DECODER, GPT, TIES | {"resid_pdrop": (0.0,), "embd_pdrop": (0.0, 0.2), "attn_pdrop": (0.0, 0.2),
+                                         "activation_function": ACTIVATIONS, "reorder_and_upcast_attn": (True,),
+                                         "scale_attn_by_inverse_layer_idx": (True,)}, ("c_attn", "c_proj", "c_fc"),
+           {"n_positions": 256}),
+    Family("gpt_bigcode", DECODER, GPT, TIES | {"multi_query": (False,), "attn_pdrop": (0.0,), "resid_pdrop": (0.0,),
+                                                "embd_pdrop": (0.0,), "activation_function": ACTIVATIONS},
+           ("c_attn", "c_proj", "c_fc"), {"n_positions": 256}),
+    Family("bert", ENCODER + ("pre-training",), HF, BERT_OPTIONS, BERT_LINEAR, {"max_position_embeddings": 256}),
+    Family("roberta", ENCODER, HF, BERT_OPTIONS, BERT_LINEAR, {"max_position_embeddings": 258}),
+    Family("xlm-roberta", ENCODER, HF, BERT_OPTIONS, BERT_LINEAR, {"max_position_embeddings": 258}),
+    Family("electra", ENCODER + ("pre-training",), HF | {"embedding": "embedding_size"}, BERT_OPTIONS, BERT_LINEAR,
+           {"max_position_embeddings": 256}),
+    Family("distilbert", ENCODER, DISTILBERT, TIES | {"dropout": (0.0,), "attention_dropout": (0.0,), "activation": ("relu",),
+                                                      "seq_classif_dropout": (0.0,), "qa_dropout": (0.0,)},
+           ("q_lin", "k_lin", "v_lin", "out_lin", "lin1", "lin2"), {"max_position_embeddings": 256}),
+    Family("vit", ("image-classification",), {k: v for k, v in HF.items() if k != "vocab"},
+           {"hidden_dropout_prob": (0.1,), "attention_probs_dropout_prob": (0.1,), "hidden_act": ACTIVATIONS,
+            "qkv_bias": (False,)}, BERT_LINEAR, {"image_size": 48, "patch_size": 16}),
+    Family("t5", ("seq2seq-lm",), T5 | {"decoder": "num_decoder_layers"},
+           TIES | {"dropout_rate": (0.0,), "feed_forward_proj": ("gated-gelu",)}, ("q", "k", "v", "o", "wi", "wo"),
+           {"decoder_start_token_id": 0}),
+    Family("mt5", ("seq2seq-lm",), T5 | {"decoder": "num_decoder_layers"},
+           TIES | {"dropout_rate": (0.0,), "feed_forward_proj": ("gated-gelu", "relu")}, ("q", "k", "v", "o", "wi_0", "wi_1", "wo"),
+           {"decoder_start_token_id": 0}),
+)
