@@ -1,5 +1,7 @@
 #include "help.h"
 
+#include "python.h"
+
 namespace peakmem::cli {
 namespace {
 
@@ -114,13 +116,16 @@ Examples:
   python train.py 2>&1 | peakmem explain llama-3.2-1b --precision bf16 --batch 4
 )";
 
+std::string command_line(std::string_view synopsis, std::string_view help) {
+  std::string line = "  " + std::string(synopsis);
+  line.resize(std::max<size_t>(line.size() + 2, 62), ' ');
+  return line + std::string(help) + "\n";
+}
+
 std::string commands_text() {
   std::string text = "\nCommands:\n";
-  for (const CommandRow& row : command_rows()) {
-    std::string line = "  " + std::string(row.synopsis);
-    line.resize(std::max<size_t>(line.size() + 2, 62), ' ');
-    text += line + std::string(row.help) + "\n";
-  }
+  for (const CommandRow& row : command_rows()) text += command_line(row.synopsis, row.help);
+  for (const PythonCommand& row : python_commands()) text += command_line(row.synopsis, row.help);
   return text;
 }
 

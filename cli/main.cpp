@@ -8,6 +8,7 @@
 #include "commands.h"
 #include "help.h"
 #include "output.h"
+#include "python.h"
 
 namespace peakmem::cli {
 namespace {
@@ -34,6 +35,8 @@ int fail(const Error& error) {
 }
 
 Result<Answer> answer(const std::vector<std::string>& words) {
+  if (!words.empty())
+    if (const PythonCommand* command = find_python_command(words[0])) return become_python(*command, words);
   const Result<Arguments> arguments = parse_arguments(words);
   if (!arguments) return arguments.error();
   if (arguments->help) return Answer{help_text(*arguments->row)};

@@ -1,14 +1,16 @@
 """The stand-in for a GPU, chosen before torch asks for it. Import this module before torch, as oracle/device.py."""
 
-import ctypes
 import json
 import os
 import pathlib
 import sys
-import sysconfig
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.append(str(ROOT / "oracle"))  # cases.py and the rest
+sys.path.append(str(ROOT / "python/peakmem/dry_run/child"))  # the stand-in itself, which users have too
+os.environ.setdefault("PEAKMEM_CACHE", sys.prefix + "/stand_in")
+
+from peakmem_child import library, values  # noqa: E402
 
 HAS_KERNELS = True  # real libraries run over the stand-in; nothing of theirs has to be stood in for
 
@@ -23,18 +25,14 @@ def find_gpu(name):
     raise SystemExit(f"oracle: no GPU '{name}' in data/gpus.json; one of {known}")
 
 
-LIBRARIES = str(pathlib.Path(sysconfig.get_path("purelib")) / "nvidia/cu13/lib")
-
-
 def _load():
-    library = LIBRARIES + "/libstand_in.so"
-    if not os.path.exists(library):
-        raise SystemExit(f"oracle: {library} is missing, run oracle/gpu/setup.sh and use its Python")
-    return ctypes.CDLL(library)
+    try:
+        return library.load(library.folder_of(library.site_packages()))
+    except (library.NoStandIn, OSError) as error:
+        raise SystemExit(f"oracle: {error}") from None
 
 
 STAND_IN = _load()
-STAND_IN.peakmem_answer.argtypes, STAND_IN.peakmem_answer.restype = [ctypes.c_uint64], None
 
 
 def choose_gpu(name, memory_mib=None, count=1):
@@ -47,53 +45,12 @@ def choose_gpu(name, memory_mib=None, count=1):
 
 
 choose_gpu("a100-80gb")
-os.environ["TRITON_LIBCUDA_PATH"] = LIBRARIES  # where it would ask ldconfig
 
 import torch  # noqa: E402
 from transformers import masking_utils  # noqa: E402
 
-
-def _all_is_well():
-    """A value is 0 here, which answers "how many?" and "any NaN?" as a healthy run does, but not "are all as they should
-    be?": transformers 5.23 would take positions for packed sequences and build a mask (masking_utils.py)."""
-    def marked(original):
-        def function(*args, **kwargs):
-            result = original(*args, **kwargs)  # with its kernel and its allocation
-            result._all_is_well = result.is_cuda
-            return result
-        return function
-
-    def read(original):
-        def function(self):
-            return True if getattr(self, "_all_is_well", False) and original(self) is not None else original(self)
-        return function
-
-    # transformers' own: the sum of a mask against its number of elements.
-    if hasattr(masking_utils, "fast_all"):
-        masking_utils.fast_all = marked(masking_utils.fast_all)
-    torch.Tensor.all, torch.all = marked(torch.Tensor.all), marked(torch.all)
-    torch.Tensor.__bool__, torch.Tensor.item = read(torch.Tensor.__bool__), read(torch.Tensor.item)
-
-
-def _nothing_is_masked():
-    """x[mask] reads how many elements are not masked, and its backward pass again: all of them, as the first oracle has
-    it (count.py, BY_MASK)."""
-    original = torch.Tensor.__getitem__
-
-    def getitem(self, index):
-        if not (isinstance(index, torch.Tensor) and index.is_cuda and index.dtype == torch.bool):
-            return original(self, index)
-        count = index.numel()
-        STAND_IN.peakmem_answer(count)
-        result = original(self, index)
-        if result.grad_fn is not None:
-            result.grad_fn.register_prehook(lambda gradients: STAND_IN.peakmem_answer(count))
-        return result
-
-    torch.Tensor.__getitem__ = getitem
-
-
-_all_is_well()
-_nothing_is_masked()
+values.all_is_well(torch)
+values.masks_are_full(masking_utils)
+values.nothing_is_masked(torch, STAND_IN)  # as the first oracle has it (count.py, BY_MASK)
 # Nothing of the stand-in is lost in a fork: cases are measured in children of a process that may have asked for a GPU.
 torch.cuda._is_in_bad_fork = lambda: False

@@ -19,23 +19,6 @@ sed 's/^torch==/torch===/' "$here/../requirements.txt" >"$venv/requirements.txt"
 pip install --quiet --no-deps -r "$venv/requirements.txt"
 pip install --quiet datasets filelock fsspec huggingface-hub jinja2 networkx packaging psutil pyyaml regex requests safetensors \
   setuptools sympy tokenizers tqdm typer typing_extensions
-# Of CUDA itself the headers, for the layouts of its structs.
-pip download --quiet --no-deps -d "$venv/wheels" nvidia-cuda-runtime==13.0.96 nvidia-cuda-crt==13.0.88
-for wheel in "$venv"/wheels/*.whl; do "$venv/bin/python" -m zipfile -e "$wheel" "$venv/headers"; done
-
-site=$("$venv/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
-build=$venv/stand_in
-mkdir -p "$build"
-compile() { "${CXX:-g++}" -std=c++20 -O1 -fPIC -fvisibility=hidden -Wall -Wextra -isystem "$venv/headers/nvidia/cu13/include" -c "$1" -o "$2"; }
-for part in gpu memory runtime driver libraries; do compile "$here/cuda/$part.cpp" "$build/$part.o"; done
-names=$("$venv/bin/python" "$here/cuda/stubs.py" "$site" "$build"/gpu.o "$build"/memory.o "$build"/runtime.o "$build"/driver.o \
-  "$build"/libraries.o -o "$build/stubs.cpp")
-compile "$build/stubs.cpp" "$build/stubs.o"
-# One library under every name, where torch looks for the nvidia-* packages (its RPATH): ld.so knows a file by its inode, so
-# all names are one library with one state.
-lib=$site/nvidia/cu13/lib
-mkdir -p "$lib"
-"${CXX:-g++}" -shared "$build"/*.o -o "$lib/libstand_in.so" -ldl
-for name in $names; do ln -sf libstand_in.so "$lib/$name"; done
+# The stand-in, compiled when it is first asked for, with the headers of CUDA that Triton brings.
 "$venv/bin/python" -c "import sys; sys.path.insert(0, '$here'); import device, torch; torch.zeros(1, device='cuda'); print(torch.__version__, 'on', torch.cuda.get_device_name())"
 echo "ready: $venv/bin/python $here/measure.py CASES.jsonl"

@@ -381,6 +381,7 @@ class GpuRow:
     title: str
     memory_bytes: int
     compute_capability: int
+    multiprocessors: int
     context_low: int
     context_high: int
     aliases: str

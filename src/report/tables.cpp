@@ -106,6 +106,7 @@ Table gpus_table() {
                   {"title", "title"},
                   {"memory_bytes", "memory"},
                   {"compute_capability", "sm"},
+                  {"multiprocessors", "SMs"},
                   {"context_low", "context from"},
                   {"context_high", "to"},
                   {"aliases", "also called", true},
@@ -113,8 +114,9 @@ Table gpus_table() {
                  {}};
   for (const Gpu& gpu : gpus())
     table.rows.push_back({text_cell(gpu.name), text_cell(gpu.title), bytes_cell(gpu.memory_bytes),
-                          size_cell(gpu.compute_capability), bytes_cell(gpu.context_low), bytes_cell(gpu.context_high),
-                          text_cell(gpu.aliases), text_cell(gpu.source)});
+                          size_cell(gpu.compute_capability), size_cell(gpu.multiprocessors),
+                          bytes_cell(gpu.context_low), bytes_cell(gpu.context_high), text_cell(gpu.aliases),
+                          text_cell(gpu.source)});
   return table;
 }
 

@@ -11,11 +11,14 @@ struct Gpu {
   std::string title;
   int capability;       // 80 for sm_80
   int multiprocessors;  // sums' buffers, layer norm's grids, CUB's sizes
-  size_t memory;        // bytes; past them cudaMalloc fails, and the allocator's retries are real
+  size_t memory;        // bytes
   int count;            // of them in this machine
+  size_t context = 0;   // bytes that a process's CUDA context takes; past the rest cudaMalloc fails
+
+  size_t for_segments() const { return memory - context; }
 };
 
-/// As PEAKMEM_GPU says: "title;capability;multiprocessors;bytes;count" (device.py writes it).
+/// As PEAKMEM_GPU says: "title;capability;multiprocessors;bytes;count", and ";context" where it is to count.
 const Gpu& gpu();
 
 /// For which capability the kernels are that run on it.

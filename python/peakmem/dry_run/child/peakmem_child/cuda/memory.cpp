@@ -15,10 +15,10 @@ namespace stand_in {
 namespace {
 
 constexpr size_t kMiB = 1 << 20;
-constexpr size_t kGranule = 2 * kMiB;            // cudaMalloc's and cuMemCreate's, on every GPU of today
-constexpr size_t kSpace = size_t{16} << 40;      // of addresses
-constexpr size_t kRemembered = 64 << 10;         // the largest copy to the device whose bytes are kept
-constexpr uintptr_t kBase = 0x3000'0000'0000;    // where a process has nothing else
+constexpr size_t kGranule = 2 * kMiB;          // cudaMalloc's and cuMemCreate's, on every GPU of today
+constexpr size_t kSpace = size_t{16} << 40;    // of addresses
+constexpr size_t kRemembered = 64 << 10;       // the largest copy to the device whose bytes are kept
+constexpr uintptr_t kBase = 0x3000'0000'0000;  // where a process has nothing else
 
 std::atomic<uint64_t> reads{0};
 std::atomic<uint64_t> answer{0};
@@ -33,9 +33,9 @@ struct Range {
 struct Memory {
   std::mutex mutex;
   char* base;
-  std::map<size_t, Range> blocks;       // by offset
-  std::map<uint64_t, Range> physical;   // by handle
-  std::map<int, size_t> taken;          // by device
+  std::map<size_t, Range> blocks;      // by offset
+  std::map<uint64_t, Range> physical;  // by handle
+  std::map<int, size_t> taken;         // by device
   std::map<char*, std::pair<size_t, Kind>> host;
   std::map<const void*, std::vector<char>> known;  // what is where on the device
 
@@ -45,7 +45,7 @@ struct Memory {
                                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0))) {}
 
   bool take(size_t bytes) {
-    if (taken[current_device()] + bytes > gpu().memory) return false;
+    if (taken[current_device()] + bytes > gpu().for_segments()) return false;
     taken[current_device()] += bytes;
     return true;
   }
@@ -111,9 +111,7 @@ int& current_device() {
   return device;
 }
 
-bool on_device(const void* address) {
-  return address >= memory().base && address < memory().base + kSpace;
-}
+bool on_device(const void* address) { return address >= memory().base && address < memory().base + kSpace; }
 
 void* allocate(size_t bytes) {
   Memory& m = memory();
@@ -162,7 +160,7 @@ void release_physical(uint64_t handle) {
 size_t free_bytes() {
   Memory& m = memory();
   const std::lock_guard lock(m.mutex);
-  return gpu().memory - m.taken[current_device()];
+  return gpu().for_segments() - m.taken[current_device()];
 }
 
 void* device_variables() { return memory().base; }

@@ -3,6 +3,7 @@
 #include <cuda.h>
 #include <cuda_runtime_api.h>
 
+#include <algorithm>
 #include <climits>
 #include <cstdio>
 #include <cstdlib>
@@ -12,18 +13,20 @@
 namespace stand_in {
 namespace {
 
-// CUDA C++ Programming Guide, "Technical specifications per compute capability": bytes of shared memory a multiprocessor
-// has and a block may have, and threads a multiprocessor holds. Occupancy, and by it sums' buffers, depend on them.
-// `code` is the kernels' in PyTorch's wheels (torch.cuda.get_arch_list()) that run there; CUB refuses to run without any.
-// Its CUDA 13 wheel has none for Volta and Pascal: they get Turing's, where the CUDA 12 wheels have their own.
+// CUDA C++ Programming Guide, "Technical specifications per compute capability": bytes of shared memory a
+// multiprocessor has and a block may have, and threads a multiprocessor holds. Occupancy, and by it sums' buffers,
+// depend on them. `code` is the kernels' in PyTorch's wheels (torch.cuda.get_arch_list()) that run there; CUB refuses
+// to run without any.
 struct Architecture {
   int capability, shared, shared_of_block, threads, code;
 };
 constexpr Architecture kArchitectures[] = {
-    {60, 65536, 49152, 2048, 75},   {70, 98304, 98304, 2048, 75},    {75, 65536, 65536, 1024, 75},
-    {80, 167936, 166912, 2048, 80}, {86, 102400, 101376, 1536, 86},  {89, 102400, 101376, 1536, 86},
+    {60, 65536, 49152, 2048, 60},   {70, 98304, 98304, 2048, 70},     {75, 65536, 65536, 1024, 75},
+    {80, 167936, 166912, 2048, 80}, {86, 102400, 101376, 1536, 86},   {89, 102400, 101376, 1536, 86},
     {90, 233472, 232448, 2048, 90}, {100, 233472, 232448, 2048, 100}, {120, 102400, 101376, 1536, 120},
 };
+// The CUDA 13 wheels have no code for Volta and Pascal: they get Turing's, where the CUDA 12 wheels have their own.
+constexpr int kOldestCode = CUDA_VERSION >= 13000 ? 75 : 50;
 
 [[noreturn]] void refuse(const std::string& what) {
   fprintf(stderr, "stand-in for CUDA: %s\n", what.c_str());
@@ -38,13 +41,15 @@ const Architecture& architecture() {
 
 Gpu read_gpu() {
   const char* text = getenv("PEAKMEM_GPU");
-  if (text == nullptr) refuse("PEAKMEM_GPU is not set; import oracle/gpu/device.py before torch");
+  if (text == nullptr) refuse("PEAKMEM_GPU is not set; peakmem dry-run sets it, and oracle/gpu/device.py");
   std::istringstream in(text);
   Gpu read;
   char separator;
   std::getline(in, read.title, ';');
   in >> read.capability >> separator >> read.multiprocessors >> separator >> read.memory >> separator >> read.count;
-  if (!in) refuse(std::string("PEAKMEM_GPU should be title;capability;multiprocessors;bytes;count, not ") + text);
+  if (in.good()) in >> separator >> read.context;  // there is more of it
+  if (!in || read.context > read.memory)
+    refuse(std::string("PEAKMEM_GPU should be title;capability;multiprocessors;bytes;count;context, not ") + text);
   return read;
 }
 
@@ -102,7 +107,7 @@ std::map<int, int>& attributes() {
 
 const Gpu& gpu() { return chosen(); }
 
-int code() { return architecture().code; }
+int code() { return std::max(architecture().code, kOldestCode); }
 
 int attribute(int which) {
   const auto found = attributes().find(which);

@@ -22,7 +22,8 @@ CUresult the_one(Handle* out) {
 }
 }  // namespace
 
-API CUresult cuGetProcAddress_v2(const char* name, void** out, int, cuuint64_t, CUdriverProcAddressQueryResult* result) {
+API CUresult cuGetProcAddress_v2(const char* name, void** out, int, cuuint64_t,
+                                 CUdriverProcAddressQueryResult* result) {
   *out = entry_point(name);
   if (result != nullptr) *result = *out ? CU_GET_PROC_ADDRESS_SUCCESS : CU_GET_PROC_ADDRESS_SYMBOL_NOT_FOUND;
   return *out != nullptr ? CUDA_SUCCESS : CUDA_ERROR_NOT_FOUND;
@@ -56,20 +57,23 @@ API CUresult cuPointerGetAttribute(void* out, CUpointer_attribute which, CUdevic
   const Kind kind = kind_of(pointer(at));
   if (kind == Kind::kUnknown) return CUDA_ERROR_INVALID_VALUE;
   if (which == CU_POINTER_ATTRIBUTE_CONTEXT) return the_one(static_cast<CUcontext*>(out));
-  if (which == CU_POINTER_ATTRIBUTE_MEMORY_TYPE) return *static_cast<unsigned*>(out) = kind == Kind::kPinned ? 1 : 2, CUDA_SUCCESS;
+  if (which == CU_POINTER_ATTRIBUTE_MEMORY_TYPE)
+    return *static_cast<unsigned*>(out) = kind == Kind::kPinned ? 1 : 2, CUDA_SUCCESS;
   if (which == CU_POINTER_ATTRIBUTE_DEVICE_POINTER) return *static_cast<CUdeviceptr*>(out) = at, CUDA_SUCCESS;
   return *static_cast<int*>(out) = 0, CUDA_SUCCESS;
 }
 
 // Virtual memory, which expandable segments are made of. Mapping one to the other changes nothing here.
-API CUresult cuMemGetAllocationGranularity(size_t* bytes, const CUmemAllocationProp*, CUmemAllocationGranularity_flags) {
+API CUresult cuMemGetAllocationGranularity(size_t* bytes, const CUmemAllocationProp*,
+                                           CUmemAllocationGranularity_flags) {
   return *bytes = 2 << 20, CUDA_SUCCESS;
 }
 API CUresult cuMemAddressReserve(CUdeviceptr* out, size_t bytes, size_t, CUdeviceptr, unsigned long long) {
   return *out = address(reserve(bytes)), CUDA_SUCCESS;
 }
 API CUresult cuMemAddressFree(CUdeviceptr at, size_t) { return unreserve(pointer(at)), CUDA_SUCCESS; }
-API CUresult cuMemCreate(CUmemGenericAllocationHandle* out, size_t bytes, const CUmemAllocationProp*, unsigned long long) {
+API CUresult cuMemCreate(CUmemGenericAllocationHandle* out, size_t bytes, const CUmemAllocationProp*,
+                         unsigned long long) {
   return (*out = create_physical(bytes)) != 0 ? CUDA_SUCCESS : CUDA_ERROR_OUT_OF_MEMORY;
 }
 API CUresult cuMemRelease(CUmemGenericAllocationHandle handle) { return release_physical(handle), CUDA_SUCCESS; }
@@ -77,8 +81,8 @@ API CUresult cuMemRelease(CUmemGenericAllocationHandle handle) { return release_
 // Modules and kernels by name, as Triton and NVRTC load them.
 API CUresult cuModuleLoadData(CUmodule* module, const void*) { return the_one(module); }
 API CUresult cuModuleGetFunction(CUfunction* function, CUmodule, const char*) { return the_one(function); }
-API CUresult cuLibraryLoadData(CUlibrary* library, const void*, CUjit_option*, void**, unsigned, CUlibraryOption*, void**,
-                               unsigned) {
+API CUresult cuLibraryLoadData(CUlibrary* library, const void*, CUjit_option*, void**, unsigned, CUlibraryOption*,
+                               void**, unsigned) {
   return the_one(library);
 }
 API CUresult cuLibraryGetKernel(CUkernel* kernel, CUlibrary, const char*) { return the_one(kernel); }
@@ -92,6 +96,8 @@ API CUresult cuLaunchKernel(CUfunction, unsigned, unsigned, unsigned, unsigned, 
 }
 API CUresult cuLaunchKernelEx(const CUlaunchConfig*, CUfunction, void**, void**) { return forget(), CUDA_SUCCESS; }
 
-// NVML, of which there is no header here: an out-of-memory message names the processes on the GPU. There are none.
+// NVML, of which there is no header here. torch.cuda.device_count() asks it first; an out-of-memory message names the
+// processes on the GPU: there are none.
+API int nvmlDeviceGetCount_v2(unsigned* n) { return *n = static_cast<unsigned>(gpu().count), 0; }
 API int nvmlDeviceGetComputeRunningProcesses(void*, unsigned* n, void*) { return *n = 0, 0; }
 API int nvmlDeviceGetNvLinkRemoteDeviceType(void*, unsigned, int*) { return 3; }  // NVML_ERROR_NOT_SUPPORTED

@@ -14,7 +14,6 @@
 #include "gpu.h"
 #include "memory.h"
 
-#undef cudaGetDeviceProperties  // a macro for another name in older headers
 #define API extern "C" __attribute__((visibility("default")))
 
 using namespace stand_in;
@@ -54,6 +53,7 @@ API cudaError_t cudaDeviceGetStreamPriorityRange(int* least, int* greatest) {
 API cudaError_t cudaDeviceGetPCIBusId(char* text, int size, int device) {
   return snprintf(text, static_cast<size_t>(size), "0000:%02X:00.0", device + 1), cudaSuccess;
 }
+// In CUDA 12 a macro for cudaGetDeviceProperties_v2, the one of this layout.
 API cudaError_t cudaGetDeviceProperties(cudaDeviceProp* p, int device) {
   *p = {};
   snprintf(p->name, sizeof p->name, "%s", gpu().title.c_str());
@@ -133,10 +133,10 @@ API cudaError_t cudaMemset(void* at, int value, size_t bytes) {
   if (on_device(at)) return forget(), cudaSuccess;
   return memset(at, value, bytes), cudaSuccess;
 }
-API cudaError_t cudaMemsetAsync(void* at, int value, size_t bytes, cudaStream_t) { return cudaMemset(at, value, bytes); }
-API cudaError_t cudaGetSymbolAddress(void** out, const void*) {
-  return *out = device_variables(), cudaSuccess;
+API cudaError_t cudaMemsetAsync(void* at, int value, size_t bytes, cudaStream_t) {
+  return cudaMemset(at, value, bytes);
 }
+API cudaError_t cudaGetSymbolAddress(void** out, const void*) { return *out = device_variables(), cudaSuccess; }
 
 // Streams and events.
 API cudaError_t cudaStreamCreate(cudaStream_t* stream) { return make(stream); }
@@ -146,11 +146,16 @@ API cudaError_t cudaStreamGetPriority(cudaStream_t, int* priority) { return *pri
 API cudaError_t cudaStreamIsCapturing(cudaStream_t, cudaStreamCaptureStatus* status) {
   return *status = cudaStreamCaptureStatusNone, cudaSuccess;
 }
-API cudaError_t cudaStreamGetCaptureInfo(cudaStream_t, cudaStreamCaptureStatus* status, unsigned long long* id,
-                                         cudaGraph_t*, const cudaGraphNode_t**, const cudaGraphEdgeData**, size_t*) {
-  if (id != nullptr) *id = 0;
-  return *status = cudaStreamCaptureStatusNone, cudaSuccess;
-}
+// What follows the first three arguments differs between versions, and is only written for a capture: there is none
+// here.
+#define CAPTURE_INFO(function, name)                                                                   \
+  API cudaError_t function(cudaStream_t, cudaStreamCaptureStatus*, unsigned long long*) __asm__(name); \
+  cudaError_t function(cudaStream_t, cudaStreamCaptureStatus* status, unsigned long long* id) {        \
+    if (id != nullptr) *id = 0;                                                                        \
+    return *status = cudaStreamCaptureStatusNone, cudaSuccess;                                         \
+  }
+CAPTURE_INFO(capture_info, "cudaStreamGetCaptureInfo")        // CUDA 13
+CAPTURE_INFO(capture_info_v2, "cudaStreamGetCaptureInfo_v2")  // CUDA 11 and 12
 API cudaError_t cudaThreadExchangeStreamCaptureMode(cudaStreamCaptureMode* mode) {
   return *mode = cudaStreamCaptureModeGlobal, cudaSuccess;
 }
