@@ -46,6 +46,9 @@ MODEL is one of:
   gpt2-xl, llama-3.1-8b, ...  a config that comes with peakmem (peakmem models lists them)
   path/to/config.json         a Hugging Face config, or the folder it is in
   -                           a config on standard input (and for a FILE that is written, standard output)
+  meta-llama/Llama-3.1-8B     an id of the Hugging Face hub: one that comes with peakmem, or was downloaded ($HF_HOME)
+  launch.yaml, "torchrun ...", with or without a model beside
+                              launch files and command lines: TrainingArguments, TRL, accelerate (docs/launch.md)
   none                        with --layers, --heads and --hidden instead
 )";
 

@@ -2,6 +2,7 @@
 
 #include <cerrno>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <filesystem>
 #include <memory>
@@ -36,6 +37,29 @@ std::string name_of(const fs::path& path) {
   return path.filename() == "config.json" && !folder.empty() ? folder.string() : path.filename().string();
 }
 
+/// A folder that an environment variable names, or one below another.
+fs::path folder_of(const char* variable, const char* base, const char* below) {
+  const char* value = std::getenv(variable);
+  if (value != nullptr && value[0] != 0) return value;
+  const char* start = base == nullptr ? nullptr : std::getenv(base);
+  return start == nullptr ? fs::path() : fs::path(start) / below;
+}
+
+/// The config.json of a model that was once downloaded: $HF_HOME/hub/models--ORGANISATION--NAME/snapshots/*/.
+std::optional<fs::path> in_hub_cache(const std::string& id) {
+  const size_t slash = id.find('/');
+  if (slash == std::string::npos || id.find('/', slash + 1) != std::string::npos || id.find("..") != std::string::npos)
+    return std::nullopt;
+  const fs::path home = folder_of("HF_HOME", "HOME", ".cache/huggingface");
+  const std::string folder = "models--" + id.substr(0, slash) + "--" + id.substr(slash + 1);
+  std::error_code none;
+  std::optional<fs::path> found;
+  for (const auto& entry : fs::directory_iterator(home / "hub" / folder / "snapshots", none))
+    if (fs::path config = entry.path() / "config.json"; fs::exists(config, none) && (!found || config < *found))
+      found = std::move(config);
+  return found;
+}
+
 Result<NamedConfig> config_at(const std::string& path, std::string_view name) {
   const Result<std::string> text = read_text(path, path.ends_with(kTraceEnding) ? kTraceMaxBytes : kConfigMaxBytes);
   if (!text) return text.error();
@@ -63,14 +87,38 @@ Result<std::string> read_text(const std::string& path, size_t most) {
   return text;
 }
 
+bool is_file(const std::string& path) {
+  std::error_code none;
+  return fs::is_regular_file(path, none);
+}
+
+Result<std::optional<LaunchText>> find_launch_text(const std::string& path, bool is_launch) {
+  if (!is_file(path) || is_shipped(path)) return std::optional<LaunchText>();
+  Result<std::string> text = read_text(path);
+  if (!text) return text.error();
+  const std::string name = fs::path(path).filename().string();
+  if (!is_launch && !is_launch_text(*text, name)) return std::optional<LaunchText>();
+  return std::optional(LaunchText{path, std::move(*text)});
+}
+
+std::optional<std::string> find_beside(const std::string& path, const std::string& other) {
+  for (const fs::path& folder : {fs::path(), fs::path(other).parent_path()})
+    if (const std::string file = (folder / path).string(); is_file(file))
+      if (Result<std::string> text = read_text(file, kLaunchMaxBytes)) return std::move(*text);
+  return std::nullopt;
+}
+
 Result<NamedConfig> find_model(std::string_view name) {
   const std::string model(name);
   if (model == "-") return config_at("-", "standard input");
   if (is_shipped(model)) return shipped_config(model);
   std::error_code none;
   const fs::path path(model);
-  if (!fs::is_directory(path, none))
-    return fs::exists(path, none) ? config_at(model, name_of(path)) : shipped_config(model);
+  if (!fs::is_directory(path, none)) {
+    if (fs::exists(path, none)) return config_at(model, name_of(path));
+    const std::optional<fs::path> cached = in_hub_cache(model);
+    return cached ? config_at(cached->string(), model) : shipped_config(model);
+  }
   const fs::path inside = path / "config.json";
   if (!fs::exists(inside, none)) return Error{model, "is a folder without a config.json", {}};
   return config_at(inside.string(), name_of(fs::absolute(inside, none).lexically_normal()));

@@ -8,9 +8,6 @@
 
 namespace peakmem {
 
-/// Where a model that is given by name comes from: the shipped ones, or files too.
-using FindModel = Result<NamedConfig> (*)(std::string_view name);
-
 /// The response to `request`, both JSON texts. A request is
 ///
 ///     {"command": "estimate", "model": "gpt2", "options": {"batch": 4, "precision": "bf16"}, "format": "json"}

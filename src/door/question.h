@@ -15,10 +15,13 @@ namespace peakmem {
 /// What an answer is written as; a picture and points are forms of the timeline alone.
 enum class Form : uint8_t { kText, kJson, kSvg, kCsv, kPerfetto };
 
-/// A model (none where options describe it) and how it is trained.
+/// A model (none where options describe it) and how it is trained; what of that was read of launch files, and what was
+/// taken for granted of them.
 struct Subject {
   std::optional<NamedConfig> model;
   OptionValues options;
+  LaunchNotes launch = {};
+  std::vector<std::string> assumptions = {};
 };
 
 /// A question to one command.

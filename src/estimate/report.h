@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "device/gpu.h"
+#include "estimate/launch_notes.h"
 #include "size/expr.h"
 
 namespace peakmem {
@@ -100,6 +101,7 @@ struct Report {
   std::optional<Failure> failure;  // where it does not fit
   std::vector<std::string> assumptions;
   std::vector<std::string> warnings;
+  LaunchNotes launch;                // empty where no launch file was read
   std::shared_ptr<const Pool> pool;  // of the formulas
   std::vector<int64_t> symbol_values;
 };

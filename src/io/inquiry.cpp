@@ -39,6 +39,7 @@ class Reader {
 
   std::optional<Error> read(const NamedConfig& model) {
     inquiry_.name = model.name;
+    if (!model.stands_for.empty()) assume("model: " + model.name + ", of which " + model.stands_for + " has the shape");
     if (auto wrong = read_model(model.config)) return wrong;
     if (auto wrong = check_lengths()) return wrong;
     if (auto wrong = read_recipe()) return wrong;
@@ -307,6 +308,7 @@ Result<Inquiry> make_inquiry(const NamedConfig* model, const OptionValues& value
   Inquiry inquiry;
   if (asked.has("at"))
     return Error{"--at", "is for the letters of a trace, and this is a model", "pass --batch, --seq and the like"};
+  if (asked.has("from")) return Error{"--from", "is of launch files, and there is none", "drop it"};
   if (model == nullptr && asked.has("part"))
     return Error{"--part", "is of a model with a config, and there is none", "drop it"};
   Result<NamedConfig> part = model == nullptr ? NamedConfig{} : part_of(*model, asked, inquiry.assumptions);

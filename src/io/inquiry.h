@@ -7,6 +7,7 @@
 
 #include "device/allocator.h"
 #include "device/gpu.h"
+#include "estimate/launch_notes.h"
 #include "io/named_config.h"
 #include "io/options.h"
 #include "size/print.h"
@@ -24,6 +25,7 @@ struct Inquiry {
   Letters letters;                                                 // of the formulas
   std::vector<std::string> assumptions;
   std::vector<std::string> warnings;
+  LaunchNotes launch;  // empty where no launch file was read
 };
 
 /// The inquiry about `model`, or about the model that --layers, --heads and --hidden describe where it is null.

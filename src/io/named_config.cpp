@@ -1,5 +1,7 @@
 #include "io/named_config.h"
 
+#include <algorithm>
+#include <array>
 #include <vector>
 
 #include "io/json.h"
@@ -44,6 +46,54 @@ Result<NamedConfig> parse_recording(std::string_view text, std::string_view name
   return config;
 }
 
+/// Words of a checkpoint's name that say how it was trained or stored; its shape is that of the name without them.
+constexpr std::array<std::string_view, 13> kOfCheckpoints = {"instruct", "chat", "it",   "base", "hf",   "pt",  "meta",
+                                                             "unsloth",  "bnb",  "4bit", "8bit", "fp16", "bf16"};
+
+std::string lower(std::string_view text) {
+  std::string low(text);
+  for (char& c : low)
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+  return low;
+}
+
+/// A hub id in lower case, without organisation and without the words of checkpoints.
+std::string shape_of(std::string_view id) {
+  const std::string name = lower(id.substr(id.rfind('/') + 1));  // npos + 1 is 0
+  std::string kept;
+  for (size_t begin = 0; begin <= name.size();) {
+    const size_t end = std::min(name.find('-', begin), name.size());
+    const std::string word = name.substr(begin, end - begin);
+    if (std::find(kOfCheckpoints.begin(), kOfCheckpoints.end(), word) == kOfCheckpoints.end())
+      kept += (kept.empty() ? "" : "-") + word;
+    begin = end + 1;
+  }
+  return kept;
+}
+
+/// The hub id that a shipped file says it is of; empty where it says none.
+std::string_view source_of(const ShippedFile& file) {
+  constexpr std::string_view kKey = "\"source\": \"";
+  const size_t at = file.text.find(kKey);
+  if (at == std::string_view::npos) return {};
+  const std::string_view rest = file.text.substr(at + kKey.size());
+  return rest.substr(0, rest.find_first_of(",: \""));
+}
+
+/// The shipped file of a hub id, or null; the exact one before one of the same shape.
+const ShippedFile* file_of_hub(std::string_view id) {
+  const std::string low = lower(id);
+  const std::string shape = shape_of(id);
+  const ShippedFile* alike = nullptr;
+  for (const ShippedFile& file : shipped_models()) {
+    const std::string source = lower(source_of(file));
+    const std::string last = source.substr(source.rfind('/') + 1);
+    if (!source.empty() && (source == low || last == low)) return &file;
+    if (file.name == shape || (!source.empty() && shape_of(source) == shape)) alike = &file;
+  }
+  return alike;
+}
+
 }  // namespace
 
 Result<NamedConfig> shipped_config(std::string_view name) {
@@ -51,7 +101,12 @@ Result<NamedConfig> shipped_config(std::string_view name) {
   const ShippedFile* found = nullptr;
   for (const ShippedFile& file : shipped_models())
     if (file.name == name || (found == nullptr && longer.size() == 1 && file.name == longer[0])) found = &file;
-  return found == nullptr ? Result<NamedConfig>(unknown_model(name, longer)) : parse_config(found->text, found->name);
+  const bool of_hub = found == nullptr && longer.empty();
+  if (of_hub) found = file_of_hub(name);
+  if (found == nullptr) return unknown_model(name, longer);
+  Result<NamedConfig> config = parse_config(found->text, found->name);
+  if (config && of_hub && lower(name.substr(name.rfind('/') + 1)) != found->name) config->stands_for = name;
+  return config;
 }
 
 Result<NamedConfig> parse_config(std::string_view text, std::string_view name) {

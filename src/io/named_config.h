@@ -11,14 +11,21 @@
 
 namespace peakmem {
 
-/// A model by name, with its config; or a trace in its place.
+/// A model by name, with its config; or a trace in its place. `stands_for` is the name that was asked for, where that is
+/// another checkpoint of the same shape.
 struct NamedConfig {
   std::string name;
   Value config;
-  std::shared_ptr<const Recording> recording;
+  std::shared_ptr<const Recording> recording = {};
+  std::string stands_for = {};
 };
 
-/// The shipped model of that name, or the only one whose name begins with it and goes on with `-`.
+/// Where a model that is given by name comes from: the shipped ones, or files too.
+using FindModel = Result<NamedConfig> (*)(std::string_view name);
+
+/// The shipped model of that name, or the only one whose name begins with it and goes on with `-`; else the one of that
+/// id on the Hugging Face hub (`meta-llama/Llama-3.1-8B-Instruct`): of any case, with or without the organisation, and
+/// with the words that tell checkpoints of one shape apart.
 Result<NamedConfig> shipped_config(std::string_view name);
 /// A config by that name; a file of data/models holds one beside its source.
 NamedConfig named_config(const Value& value, std::string_view name);

@@ -212,6 +212,8 @@ constexpr std::array kOptions = std::to_array<OptionRow>({
     {"step", kChoice, "S", steps, "2", "Diff", "the first step, or the steady one", kDiff},
     {"phase", kChoice, "P", phases, "", "Diff", "compare the peaks of this phase (a trace has them)", kDiff},
     {"list", kSize, "N", nullptr, "20", "Diff", "sizes to list", kDiff},
+    {"from", kText, "FORMAT", nullptr, "", "Launch files", "whose launch file FILE is, where its content leaves doubt",
+     kRun},
     {"json", kFlag, "", nullptr, "", "Output", "the answer as JSON (schema peakmem/1)", kAll},
 });
 

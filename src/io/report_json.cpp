@@ -195,6 +195,19 @@ void end_answer(JsonWriter& out, const Inquiry& inquiry) {
   out.end_object();
 }
 
+void write_launch(JsonWriter& out, const LaunchNotes& launch) {
+  if (launch.files.empty()) return;
+  out.key("launch");
+  out.begin_object();
+  write_lines(out, "files", launch.files);
+  write_lines(out, "used", launch.used);
+  write_lines(out, "defaults", launch.defaults);
+  write_lines(out, "harmless", launch.harmless);
+  write_lines(out, "not_understood", launch.not_understood);
+  out.member("command", launch.command);
+  out.end_object();
+}
+
 std::string report_json(const Report& report, std::span<const Knob> knobs) {
   JsonWriter out;
   out.begin_object();
@@ -206,6 +219,7 @@ std::string report_json(const Report& report, std::span<const Knob> knobs) {
   write_fits(out, report);
   write_failure(out, report.failure);
   write_knobs(out, knobs);
+  write_launch(out, report.launch);
   write_lines(out, "assumptions", report.assumptions);
   write_lines(out, "warnings", report.warnings);
   out.end_object();

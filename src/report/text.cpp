@@ -127,6 +127,22 @@ void write_assumptions(Page& page, const std::vector<std::string>& lines) {
   page.paragraph("  ", text);
 }
 
+/// What became of the keys of launch files.
+void write_launch(Page& page, const LaunchNotes& launch) {
+  if (launch.files.empty()) return;
+  page.heading("Read of " + list_of(launch.files));
+  const auto keys = [&](const char* name, const std::vector<std::string>& lines) {
+    std::string text;
+    for (const std::string& line : lines) text += (text.empty() ? "" : " · ") + line;
+    if (!lines.empty()) page.paragraph("  " + left(name, kLabel), text);
+  };
+  keys("used", launch.used);
+  keys("by default", launch.defaults);
+  keys("harmless", launch.harmless);
+  keys("not read", launch.not_understood);
+  page.paragraph("  " + left("the same", kLabel), launch.command);
+}
+
 int64_t bytes_of(const std::vector<LedgerSum>& sums, const std::string& name) {
   for (const LedgerSum& sum : sums)
     if (sum.name == name) return sum.bytes;
@@ -288,6 +304,7 @@ std::string report_text(const Report& report, std::span<const Knob> knobs, const
   write_ledger(page, report);
   write_phases(page, report);
   write_knobs(page, report, knobs);
+  write_launch(page, report.launch);
   write_assumptions(page, report.assumptions);
   write_notes(page, "Warnings", report.warnings);
   return std::move(page).text();
