@@ -6,7 +6,7 @@
 #        scripts/setup.sh --tests    to test all of it
 set -eu
 
-packages="g++ cmake ninja-build nlohmann-json3-dev libyaml-dev"
+packages="g++ cmake ninja-build nlohmann-json3-dev libyaml-dev libtomlplusplus-dev"
 python="python3-venv python3-dev"
 web="clang-19 lld-19 binaryen libc++-19-dev-wasm32 libclang-rt-19-dev-wasm32 wasi-libc xz-utils nodejs"
 command -v npm >/dev/null || web="$web npm"  # which some packages of nodejs bring with them

@@ -1,12 +1,15 @@
 #include "launch/launch.h"
 
 #include <algorithm>
+#include <cctype>
 #include <deque>
 
 #include "io/json.h"
 #include "launch/command_line.h"
 #include "launch/detect.h"
+#include "launch/python_calls.h"
 #include "launch/settings.h"
+#include "launch/toml.h"
 #include "launch/understanding.h"
 #include "launch/yaml.h"
 #include "size/nearest.h"
@@ -85,11 +88,10 @@ class Reader {
     const std::string last = text.name.substr(text.name.rfind('/') + 1);  // npos + 1 is 0
     Source& source = sources_.emplace_back(Source{last, text.text, form == TextForm::kShell});
     if (form == TextForm::kShell) return read_script(text, source, from);
-    if (form == TextForm::kPython || form == TextForm::kToml)
-      return Error{text.name,
-                   form == TextForm::kToml ? "is TOML, which is not read yet" : "is Python, which is not read yet",
-                   "give the arguments as JSON, YAML or flags"};
-    Result<Value> object = form == TextForm::kJson ? parse_json(text.text) : parse_yaml(text.text);
+    if (form == TextForm::kPython) return read_program(text, source, from);
+    Result<Value> object = form == TextForm::kToml   ? parse_toml(text.text)
+                           : form == TextForm::kJson ? parse_json(text.text)
+                                                     : parse_yaml(text.text);
     if (!object) return in_file(text.name, object.error());
     return take_object(text.name, source, std::move(*object), from);
   }
@@ -100,6 +102,11 @@ class Reader {
       return Error{name, "is no launch file: it holds no names with values", "peakmem --help shows what is read"};
     const ToolRow* tool = from.empty() || !pieces_.empty() ? tool_of(object, tools_) : tool_named(from, tools_);
     if (tool == nullptr) return unknown_file(name, from);
+    if (const Value* environment = object.find("ENV"); environment != nullptr && tool->name == "swift") {
+      Value known = *environment;
+      keep_known(known);
+      add(tool_named("environment", tools_), source, std::move(known));
+    }
     add(tool, source, std::move(object));
     return std::nullopt;
   }
@@ -139,6 +146,34 @@ class Reader {
     return std::nullopt;
   }
 
+  /// Python: unsloth's calls, else the names that it assigns (a config of nanoGPT).
+  std::optional<Error> read_program(const LaunchText& text, const Source& source, const std::string& from) {
+    Result<PythonFile> file = read_python(text.text);
+    if (!file) return in_file(text.name, file.error());
+    if (text.text.find("torchtitan") != std::string::npos) {
+      add(tool_named("torchtitan", tools_), source, {.kind = Kind::kObject});
+      return std::nullopt;
+    }
+    Value object = {.kind = Kind::kObject};
+    bool is_unsloth = false;
+    for (PythonCall& call : file->calls) {
+      const std::string_view last = std::string_view(call.name).substr(call.name.rfind('.') + 1);
+      const bool loads = last == "from_pretrained" && call.name.starts_with("Fast");
+      is_unsloth = is_unsloth || loads;
+      if (!loads && last != "get_peft_model" && !last.ends_with("Config") && last != "TrainingArguments") continue;
+      for (Member& member : call.arguments.members) {
+        if (member.name == "0" && loads) member.name = "model_name";
+        if (std::isdigit(static_cast<unsigned char>(member.name[0])) == 0 && object.find(member.name) == nullptr)
+          object.members.push_back(std::move(member));
+      }
+    }
+    if (!is_unsloth && object.members.empty()) return take_object(text.name, source, std::move(file->names), from);
+    const ToolRow* tool = is_unsloth ? tool_named("unsloth", tools_) : tool_of(object, tools_);
+    if (tool == nullptr) return unknown_file(text.name, from);
+    add(tool, source, std::move(object));
+    return std::nullopt;
+  }
+
   /// Of an environment only what is in the table is looked at: the rest may be secret.
   static void keep_known(Value& environment) {
     const std::vector<KeyRow> known = key_rows("environment");
@@ -167,7 +202,8 @@ class Reader {
       settings_.refused.push_back(piece.source->name + " is of " + std::string(piece.tool->title) +
                                   ", which is told but not modelled: it needs " + std::string(piece.tool->missing));
       if (front_ == nullptr) front_ = piece.tool;
-      return std::nullopt;
+      return key_rows(piece.tool->name).empty() ? std::nullopt
+                                                : hear(*piece.tool, piece.object, *piece.source, settings_);
     }
     if (front_ == nullptr && !stands_around(piece.tool->name)) front_ = piece.tool;
     if (auto wrong = hear(*piece.tool, piece.object, *piece.source, settings_)) return wrong;
@@ -180,9 +216,23 @@ class Reader {
       if (setting == nullptr || setting->value.kind != Kind::kString) continue;
       const std::string path = setting->value.string;
       settings_.put(slot, Value{.kind = Kind::kBool, .boolean = true});
+      if (slot == "deepspeed" && take_preset(path)) continue;
       if (auto wrong = read_reference(path)) return wrong;
     }
     return std::nullopt;
+  }
+
+  /// A config of DeepSpeed that a tool ships, where no file of that name is there.
+  bool take_preset(const std::string& path) {
+    if (find_text_ && find_text_(path)) return false;
+    for (const std::vector<std::string_view>& line : table_lines("deepspeed_presets")) {
+      if (line[0] != path.substr(path.rfind('/') + 1)) continue;
+      settings_.put("zero.stage", line[1]);
+      if (!line[2].empty()) settings_.put("zero.offload_optimizer.device", line[2]);
+      if (!line[3].empty()) settings_.put("zero.offload_param.device", line[3]);
+      return true;
+    }
+    return false;
   }
 
   Result<Launch> understand() {
@@ -201,9 +251,11 @@ class Reader {
       launch.model = std::move(*model);
     }
     if (const Value* type = launch.model.config.find("model_type")) u.model_type = type->string;
-    prepare(u);
-    apply(u);
-    if (!settings_.refused.empty()) return refusal(u);
+    if (front_->missing.empty()) {
+      prepare(u);
+      apply(u);
+    }
+    if (!settings_.refused.empty()) return refusal(u, launch.model.name);
     if (!u.missing.empty())
       return Error{files(), "does not say " + joined(u.missing, "; nor "), "say it beside the file"};
     launch.options = question_.options;
@@ -236,7 +288,14 @@ class Reader {
   }
 
   /// All that is refused at once, and with it what else would have been said.
-  Error refusal(const Understanding& u) const {
+  Error refusal(const Understanding& u, const std::string& model) const {
+    const bool nearest_is_known = u.tool == "unsloth" && settings_.refused[0].starts_with("unsloth") &&
+                                  settings_.refused.size() == 1 && u.missing.empty();
+    if (nearest_is_known)
+      return {files(), settings_.refused[0], "the same in TRL alone: " + command_of(model, u.options)};
+    if (!front_->missing.empty())
+      return {files(), settings_.refused[0],
+              settings_.notes.used.empty() ? "" : "read of it: " + joined(settings_.notes.used, "; ")};
     std::vector<std::string> also = u.assumptions;
     also.insert(also.begin(), u.settings.notes.not_understood.begin(), u.settings.notes.not_understood.end());
     return {files(), joined(settings_.refused, "; "), also.empty() ? "" : "besides: " + joined(also, "; ")};

@@ -11,19 +11,6 @@ bool has(const std::vector<std::string>& words, std::string_view word) {
   return std::find(words.begin(), words.end(), word) != words.end();
 }
 
-/// The ranks that a launcher says: of accelerate in all, of torchrun a node's times the nodes.
-std::optional<int64_t> ranks_said(const Understanding& u) {
-  const Settings& s = u.settings;
-  if (const auto ranks = s.size("ranks")) return ranks;
-  const std::string per_node = s.text("nproc_per_node");
-  const std::string nodes = s.text("nnodes");
-  if (per_node.empty()) return std::nullopt;
-  const Result<int64_t> of_node = parse_size(per_node, "nproc_per_node");
-  const Result<int64_t> many = parse_size(nodes.empty() ? "1" : nodes, "nnodes");
-  if (!of_node || !many || *of_node > (1 << 20) || *many > (1 << 20)) return std::nullopt;  // "gpu", "1:4"
-  return *of_node * *many;
-}
-
 bool given_ranks(const Understanding& u) { return u.is_given("fsdp") || u.is_given("hsdp") || u.is_given("ddp"); }
 
 void refuse_deepspeed(Understanding& u, std::optional<int64_t> ranks) {
@@ -78,6 +65,18 @@ void understand_ddp(Understanding& u, std::optional<int64_t> ranks) {
 }
 
 }  // namespace
+
+std::optional<int64_t> ranks_said(const Understanding& u) {
+  const Settings& s = u.settings;
+  if (const auto ranks = s.size("ranks")) return ranks;
+  const std::string per_node = s.text("nproc_per_node");
+  const std::string nodes = s.text("nnodes");
+  if (per_node.empty()) return std::nullopt;
+  const Result<int64_t> of_node = parse_size(per_node, "nproc_per_node");
+  const Result<int64_t> many = parse_size(nodes.empty() ? "1" : nodes, "nnodes");
+  if (!of_node || !many || *of_node > (1 << 20) || *many > (1 << 20)) return std::nullopt;  // "gpu", "1:4"
+  return *of_node * *many;
+}
 
 void understand_ranks(Understanding& u) {
   const Settings& s = u.settings;

@@ -171,7 +171,7 @@ void understand_loop(Understanding& u) {
   if (u.settings.flag("use_cache")) u.set("use-cache", "yes");
   const bool sharded =
       Asked(u.options).has("fsdp") || Asked(u.options).has("hsdp") || u.is_given("fsdp") || u.is_given("hsdp");
-  const bool is_trl = u.tool == "trl";
+  const bool is_trl = u.tool == "trl" || u.tool == "unsloth";
   if (u.tool == "accelerate" || u.tool == "deepspeed") return;  // the loop is the script's own
   if (!sharded) return u.set("trainer", is_trl ? "trl" : "hf");
   if (is_trl) u.set("loss", "chunked");

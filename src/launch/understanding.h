@@ -41,6 +41,8 @@ void understand_attention(Understanding& u);
 void understand_kernels(Understanding& u);
 void understand_evaluation(Understanding& u);
 void understand_adapters(Understanding& u);
+/// The ranks that a launcher says: of accelerate in all, of torchrun a node's times the nodes.
+std::optional<int64_t> ranks_said(const Understanding& u);
 /// Who trains together, and with it in which dtypes: FSDP2 as accelerate makes it has a policy in autocast's place.
 void understand_ranks(Understanding& u);
 void understand_precision(Understanding& u);

@@ -1,0 +1,29 @@
+// What each front has of its own, put in the words of transformers' stack before its rules are asked.
+#pragma once
+
+#include <string>
+
+#include "launch/understanding.h"
+
+namespace peakmem {
+
+void prepare_trl(Understanding& u);
+void prepare_axolotl(Understanding& u);
+void prepare_llamafactory(Understanding& u);
+void prepare_swift(Understanding& u);
+void prepare_unsloth(Understanding& u);
+
+Value size_value(int64_t size);
+Value flag_value(bool flag);
+/// Refuses a kind of training other than supervised fine-tuning, with what it needs.
+void refuse_kind(Understanding& u, const std::string& kind);
+/// One row of a micro-batch's tokens, as packing without padding has it: attention is over each sequence by itself, of
+/// which flash attention keeps no more than of one.
+void flatten_rows(Understanding& u);
+/// What packing leaves in doubt where attention is no flash attention.
+void doubt_packed_attention(Understanding& u);
+bool is_flash(const Settings& s);
+/// Weights in 4 or 8 bits by `quantization_bit` and its method, of which bitsandbytes' is modelled.
+void take_quantization_bit(Understanding& u);
+
+}  // namespace peakmem

@@ -1,0 +1,43 @@
+#include "launch/toml.h"
+
+#include <string>
+
+#define TOML_EXCEPTIONS 0
+#include <toml++/toml.h>
+
+namespace peakmem {
+namespace {
+
+using Kind = Value::Kind;
+
+Value value_of(const toml::node& node) {
+  if (const auto* table = node.as_table()) {
+    Value value = {.kind = Kind::kObject};
+    for (const auto& [key, inner] : *table) value.members.push_back({std::string(key.str()), value_of(inner)});
+    return value;
+  }
+  if (const auto* array = node.as_array()) {
+    Value value = {.kind = Kind::kList};
+    for (const toml::node& inner : *array) value.items.push_back(value_of(inner));
+    return value;
+  }
+  if (const auto* flag = node.as_boolean()) return {.kind = Kind::kBool, .boolean = flag->get()};
+  if (const auto* number = node.as_integer())
+    return {.kind = Kind::kInteger, .integer = number->get(), .real = static_cast<double>(number->get())};
+  if (const auto* number = node.as_floating_point()) return {.kind = Kind::kReal, .real = number->get()};
+  if (const auto* text = node.as_string()) return {.kind = Kind::kString, .string = text->get()};
+  return {.kind = Kind::kString, .string = "a date"};
+}
+
+}  // namespace
+
+Result<Value> parse_toml(std::string_view text) {
+  if (text.size() > kTomlMaxBytes)
+    return Error("", "is larger than " + std::to_string(kTomlMaxBytes >> 20) + " MiB", "is this the right file?");
+  const toml::parse_result result = toml::parse(text);
+  if (result) return value_of(result.table());
+  return Error("line " + std::to_string(result.error().source().begin.line),
+               "is no TOML: " + std::string(result.error().description()), {});
+}
+
+}  // namespace peakmem
