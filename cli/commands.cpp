@@ -2,8 +2,6 @@
 
 #include <algorithm>
 
-#include "door/inquire.h"
-#include "launch/launch.h"
 #include "io/recorded.h"
 #include "output.h"
 #include "size/nearest.h"
@@ -105,10 +103,6 @@ struct Operands {
 Result<Operands> sort_operands(const std::vector<std::string>& operands, bool is_launch) {
   Operands sorted;
   for (const std::string& operand : operands) {
-    if (operand.find(' ') != std::string::npos && !is_file(operand)) {
-      sorted.texts.push_back({"command line", operand});
-      continue;
-    }
     Result<std::optional<LaunchText>> text = find_launch_text(operand, is_launch && sorted.texts.empty());
     if (!text) return text.error();
     if (*text)
@@ -117,23 +111,6 @@ Result<Operands> sort_operands(const std::vector<std::string>& operands, bool is
       sorted.models.push_back(operand);
   }
   return sorted;
-}
-
-/// The subject that launch files come to, with the options given beside.
-Result<Subject> subject_of_launch(const Arguments& arguments, Operands operands) {
-  LaunchQuestion question = {std::move(operands.texts), {}, arguments.options, std::nullopt};
-  if (auto from = take_option(question.options, "from")) question.from = *from;
-  if (!operands.models.empty()) {
-    Result<NamedConfig> model = find_model(operands.models[0]);
-    if (!model) return model.error();
-    question.model = std::move(*model);
-  }
-  const std::string first = question.texts[0].name;
-  Result<Launch> launch =
-      read_launch(question, find_model, [&](const std::string& path) { return find_beside(path, first); });
-  if (!launch) return launch.error();
-  return Subject{std::move(launch->model), std::move(launch->options), std::move(launch->notes),
-                 std::move(launch->assumptions)};
 }
 
 }  // namespace
@@ -149,7 +126,14 @@ Result<Subject> subject_of(const Arguments& arguments) {
     return Error{operands[0], "is too much: this command takes no MODEL", {}};
   Result<Operands> sorted = sort_operands(operands, Asked(arguments.options).has("from"));
   if (!sorted) return sorted.error();
-  if (!sorted->texts.empty() && sorted->models.size() < 2) return subject_of_launch(arguments, std::move(*sorted));
+  if (!sorted->texts.empty() && sorted->models.size() < 2) {
+    if (!sorted->models.empty()) {
+      Result<NamedConfig> model = find_model(sorted->models[0]);
+      if (!model) return model.error();
+      subject.model = std::move(*model);
+    }
+    return launch_subject(std::move(sorted->texts), std::move(subject));
+  }
   if (operands.size() > 1)
     return Error{"MODEL", "is given twice: " + in_quotes(operands[0]) + " and " + in_quotes(operands[1]),
                  command_hint(operands[0], command_hint(operands[1], {}))};

@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <memory>
 
+#include "door/inquire.h"
 #include "io/shipped.h"
 #include "io/trace_file.h"
 
@@ -68,6 +69,19 @@ Result<NamedConfig> config_at(const std::string& path, std::string_view name) {
   return config;
 }
 
+bool is_file(const std::string& path) {
+  std::error_code none;
+  return fs::is_regular_file(path, none);
+}
+
+/// The text of a file that another names: below the working directory, or beside the other.
+std::optional<std::string> find_beside(const std::string& path, const std::string& other) {
+  for (const fs::path& folder : {fs::path(), fs::path(other).parent_path()})
+    if (const std::string file = (folder / path).string(); is_file(file))
+      if (Result<std::string> text = read_text(file, kLaunchMaxBytes)) return std::move(*text);
+  return std::nullopt;
+}
+
 }  // namespace
 
 Result<std::string> read_text(const std::string& path, size_t most) {
@@ -87,12 +101,8 @@ Result<std::string> read_text(const std::string& path, size_t most) {
   return text;
 }
 
-bool is_file(const std::string& path) {
-  std::error_code none;
-  return fs::is_regular_file(path, none);
-}
-
 Result<std::optional<LaunchText>> find_launch_text(const std::string& path, bool is_launch) {
+  if (!is_file(path) && path.find(' ') != std::string::npos) return std::optional(LaunchText{"command line", path});
   if (!is_file(path) || is_shipped(path)) return std::optional<LaunchText>();
   Result<std::string> text = read_text(path);
   if (!text) return text.error();
@@ -101,11 +111,26 @@ Result<std::optional<LaunchText>> find_launch_text(const std::string& path, bool
   return std::optional(LaunchText{path, std::move(*text)});
 }
 
-std::optional<std::string> find_beside(const std::string& path, const std::string& other) {
-  for (const fs::path& folder : {fs::path(), fs::path(other).parent_path()})
-    if (const std::string file = (folder / path).string(); is_file(file))
-      if (Result<std::string> text = read_text(file, kLaunchMaxBytes)) return std::move(*text);
-  return std::nullopt;
+Result<Subject> launch_subject(std::vector<LaunchText> texts, Subject beside) {
+  const std::string first = texts[0].name;
+  LaunchQuestion question = {std::move(texts), {}, std::move(beside.options), std::move(beside.model)};
+  if (auto from = take_option(question.options, "from")) question.from = *from;
+  const auto find_text = [&](const std::string& path) { return find_beside(path, first); };
+  Result<Launch> launch = read_launch(question, find_model, find_text);
+  if (!launch) return launch.error();
+  return Subject{std::move(launch->model), std::move(launch->options), std::move(launch->notes),
+                 std::move(launch->assumptions)};
+}
+
+Result<Subject> find_launch(const std::vector<std::string>& files, Subject beside) {
+  std::vector<LaunchText> texts;
+  for (const std::string& file : files) {
+    Result<std::optional<LaunchText>> text = find_launch_text(file, true);
+    if (!text) return text.error();
+    if (!*text) return Error{file, "is no file", {}};
+    texts.push_back(std::move(**text));
+  }
+  return launch_subject(std::move(texts), std::move(beside));
 }
 
 Result<NamedConfig> find_model(std::string_view name) {

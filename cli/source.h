@@ -4,8 +4,9 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
-#include "io/inquiry.h"
+#include "door/question.h"
 #include "launch/launch.h"
 
 namespace peakmem::cli {
@@ -17,13 +18,14 @@ inline constexpr size_t kMeasurementMaxBytes = size_t{4} << 30;
 /// The whole text of a file of at most so many bytes (of standard input where `path` is `-`, which has it once only).
 Result<std::string> read_text(const std::string& path, size_t most = kConfigMaxBytes);
 
-/// Whether that is the name of a file.
-bool is_file(const std::string& path);
-/// The text of a file that is a launch file; nothing where `path` is a model's config, a folder, a name, or standard
-/// input. `is_launch`: it is one whatever it holds.
+/// The text of a file that is a launch file, or of a command line, which has spaces; nothing where `path` is a model's
+/// config, a folder, a name, or standard input. `is_launch`: it is one whatever it holds.
 Result<std::optional<LaunchText>> find_launch_text(const std::string& path, bool is_launch);
-/// The text of a file that another names: below the working directory, or beside the other.
-std::optional<std::string> find_beside(const std::string& path, const std::string& other);
+/// What launch files come to, with a model and options beside; files that they name are looked for below the working
+/// directory and beside the first.
+Result<Subject> launch_subject(std::vector<LaunchText> texts, Subject beside);
+/// The same of files by their paths, or command lines.
+Result<Subject> find_launch(const std::vector<std::string>& files, Subject beside);
 
 /// The config that `name` stands for: MODEL of the command line.
 Result<NamedConfig> find_model(std::string_view name);

@@ -19,6 +19,12 @@ namespace {
 using Kind = Value::Kind;
 using Names = std::vector<std::string_view>;
 
+/// Where what a request names comes from.
+struct Finders {
+  FindModel model;
+  FindLaunch launch;
+};
+
 std::string error_response(const Error& error) {
   JsonWriter out(0);
   out.begin_object();
@@ -95,27 +101,41 @@ Result<NamedConfig> config_of(const Value& model, const std::string& name) {
   return parse_config(to_json(model, 0), name);
 }
 
-Result<Subject> read_subject(const Value& request, FindModel find_model) {
+Result<std::vector<std::string>> read_files(const Value& request) {
+  const Value* files = request.find("files");
+  std::vector<std::string> names;
+  if (files == nullptr || files->is_null()) return names;
+  for (const Value& file : files->items) names.push_back(file.string);
+  if (files->kind != Kind::kList || names.empty() || std::find(names.begin(), names.end(), "") != names.end())
+    return Error{"files", "must be a list of paths", "such as [\"sft.yaml\"]"};
+  return names;
+}
+
+Result<Subject> read_subject(const Value& request, const Finders& find) {
   Result<OptionValues> options = read_options(request.find("options"));
   if (!options) return options.error();
   const Result<std::string> name = read_text(request, "name", "config");
   if (!name) return name.error();
   Subject subject = {std::nullopt, std::move(*options)};
+  const Result<std::vector<std::string>> files = read_files(request);
+  if (!files) return files.error();
+  if (!files->empty() && find.launch == nullptr) return Error{"files", "cannot be read here", "pass options"};
+  const auto with_files = [&] { return files->empty() ? Result(subject) : find.launch(*files, subject); };
   const Value* model = request.find("model");
-  if (model == nullptr || model->is_null()) return subject;
+  if (model == nullptr || model->is_null()) return with_files();
   if (model->kind != Kind::kString && model->kind != Kind::kObject)
     return Error{"model", "must be a model's name or a config", "such as \"gpt2\""};
-  Result<NamedConfig> config = model->kind == Kind::kString ? find_model(model->string) : config_of(*model, *name);
+  Result<NamedConfig> config = model->kind == Kind::kString ? find.model(model->string) : config_of(*model, *name);
   if (!config) return config.error();
   subject.model = std::move(*config);
-  return subject;
+  return with_files();
 }
 
 /// Reads the subject, or the two of `compare`.
-std::optional<Error> read_subjects(const Value& request, Command command, FindModel find_model, Question& question) {
+std::optional<Error> read_subjects(const Value& request, Command command, const Finders& find, Question& question) {
   if (command != Command::kCompare) {
-    if (auto wrong = check_members(request, {"command", "format", "model", "name", "options"})) return wrong;
-    Result<Subject> subject = read_subject(request, find_model);
+    if (auto wrong = check_members(request, {"command", "files", "format", "model", "name", "options"})) return wrong;
+    Result<Subject> subject = read_subject(request, find);
     if (!subject) return subject.error();
     question.subject = std::move(*subject);
     return std::nullopt;
@@ -125,8 +145,8 @@ std::optional<Error> read_subjects(const Value& request, Command command, FindMo
     const Value* each = request.find(name);
     if (each == nullptr || each->kind != Kind::kObject)
       return Error{name, "must be an object", "such as {\"model\": \"gpt2\", \"options\": {\"batch\": 4}}"};
-    if (auto wrong = check_members(*each, {"model", "name", "options"})) return wrong;
-    Result<Subject> subject = read_subject(*each, find_model);
+    if (auto wrong = check_members(*each, {"files", "model", "name", "options"})) return wrong;
+    Result<Subject> subject = read_subject(*each, find);
     if (!subject) return subject.error();
     (name[0] == 'a' ? question.subject : question.other) = std::move(*subject);
   }
@@ -157,7 +177,7 @@ Result<FormRow> read_form(const Value& request, Command command) {
   return Error{"format", in_quotes(*name) + " is no form of this answer", did_you_mean(*name, known)};
 }
 
-Result<std::string> respond(const Value& request, FindModel find_model) {
+Result<std::string> respond(const Value& request, const Finders& find) {
   if (request.kind != Kind::kObject) return Error{"request", "must be an object", "such as {\"model\": \"gpt2\"}"};
   const Result<const CommandRow*> row = read_command(request);
   if (!row) return row.error();
@@ -165,7 +185,7 @@ Result<std::string> respond(const Value& request, FindModel find_model) {
   if (!form) return form.error();
   Question question;
   question.form = form->form;
-  if (auto wrong = read_subjects(request, (*row)->command, find_model, question)) return *wrong;
+  if (auto wrong = read_subjects(request, (*row)->command, find, question)) return *wrong;
   Result<Answer> answer = (*row)->answer(question);
   if (!answer) return answer.error();
   return form->form == Form::kJson ? std::move(answer->text) : format_response(form->name, answer->text);
@@ -173,10 +193,10 @@ Result<std::string> respond(const Value& request, FindModel find_model) {
 
 }  // namespace
 
-std::string answer(std::string_view request, FindModel find_model) {
+std::string answer(std::string_view request, FindModel find_model, FindLaunch find_launch) {
   const Result<Value> read = parse_json(request);
   if (!read) return error_response(read.error());
-  Result<std::string> response = respond(*read, find_model);
+  Result<std::string> response = respond(*read, {find_model, find_launch});
   return response ? std::move(*response) : error_response(response.error());
 }
 

@@ -41,7 +41,7 @@ Error in_text(const Error& error, std::string_view name) {
 Result<NamedConfig> parse_recording(std::string_view text, std::string_view name) {
   Result<std::shared_ptr<const Recording>> recording = read_trace(text);
   if (!recording) return in_text(recording.error(), name);
-  NamedConfig config = {std::string(name), {}, std::move(*recording)};
+  NamedConfig config = {std::string(name), {}, std::move(*recording), {}};
   if (!config.recording->name.empty()) config.name = config.recording->name;
   return config;
 }
