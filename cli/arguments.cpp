@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "io/words.h"
 #include "size/nearest.h"
 
 namespace peakmem::cli {
@@ -18,6 +19,7 @@ class Parser {
       if (auto wrong = take(words)) return *wrong;
     if (arguments_.row == nullptr) arguments_.row = &command_rows()[0];
     if (!unknown_.empty()) return unknown_option();
+    arguments_.options = in_our_words(std::move(arguments_.options));
     return std::move(arguments_);
   }
 
@@ -76,6 +78,8 @@ class Parser {
     for (const OptionRow& option : option_rows())
       if (takes(arguments_.row->command, option)) known.push_back(option.name);
     const auto near = nearest(name.substr(std::min(name.find_first_not_of('-'), name.size())), known);
+    const std::string_view other = hint_for_option(name.substr(std::min(name.find_first_not_of('-'), name.size())));
+    if (!other.empty()) return {name, "is no option", other};
     return {name, "is no option",
             near ? "did you mean --" + std::string(*near) + "?" : "peakmem --help lists the options"};
   }

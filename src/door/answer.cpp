@@ -10,6 +10,7 @@
 #include "io/json_writer.h"
 #include "io/report_json.h"
 #include "io/trace_file.h"
+#include "io/words.h"
 #include "size/nearest.h"
 #include "size/wording.h"
 
@@ -83,7 +84,7 @@ Result<OptionValues> read_options(const Value* object) {
     if (!text) return Error{"--" + name.substr(0, 60), "must be a text, a number, true, false or a list of them", {}};
     options.push_back({name, *text});
   }
-  return options;
+  return in_our_words(std::move(options));
 }
 
 Result<std::string> read_text(const Value& object, const char* name, std::string_view otherwise) {

@@ -8,6 +8,7 @@
 
 #include "device/gpu.h"
 #include "io/choices.h"
+#include "io/words.h"
 #include "model/family.h"
 #include "size/nearest.h"
 #include "size/wording.h"
@@ -224,7 +225,10 @@ Error unknown_option(std::string_view name, Command command) {
   for (const OptionRow& row : kOptions)
     if (takes(command, row)) known.push_back(row.name);
   const auto near = nearest(name, known);
-  const std::string hint = near ? "did you mean " + dashed(*near) + "?" : "peakmem --help lists the options";
+  const std::string_view other = hint_for_option(name);
+  const std::string hint = !other.empty() ? std::string(other)
+                           : near         ? "did you mean " + dashed(*near) + "?"
+                                          : "peakmem --help lists the options";
   return {dashed(name.substr(0, 60)), "is no option here", hint};
 }
 
@@ -289,18 +293,46 @@ std::optional<Error> check_options(const OptionValues& values, Command command,
   return std::nullopt;
 }
 
-Result<int64_t> parse_size(std::string_view text, std::string_view field) {
+namespace {
+
+/// `1,024` without its commas, which stand before groups of three; any other text as it is.
+std::string without_commas(std::string_view text) {
+  std::string plain;
+  const size_t first = text.find(',');
+  if (first == 0 || first > 3) return std::string(text);
+  for (size_t i = 0; i < text.size(); ++i) {
+    const bool comma = i >= first && (i - first) % 4 == 0;
+    if (comma != (text[i] == ',') || (comma && i + 3 >= text.size())) return std::string(text);
+    if (!comma) plain += text[i];
+  }
+  return plain;
+}
+
+/// Of lengths `4k` is 4096, as everybody says it.
+bool in_thousands(std::string_view text, std::string_view field) {
+  const bool length = field == "--seq" || field == "--target-seq" || field == "seq" || field == "target-seq";
+  return length && (text.ends_with('k') || text.ends_with('K')) && text.find(',') == std::string_view::npos;
+}
+
+}  // namespace
+
+Result<int64_t> parse_size(std::string_view given, std::string_view field) {
+  const bool thousands = in_thousands(given, field);
+  const std::string plain = without_commas(given.substr(0, given.size() - (thousands ? 1 : 0)));
+  const std::string_view text = plain;
   std::string digits;
   bool good = !text.empty() && digit(text.front()) && digit(text.back());
   for (const char c : text) {
     good = good && (digit(c) || c == '_');
     if (c != '_') digits += c;
   }
-  if (!good) return Error{std::string(field), "must be a whole number from 1 on, is " + in_quotes(text), {}};
+  if (!good) return Error{std::string(field), "must be a whole number from 1 on, is " + in_quotes(given), {}};
   int64_t size = 0;
   const auto [end, problem] = std::from_chars(digits.data(), digits.data() + digits.size(), size);
   if (problem != std::errc() || end != digits.data() + digits.size())
     return Error{std::string(field), in_quotes(text) + " is too large", "sizes stay below 2^63"};
+  if (thousands && __builtin_mul_overflow(size, 1024, &size))
+    return Error{std::string(field), in_quotes(given) + " is too large", "sizes stay below 2^63"};
   if (size < 1) return Error{std::string(field), "must be at least 1, is " + std::to_string(size), {}};
   return size;
 }

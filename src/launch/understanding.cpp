@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 
+#include "io/words.h"
 #include "launch/table.h"
 #include "size/wording.h"
 
@@ -27,20 +28,25 @@ constexpr std::array<std::pair<std::string_view, std::string_view>, 16> kAttenti
      {"true", "flash2"},
      {"", "sdpa"}}};
 
-/// A row of optimizers.tsv whose name it is, `*` at a name's end standing for anything.
-std::vector<std::string_view> optimizer_line(std::string_view name) {
+/// Why an optimizer is refused by name, `*` at a name's end standing for anything; empty where it is not known.
+std::string_view refusal_of(std::string_view name) {
   for (const std::vector<std::string_view>& line : table_lines("optimizers")) {
     const bool begins = line[0].ends_with('*') && name.starts_with(line[0].substr(0, line[0].size() - 1));
-    if (begins || line[0] == name) return line;
+    if (begins || line[0] == name) return line[1];
   }
   return {};
 }
 
 std::string known_optimizers() {
   std::string names;
-  for (const std::vector<std::string_view>& line : table_lines("optimizers"))
-    if (!line[1].empty()) add_to_list(names, line[0]);
+  for (const OptimizerWord& word : optimizer_words()) add_to_list(names, word.name);
   return names;
+}
+
+const OptimizerWord* optimizer_word(std::string_view name) {
+  for (const OptimizerWord& word : optimizer_words())
+    if (word.name == name) return &word;
+  return nullptr;
 }
 
 }  // namespace
@@ -102,11 +108,12 @@ void understand_optimizer(Understanding& u) {
     u.missing.emplace_back("the optimizer (--optimizer adamw)");
     return;
   }
-  const std::vector<std::string_view> line = optimizer_line(name);
-  if (line.empty()) return u.refuse("optim", "is no optimizer that is known here: " + known_optimizers());
-  if (line[1].empty()) return u.refuse("optim", std::string("is refused: ") + std::string(line[3]));
-  u.set("optimizer", line[1]);
-  if (!line[2].empty()) u.set("optimizer-impl", line[2]);
+  const OptimizerWord* word = optimizer_word(name);
+  if (const std::string_view why = refusal_of(name); word == nullptr && !why.empty())
+    return u.refuse("optim", "is refused: " + std::string(why));
+  if (word == nullptr) return u.refuse("optim", "is no optimizer that is known here: " + known_optimizers());
+  u.set("optimizer", word->optimizer);
+  if (!word->implementation.empty()) u.set("optimizer-impl", word->implementation);
   const bool decays_in_gradient = name == "sgd" || name == "adagrad" || name == "rmsprop";
   if (decays_in_gradient && u.settings.number("weight_decay").value_or(0) != 0)
     u.doubt("weight_decay: the step of " + name + " allocates more with it");
