@@ -237,7 +237,7 @@ class Reader {
 
   Result<Launch> understand() {
     Launch launch;
-    Understanding u = {settings_, question_.options, "", front_->name, {}, missing_, {}};
+    Understanding u = {settings_, question_.options, "", 0, front_->name, {}, missing_, {}};
     const std::string named = settings_.text("model");
     if (question_.model) {
       launch.model = *question_.model;
@@ -251,6 +251,8 @@ class Reader {
       launch.model = std::move(*model);
     }
     if (const Value* type = launch.model.config.find("model_type")) u.model_type = type->string;
+    if (const Value* hidden = launch.model.config.find("hidden_size"))  // of what is no integer it is 0
+      u.hidden = std::clamp<int64_t>(hidden->integer, 0, 1 << 24);
     if (front_->missing.empty()) {
       prepare(u);
       apply(u);

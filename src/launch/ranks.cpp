@@ -1,5 +1,6 @@
 // Who trains together: DDP, FSDP2 and HSDP are taken, what else there is is refused by name.
 #include <algorithm>
+#include <tuple>
 
 #include "launch/understanding.h"
 #include "size/wording.h"
@@ -13,16 +14,42 @@ bool has(const std::vector<std::string>& words, std::string_view word) {
 
 bool given_ranks(const Understanding& u) { return u.is_given("fsdp") || u.is_given("hsdp") || u.is_given("ddp"); }
 
-void refuse_deepspeed(Understanding& u, std::optional<int64_t> ranks) {
-  const Settings& s = u.settings;
-  const std::string stage = s.text("zero.stage");
-  std::string what = "DeepSpeed's ZeRO " + (stage.empty() ? "" : stage + " ") + "over " +
-                     (ranks ? std::to_string(*ranks) + " ranks" : "its ranks");
+/// What is kept on the host, as `, its optimizer on the host`.
+std::string offloaded(const Settings& s) {
+  std::string what;
   for (const auto& [slot, name] : {std::pair("zero.offload_optimizer.device", "its optimizer"),
                                    std::pair("zero.offload_param.device", "its parameters")})
     if (const std::string device = s.text(slot); !device.empty() && device != "none")
       what += ", " + std::string(name) + " on the " + (device == "cpu" ? "host" : device);
-  u.settings.refused.push_back(what + " is not modelled yet (--fsdp 8 has FSDP2, which shards as ZeRO 3 does)");
+  return what;
+}
+
+/// The sizes that transformers fills in for "auto" (5.23, integrations/deepspeed.py), from the width h.
+void take_auto(Understanding& u) {
+  const Settings& s = u.settings;
+  const int64_t h = u.hidden;
+  for (const auto& [slot, size, rule] : {std::tuple("zero.reduce_bucket_size", h * h, "h²"),
+                                         std::tuple("zero.prefetch_bucket_size", h * h / 10 * 9, "0.9 h²"),
+                                         std::tuple("zero.param_persistence_threshold", 10 * h, "10 h")})
+    if (s.text(slot) == "auto")
+      u.assumptions.push_back(std::string(slot + 5) + ": auto, " + rule +
+                              (h > 0 ? " = " + std::to_string(size) + " elements" : ""));
+}
+
+void refuse_deepspeed(Understanding& u, std::optional<int64_t> ranks) {
+  const std::string stage = u.settings.text("zero.stage");
+  u.settings.refused.push_back("DeepSpeed's ZeRO " + (stage.empty() ? "" : stage + " ") + "over " +
+                               (ranks ? std::to_string(*ranks) + " ranks" : "its ranks") + offloaded(u.settings) +
+                               " is not modelled yet (--fsdp 8 has FSDP2, which shards as ZeRO 3 does)");
+  take_auto(u);
+}
+
+/// The options ask for other sharding than the files: said, and refused where something is on the host.
+void replace_deepspeed(Understanding& u) {
+  if (const std::string what = offloaded(u.settings); !what.empty())
+    u.settings.refused.push_back("DeepSpeed has" + what.substr(1) + ", which is not modelled");
+  u.assumptions.push_back("DeepSpeed's ZeRO " + u.settings.text("zero.stage") +
+                          " of the files taken as the options say");
 }
 
 /// The words of `fsdp` that shard otherwise than FSDP2's two ways.
@@ -86,6 +113,7 @@ void understand_ranks(Understanding& u) {
   const bool shards =
       !s.list("fsdp").empty() || type == "FSDP" || s.flag("use_fsdp") || u.is_given("fsdp") || u.is_given("hsdp");
   if (zero && !given_ranks(u)) return refuse_deepspeed(u, ranks);
+  if (zero) replace_deepspeed(u);
   if (shards && !u.is_given("ddp")) return understand_fsdp(u, ranks);
   understand_ddp(u, ranks);
 }

@@ -75,11 +75,11 @@ void Understanding::doubt(std::string_view line) { settings.notes.not_understood
 
 void Understanding::refuse(std::string_view slot, std::string_view why) {
   const Setting* setting = settings.find(slot);
-  const bool said = setting != nullptr && setting->source != nullptr;
-  settings.refused.push_back(
-      (said ? place_of(*setting->source, setting->key) + ": " + setting->key + ": " + shown(setting->value) + " "
-            : std::string()) +
-      std::string(why));
+  std::string what;
+  if (setting != nullptr && setting->source != nullptr) what = place_of(*setting->source, setting->key) + ": ";
+  if (setting != nullptr) what += setting->key + ": " + shown(setting->value) + " ";
+  if (setting != nullptr && setting->source == nullptr && !setting->is_made) what += "(by default) ";
+  settings.refused.push_back(what + std::string(why));
 }
 
 void understand_sizes(Understanding& u) {

@@ -16,6 +16,7 @@ struct Understanding {
   Settings& settings;
   const OptionValues& given;
   std::string model_type;  // of the model's config; empty where it is not known
+  int64_t hidden = 0;      // its width; 0 where it is not known
   std::string_view tool;   // the front: whose defaults are taken
   OptionValues options;
   std::vector<std::string> missing;
