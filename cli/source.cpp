@@ -88,6 +88,9 @@ Result<std::string> read_text(const std::string& path, size_t most) {
   if (path.empty()) return Error{"FILE", "is an empty name", {}};
   if (path == "-" && std::feof(stdin) != 0)
     return Error{"-", "is standard input, which was read before", "name a file for the other"};
+  const Error too_large = {path, "is larger than " + std::to_string(most >> 20) + " MiB, as none is", {}};
+  std::error_code none;
+  if (is_file(path) && fs::file_size(path, none) > most && !none) return too_large;
   const File file(path == "-" ? stdin : std::fopen(path.c_str(), "rb"));
   if (file == nullptr) return unreadable(path);
   std::string text;
@@ -97,7 +100,7 @@ Result<std::string> read_text(const std::string& path, size_t most) {
     text.append(block, 0, got);
   }
   if (std::ferror(file.get()) != 0) return unreadable(path);
-  if (text.size() > most) return Error{path, "is larger than " + std::to_string(most >> 20) + " MiB, as none is", {}};
+  if (text.size() > most) return too_large;
   return text;
 }
 

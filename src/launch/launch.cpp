@@ -319,7 +319,7 @@ class Reader {
 
 bool is_launch_text(std::string_view text, std::string_view name) {
   const TextForm form = form_of(text, name);
-  if (form != TextForm::kJson) return form != TextForm::kBinary;
+  if (form != TextForm::kJson) return true;
   const Result<Value> object = parse_json(text);
   return object && object->find("model_type") == nullptr && tool_of(*object, tool_rows()) != nullptr;
 }

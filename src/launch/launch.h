@@ -43,7 +43,7 @@ struct Launch {
 /// The text of a file that another one names, none where it is not there.
 using FindText = std::function<std::optional<std::string>(const std::string& path)>;
 
-/// Whether a text is a launch file rather than a model's config.
+/// Whether a text is to be read as a launch file: it is no JSON, or JSON of a known tool and no model's config.
 bool is_launch_text(std::string_view text, std::string_view name);
 /// The names that --from takes.
 std::vector<std::string_view> launch_formats();
