@@ -114,7 +114,7 @@ class Reader {
       skip_spaces();
       if (ends()) return stop("has a ( that does not end");
       if (peek() == ')') break;
-      if (peek() == ',') {
+      if (peek() == ',' || peek() == ':' || peek() == ']' || peek() == '}') {
         ++at_;
         continue;
       }

@@ -75,7 +75,7 @@ TEST(ParseSize, TakesWholeNumbersOnly) {
   EXPECT_EQ(*parse_size("4_096", "--seq"), 4096);
   EXPECT_EQ(*parse_size("9223372036854775807", "--seq"), INT64_MAX);
   for (const char* text :
-       {"", "0", "-1", "+1", "1.5", "4k", "0x10", "1e3", " 1", "1 ", "_1", "1_", "9223372036854775808"})
+       {"", "0", "-1", "+1", "1.5", "4q", "0x10", "1e3", " 1", "1 ", "_1", "1_", "9223372036854775808"})
     EXPECT_FALSE(parse_size(text, "--seq")) << text;
 }
 

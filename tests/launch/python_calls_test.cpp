@@ -31,7 +31,7 @@ TEST(PythonTest, CallsAndNames) {
 TEST(PythonTest, WhatDoesNotEndIsRefused) {
   for (const std::string& text :
        {std::string("a = 'x"), std::string("f(1, 2"), std::string("a = [1, {"), "a = " + std::string(10'000, '['),
-        "a = " + std::string(10'000, 'f') + "(", std::string("\"\"\" x")})
+        "a = " + std::string(10'000, 'f') + "(", std::string("\"\"\" x"), std::string("f(]")})
     EXPECT_FALSE(read_python(text)) << text.substr(0, 20);
 }
 

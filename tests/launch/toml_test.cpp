@@ -20,6 +20,7 @@ TEST(TomlTest, TablesAndValues) {
 TEST(TomlTest, RefusesWithTheLine) {
   EXPECT_EQ(parse_toml("a = 1\nb = \n").error().field, "line 2");
   EXPECT_FALSE(parse_toml("a = 1\na = 2\n"));
+  EXPECT_FALSE(parse_toml(std::string_view("[\0\0]", 4)));
   EXPECT_FALSE(parse_toml("a = " + std::string(100'000, '[')));
 }
 
