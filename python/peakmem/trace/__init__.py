@@ -6,7 +6,7 @@ It needs the torch that the user has and no other package; nothing of it is impo
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +23,7 @@ def trace(
     model: Any,
     batch: Any = None,
     *,
+    at: Mapping[str, int] | None = None,
     optimizer: Any = "adamw",
     optimizer_impl: str | None = None,
     precision: str | None = None,
@@ -38,9 +39,11 @@ def trace(
     Args:
         model: a live `torch.nn.Module`, whose tensors are swapped for fakes meanwhile; a function without arguments that
             makes one (on fakes, so that it takes no memory); or, without a batch, a closure that runs one training step of
-            any loop and is called until two steps do the same.
+            any loop and is called until two steps do the same; or, with `at`, a function of sizes that returns a model
+            and its batch.
         batch: what the model is called with: a mapping, a tuple or a tensor, moved to the device in every step; or a
             function that makes it there. Small integers keep their values.
+        at: the sizes by the function's keywords, `dict(B=8, T=1024, L=12)`: they become the letters of a formula.
         optimizer: `adamw`, `sgd-momentum` and so on, or a function of the parameters that are trained; with
             `optimizer_impl` `loop`, `foreach` or `fused`, else as torch chooses on a GPU.
         precision: `fp32`, `bf16`, `fp16` (weights too), `bf16-mixed` or `fp16-mixed` (autocast); None leaves a model's own.
@@ -64,10 +67,12 @@ def trace(
     }
     _need_torch()
     from ._gpu import find_gpu
-    from ._trace import is_step, trace_model, trace_step
+    from ._trace import is_step, trace_factory, trace_model, trace_step
 
     if accumulate < 1:
         raise InputError("accumulate", f"{accumulate} is not positive", "micro-batches a step, from 1 on")
+    if at is not None:
+        return trace_factory(model, dict(at), find_gpu(gpu), options)
     if batch is not None:
         return trace_model(model, batch, find_gpu(gpu), options)
     if not is_step(model):

@@ -13,7 +13,7 @@ import torch
 from torch.utils._python_dispatch import _disable_current_modes
 
 from .._errors import InputError
-from ._values import FLOATS, INTEGERS, give_twin
+from ._values import give_twin, small_values
 
 #: Tensors that are swapped; subclasses such as packed weights are not.
 PLAIN = (torch.Tensor, torch.nn.Parameter, torch.nn.Buffer if hasattr(torch.nn, "Buffer") else torch.nn.Parameter)
@@ -47,11 +47,8 @@ class Adoption(contextlib.ExitStack):
             fake = torch.nn.Parameter(fake, real.requires_grad)
         elif real.requires_grad and real.is_leaf:
             fake = fake.requires_grad_()
-        if real.device.type != "meta" and not isinstance(real, torch.nn.Parameter):
-            with _disable_current_modes(), torch.no_grad():
-                limit = FLOATS if real.is_floating_point() or real.is_complex() else INTEGERS
-                if real.numel() <= limit:
-                    give_twin(fake, real.detach().cpu().clone(memory_format=torch.preserve_format))
+        if not isinstance(real, torch.nn.Parameter) and (values := small_values(real)) is not None:
+            give_twin(fake, values)
         self._fakes[id(real)] = fake
         self._kept.append(real)
         return fake

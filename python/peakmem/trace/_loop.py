@@ -7,10 +7,12 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
+from torch._subclasses.fake_tensor import FakeTensor
+from torch.utils._python_dispatch import _disable_current_modes
 from torch.utils._pytree import tree_map
 
 from .._errors import InputError
-from ._adopt import Adoption
+from ._values import give_twin, small_values, twin_of
 
 #: Precisions: what the weights are converted to, and what autocast runs in.
 PRECISIONS: dict[str, tuple[torch.dtype | None, torch.dtype | None]] = {
@@ -85,7 +87,7 @@ class Loop:
     def __init__(
         self,
         model: Any,
-        batch: Any,
+        batch: Callable[[], Any],
         optimizer: Any,
         autocast: torch.dtype | None,
         accumulate: int,
@@ -94,7 +96,7 @@ class Loop:
     ) -> None:
         self.model, self.optimizer = model, optimizer
         self.autocast, self.accumulate, self.clip = autocast, accumulate, clip
-        self._make_batch = batch if callable(batch) and not isinstance(batch, torch.Tensor) else lambda: fake_batch(batch)
+        self._make_batch = batch
         self._loss_of = loss
         self.batch: Any = None
         self.outputs: Any = None
@@ -127,7 +129,30 @@ class Loop:
         return self.model(self.batch)
 
 
-def fake_batch(batch: Any) -> Any:
-    """A batch of real tensors on the device, as a loop makes it in every step."""
+class Blueprint:
+    """What a tensor of the batch is, without it: real or fake, it is made anew in every step, as a loop moves it to the
+    device. Small values are kept."""
+
+    def __init__(self, tensor: Any) -> None:
+        self.dtype, self.wants_gradient = tensor.dtype, tensor.requires_grad
+        self.twin = twin_of(tensor) if isinstance(tensor, FakeTensor) else small_values(tensor)
+        self.shape = tuple(tensor.shape)
+        dense = torch.empty(self.shape, device="meta").stride()
+        self.stride = tuple(tensor.stride()) if tensor.is_contiguous() or tensor.dim() == 4 else dense
+
+    def make(self) -> Any:
+        fake = torch.empty_strided(self.shape, self.stride, dtype=self.dtype, device="cuda")
+        if self.twin is not None:
+            with _disable_current_modes():
+                give_twin(fake, self.twin.clone(memory_format=torch.preserve_format))
+        return fake.requires_grad_(self.wants_gradient)
+
+
+def batches_of(batch: Any) -> Callable[[], Any]:
+    """What makes a batch in every step: what the user gave, if it is a function."""
+    if callable(batch) and not isinstance(batch, torch.Tensor):
+        return batch  # type: ignore[no-any-return]
     batch = dict(batch) if isinstance(batch, Mapping) else batch
-    return tree_map(lambda each: Adoption().tensor(each) if isinstance(each, torch.Tensor) else each, batch)
+    with _disable_current_modes():
+        kept = tree_map(lambda each: Blueprint(each) if isinstance(each, torch.Tensor) else each, batch)
+    return lambda: tree_map(lambda each: each.make() if isinstance(each, Blueprint) else each, kept)

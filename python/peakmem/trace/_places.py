@@ -52,8 +52,6 @@ class Places:
         node = torch._C._current_autograd_node()
         if node is None:
             return ""
-        if hasattr(node, "variable"):
-            return ""
         return self._paths[bisect.bisect_right(self._numbers, node._sequence_nr()) - 1]
 
     def _note(self) -> None:

@@ -60,10 +60,8 @@ class Program:
     weights: list[tuple[str, bool]]  # path, and whether it is trained
     parameters: int
     trained: int
-    steady: bool  # the last two steps did the same
-
-    def steps(self) -> int:
-        return self.stretches[-1].step
+    steps: int  # that were run
+    steady: bool  # the last two of them did the same
 
 
 def split(place: str) -> tuple[str, int | None]:
@@ -139,28 +137,60 @@ def make_program(log: Log, phases: list[Phase], named: list[tuple[str, Any]]) ->
         return numbers[storage.number]
 
     stretches = [Stretch("model", 0, -1, [number_of(each) for each in before], [each.place for each in before])]
+    steps = pairs[-1][0].step
+    steady = steps > 1 and _same(log, phases, steps, pairs[-1][1])
+    last = 2 if steady and steps == 3 else steps  # the third shows that the second is as all that follow
     for phase, end in pairs:
-        if phase.step == 0:
+        if not 0 < phase.step <= last:
             continue
-        stretch = Stretch(phase.name, phase.step, phase.micro)
+        stretch = Stretch(phase.name, min(phase.step, 2), phase.micro)
         for at in range(phase.first, end):
             event = log.events[at]
             number = number_of(log.storage(event))
             stretch.events.append(number if event > 0 else -number)
             stretch.places.append(log.places[at])
         stretches.append(stretch)
+    _repeat(rows, stretches)
     _mark_outputs(rows, stretches)
     weights = [(name, bool(each.requires_grad)) for name, each in named]
     counts = [(each.numel(), bool(each.requires_grad)) for _, each in named]
-    steps = stretches[-1].step
     return Program(
         rows=rows,
         stretches=stretches,
         weights=weights,
         parameters=sum(n for n, _ in counts),
         trained=sum(n for n, trained in counts if trained),
-        steady=steps > 1 and _same(log, phases, steps, pairs[-1][1]),
+        steps=steps,
+        steady=steady,
     )
+
+
+def _repeat(rows: list[Row], stretches: list[Stretch]) -> None:
+    """What step 2 lets go of step 1's, such as its outputs, is what it makes itself and leaves to the step after it: one row
+    stands for both."""
+    made: dict[tuple[int, str, int, int], int] = {}  # by step, phase, micro-batch and place among what that makes
+    keys: dict[int, tuple[str, int, int]] = {}
+    gone: set[int] = set()
+    for stretch in stretches:
+        births = [event for event in stretch.events if event > 0]
+        for place, number in enumerate(births):
+            made[stretch.step, stretch.name, stretch.micro, place] = number
+            if stretch.step == 1:
+                keys[number] = (stretch.name, stretch.micro, place)
+        if stretch.step == 2:
+            gone |= {-event for event in stretch.events if event < 0}
+    same = {number: made.get((2, *key)) for number, key in keys.items() if number in gone}
+    alias = {
+        number: other
+        for number, other in same.items()
+        if other and other not in gone and rows[other - 1].shape == rows[number - 1].shape
+    }
+    for stretch in stretches:
+        stretch.events = [_signed(alias.get(abs(event), abs(event)), event) for event in stretch.events]
+
+
+def _signed(number: int, like: int) -> int:
+    return number if like > 0 else -number
 
 
 def _same(log: Log, phases: list[Phase], step: int, end: int) -> bool:

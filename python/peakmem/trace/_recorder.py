@@ -118,13 +118,22 @@ class Recorder(TorchDispatchMode):  # type: ignore[misc, unused-ignore]
         if not self.places.inside and not self.phases.passes and isinstance(source, torch.Tensor):
             read = self.find(source)
             return read.place if read else ""
-        return self.places.now()
+        return self._here()
+
+    def _here(self) -> str:
+        """The module that runs; where a gradient is gathered, its parameter."""
+        node = None if self.places.inside else torch._C._current_autograd_node()
+        leaf = getattr(node, "variable", None)
+        if leaf is None:
+            return self.places.now()
+        gathered = self.find(leaf)
+        return gathered.place if gathered else ""
 
     def _release(self, key: int) -> None:
         storage = self.live.pop(key)
         if self.phases.name == "backward" and not self.places.inside:
             storage.saved_by = self._node
-        self._event(-storage.number, self.places.now())
+        self._event(-storage.number, self._here())
 
     def resized(self, storage: Any) -> None:
         """A storage that is freed or refilled in place ends, and another begins."""

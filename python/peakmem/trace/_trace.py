@@ -15,9 +15,12 @@ from .._ask import Option
 from .._errors import InputError
 from ._adopt import Adoption
 from ._answer import Trace
+from ._family import make_family
+from ._family_file import family_json
 from ._file import as_json
+from ._fit import Point
 from ._gpu import Gpu
-from ._loop import PRECISIONS, Loop, chosen, make_optimizer
+from ._loop import PRECISIONS, Loop, batches_of, chosen, make_optimizer
 from ._program import Program, events_of, make_program
 from ._session import Session
 
@@ -28,31 +31,65 @@ TESTED = ("2.13",)
 STEPS = 6
 
 
+Maker = Callable[[Adoption], tuple[Any, Any]]
+
+
 def trace_model(model: Any, batch: Any, gpu: Gpu, options: dict[str, Any]) -> Trace:
     """A model, live or a factory's, in a plain loop."""
+    session, program, name = _traced(lambda adoption: (_build(model, adoption), batch), gpu, options)
+    return _answer(session, as_json(program, _about(session, program, options["name"] or name, options)))
+
+
+def trace_factory(factory: Callable[..., Any], at: Point, gpu: Gpu, options: dict[str, Any]) -> Trace:
+    """A function of sizes that makes a model and its batch: traced until its sizes are formulas."""
+    told: list[tuple[Session, Program, str]] = []
+
+    def program_at(point: Point) -> Program:
+        told[1:] = [_traced(lambda adoption: _made(factory, point), gpu, options)]
+        if not told[0:1]:
+            told.append(told[-1])
+        return told[-1][1]
+
+    family = make_family(program_at, at)
+    session, program, name = told[0]
+    about = _about(session, program, options["name"] or name, options)
+    about["notes"] = [f"formulas from {family.traces} traces, the same as a direct trace at these sizes", *about["notes"]]
+    return _answer(session, family_json(family, about))
+
+
+def _made(factory: Callable[..., Any], point: Point) -> tuple[Any, Any]:
+    with torch.device("cuda"):
+        made = factory(**point)
+    if not (isinstance(made, tuple) and len(made) == 2 and isinstance(made[0], torch.nn.Module)):
+        raise InputError("model", f"the factory made a {type(made).__name__}", "it must return a model and its batch")
+    return made
+
+
+def _traced(make: Maker, gpu: Gpu, options: dict[str, Any]) -> tuple[Session, Program, str]:
+    """The program of a model in a plain loop, and the name of its class."""
     session = Session(gpu)
     weights, autocast = chosen(PRECISIONS, options["precision"], "precision") if options["precision"] else (None, None)
     with Adoption() as adoption, session.active(), _users_errors():
-        built = _build(model, adoption)
+        model, batch = make(adoption)
         if weights is not None:
-            built.to(weights)
-        built.train()
+            model.to(weights)
+        model.train()
         if options["checkpointing"]:
-            _checkpoint(built)
-        session.places.add(built)
+            _checkpoint(model)
+        session.places.add(model)
         session.label_model()
-        trained = [each for each in built.parameters() if each.requires_grad]
+        trained = [each for each in model.parameters() if each.requires_grad]
         if not trained:
             raise InputError("model", "has no parameter that is trained", "a training step needs one")
         optimizer = make_optimizer(options["optimizer"], options["optimizer_impl"], trained)
+        batches = batches_of(batch)
+        del batch, trained
         loop = Loop(
-            built, batch, optimizer, autocast, options["accumulate"], options["clip_grad"], options["loss"]
+            model, batches, optimizer, autocast, options["accumulate"], options["clip_grad"], options["loss"]
         )  # fmt: skip
         session.phases.ready()
         _run_steps(session, loop.step)
-        program = _program(session)
-        name = options["name"] or type(built).__name__
-    return _answer(session, program, name, options)
+        return session, _program(session), type(model).__name__
 
 
 def trace_step(step: Callable[[], Any], gpu: Gpu, options: dict[str, Any]) -> Trace:
@@ -63,7 +100,8 @@ def trace_step(step: Callable[[], Any], gpu: Gpu, options: dict[str, Any]) -> Tr
         session.phases.ready()
         _run_steps(session, step)
         program = _program(session)
-    return _answer(session, program, options["name"] or getattr(step, "__name__", "step"), options)
+    name = options["name"] or getattr(step, "__name__", "step")
+    return _answer(session, as_json(program, _about(session, program, name, options)))
 
 
 class Tracing:
@@ -87,7 +125,7 @@ def trace_block(gpu: Gpu, options: dict[str, Any]) -> Iterator[Tracing]:
     with session.active():
         yield found
         program = _program(session)
-    found.trace = _answer(session, program, options["name"] or "a loop", options)
+    found.trace = _answer(session, as_json(program, _about(session, program, options["name"] or "a loop", options)))
 
 
 def _build(model: Any, adoption: Adoption) -> Any:
@@ -133,7 +171,7 @@ def _program(session: Session) -> Program:
         raise InputError("tracing", "saw no training step", "run at least two, each with an optimizer's step()")
     session.label_model()
     program = make_program(session.recorder.log, session.phases.list, list(session.places.named("parameters")))
-    if program.steps() < 2:
+    if program.steps < 2:
         raise InputError("tracing", "saw one training step", "run at least two: the second is the steady one")
     return program
 
@@ -157,7 +195,13 @@ def _is_library(path: str) -> bool:
     return "/torch/" in path or path.startswith(str(__file__).rpartition("/")[0]) or path.startswith("<")
 
 
-def _answer(session: Session, program: Program, name: str, options: dict[str, Any]) -> Trace:
+def _answer(session: Session, members: dict[str, Any]) -> Trace:
+    asked: dict[str, Option] = {"gpu": session.gpu.name} if session.gpu.name else {}
+    return Trace(members, asked)
+
+
+def _about(session: Session, program: Program, name: str, options: dict[str, Any]) -> dict[str, Any]:
+    """The members of a file that are not the program's."""
     notes = [f"{count} times guessed, values not being known: {what}" for what, count in session.recorder.values.notes.items()]
     notes.append("kernels' own workspaces are not traced, but for cuBLAS'")
     if session.gpu.capability[0] in (9, 10):
@@ -177,8 +221,7 @@ def _answer(session: Session, program: Program, name: str, options: dict[str, An
     }
     if session.gpu.name:
         about["gpu"] = session.gpu.name
-    asked: dict[str, Option] = {"gpu": session.gpu.name} if session.gpu.name else {}
-    return Trace(as_json(program, about), asked)
+    return about
 
 
 def _versions() -> dict[str, str]:

@@ -52,6 +52,14 @@ def give_twin(fake: Any, real: Any) -> None:
     fake._peakmem_twin = real
 
 
+def small_values(real: Any) -> Any:
+    """A copy of a real tensor on the CPU; None if it is too large, or has no values."""
+    if real.device.type == "meta" or not _small([real]):
+        return None
+    with _disable_current_modes(), torch.no_grad():
+        return real.detach().cpu().clone(memory_format=torch.preserve_format)
+
+
 def _forget(tensor: Any) -> None:
     """What was known of a tensor's storage is known no more, by any of its views."""
     twin = twin_of(tensor)

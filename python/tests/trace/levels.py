@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,7 +23,7 @@ class Levels:
 def levels_of(members: dict[str, Any]) -> list[Levels]:
     """Every phase of a trace whose sizes are numbers and whose turns run once."""
     storages, found = members["storages"], []
-    live: set[int] = set()
+    live: Counter[int] = Counter()  # what is made once more lives twice until the first is let go
     level = 0
     for step, micro, name, first, last, *_ in members["phases"]:
         phase = Levels(name, step, micro, level, level, level, {})
@@ -31,11 +32,12 @@ def levels_of(members: dict[str, Any]) -> list[Levels]:
             for event in members["events"][begin:end]:
                 size = storages[abs(event) - 1][0]
                 if event > 0:
-                    assert event not in live
-                    live.add(event)
+                    live[event] += 1
+                    assert live[event] <= 2
                     level += size
                 else:
-                    live.remove(-event)
+                    live[-event] -= 1
+                    assert live[-event] >= 0
                     level -= size
                 if level > phase.peak:
                     phase.peak = level
@@ -45,11 +47,11 @@ def levels_of(members: dict[str, Any]) -> list[Levels]:
     return found
 
 
-def _by_category(storages: list[Any], live: set[int]) -> dict[str, int]:
+def _by_category(storages: list[Any], live: Counter[int]) -> dict[str, int]:
     sums: dict[str, int] = {}
-    for number in live:
+    for number, times in live.items():
         size, category = storages[number - 1][0], storages[number - 1][4]
-        sums[category] = sums.get(category, 0) + size
+        sums[category] = sums.get(category, 0) + size * times
     return sums
 
 

@@ -70,11 +70,10 @@ class TestAPlainLoop:
     def test_reaches_a_steady_step_with_all_categories(self) -> None:
         trace = peakmem.trace(Decoder, batch())
         assert not trace.warnings
-        steps = {each.step for each in levels_of(trace.members)}
-        assert steps == {0, 1, 2, 3}
-        second, third = phases_of(trace.members, 2), phases_of(trace.members, 3)
+        assert {each.step for each in levels_of(trace.members)} == {0, 1, 2}
+        second = phases_of(trace.members, 2)
         assert list(second) == ["input", "forward", "backward", "optimizer"]
-        assert [each.peak for each in second.values()] == [each.peak for each in third.values()]
+        assert second["input"].start == second["optimizer"].end
         weights = 4 * trace.members["parameters"]
         assert second["optimizer"].at_peak["optimizer"] == 2 * weights  # counters are on the CPU
         assert second["optimizer"].at_peak["gradients"] == weights

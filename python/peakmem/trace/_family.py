@@ -1,0 +1,189 @@
+"""A factory over sizes: traced at several points, folded, fitted, and proved at the sizes that were asked for."""
+
+from __future__ import annotations
+
+import itertools
+import random
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from .._errors import InputError
+from ._fit import Fitter, Point
+from ._fold import Folded, Slot, fold, unfolded
+from ._program import Program
+
+#: Layers that are traced where a letter says how many there are.
+DEPTH = 5
+#: Points where all letters differ, beside those where one does: in which range of the base's values. Sizes are rounded up
+#: to 8, 32, 64, so that letters must go far enough to tell.
+JOINT = ((0.25, 1), (0.5, 1), (1, 2), (1, 3))
+#: Traces at most, so that a factory that takes next to no sizes comes to an end.
+TRACES = 64
+
+Tracer = Callable[[Point], Program]
+
+
+@dataclass
+class Family:
+    """A program whose sizes are formulas."""
+
+    folded: Folded
+    sizes: dict[Slot, str]
+    depths: dict[str, str]  # blocks of each stack, as formulas
+    at: Point
+    units: Point  # what a letter must be a multiple of
+    fixed: frozenset[str]  # letters that were not varied
+    traces: int
+
+    def blocks(self, point: Point) -> dict[str, int]:
+        return {stack: evaluate(text, point) for stack, text in self.depths.items()}
+
+    def events(self, point: Point) -> list[tuple[int, int]]:
+        """(stretch, change in bytes) of every event at a point."""
+        bytes_of = {slot: evaluate(text, point) for slot, text in self.sizes.items()}
+        expanded = self.folded.expand(self.blocks(point))
+        return in_order((stretch, bytes_of[slot] if birth else -bytes_of[slot]) for stretch, slot, birth in expanded)
+
+
+def evaluate(text: str, point: Point) -> int:
+    """A formula's value; it is one of `_fit`'s, or made of those."""
+    from fractions import Fraction
+
+    names: dict[str, Any] = {name: Fraction(value) for name, value in point.items()}
+    value = Fraction(eval(text, {"__builtins__": {}, "ceil_div": lambda a, b: -((-a) // b)}, names))
+    if value.denominator != 1:
+        raise InputError("at", f"{text} is no whole number", "choose sizes that divide")
+    return int(value)
+
+
+def in_order(events: Any) -> list[tuple[int, int]]:
+    """Events with releases that follow one another by size, since they have no order of their own."""
+    found: list[tuple[int, int]] = []
+    for birth, group in itertools.groupby(events, lambda each: each[1] >= 0):
+        found.extend(group if birth else sorted(group))
+    return found
+
+
+def events_of(program: Program) -> list[tuple[int, int]]:
+    """(stretch, change in bytes) of every event of a program."""
+    return in_order(
+        (number, program.rows[abs(event) - 1].bytes * (1 if event > 0 else -1))
+        for number, stretch in enumerate(program.stretches)
+        for event in stretch.events
+    )
+
+
+def make_family(trace: Tracer, at: Point) -> Family:
+    """The family of a factory, whose program at `at` is that of a direct trace, event by event."""
+    direct = trace(at)
+    search = _Search(trace, at, direct)
+    points, folds = search.points()
+    fitter = Fitter(points)
+    sizes: dict[Slot, str] = {}
+    failed = []
+    for slot in folds[0].rows:
+        rows = [each.rows[slot] for each in folds]
+        found = fitter.size(rows)
+        if found is None:
+            failed.append(f"{rows[0].op} {list(rows[0].shape)} of {rows[0].place or 'the step'}")
+        else:
+            sizes[slot] = found
+    if failed:
+        more = f" and {len(failed) - 3} more" if len(failed) > 3 else ""
+        raise InputError("at", f"no formula fits {'; '.join(failed[:3])}{more}", "trace it at these sizes alone")
+    depths = {stack: fitter.number([each.blocks[stack] for each in folds]) or "" for stack in folds[0].blocks}
+    if "" in depths.values():
+        raise InputError("at", "the number of layers is no multiple of a letter", "let a letter say how many there are")
+    family = Family(folds[0], sizes, depths, at, search.units, frozenset(search.fixed), search.traces)
+    if family.events(at) != events_of(direct):
+        raise InputError("at", "the fitted program differs from a direct trace there", "trace it at these sizes alone")
+    return family
+
+
+class _Search:
+    """Points of one structure around the sizes that were asked for."""
+
+    def __init__(self, trace: Tracer, at: Point, direct: Program) -> None:
+        self.trace, self.at = trace, at
+        self.units: Point = {}
+        self.fixed: set[str] = set()
+        self.traces = 1
+        self._random = random.Random(0)
+        folded = fold(direct)
+        self._folds = isinstance(folded, Folded)
+        self.base = dict(at)
+        if isinstance(folded, Folded):
+            depths = set(folded.layers().values())
+            least = folded.period * (sum(folded.ends) + 2)
+            for letter in [name for name, value in at.items() if value in depths]:
+                self.base[letter] = min(at[letter], max(DEPTH, least))
+        first = direct if self.base == at else self._program(self.base)
+        self._first = self._folded(first) if first is not None else None
+        if self._first is None:
+            self.base, self._first = dict(at), self._folded(direct)
+
+    def _program(self, point: Point) -> Program | None:
+        """The program at a point; None where the factory refuses it."""
+        if self.traces >= TRACES:
+            return None
+        self.traces += 1
+        try:
+            return self.trace(point)
+        except InputError:
+            return None
+
+    def _folded(self, program: Program) -> Folded | None:
+        found = fold(program) if self._folds else unfolded(program)
+        return found if isinstance(found, Folded) else None
+
+    def _same(self, point: Point) -> Folded | None:
+        """The program at a point, if it is one with that at the base but for its sizes."""
+        program = self._program(point)
+        found = self._folded(program) if program is not None else None
+        return found if found and self._first and found.structure() == self._first.structure() else None
+
+    def points(self) -> tuple[list[Point], list[Folded]]:
+        assert self._first is not None
+        points, folds = [self.base], [self._first]
+        for letter in self.at:
+            for unit, value in self._values(letter):
+                point = {**self.base, letter: value}
+                if found := self._same(point):
+                    self.units[letter] = unit
+                    points.append(point)
+                    folds.append(found)
+                    break
+            else:
+                self.fixed.add(letter)
+        for least, most in JOINT:
+            for _ in range(2):
+                point = {letter: self._another(letter, least, most) for letter in self.at}
+                if found := self._same(point):
+                    points.append(point)
+                    folds.append(found)
+                    break
+        if len(points) < len(self.at) - len(self.fixed) + 3:
+            raise InputError("at", "the factory makes other programs at nearly all sizes", "trace it at these sizes alone")
+        return points, folds
+
+    def _values(self, letter: str) -> Iterator[tuple[int, int]]:
+        """Other values to try, each with the unit that it is an odd multiple of: the less it divides the better."""
+        value = self.base[letter]
+        if value < 2:
+            return
+        units = [1] + [unit for unit in range(2, value + 1) if value % unit == 0 and (unit & (unit - 1) == 0 or unit > 8)]
+        for unit in units:
+            times = value // unit
+            for other in (times * 5 // 8 | 1, times * 3 // 2 | 1):
+                if other != times and other * unit >= 2:
+                    yield unit, other * unit
+
+    def _another(self, letter: str, least: float, most: float) -> int:
+        """A value at random, between these multiples of the base's."""
+        value = self.base[letter]
+        if letter in self.fixed:
+            return value
+        unit = self.units[letter]
+        low = max(int(value * least) // unit, -(-2 // unit))
+        return unit * self._random.randint(low, max(int(value * most) // unit, low))
