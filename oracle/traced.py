@@ -10,7 +10,9 @@ where anything does.
 
 import argparse
 import contextlib
+import json
 import pathlib
+import signal
 import sys
 import types
 
@@ -33,6 +35,9 @@ from peakmem.trace._session import Session  # noqa: E402
 from training import run  # noqa: E402
 
 transformers.logging.set_verbosity_error()
+
+
+LIMIT = 300  # seconds for a case
 
 
 class Nobody:
@@ -112,6 +117,7 @@ def joined(phases):
 
 def compare(name, record):
     """What differs, as text; nothing where all is the same."""
+    signal.alarm(LIMIT)  # in a process of its own, which then ends
     got = [each for each in measure(record["case"]) if each[0] != "model"]
     want = wanted(record)
     if record["case"].get("trainer", "loop") != "loop":
@@ -136,14 +142,13 @@ def main():
                 continue
             answer = apart(name, record, compare)
             if answer is None:
+                print(f"{name} failed: {record['case']}", flush=True)
                 failed += 1
             elif answer == '""':
                 same += 1
             else:
                 different += 1
-                with contextlib.suppress(ValueError):
-                    import json
-                    print(f"{name}: {record['case']}\n{json.loads(answer)[:1500]}", flush=True)
+                print(f"{name}: {record['case']}\n{json.loads(answer)[:1500]}", flush=True)
     print(f"{same} the same, {different} different, {failed} failed")
     return 1 if different or failed else 0
 

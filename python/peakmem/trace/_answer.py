@@ -3,16 +3,31 @@
 from __future__ import annotations
 
 import functools
+import json
 import os
 import pathlib
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeVar
 
 from .. import _answers
-from .._answers import Report, Timeline
+from .._answers import Formula, Report, Sweep, Timeline
 from .._ask import Option, Subject, option_name
-from .._rows import Fits, LedgerRow
+from .._build import build
+from .._door import ask
+from .._rows import Fits, LedgerRow, Solution
 from ._file import as_text
+
+
+T = TypeVar("T")
+
+
+def _named(options: dict[str, Option]) -> dict[str, Option]:
+    return {option_name(keyword): value for keyword, value in options.items()}
+
+
+def _read_letters(at: Option) -> dict[str, str]:
+    return dict(each.split("=") for each in str(at).split(",")) if at else {}
 
 
 @dataclass(frozen=True)
@@ -42,8 +57,7 @@ class Trace:
 
     def estimate(self, **options: Option) -> Report:
         """The report with other options, such as `gpu="a100-80gb"`."""
-        named = {option_name(keyword): value for keyword, value in options.items()}
-        return _answers.ask_report(self._subject.changed(named))
+        return _answers.ask_report(self._subject.changed(_named(options)))
 
     @functools.cached_property
     def report(self) -> Report:
@@ -59,6 +73,28 @@ class Trace:
     def fits(self) -> Fits | None:
         """The verdict, or None where no GPU was named."""
         return self.report.fits
+
+    def at(self, **sizes: int) -> Trace:
+        """The same with other values of its letters: `t.at(B=4, T=2048)`."""
+        letters = {**_read_letters(self.options.get("at")), **{name: str(value) for name, value in sizes.items()}}
+        return replace(self, options={**self.options, "at": ",".join(f"{a}={b}" for a, b in letters.items())})
+
+    def formula(self, **options: Option) -> Formula:
+        """The peak as a formula of its letters; of a trace without letters, its number."""
+        return self._answers("formula", options, _answers.ask_formula)
+
+    def solve(self, for_: str, **options: Option) -> Solution:
+        """The largest value of a letter that fits on `gpu`."""
+        subject = _answers.taken_by("solve", self._subject.changed(_named({**options, "for": for_})))
+        data = json.loads(ask("solve", subject.request()))["solve"]
+        return build(Solution, {**data, "for_": data["for"]})
+
+    def sweep(self, over: str, values: list[int] | range, **options: Option) -> Sweep:
+        """Memory with a letter at many values."""
+        return self._answers("sweep", {**options, "over": over, "values": list(values)}, _answers.ask_sweep)
+
+    def _answers(self, command: str, options: dict[str, Option], ask_it: Callable[[Subject], T]) -> T:
+        return ask_it(_answers.taken_by(command, self._subject.changed(_named(options))))
 
     def timeline(self) -> Timeline:
         """Memory over the steady step."""

@@ -7,7 +7,7 @@ import importlib
 import sys
 import types
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -49,7 +49,7 @@ def apply_all(patches: Patches, gpu: Gpu, level: Callable[[], int]) -> None:
     _optimizers(patches)
     _modules(patches)
     _initial_values(patches)
-    patches.enter_context(_transformers(patches))
+    patch_transformers(patches)
 
 
 def _cuda(patches: Patches, gpu: Gpu, level: Callable[[], int]) -> None:
@@ -182,22 +182,28 @@ def _initial_values(patches: Patches) -> None:
             patches.set(torch.nn.init, name, unless_fake(function))
 
 
-@contextlib.contextmanager
-def _transformers(patches: Patches) -> Iterator[None]:
-    """transformers asks whether a tensor is fake and then takes the path of a compiler, and keeps what it was told of
-    the machine."""
+def patch_transformers(patches: Patches) -> None:
+    """transformers asks whether a tensor is fake and then takes the path of a compiler, and keeps what it was told of the
+    machine. It may be imported while a trace runs: once it is there, each is patched once."""
     utils = sys.modules.get("transformers.utils.import_utils")
-    if utils is not None and hasattr(utils, "is_fake_tensor"):
-        patches.set(utils, "is_fake_tensor", lambda x: False)
-    _forget_machine()
-    try:
-        yield
-    finally:
+    if utils is not None and getattr(utils, "is_fake_tensor", never_fake) is not never_fake:
+        patches.set(utils, "is_fake_tensor", never_fake)
         _forget_machine()
+        patches.callback(_forget_machine)
+    modeling = sys.modules.get("transformers.modeling_utils")
+    if modeling is not None and modeling.PreTrainedModel.initialize_weights is not leave_values:
+        patches.set(modeling.PreTrainedModel, "initialize_weights", leave_values)
+
+
+def never_fake(tensor: Any) -> bool:
+    return False
+
+
+def leave_values(model: Any, *args: Any, **kwargs: Any) -> None:
+    """Initial values change no byte."""
 
 
 def _forget_machine() -> None:
-    utils = sys.modules.get("transformers.utils.import_utils")
-    for function in list(vars(utils).values()) if utils is not None else ():
+    for function in list(vars(sys.modules["transformers.utils.import_utils"]).values()):
         if hasattr(function, "cache_clear"):
             function.cache_clear()

@@ -12,7 +12,7 @@ from torch.optim.optimizer import register_optimizer_step_post_hook, register_op
 
 from ._device import fake_cuda
 from ._gpu import Gpu
-from ._patches import Patches, apply_all
+from ._patches import Patches, apply_all, patch_transformers
 from ._phases import Phases
 from ._places import Places
 from ._recorder import Recorder
@@ -26,7 +26,7 @@ class Session:
         self.gpu = gpu
         self.phases, self.places = Phases(), Places()
         self.recorder = Recorder(self.phases, self.places)
-        self.optimizers: list[Any] = []
+        self._patches = Patches()
         # The mode's cache makes outputs anew from sizes and strides, and forgets what a kernel pads behind the last row:
         # the gradient of an attention mask is 32 bytes short whenever it is made again.
         self.mode = FakeTensorMode(allow_non_fake_inputs=False)
@@ -46,6 +46,7 @@ class Session:
         """A module that no other called: a model, if it is new."""
         if torch._C._current_autograd_node() is not None:
             return
+        patch_transformers(self._patches)
         self.places.add(module)
         training = module.training or torch.is_grad_enabled()
         self.phases.forward(self.events, training)
@@ -78,7 +79,7 @@ class Session:
     @contextlib.contextmanager
     def active(self) -> Iterator[None]:
         """Ops run on fakes and are recorded."""
-        with fake_cuda(), Patches() as patches:
+        with fake_cuda(), self._patches as patches:
             apply_all(patches, self.gpu, self.level)
             self._follow(patches)
             for context in (values_leave_tensors(), self.mode, self.recorder):

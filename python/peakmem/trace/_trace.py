@@ -31,6 +31,18 @@ TESTED = ("2.13",)
 STEPS = 6
 
 
+#: What a trace may be told, and what it takes otherwise.
+OPTIONS: dict[str, Any] = {
+    "optimizer": "adamw",
+    "optimizer_impl": None,
+    "precision": None,
+    "accumulate": 1,
+    "clip_grad": None,
+    "checkpointing": False,
+    "loss": None,
+    "name": None,
+}
+
 Maker = Callable[[Adoption], tuple[Any, Any]]
 
 
@@ -42,16 +54,16 @@ def trace_model(model: Any, batch: Any, gpu: Gpu, options: dict[str, Any]) -> Tr
 
 def trace_factory(factory: Callable[..., Any], at: Point, gpu: Gpu, options: dict[str, Any]) -> Trace:
     """A function of sizes that makes a model and its batch: traced until its sizes are formulas."""
-    told: list[tuple[Session, Program, str]] = []
+    traced: list[tuple[Session, Program, str]] = []
 
     def program_at(point: Point) -> Program:
-        told[1:] = [_traced(lambda adoption: _made(factory, point), gpu, options)]
-        if not told[0:1]:
-            told.append(told[-1])
-        return told[-1][1]
+        found = _traced(lambda adoption: _made(factory, point), gpu, options)
+        if not traced:  # the one at the sizes that are asked for
+            traced.append(found)
+        return found[1]
 
     family = make_family(program_at, at)
-    session, program, name = told[0]
+    session, program, name = traced[0]
     about = _about(session, program, options["name"] or name, options)
     about["notes"] = [f"formulas from {family.traces} traces, the same as a direct trace at these sizes", *about["notes"]]
     return _answer(session, family_json(family, about))
@@ -63,6 +75,11 @@ def _made(factory: Callable[..., Any], point: Point) -> tuple[Any, Any]:
     if not (isinstance(made, tuple) and len(made) == 2 and isinstance(made[0], torch.nn.Module)):
         raise InputError("model", f"the factory made a {type(made).__name__}", "it must return a model and its batch")
     return made
+
+
+def program_of(make: Maker, gpu: Gpu, options: dict[str, Any]) -> Program:
+    """The program of a model and its batch in a plain loop."""
+    return _traced(make, gpu, options)[1]
 
 
 def _traced(make: Maker, gpu: Gpu, options: dict[str, Any]) -> tuple[Session, Program, str]:
