@@ -38,13 +38,18 @@ def apart(name, what, measure):
     """What `measure` returns, as text, in a process of its own: what libraries patch for good (Liger
     torch.nn.functional.cross_entropy) and what a failing case leaves behind goes with it. None where it fails."""
     load_libraries(what.get("case", what))  # here, once for all that follow
+    return in_child(name, lambda: measure(name, what))
+
+
+def in_child(name, work):
+    """What `work` returns, as text, in a process of its own."""
     reader, writer = os.pipe()
     child = os.fork()
     if child == 0:
         os.close(reader)
         failed = 1
         try:
-            record = measure(name, what)
+            record = work()
             with os.fdopen(writer, "w") as out:
                 out.write(json.dumps(record, separators=(",", ":")))
             failed = 0

@@ -1,11 +1,10 @@
-"""From what a user has to a trace: the loop around a model, steps until two are the same, and the program of them."""
+"""What a user has, traced, and what is said of it."""
 
 from __future__ import annotations
 
 import contextlib
 import inspect
 import sys
-import traceback
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -20,35 +19,16 @@ from ._family_file import family_json
 from ._file import as_json
 from ._fit import Point
 from ._gpu import Gpu
-from ._loop import PRECISIONS, Loop, batches_of, chosen, make_optimizer
-from ._program import Program, events_of, make_program
+from ._program import Program
 from ._session import Session
+from ._steps import build, program_so_far, run_model, run_steps, users_errors
 
 #: Versions of torch that the records and tests were run with.
 TESTED = ("2.13",)
 
-#: Steps until two are the same, at most.
-STEPS = 6
-
-
-#: What a trace may be told, and what it takes otherwise.
-OPTIONS: dict[str, Any] = {
-    "optimizer": "adamw",
-    "optimizer_impl": None,
-    "precision": None,
-    "accumulate": 1,
-    "clip_grad": None,
-    "checkpointing": False,
-    "loss": None,
-    "name": None,
-}
-
-Maker = Callable[[Adoption], tuple[Any, Any]]
-
-
 def trace_model(model: Any, batch: Any, gpu: Gpu, options: dict[str, Any]) -> Trace:
     """A model, live or a factory's, in a plain loop."""
-    session, program, name = _traced(lambda adoption: (_build(model, adoption), batch), gpu, options)
+    session, program, name = run_model(lambda adoption: (build(model, adoption), batch), gpu, options)
     return _answer(session, as_json(program, _about(session, program, options["name"] or name, options)))
 
 
@@ -57,7 +37,7 @@ def trace_factory(factory: Callable[..., Any], at: Point, gpu: Gpu, options: dic
     traced: list[tuple[Session, Program, str]] = []
 
     def program_at(point: Point) -> Program:
-        found = _traced(lambda adoption: _made(factory, point), gpu, options)
+        found = run_model(lambda adoption: _made(factory, point), gpu, options)
         if not traced:  # the one at the sizes that are asked for
             traced.append(found)
         return found[1]
@@ -77,46 +57,14 @@ def _made(factory: Callable[..., Any], point: Point) -> tuple[Any, Any]:
     return made
 
 
-def program_of(make: Maker, gpu: Gpu, options: dict[str, Any]) -> Program:
-    """The program of a model and its batch in a plain loop."""
-    return _traced(make, gpu, options)[1]
-
-
-def _traced(make: Maker, gpu: Gpu, options: dict[str, Any]) -> tuple[Session, Program, str]:
-    """The program of a model in a plain loop, and the name of its class."""
-    session = Session(gpu)
-    weights, autocast = chosen(PRECISIONS, options["precision"], "precision") if options["precision"] else (None, None)
-    with Adoption() as adoption, session.active(), _users_errors():
-        model, batch = make(adoption)
-        if weights is not None:
-            model.to(weights)
-        model.train()
-        if options["checkpointing"]:
-            _checkpoint(model)
-        session.places.add(model)
-        session.label_model()
-        trained = [each for each in model.parameters() if each.requires_grad]
-        if not trained:
-            raise InputError("model", "has no parameter that is trained", "a training step needs one")
-        optimizer = make_optimizer(options["optimizer"], options["optimizer_impl"], trained)
-        batches = batches_of(batch)
-        del batch, trained
-        loop = Loop(
-            model, batches, optimizer, autocast, options["accumulate"], options["clip_grad"], options["loss"]
-        )  # fmt: skip
-        session.phases.ready()
-        _run_steps(session, loop.step)
-        return session, _program(session), type(model).__name__
-
-
 def trace_step(step: Callable[[], Any], gpu: Gpu, options: dict[str, Any]) -> Trace:
     """A closure: one training step of any loop."""
     session = Session(gpu)
-    with Adoption() as adoption, session.active(), _users_errors():
+    with Adoption() as adoption, session.active(), users_errors():
         adoption.function(step)
         session.phases.ready()
-        _run_steps(session, step)
-        program = _program(session)
+        run_steps(session, step)
+        program = program_so_far(session)
     name = options["name"] or getattr(step, "__name__", "step")
     return _answer(session, as_json(program, _about(session, program, name, options)))
 
@@ -141,75 +89,8 @@ def trace_block(gpu: Gpu, options: dict[str, Any]) -> Iterator[Tracing]:
     session, found = Session(gpu), Tracing()
     with session.active():
         yield found
-        program = _program(session)
+        program = program_so_far(session)
     found.trace = _answer(session, as_json(program, _about(session, program, options["name"] or "a loop", options)))
-
-
-def _build(model: Any, adoption: Adoption) -> Any:
-    """A live model's own, with fakes in it, or what a factory makes, on the device."""
-    if isinstance(model, torch.nn.Module):
-        adoption.module(model)
-        return model
-    if not callable(model):
-        hint = "pass a torch.nn.Module, or a function that makes one"
-        raise InputError("model", f"is a {type(model).__name__}", hint)
-    with torch.device("cuda"):
-        built = model()
-    if not isinstance(built, torch.nn.Module):
-        raise InputError("model", f"the factory made a {type(built).__name__}", "it must return a torch.nn.Module")
-    return built
-
-
-def _checkpoint(model: Any) -> None:
-    enable = getattr(model, "gradient_checkpointing_enable", None)
-    if enable is None:
-        problem = f"{type(model).__name__} has no gradient_checkpointing_enable"
-        raise InputError("checkpointing", problem, "wrap its layers in torch.utils.checkpoint yourself")
-    enable({"use_reentrant": False})
-
-
-def _run_steps(session: Session, step: Callable[[], Any]) -> None:
-    """Runs the step until it does the same as the one before."""
-    log, phases = session.recorder.log, session.phases
-    for done in range(1, STEPS + 1):
-        before = phases.step
-        step()
-        if phases.step == before or phases.name not in ("optimizer", "evaluate", ""):
-            what = f"its {phases.name} phase was the last" if phases.step else "no module and no backward pass was run"
-            raise InputError("step", f"is no training step: {what}", "it must end with an optimizer's step()")
-        last = phases.step
-        if done > 2 or done == 2 and last > 2:
-            if events_of(log, phases.list, last, len(log.events)) == events_of(log, phases.list, last - 1, len(log.events)):
-                return
-
-
-def _program(session: Session) -> Program:
-    if not any(each.name == "optimizer" for each in session.phases.list):
-        raise InputError("tracing", "saw no training step", "run at least two, each with an optimizer's step()")
-    session.label_model()
-    program = make_program(session.recorder.log, session.phases.list, list(session.places.named("parameters")))
-    if program.steps < 2:
-        raise InputError("tracing", "saw one training step", "run at least two: the second is the steady one")
-    return program
-
-
-@contextlib.contextmanager
-def _users_errors() -> Iterator[None]:
-    """What fails in a user's code on fakes says where: the deepest frame that is neither torch's nor ours."""
-    try:
-        yield
-    except InputError:
-        raise
-    except Exception as error:
-        frames = traceback.extract_tb(error.__traceback__)
-        own = [each for each in frames if not _is_library(each.filename)]
-        where = f" ({own[-1].filename}:{own[-1].lineno}: {own[-1].line})" if own else ""
-        problem = f"fails on shapes alone: {type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}{where}"
-        raise InputError("model", problem, "the error above says what it wanted") from error
-
-
-def _is_library(path: str) -> bool:
-    return "/torch/" in path or path.startswith(str(__file__).rpartition("/")[0]) or path.startswith("<")
 
 
 def _answer(session: Session, members: dict[str, Any]) -> Trace:

@@ -13,7 +13,7 @@ from peakmem.trace._family import Family, events_of, make_family
 from peakmem.trace._family_file import family_json
 from peakmem.trace._gpu import ANY
 from peakmem.trace._program import Program
-from peakmem.trace._trace import OPTIONS, program_of
+from peakmem.trace._steps import OPTIONS, program_of
 
 
 def make(**sizes: int) -> tuple[Any, Any]:

@@ -13,7 +13,7 @@ from peakmem.trace._family import events_of, in_order
 from peakmem.trace._fold import Folded, fold
 from peakmem.trace._gpu import ANY
 from peakmem.trace._program import Program
-from peakmem.trace._trace import OPTIONS, program_of
+from peakmem.trace._steps import OPTIONS, program_of
 
 
 def traced(model: Any, **options: Any) -> Program:
