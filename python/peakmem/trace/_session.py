@@ -82,6 +82,9 @@ class Session:
         with fake_cuda(), self._patches as patches:
             apply_all(patches, self.gpu, self.level)
             self._follow(patches)
+            # Known values are small; and threads of a process that was forked would never come.
+            patches.callback(torch.set_num_threads, torch.get_num_threads())
+            torch.set_num_threads(1)
             for context in (values_leave_tensors(), self.mode, self.recorder):
                 patches.enter_context(context)
             patches.enter_context(self.places.calls(self.module_called))
