@@ -109,15 +109,8 @@ std::optional<Error> read_lora(const Asked& asked, Inquiry& inquiry) {
 }
 
 std::optional<Error> check_int8(const Job& job) {
-  const Description& d = job.description;
   if (job.recipe.double_quant)
     return Error{"--double-quant", "is for constants of 4-bit blocks, and int8 has none", "drop it"};
-  for (const int64_t size : {d.hidden, d.ffn, d.heads * d.head_dim})
-    if (size % 4 != 0)
-      return Error{"--quantize",
-                   "int8 is not modelled for a width of " + std::to_string(size) +
-                       ": cuBLASLt multiplies multiples of 4, others go through fp32",
-                   "pass nf4"};
   return std::nullopt;
 }
 

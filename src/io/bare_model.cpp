@@ -129,6 +129,14 @@ std::string take(Value& config, std::string_view name) {
   return text;
 }
 
+/// A padding token that a smaller vocabulary no longer has becomes its first.
+void keep_padding_inside(Value& config, int64_t vocab) {
+  const Value* padding = config.find("pad_token_id");
+  if (padding == nullptr || padding->integer < vocab) return;
+  take(config, "pad_token_id");
+  config.members.push_back({"pad_token_id", size_value(0)});
+}
+
 /// Puts a size where the family's configs have it. GPT-2's configs may say it by its usual name instead, T5's for
 /// the decoder too.
 void resize(Value& config, const SizeField& field, const char* name, int64_t size,
@@ -138,6 +146,7 @@ void resize(Value& config, const SizeField& field, const char* name, int64_t siz
   if (!aliased && field.usual != std::string_view(name)) take(config, field.usual);
   config.members.push_back({name, size_value(size)});
   assumptions.push_back(std::string(field.option) + ": " + std::to_string(size) + " in place of " + held);
+  if (std::string_view(field.option) == "vocab") keep_padding_inside(config, size);
   if (std::string_view(field.option) != "layers") return;
   take(config, "num_decoder_layers");
   if (config.find("layer_types") == nullptr) return;

@@ -129,6 +129,7 @@ struct Description {
   bool maps_windowed_masks = false;  // and the windowed one even where every layer is full (Gemma 2)
   bool caps_attention = false;       // tanh over the attention scores, which only eager attention has
   bool caps_logits = false;
+  bool clips_projections = false;    // queries, keys and values are clamped in place (OLMo's clip_qkv)
   bool uses_cache = true;            // the config's use_cache
   bool eager_only = false;           // transformers has no sdpa attention for it
   bool head_dim_is_quotient = true;  // head_dim = hidden / heads, not a choice of its own

@@ -1,5 +1,6 @@
 #include "model/family.h"
 
+#include <algorithm>
 #include <array>
 
 #include "model/architectures.h"
@@ -113,6 +114,18 @@ Problem read_problem(Fields& fields, int64_t labels) {
   return Problem::kSingleLabel;
 }
 
+/// torch.nn.Embedding's assertion on what most families give it as padding_idx.
+void check_padding(Fields& fields, const Description& d) {
+  constexpr auto kWithout = std::to_array<std::string_view>({"gpt2", "gpt_bigcode", "gpt_neox", "t5", "mt5", "vit"});
+  const Value* padding = fields.find("pad_token_id");
+  if (padding == nullptr || padding->integer < d.vocab || d.vocab == 0) return;
+  if (std::find(kWithout.begin(), kWithout.end(), d.family) != kWithout.end()) return;
+  fields.fail("pad_token_id",
+              "is " + std::to_string(padding->integer) + " of a vocabulary of " + std::to_string(d.vocab) +
+                  ", at which PyTorch raises \"Padding_idx must be within num_embeddings\"",
+              "set it to a token there is, such as 0");
+}
+
 /// The class a config names decides; the first one, as for transformers.
 Task read_task(Fields& fields, const Family& family) {
   const std::vector<std::string> classes = fields.texts("architectures");
@@ -222,6 +235,7 @@ Result<Description> read_description(const Value& config, const Task* task, std:
   description.family = family->name;
   description.labels = read_labels(fields);
   description.uses_cache = fields.flag("use_cache", true);
+  check_padding(fields, description);
   if (fields.find("pad_token_id") != nullptr) description.has_padding_token = fields.has("pad_token_id");
   if (description.rotary == 0) description.rotary = description.head_dim;
   description.problem = read_problem(fields, description.labels);

@@ -1,10 +1,12 @@
 #include "model/int8.h"
 
 #include "model/modules.h"
+#include "size/terms.h"
 
 namespace peakmem {
 namespace {
 
+constexpr int64_t kRowBytes = 4;
 const Op kMatMul8bitLt = {"MatMul8bitLt", run_function};
 
 /// Rows in 8 bits, each with a scale.
@@ -34,6 +36,19 @@ Int8Weight::Int8Weight(const Builder& b, Expr in, Expr out) {
   if (b.structure.quantize != Quantize::kInt8) return;
   packed_ = b.tape.parameter({out, in}, DType::kInt8, "weight", false);
   scales_ = b.tape.buffer({out}, DType::kFloat32, "SCB");
+  is_aligned_ = evaluate(in, b.dims.symbol_values) % kRowBytes == 0;
+}
+
+/// _int8_linear_matmul_impl where a row is no multiple of 4 bytes: the product is one of fp32 (which autocast casts
+/// again), made integers.
+void multiply_in_fp32(const Tensor& rows, const Tensor& weight, const Tensor& sums) {
+  Tape& tape = rows.tape();
+  Tensor left = tape.make(rows.shape(), DType::kFloat32, "_to_copy");
+  Tensor right = tape.make(weight.shape(), DType::kFloat32, "_to_copy");
+  const Tensor product = linear(left, right, Tensor());
+  left.reset();
+  right.reset();
+  const Tensor whole = tape.make(sums.shape(), DType::kInt32, "_to_copy");
 }
 
 /// int8_mixed_scaled_mm where no column has an outlier: 32-bit sums, scaled to fp16.
@@ -42,6 +57,7 @@ Tensor Int8Weight::product(const Tensor& rows) const {
   const Int8Rows quantized_rows = quantized(rows);
   const Shape shape = contiguous(narrowed(rows.shape(), -1, packed_.size(0)));
   const Tensor sums = tape.make(shape, DType::kInt32, "int8_linear_matmul");
+  if (!is_aligned_) multiply_in_fp32(quantized_rows.values, packed_, sums);
   const Tensor scaled = tape.make(shape, DType::kFloat16, "int8_mm_dequant");
   return rows.dtype() == DType::kFloat16 ? scaled : tape.make(shape, rows.dtype(), "_to_copy");
 }

@@ -29,6 +29,7 @@ class Int8Weight {
 
   Tensor packed_;
   Tensor scales_;
+  bool is_aligned_ = true;  // to the 4 bytes in which cuBLASLt takes rows
 };
 
 }  // namespace peakmem

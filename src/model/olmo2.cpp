@@ -2,6 +2,7 @@
 // MLP instead of before them, and over all of q and k (transformers 5.23, models/olmo/modeling_olmo.py and
 // models/olmo2/modeling_olmo2.py).
 #include "model/llama.h"
+#include "trace/clamp.h"
 
 namespace peakmem {
 namespace {
@@ -97,6 +98,8 @@ struct OlmoAttention : OlmoAttentionBase {
     Tensor query = q_proj(hidden_states);
     Tensor key = k_proj(hidden_states);
     Tensor value = v_proj(hidden_states);
+    if (b.description.clips_projections)
+      for (Tensor* states : {&query, &key, &value}) *states = clamp_in_place(std::move(*states));
     return attend_turned(std::move(query), std::move(key), std::move(value), rotation, mask);
   }
 };
@@ -161,13 +164,13 @@ Description read(Fields& fields) {
   Description d = read_decoder(fields, 50304, 4096, 11008, 2048);
   d.kv_heads = fields.optional_size("num_key_value_heads").value_or(d.heads);
   d.qkv_bias = d.output_bias = fields.flag("attention_bias", false);
+  d.has_padding_token = true;
   return d;
 }
 
 Description read_olmo(Fields& fields) {
   Description d = read(fields);
-  if (fields.has("clip_qkv"))
-    fields.fail("clip_qkv", "is not modelled: it clips queries, keys and values", "set it to null");
+  d.clips_projections = fields.has("clip_qkv");
   return d;
 }
 

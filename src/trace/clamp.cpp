@@ -17,6 +17,17 @@ void clamp_backward(Gradients& g) {
 }
 const Op kClamp = {"clamp", clamp_backward};
 
+// where((self >= min).logical_and_(self <= max), grad, 0), where the bounds are numbers.
+void clamp_in_place_backward(Gradients& g) {
+  Tape& tape = g.in[0].tape();
+  const KeptShape& shape = g.saved(0).shape();
+  const Tensor zero = tape.make({}, g.in[0].dtype(), "scalar_tensor");
+  const Tensor above = tape.make(preserved(shape), DType::kBool, "ge");
+  const Tensor below = tape.make(preserved(shape), DType::kBool, "le");
+  g.out[0] = tape.make(preserved(shape), g.in[0].dtype(), "where");
+}
+const Op kClampInPlace = {"clamp_", clamp_in_place_backward};
+
 /// torch.where(torch.isinf(x).any(), max - 1000, max)
 Tensor largest(const Tensor& x) {
   Tape& tape = x.tape();
@@ -42,6 +53,16 @@ void clamp_half(Tensor& hidden_states, Tensor& clamp_value) {
   Tensor clamped = tape.make(preserved(hidden_states.shape()), hidden_states.dtype(), kClamp.name);
   Tape::attach(node, clamped);
   hidden_states = std::move(clamped);
+}
+
+Tensor clamp_in_place(Tensor self) {
+  const Tensor x = std::move(self);
+  Tape& tape = x.tape();
+  Node* node = tape.record(kClampInPlace, {&x});
+  if (node != nullptr) tape.save(node, tape.make(preserved(x.shape()), x.dtype(), "clone"));
+  Tensor result = tape.look(x, x.shape(), false);
+  Tape::attach(node, result);
+  return result;
 }
 
 }  // namespace peakmem
