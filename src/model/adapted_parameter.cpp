@@ -35,7 +35,7 @@ AdaptedParameter::AdaptedParameter(const Builder& b, Tensor parameter, std::stri
 void AdaptedParameter::adapt(const Builder& b, int64_t ranks) {
   const KeptShape& shape = parameter_.shape();
   const Lora& lora = *b.structure.lora;
-  const DType dtype = lora.full_precision && !b.structure.casts_weights ? DType::kFloat32 : parameter_.dtype();
+  const DType dtype = b.structure.casts_weights ? parameter_.dtype() : lora.dtype(parameter_.dtype());
   stacked_ = shape.rank == 3 && b.description.experts > 1;
   scaled_ = lora.rank != kAlpha;
   if (shape.rank == 3) experts_ = shape[0];

@@ -57,7 +57,7 @@ LoraPair::LoraPair(const Builder& b, const char* module, Expr in, Expr out, Quan
   beside_ = beside;
   const bool as_weights = beside_ == Quantize::kNone || b.structure.casts_weights;  // FSDP casts all parameters alike
   const DType half = as_weights ? b.structure.weights : b.structure.packed;
-  const DType dtype = lora->full_precision && !b.structure.casts_weights ? DType::kFloat32 : half;
+  const DType dtype = b.structure.casts_weights ? half : lora->dtype(half);
   a_ = projection(b, "lora_A", dtype, in, b.dims.lora_rank);
   b_ = projection(b, "lora_B", dtype, b.dims.lora_rank, out);
   dropout_ = lora->dropout;

@@ -28,9 +28,14 @@ struct Lora {
   std::vector<std::string> targets;  // names of modules; none: every linear layer but a language head ("all-linear")
   double dropout = 0;
   bool full_precision =
-      true;  // adapters in fp32 over half weights (autocast_adapter_dtype), else in the weights' dtype
+      true;                  // adapters in fp32 over half weights (autocast_adapter_dtype), else in the weights' dtype
+  bool in_bfloat16 = false;  // whatever the weights are: SFTTrainer's beside quantized ones
   std::vector<std::string> saved;  // names of modules that a trained copy stands in for (modules_to_save)
 
+  /// What adapters are kept in beside weights of a dtype that nothing casts.
+  DType dtype(DType weights) const {
+    return in_bfloat16 ? DType::kBFloat16 : full_precision ? DType::kFloat32 : weights;
+  }
   /// Whether the module of that name gets a pair; PEFT compares the last part of a dotted name.
   bool adapts(std::string_view module) const;
   static std::string_view last_name(std::string_view module);

@@ -102,9 +102,9 @@ constexpr DType frozen_dtype(const Recipe& recipe) {
                                             : packed_dtype(recipe);
 }
 /// The dtype in which what is trained is kept.
-constexpr DType trained_dtype(const Recipe& recipe) {
-  if (recipe.lora.rank > 0 && recipe.lora.full_precision) return DType::kFloat32;
-  return recipe.quantize == Quantize::kNone ? recipe.weights : product_dtype(recipe);
+inline DType trained_dtype(const Recipe& recipe) {
+  const DType weights = recipe.quantize == Quantize::kNone ? recipe.weights : product_dtype(recipe);
+  return recipe.lora.rank > 0 ? recipe.lora.dtype(weights) : weights;
 }
 /// Whether the trainer has DDP look for unused parameters: transformers.Trainer does (5.23, trainer.py,
 /// _build_accelerator_args) but in a model of transformers itself whose layers are checkpointed.
@@ -116,10 +116,10 @@ constexpr bool builds_on_device(const Recipe& recipe) {
   return recipe.built_on_device && recipe.quantize == Quantize::kNone;
 }
 /// What the trainer makes of a quantized model: which of its other weights become fp32, and the adapters' dtype.
-constexpr void convert_quantized(Recipe& recipe) {
+inline void convert_quantized(Recipe& recipe) {
   if (recipe.quantize == Quantize::kNone) return;
   recipe.upcast = recipe.trainer->upcast;
-  if (recipe.trainer->half_adapters) recipe.lora.full_precision = false;
+  recipe.lora.in_bfloat16 = recipe.trainer->half_adapters;
 }
 /// Whether the trainer reduces after the last micro-batch only.
 constexpr bool reduces_once(const Recipe& recipe) {

@@ -21,7 +21,7 @@ struct Trainer {
   /// mixed precision fp32.
   bool is_transformers_loop = false;
   Upcast upcast = Upcast::kAll;                     // what of a quantized model's other weights becomes fp32
-  bool half_adapters = false;                       // adapters beside quantized weights are in half precision
+  bool half_adapters = false;                       // adapters beside quantized weights are in bf16
   Transformers transformers = Transformers::kV523;  // whose modelling code it runs
   bool runs_no_other = false;                       // on no other version of it
   std::optional<LossKernel> loss = std::nullopt;    // the one it computes whatever the model has
