@@ -41,6 +41,7 @@ Result<GpuRecord> read_gpu_record(const Value& line) {
   if (!gpu) return gpu.error();
   Result<Job> job = read_case(*line.find("case"));
   if (!job) return job.error();
+  job->recipe.processor = processor_of(*gpu);
   const std::string conf = text(line, "alloc_conf");
   const auto allocator =
       conf.empty() ? Result<AllocatorOptions>(AllocatorOptions{}) : parse_alloc_conf(conf, "alloc_conf");
