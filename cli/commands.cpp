@@ -113,6 +113,17 @@ Result<Operands> sort_operands(const std::vector<std::string>& operands, bool is
   return sorted;
 }
 
+/// What peakmem verify measured is a file here, and its text for the core.
+std::optional<Error> read_measured(OptionValues& options) {
+  for (OptionValue& option : options) {
+    if (option.name != "context" || !option.text.ends_with(".json")) continue;
+    Result<std::string> text = read_text(option.text);
+    if (!text) return text.error();
+    option.text = std::move(*text);
+  }
+  return std::nullopt;
+}
+
 }  // namespace
 
 Result<Subject> subject_of(const Arguments& arguments) {
@@ -121,6 +132,7 @@ Result<Subject> subject_of(const Arguments& arguments) {
   Result<NamedConfig> model = operands.size() == 1 ? find_model(operands[0]) : Result<NamedConfig>(Error{});
   const std::vector<std::string_view> letters = letter_names(model ? &*model : nullptr);
   if (auto wrong = check_options(arguments.options, arguments.row->command, letters)) return *wrong;
+  if (auto wrong = read_measured(subject.options)) return *wrong;
   if (operands.empty()) return subject;
   if (arguments.row->command == Command::kTable)
     return Error{operands[0], "is too much: this command takes no MODEL", {}};

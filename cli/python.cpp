@@ -14,6 +14,8 @@ namespace {
 constexpr auto kCommands = std::to_array<PythonCommand>({
     {"dry-run", "peakmem.dry_run", "peakmem dry-run --gpu NAME -- COMMAND",
      "runs a training script without a GPU, on PyTorch's own allocator"},
+    {"verify", "peakmem.verify", "peakmem verify",
+     "runs trainings on the GPU that is here, and prints ours beside theirs"},
 });
 
 /// Says what to do where the package is missing; else runs the module as -m does.

@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, TypeAlias
 
+from ._errors import InputError
 from ._model import read_model
 
 #: What an option's value may be; None is as good as not given.
@@ -39,10 +41,22 @@ class Subject:
         return replace(self, options={**self.options, **options})
 
 
+def text_of_measured(value: Option) -> Option:
+    """What `peakmem verify` measured is a file here, and its text for the core."""
+    if not isinstance(value, (str, os.PathLike)) or not os.fspath(value).endswith(".json"):
+        return value
+    try:
+        return Path(value).read_text()
+    except OSError as error:
+        raise InputError("context", f"{value}: {error.strerror}", "peakmem verify writes such a file") from None
+
+
 def subject(model: Model | None, options: Mapping[str, Option]) -> Subject:
     """A model and the keywords of a call as a subject."""
     read = read_model(model)
     named: dict[str, Option] = {option_name(keyword): value for keyword, value in options.items()}
+    if "context" in named:
+        named["context"] = text_of_measured(named["context"])
     if read is None:
         return Subject(None, None, named)
     known = {name: value for name, value in read.options.items() if named.get(name) is None}

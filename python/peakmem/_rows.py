@@ -89,13 +89,15 @@ class LedgerRow:
 class Fits:
     """Whether the run fits on the GPU: "fits", "tight" or "does not fit".
 
-    `capacity_bytes` is without the `headroom_bytes` that are to stay free.
+    `capacity_bytes` is without the `headroom_bytes` that are to stay free. Where the CUDA context decides,
+    `context_at_most_bytes` is what it may take at most for the run to fit.
     """
 
     gpu: str
     capacity_bytes: int
     verdict: str
     headroom_bytes: int = 0
+    context_at_most_bytes: int | None = None
 
     def __bool__(self) -> bool:
         return self.verdict != "does not fit"
@@ -375,7 +377,7 @@ class ParameterRow:
 
 @dataclass(frozen=True)
 class GpuRow:
-    """A GPU; context_low and context_high bound what a CUDA context takes of it, in bytes."""
+    """A GPU; what a CUDA context takes of it, in bytes: with kernels loaded lazily, all at once, and at most in published runs."""
 
     name: str
     title: str
@@ -384,6 +386,7 @@ class GpuRow:
     multiprocessors: int
     context_low: int
     context_high: int
+    context_most: int
     aliases: str
     source: str
 

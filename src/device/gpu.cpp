@@ -60,6 +60,8 @@ const Gpu* find_gpu(std::string_view name) {
   return nullptr;
 }
 
+int64_t likely_context(const Gpu& gpu) { return (gpu.context_low + gpu.context_high) / 2; }
+
 Processor processor_of(const Gpu& gpu) {
   Processor processor;
   processor.multiprocessors = gpu.multiprocessors;

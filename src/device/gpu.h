@@ -9,7 +9,8 @@
 
 namespace peakmem {
 
-/// A GPU: its memory as CUDA reports it, and what was measured of a process's context on it. Bytes.
+/// A GPU: its memory as CUDA reports it, and what was measured of a process's context on it, with kernels loaded lazily
+/// (low), all at once (high), and at most in published runs, which may hold more than that. Bytes.
 struct Gpu {
   std::string_view name;     // "a100-80gb"
   std::string_view title;    // "NVIDIA A100 80GB"
@@ -17,6 +18,7 @@ struct Gpu {
   int64_t memory_bytes;
   int64_t context_low;
   int64_t context_high;
+  int64_t context_most;
   int compute_capability;   // 80 for sm_80; 0 where there is none
   int multiprocessors;      // torch's multi_processor_count
   std::string_view source;  // of the memory and of the context
@@ -25,6 +27,9 @@ struct Gpu {
 std::span<const Gpu> gpus();
 /// By name or alias, whatever the letters' case; null if there is none.
 const Gpu* find_gpu(std::string_view name);
+
+/// What its context is likely to take: the middle of low and high.
+int64_t likely_context(const Gpu& gpu);
 
 /// What its kernels' own memory depends on.
 Processor processor_of(const Gpu& gpu);

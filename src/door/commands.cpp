@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "door/inquire.h"
+#include "estimate/context.h"
 #include "estimate/estimate.h"
 #include "estimate/failure.h"
 #include "estimate/timeline.h"
@@ -86,6 +87,8 @@ Result<Answer> answer_estimate(const Question& question) {
   if (!report) return report.error();
   if (report->fits && report->device.likely > inquiry->gpu->memory_bytes)  // room that is to stay free fails nothing
     report->failure = point_of_failure(inquiry->job, *inquiry->gpu, inquiry->allocator, *report);
+  if (report->fits)
+    report->fits->context_at_most = deciding_context(inquiry->job, *inquiry->gpu, inquiry->allocator, *report);
   std::vector<Knob> changes = knobs(inquiry->job, inquiry->gpu, report->block_bytes);
   const Subject& subject = question.subject;
   std::erase_if(changes, [&](const Knob& knob) {

@@ -1,5 +1,7 @@
 #include "estimate/device.h"
 
+#include "size/bytes.h"
+
 namespace peakmem {
 namespace {
 
@@ -8,10 +10,8 @@ constexpr int64_t kMiB = int64_t{1} << 20;
 /// A share of the bytes in hundredths, rounded down; sizes this large have room for the factor.
 int64_t hundredths(int64_t bytes, int64_t share) { return bytes / 100 * share; }
 
-// A CUDA context where no GPU is named: 481 MiB with kernels loaded lazily, 942 MiB with all of them (A100, torch 2.1;
-// stas00/ml-engineering).
-constexpr int64_t kContextLow = 481 * kMiB;
-constexpr int64_t kContextHigh = 942 * kMiB;
+/// Whose CUDA context it is where no GPU is named.
+constexpr std::string_view kUsual = "a100-80gb";
 
 }  // namespace
 
@@ -30,18 +30,20 @@ Range reserved_range(int64_t allocated_bytes) {
 }
 
 Range device_range(const Range& reserved, const Gpu* gpu, int64_t managed_bytes) {
-  const int64_t low = gpu != nullptr ? gpu->context_low : kContextLow;
-  const int64_t high = gpu != nullptr ? gpu->context_high : kContextHigh;
+  const Gpu& card = gpu != nullptr ? *gpu : *find_gpu(kUsual);
   Range range;
-  range.low = reserved.low + low;
-  range.likely = reserved.likely + (low + high) / 2;
-  range.high = reserved.high + high + managed_bytes;
+  range.low = reserved.low + card.context_low;
+  range.likely = reserved.likely + likely_context(card);
+  range.high = reserved.high + card.context_most + managed_bytes;
   range.why = "reserved memory and the CUDA context, which grows as kernels are loaded";
+  if (card.context_most > card.context_high)
+    range.why += ", and of which, with what else lay on the card, published runs had up to " +
+                 in_binary_units(card.context_most);
   if (managed_bytes > 0) range.why += "; at the high end all managed memory too, which else is on the host";
   return range;
 }
 
-int64_t segment_capacity(const Gpu& gpu) { return gpu.memory_bytes - (gpu.context_low + gpu.context_high) / 2; }
+int64_t segment_capacity(const Gpu& gpu) { return gpu.memory_bytes - likely_context(gpu); }
 
 Verdict verdict(const Range& device, const Gpu& gpu, int64_t headroom_bytes) {
   Verdict verdict;

@@ -21,7 +21,7 @@ Result<Gpu> read_gpu(const Value& line) {
   const Gpu* row = find_gpu(name);
   if (row == nullptr) return Error{"gpu", name + " is not known", "peakmem gpus lists them"};
   Gpu gpu = *row;
-  gpu.context_low = gpu.context_high = 0;
+  gpu.context_low = gpu.context_high = gpu.context_most = 0;
   if (const int64_t mebibytes = number(line, "memory_mib"); mebibytes > 0) gpu.memory_bytes = mebibytes * kMiB;
   return gpu;
 }

@@ -5,6 +5,7 @@
 #include "io/adapter_options.h"
 #include "io/bare_model.h"
 #include "io/choices.h"
+#include "io/context.h"
 #include "io/evaluation_options.h"
 #include "io/expert_options.h"
 #include "io/hardware.h"
@@ -51,6 +52,7 @@ class Reader {
     if (auto wrong = read_rest()) return wrong;
     if (auto wrong = read_sharding(asked_, inquiry_)) return wrong;
     if (const std::string* gpu = asked_.text("gpu")) inquiry_.gpu = find_gpu(*gpu);
+    if (auto wrong = read_context(asked_, inquiry_)) return wrong;
     if (auto wrong = read_headroom(asked_, inquiry_)) return wrong;
     if (auto wrong = read_kernels(asked_, inquiry_)) return wrong;
     if (auto wrong = read_loop(asked_, inquiry_)) return wrong;

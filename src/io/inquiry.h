@@ -1,6 +1,7 @@
 // From what a face was asked (a model and options) to a job that can be estimated.
 #pragma once
 
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -20,6 +21,7 @@ struct Inquiry {
   std::string name;
   Job job;
   const Gpu* gpu = nullptr;
+  std::shared_ptr<const Gpu> own_gpu;                              // what `gpu` points to where the table's is changed
   std::optional<AllocatorOptions> allocator = AllocatorOptions{};  // to replay; none: what it reserves is only bounded
   int64_t headroom_bytes = 0;                                      // of the GPU, to stay free
   Letters letters;                                                 // of the formulas

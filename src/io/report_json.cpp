@@ -177,6 +177,7 @@ void write_fits(JsonWriter& out, const Report& report) {
   out.member("capacity_bytes", report.fits->capacity_bytes);
   if (report.fits->headroom_bytes > 0) out.member("headroom_bytes", report.fits->headroom_bytes);
   out.member("verdict", report.fits->verdict);
+  if (report.fits->context_at_most) out.member("context_at_most_bytes", *report.fits->context_at_most);
   out.end_object();
 }
 

@@ -68,7 +68,7 @@ bool Candidates::fits_surely(int64_t value) {
 
 bool Candidates::may_fit(int64_t value) {
   const std::optional<Range> range = bounds(value);
-  return range && range->low - gpu_.context_low + (gpu_.context_low + gpu_.context_high) / 2 <= capacity_;
+  return range && range->low - gpu_.context_low + likely_context(gpu_) <= capacity_;
 }
 
 bool Candidates::may_fit_surely(int64_t value) {

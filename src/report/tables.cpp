@@ -109,14 +109,15 @@ Table gpus_table() {
                   {"multiprocessors", "SMs"},
                   {"context_low", "context from"},
                   {"context_high", "to"},
+                  {"context_most", "at most"},
                   {"aliases", "also called", true},
                   {"source", "source", true}},
                  {}};
   for (const Gpu& gpu : gpus())
     table.rows.push_back({text_cell(gpu.name), text_cell(gpu.title), bytes_cell(gpu.memory_bytes),
                           size_cell(gpu.compute_capability), size_cell(gpu.multiprocessors),
-                          bytes_cell(gpu.context_low), bytes_cell(gpu.context_high), text_cell(gpu.aliases),
-                          text_cell(gpu.source)});
+                          bytes_cell(gpu.context_low), bytes_cell(gpu.context_high), bytes_cell(gpu.context_most),
+                          text_cell(gpu.aliases), text_cell(gpu.source)});
   return table;
 }
 

@@ -54,6 +54,10 @@ void write_verdict(Page& page, const Report& report, const Inquiry& inquiry) {
   page.line("  " + in_binary_units(report.device.likely) + " on the device of " +
             in_binary_units(verdict.capacity_bytes) + ", " + margin);
   if (verdict.headroom_bytes > 0) page.line("  " + headroom_text(inquiry));
+  if (verdict.context_at_most && inquiry.gpu != nullptr)
+    page.paragraph("  ", "The CUDA context decides, of which " + in_binary_units(inquiry.gpu->context_low) + " to " +
+                             in_binary_units(inquiry.gpu->context_most) + " were seen: it fits where that is at most " +
+                             in_binary_units(*verdict.context_at_most) + " (--context; peakmem verify measures it)");
 }
 
 void write_failure(Page& page, const Report& report) {
