@@ -35,8 +35,8 @@ runpy.run_module(module, run_name="__main__", alter_sys=True)
 std::span<const PythonCommand> python_commands() { return kCommands; }
 
 const PythonCommand* find_python_command(std::string_view name) {
-  const auto found = std::ranges::find(kCommands, name, &PythonCommand::name);
-  return found == kCommands.end() ? nullptr : &*found;
+  const auto* const found = std::ranges::find(kCommands, name, &PythonCommand::name);
+  return found == kCommands.end() ? nullptr : found;
 }
 
 Error become_python(const PythonCommand& command, const std::vector<std::string>& words) {

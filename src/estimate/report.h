@@ -49,7 +49,7 @@ struct Verdict {
   int64_t headroom_bytes = 0;  // what is to stay free
   bool fits = false;           // the likely device_bytes are within the capacity
   std::string verdict;         // "fits", "tight" (fits unless the unmeasured part is at its high end), "does not fit"
-  std::optional<int64_t> context_at_most = {};  // the CUDA context decides: it fits where that is at most so large
+  std::optional<int64_t> context_at_most;  // the CUDA context decides: it fits where that is at most so large
 };
 
 /// An allocation of the trace, in the numbers of PyTorch's message about it.
