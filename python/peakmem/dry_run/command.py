@@ -24,7 +24,7 @@ Examples:
   peakmem dry-run --gpu a100-40gb --steps 3 --snapshot run.pickle -- python train.py
   peakmem dry-run --gpu h100-80gb --ranks 8 --rank 0,last -- torchrun --nproc-per-node 8 train.py
 
-The script runs as it is, on the torch it finds (a CUDA build, 2.4 or later; Linux). Values read from the GPU are 0.
+The script runs as it is, on the torch it finds (a CUDA build; Linux). Values read from the GPU are 0.
 Exit codes: 0 it ran, 1 it ran out of memory, 2 bad usage, or the script failed otherwise.
 """
 
