@@ -20,8 +20,8 @@ enum class Form : uint8_t { kText, kJson, kSvg, kCsv, kPerfetto };
 struct Subject {
   std::optional<NamedConfig> model;
   OptionValues options;
-  LaunchNotes launch = {};
-  std::vector<std::string> assumptions = {};
+  LaunchNotes launch;
+  std::vector<std::string> assumptions;
 };
 
 /// A question to one command.

@@ -16,8 +16,8 @@ namespace peakmem {
 struct NamedConfig {
   std::string name;
   Value config;
-  std::shared_ptr<const Recording> recording = {};
-  std::string stands_for = {};
+  std::shared_ptr<const Recording> recording;
+  std::string stands_for;
 };
 
 /// Where a model that is given by name comes from: the shipped ones, or files too.

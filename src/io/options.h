@@ -65,7 +65,7 @@ std::optional<Error> check_options(const OptionValues& values, Command command,
 
 /// A whole number from 1 on; digits may be grouped with `_` or `,`, and of lengths `4k` is 4096. `field` names the
 /// option in the error.
-Result<int64_t> parse_size(std::string_view text, std::string_view field);
+Result<int64_t> parse_size(std::string_view given, std::string_view field);
 /// A share such as `5%` or `0.05`, from 0 to below 1.
 Result<double> parse_share(std::string_view text, std::string_view field);
 /// Whether the text is a symbol rather than a number: a letter, then letters, digits, `_` and `\`.

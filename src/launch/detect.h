@@ -1,6 +1,7 @@
 // Whose file it is: told by its content.
 #pragma once
 
+#include <cstdint>
 #include <string_view>
 
 #include "launch/table.h"
@@ -15,7 +16,7 @@ const ToolRow* tool_of_command(std::string_view words, const std::vector<ToolRow
 const ToolRow* tool_named(std::string_view name, const std::vector<ToolRow>& tools);
 
 /// What a text is, before anybody reads it.
-enum class TextForm { kBinary, kJson, kPython, kToml, kShell, kYaml };
+enum class TextForm : uint8_t { kBinary, kJson, kPython, kToml, kShell, kYaml };
 TextForm form_of(std::string_view text, std::string_view name);
 
 }  // namespace peakmem
