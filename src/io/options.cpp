@@ -5,6 +5,7 @@
 #include <charconv>
 #include <cmath>
 #include <cstdlib>
+#include <limits>
 
 #include "device/gpu.h"
 #include "io/choices.h"
@@ -334,8 +335,9 @@ Result<int64_t> parse_size(std::string_view given, std::string_view field) {
   const auto [end, problem] = std::from_chars(digits.data(), digits.data() + digits.size(), size);
   if (problem != std::errc() || end != digits.data() + digits.size())
     return Error{std::string(field), in_quotes(text) + " is too large", "sizes stay below 2^63"};
-  if (thousands && __builtin_mul_overflow(size, 1024, &size))
+  if (thousands && size > std::numeric_limits<int64_t>::max() / 1024)
     return Error{std::string(field), in_quotes(given) + " is too large", "sizes stay below 2^63"};
+  if (thousands) size *= 1024;
   if (size < 1) return Error{std::string(field), "must be at least 1, is " + std::to_string(size), {}};
   return size;
 }

@@ -57,6 +57,7 @@ constexpr std::array kWords = std::to_array<Word>({
     {"attention", "fa2", "flash2"},
 });
 
+#ifndef PEAKMEM_JSON_ALONE
 /// What others call an option, and what to pass here.
 struct Hint {
   std::string_view name;
@@ -105,6 +106,7 @@ constexpr std::array kHints = std::to_array<Hint>({
     {"model", "the model stands by itself: peakmem gpt2"},
     {"config", "a launch file or a config.json stands by itself: peakmem FILE"},
 });
+#endif
 
 }  // namespace
 
@@ -129,6 +131,10 @@ OptionValues in_our_words(OptionValues values) {
   return values;
 }
 
+#ifdef PEAKMEM_JSON_ALONE
+// The page has no options that are typed, and need not carry the hints.
+std::string_view hint_for_option(std::string_view /*name*/) { return {}; }
+#else
 std::string_view hint_for_option(std::string_view name) {
   std::string plain(name);
   std::replace(plain.begin(), plain.end(), '_', '-');
@@ -136,5 +142,6 @@ std::string_view hint_for_option(std::string_view name) {
     if (hint.name == plain) return hint.hint;
   return {};
 }
+#endif
 
 }  // namespace peakmem
