@@ -13,6 +13,8 @@ traces any torch module.
 from __future__ import annotations
 
 import json
+import os
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from . import _answers
@@ -40,6 +42,7 @@ __all__ = [
     "estimate",
     "families",
     "formula",
+    "from_file",
     "from_training_args",
     "gpus",
     "models",
@@ -70,6 +73,26 @@ def estimate(model: Model | None = None, **options: Option) -> Report:
         InputError: where the question cannot be answered.
     """
     return _answers.ask_report(subject(model, options))
+
+
+def from_file(*files: str | os.PathLike[str], model: Model | None = None, **options: Option) -> Report:
+    """The estimate of a run by its launch files, as `peakmem FILE [FILE…]` reads them; nothing is run.
+
+    Args:
+        files: paths of launch files that belong together (TrainingArguments, TRL, accelerate, axolotl, …), or the
+            command line that starts the run.
+        model: as in `estimate`, where the files name none.
+        options: what the files do not say, such as `seq` and `gpu`; they also replace what is read. `from_="trl"` says
+            whose the first file is.
+
+    Returns:
+        The report; its `launch` says what became of every key.
+
+    Raises:
+        InputError: for what is not modelled, and for what neither files nor options say.
+    """
+    asked = subject(model, options)
+    return _answers.ask_report(replace(asked, files=tuple(os.fspath(file) for file in files)))
 
 
 def formula(model: Model | None = None, **options: Option) -> Formula:
@@ -131,7 +154,7 @@ def gpus() -> tuple[GpuRow, ...]:
 
 def optimizers() -> tuple[OptimizerRow, ...]:
     """The optimizers that are known."""
-    return _rows("optimizers", OptimizerRow, {})
+    return _answers.optimizer_rows()
 
 
 def families() -> tuple[FamilyRow, ...]:

@@ -24,8 +24,10 @@ from ._rows import (
     Fits,
     FormulaOf,
     Knob,
+    Launch,
     LedgerDifference,
     LedgerRow,
+    OptimizerRow,
     OptionRow,
     Parameters,
     Peak,
@@ -45,6 +47,12 @@ NOBODY = Subject(None, None, {})
 def option_rows() -> tuple[OptionRow, ...]:
     """The table of options; it never changes."""
     return tuple(build(OptionRow, row) for row in json.loads(ask("options", {}))["options"])
+
+
+@cache
+def optimizer_rows() -> tuple[OptimizerRow, ...]:
+    """The table of optimizers; it never changes."""
+    return tuple(build(OptimizerRow, row) for row in json.loads(ask("optimizers", {}))["optimizers"])
 
 
 def taken_by(command: str, subject: Subject) -> Subject:
@@ -201,6 +209,7 @@ class Report(Answer):
         knobs: what would help, the best first.
         assumptions: what was taken for granted.
         not_understood: settings of TrainingArguments that were not used and may matter.
+        launch: what became of the keys of launch files, or None where none were read.
     """
 
     schema: str
@@ -217,6 +226,7 @@ class Report(Answer):
     assumptions: tuple[str, ...]
     warnings: tuple[str, ...]
     not_understood: tuple[str, ...] = ()
+    launch: Launch | None = None
     _subject: Subject = field(default=NOBODY, repr=False, compare=False, kw_only=True)
 
     def formula(self, **options: Option) -> Formula:

@@ -25,15 +25,16 @@ def option_name(keyword: str) -> str:
 
 @dataclass(frozen=True)
 class Subject:
-    """A model and its options, as a request has them, and what was taken for granted of a live one."""
+    """A model and its options, as a request has them, what was taken for granted of a live one, and launch files."""
 
     model: str | Mapping[str, Any] | None
     name: str | None
     options: Mapping[str, Option]
     assumptions: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()
 
     def request(self) -> dict[str, Any]:
-        members = {"model": self.model, "name": self.name, "options": dict(self.options)}
+        members = {"model": self.model, "name": self.name, "options": dict(self.options), "files": list(self.files)}
         return {name: value for name, value in members.items() if value}
 
     def changed(self, options: Mapping[str, Option]) -> Subject:

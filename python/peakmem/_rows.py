@@ -401,6 +401,7 @@ class OptimizerRow:
     implementations: str
     usual: str
     source: str
+    optim: str = ""  # its names in TrainingArguments, each with the implementation that the name says
 
 
 @dataclass(frozen=True)
@@ -467,3 +468,24 @@ class ModelConfig:
     hidden_dropout: float
     attention_dropout: float
     changed_by: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Launch:
+    """What became of every key of the launch files a question was asked with.
+
+    Attributes:
+        files: each with whose it is.
+        used: keys with their values.
+        defaults: what the tool takes where the files say nothing, with values.
+        harmless: keys that change no byte.
+        not_understood: keys that were not used and may change the answer, with the reason.
+        command: the same question by options alone.
+    """
+
+    files: tuple[str, ...]
+    used: tuple[str, ...]
+    defaults: tuple[str, ...]
+    harmless: tuple[str, ...]
+    not_understood: tuple[str, ...]
+    command: str

@@ -6,28 +6,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from ._answers import Report, ask_report, option_rows
+from ._answers import Report, ask_report, optimizer_rows, option_rows
 from ._ask import Model, Option, Subject, option_name, subject
 from ._dtypes import precision_of
 from ._errors import InputError
+from ._keys import of_kind
 from ._training_fields import read_fields
 
 #: `optim` as the core names it: the optimizer and its implementation, "" for what PyTorch picks.
 OPTIMIZERS = {
-    "adamw_torch": ("adamw", ""),
-    "adamw_torch_fused": ("adamw", "fused"),
-    "adafactor": ("hf-adafactor", ""),
-    "sgd": ("sgd", ""),
-    "adagrad": ("adagrad", ""),
-    "rmsprop": ("rmsprop", ""),
-    "adamw_bnb_8bit": ("adamw-8bit", ""),
-    "rmsprop_bnb_32bit": ("rmsprop-bnb", ""),
-    **{
-        name: (name.replace("_", "-"), "")
-        for name in """adamw_8bit paged_adamw_32bit paged_adamw_8bit lion_32bit lion_8bit paged_lion_32bit
-        paged_lion_8bit ademamix ademamix_8bit paged_ademamix_32bit paged_ademamix_8bit rmsprop_bnb
-        rmsprop_bnb_8bit""".split()
-    },
+    name: (row.name, implementation)
+    for row in optimizer_rows()
+    for name, _, implementation in (word.partition(" ") for word in row.optim.split(", ") if word)
 }
 
 #: Optimizers whose step allocates more where weights decay; the core knows them without.
@@ -37,54 +27,27 @@ USED = frozenset(
     """per_device_train_batch_size gradient_accumulation_steps max_grad_norm optim bf16 fp16 weight_decay
     activation_checkpointing activation_checkpointing_kwargs gradient_checkpointing gradient_checkpointing_kwargs
     eval_strategy per_device_eval_batch_size use_cache use_liger_kernel liger_kernel_config accelerator_config
-    mixed_precision world_size fsdp ddp_bucket_cap_mb ddp_find_unused_parameters fsdp_config""".split()
+    mixed_precision world_size fsdp ddp_bucket_cap_mb ddp_find_unused_parameters fsdp_config deepspeed""".split()
 )
 
-#: Fields that change no byte of a training step on the device.
-HARMLESS = frozenset(
-    """output_dir num_train_epochs max_steps learning_rate lr_scheduler_type lr_scheduler_kwargs warmup_steps
-    warmup_ratio adam_beta1 adam_beta2 adam_epsilon average_tokens_across_devices bf16_full_eval fp16_full_eval tf32
-    logging_dir logging_strategy logging_steps logging_first_step log_on_each_node logging_nan_inf_filter
-    include_num_input_tokens_seen include_tokens_per_second log_level log_level_replica disable_tqdm report_to run_name
-    project trackio_space_id trackio_bucket_id trackio_static_space_id eval_steps eval_delay
-    prediction_loss_only eval_do_concat_batches eval_use_gather_object eval_accumulation_steps include_for_metrics
-    batch_eval_metrics do_eval do_predict do_train save_only_model save_strategy save_steps save_on_each_node
-    save_total_limit save_safetensors enable_jit_checkpoint push_to_hub hub_token hub_private_repo hub_model_id
-    hub_strategy hub_always_push hub_revision load_best_model_at_end metric_for_best_model greater_is_better
-    ignore_data_skip restore_callback_states_from_checkpoint seed data_seed dataloader_drop_last dataloader_num_workers
-    dataloader_pin_memory dataloader_persistent_workers dataloader_prefetch_factor dataloader_multiprocessing_context
-    dataloader_in_order remove_unused_columns label_names train_sampling_strategy group_by_length length_column_name
-    ddp_backend ddp_broadcast_buffers ddp_timeout skip_memory_metrics resume_from_checkpoint
-    local_rank past_index jit_mode_eval distributed_state deepspeed_plugin fsdp_plugin_args
-    overwrite_output_dir""".split()
-)
+#: Fields that change no byte of a training step on the device, those that change none at some values, and those of which
+#: other values than some make another job. What this module uses itself is in none of them.
+HARMLESS = frozenset(of_kind("harmless")) - USED
+AT = {name: key for name, key in of_kind("doubt").items() if name not in USED}
+REFUSED = {name: key for name, key in of_kind("refused").items() if name not in USED}
 
-#: Fields that change no byte at these values, and the reason they are not understood at others.
-AT: dict[str, tuple[tuple[object, ...], str]] = {
-    "neftune_noise_alpha": ((None, 0, 0.0), "noise is added to the embeddings"),
-    "label_smoothing_factor": ((None, 0, 0.0), "the smoothed loss is another one"),
-    "torch_empty_cache_steps": ((None,), "what is reserved is given back"),
-    "auto_find_batch_size": ((None, False), "the batch is whatever fits"),
-    "optim_args": ((None, ""), "the optimizer's own arguments"),
-    "optim_target_modules": ((None,), "only some modules have the optimizer"),
-    "full_determinism": ((None, False), "deterministic kernels allocate otherwise"),
-    "eval_on_start": ((None, False), "evaluation is not traced"),
-    "ddp_static_graph": ((None, False), "DDP treats a static graph otherwise"),
-    "debug": ((None, [], "", ()), "debugging keeps tensors"),
+#: What to do about a field that is refused.
+HINTS = {
+    "use_cpu": "Peakmem predicts the memory of GPUs",
+    "parallelism_config": "pass fsdp=8 for FSDP2 over 8 ranks",
+    **dict.fromkeys(
+        ("torch_compile", "torch_compile_backend", "torch_compile_mode"),
+        "leave torch_compile, torch_compile_backend and torch_compile_mode out",
+    ),
 }
 
-COMPILED = "compiles the model, and compiled code allocates otherwise and is not modelled"
-EAGER = "leave torch_compile, torch_compile_backend and torch_compile_mode out"
-
-#: Fields of which other values than these make another job.
-REFUSED: dict[str, tuple[tuple[object, ...], str, str]] = {
-    "use_cpu": ((None, False), "trains on the CPU", "Peakmem predicts the memory of GPUs"),
-    "deepspeed": ((None, False, "", {}), "is not modelled", "fsdp=8, FSDP2 over 8 ranks, shards as ZeRO 3 does"),
-    "torch_compile": ((None, False), COMPILED, EAGER),
-    "torch_compile_backend": ((None,), COMPILED, EAGER),  # TrainingArguments switches compilation on for it
-    "torch_compile_mode": ((None,), COMPILED, EAGER),
-    "parallelism_config": ((None,), "is not modelled", "pass fsdp=8 for FSDP2 over 8 ranks"),
-}
+#: What is as good as not said.
+NOTHING: tuple[object, ...] = (None, False, "", [], {}, ())
 
 
 @dataclass
@@ -318,6 +281,8 @@ def harmless_to_fsdp(name: str, value: Any) -> bool:
 
 
 def read_others(reading: Reading, asked: Subject) -> None:
+    if reading.get("deepspeed") not in NOTHING:
+        raise InputError("deepspeed", "is not modelled", "fsdp=8, FSDP2 over 8 ranks, shards as ZeRO 3 does")
     read_fsdp(reading, asked)
     read_evaluation(reading)
     read_cache(reading)
@@ -327,11 +292,12 @@ def read_others(reading: Reading, asked: Subject) -> None:
         if name in USED or name in HARMLESS:
             continue
         if name in REFUSED:
-            harmless, problem, hint = REFUSED[name]
-            if value not in harmless:
-                raise InputError(name, problem, hint)
+            if value not in (None, False, *REFUSED[name].at):
+                raise InputError(name, REFUSED[name].note, HINTS.get(name, ""))
+        elif value in NOTHING:
+            continue
         elif name in AT:
-            if value not in AT[name][0]:
-                reading.doubt(name, AT[name][1])
-        elif value not in (None, False, "", [], {}):
+            if value not in AT[name].at:
+                reading.doubt(name, AT[name].note)
+        else:
             reading.doubt(name, "is not known")

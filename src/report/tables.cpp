@@ -9,6 +9,7 @@
 #include "io/json_writer.h"
 #include "io/report_json.h"
 #include "io/shipped.h"
+#include "io/words.h"
 #include "model/family.h"
 #include "size/bytes.h"
 #include "size/wording.h"
@@ -121,6 +122,17 @@ Table gpus_table() {
   return table;
 }
 
+/// What `optim` of TrainingArguments calls an optimizer, each with the implementation that the name says.
+std::string optim_of(const Optimizer& optimizer) {
+  std::string names;
+  for (const OptimizerWord& word : optimizer_words()) {
+    if (word.optimizer != optimizer.name) continue;
+    add_to_list(names,
+                std::string(word.name) + (word.implementation.empty() ? "" : " ") + std::string(word.implementation));
+  }
+  return names;
+}
+
 Table optimizers_table() {
   Table table = {"optimizers",
                  {{"name", "optimizer"},
@@ -128,12 +140,13 @@ Table optimizers_table() {
                   {"states", "kept for each parameter"},
                   {"implementations", "implementations"},
                   {"usual", "usual"},
-                  {"source", "source", true}},
+                  {"source", "source", true},
+                  {"optim", "optim of TrainingArguments", true}},
                  {}};
   for (const Optimizer& optimizer : optimizers())
     table.rows.push_back({text_cell(optimizer.name), text_cell(optimizer.title), text_cell(states_of(optimizer)),
                           text_cell(impls_of(optimizer)), text_cell(name_in(kOptimizerImpls, optimizer.usual)),
-                          text_cell(optimizer.source)});
+                          text_cell(optimizer.source), text_cell(optim_of(optimizer))});
   return table;
 }
 
