@@ -76,6 +76,8 @@ class Trace:
 
     def at(self, **sizes: int) -> Trace:
         """The same with other values of its letters: `t.at(B=4, T=2048)`."""
+        if not sizes:
+            return self
         letters = {**_read_letters(self.options.get("at")), **{name: str(value) for name, value in sizes.items()}}
         return replace(self, options={**self.options, "at": ",".join(f"{a}={b}" for a, b in letters.items())})
 

@@ -18,6 +18,8 @@ DEPTH = 5
 #: Points where all letters differ, beside those where one does: in which range of the base's values. Sizes are rounded up
 #: to 8, 32, 64, so that letters must go far enough to tell.
 JOINT = ((0.25, 1), (0.5, 1), (1, 2), (1, 3))
+#: How many points more there may be where two formulas fit.
+EXTRA = 8
 #: Traces at most, so that a factory that takes next to no sizes comes to an end.
 TRACES = 64
 
@@ -79,19 +81,13 @@ def make_family(trace: Tracer, at: Point) -> Family:
     direct = trace(at)
     search = _Search(trace, at, direct)
     points, folds = search.points()
-    fitter = Fitter(points)
-    sizes: dict[Slot, str] = {}
-    failed = []
-    for slot in folds[0].rows:
-        rows = [each.rows[slot] for each in folds]
-        found = fitter.size(rows)
-        if found is None:
-            failed.append(f"{rows[0].op} {list(rows[0].shape)} of {rows[0].place or 'the step'}")
-        else:
-            sizes[slot] = found
-    if failed:
-        more = f" and {len(failed) - 3} more" if len(failed) > 3 else ""
-        raise InputError("at", f"no formula fits {'; '.join(failed[:3])}{more}", "trace it at these sizes alone")
+    for _ in range(EXTRA):
+        fitter, sizes = _fitted(points, folds, search.fixed)
+        if not fitter.unsure or not search.one_more(points, folds, JOINT[-1]):
+            break
+    if fitter.unsure:
+        problem = f"traces do not tell these apart: {', '.join(sorted(fitter.unsure)[:4])}"
+        raise InputError("at", problem, "choose sizes that are further apart, or trace it at these sizes alone")
     depths = {stack: fitter.number([each.blocks[stack] for each in folds]) or "" for stack in folds[0].blocks}
     if "" in depths.values():
         raise InputError("at", "the number of layers is no multiple of a letter", "let a letter say how many there are")
@@ -99,6 +95,18 @@ def make_family(trace: Tracer, at: Point) -> Family:
     if family.events(at) != events_of(direct):
         raise InputError("at", "the fitted program differs from a direct trace there", "trace it at these sizes alone")
     return family
+
+
+def _fitted(points: list[Point], folds: list[Folded], fixed: set[str]) -> tuple[Fitter, dict[Slot, str]]:
+    """The formula of every slot, of the letters that were varied."""
+    fitter = Fitter([{name: value for name, value in point.items() if name not in fixed} for point in points])
+    found = {slot: fitter.size([each.rows[slot] for each in folds]) for slot in folds[0].rows}
+    failed = [folds[0].rows[slot] for slot, size in found.items() if size is None]
+    if failed:
+        told = "; ".join(f"{row.op} {list(row.shape)} of {row.place or 'the step'}" for row in failed[:3])
+        more = f" and {len(failed) - 3} more" if len(failed) > 3 else ""
+        raise InputError("at", f"no formula fits {told}{more}", "trace it at these sizes alone")
+    return fitter, {slot: size for slot, size in found.items() if size is not None}
 
 
 class _Search:
@@ -156,16 +164,21 @@ class _Search:
                     break
             else:
                 self.fixed.add(letter)
-        for least, most in JOINT:
-            for _ in range(2):
-                point = {letter: self._another(letter, least, most) for letter in self.at}
-                if found := self._same(point):
-                    points.append(point)
-                    folds.append(found)
-                    break
+        for span in JOINT:
+            self.one_more(points, folds, span)
         if len(points) < len(self.at) - len(self.fixed) + 3:
             raise InputError("at", "the factory makes other programs at nearly all sizes", "trace it at these sizes alone")
         return points, folds
+
+    def one_more(self, points: list[Point], folds: list[Folded], span: tuple[float, float]) -> bool:
+        """Adds a point where all letters are random, if one is found."""
+        for _ in range(2):
+            point = {letter: self._another(letter, *span) for letter in self.at}
+            if found := self._same(point):
+                points.append(point)
+                folds.append(found)
+                return True
+        return False
 
     def _values(self, letter: str) -> Iterator[tuple[int, int]]:
         """Other values to try, each with the unit that it is an odd multiple of: the less it divides the better."""

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from ._family import Family
-from ._file import DTYPES, SCHEMA, Scopes
+from ._file import SCHEMA, Scopes, dtype_of
 from ._fold import Run, Slot, Where
 from ._program import split
 
@@ -56,7 +56,7 @@ def family_json(family: Family, about: dict[str, Any]) -> dict[str, Any]:
         turn = turns.number(stacks[slot[0]], slot[1])
         scope = scopes.number(split(row.place)[0] if turn or row.place else "")
         storages.append(
-            [family.sizes[slot], row.op, scope, turn, row.category, DTYPES.get(row.dtype, "uint8"), row.saved_by]
+            [family.sizes[slot], row.op, scope, turn, row.category, dtype_of(row), row.saved_by]
         )
         if row.is_output:
             storages[-1].append("output")

@@ -5,27 +5,19 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from ._program import Program, split
+from ._program import Program, Row, split
 
 SCHEMA = "peakmem-trace/1"
 
-#: The format's element types; any other is as the one of its size.
-DTYPES = {
-    "float32": "float32",
-    "bfloat16": "bfloat16",
-    "float16": "float16",
-    "int64": "int64",
-    "int32": "int32",
-    "uint64": "uint64",
-    "uint8": "uint8",
-    "bool": "bool",
-    "int8": "int8",
-    "float64": "int64",
-    "complex64": "int64",
-    "int16": "float16",
-    "uint16": "float16",
-    "uint32": "int32",
-}
+#: The format's element types; any other is told as the unsigned integer of one byte, its bytes being given.
+DTYPES = frozenset(
+    "float32 bfloat16 float16 int64 int32 uint64 uint8 bool int8 float64 complex64 complex128 int16 uint16 uint32 "
+    "float8_e4m3fn float8_e5m2".split()
+)
+
+
+def dtype_of(row: Row) -> str:
+    return row.dtype if row.dtype in DTYPES else "uint8"
 
 
 class Scopes:
@@ -73,7 +65,7 @@ def as_json(program: Program, about: dict[str, Any]) -> dict[str, Any]:
     storages = []
     for row in program.rows:
         scope, turn, _ = where(row.place)
-        made = [row.bytes, row.op, scope, turn, row.category, DTYPES.get(row.dtype, "uint8"), row.saved_by]
+        made = [row.bytes, row.op, scope, turn, row.category, dtype_of(row), row.saved_by]
         storages.append([*made, "output"] if row.is_output else made)
     weights = [[*where(name), trained] for name, trained in program.weights]
     events: list[int] = []

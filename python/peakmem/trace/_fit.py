@@ -46,8 +46,9 @@ def monomials(points: Sequence[Point]) -> list[Monomial]:
     for x, y in itertools.permutations(letters, 2):
         found.append(Monomial(f"{x}/{y}", tuple(Fraction(p[x], p[y]) for p in points), 2))
     for letter, multiple in itertools.product(letters, ROUNDED):
-        values = tuple(Fraction(-(-point[letter] // multiple)) for point in points)
-        found.append(Monomial(f"ceil_div({letter}, {multiple})", values, 3))
+        if any(point[letter] % multiple for point in points):  # otherwise it is a quotient
+            values = tuple(Fraction(-(-point[letter] // multiple)) for point in points)
+            found.append(Monomial(f"ceil_div({letter}, {multiple})", values, 3))
     return found
 
 
@@ -56,6 +57,7 @@ class Fitter:
 
     def __init__(self, points: Sequence[Point]) -> None:
         self.monomials = monomials(points)
+        self.unsure: set[str] = set()  # formulas beside which another one fits as well: more points must tell
         self._known: dict[tuple[int, ...], str | None] = {}
 
     def number(self, values: Sequence[int]) -> str | None:
@@ -68,10 +70,10 @@ class Fitter:
     def _found(self, values: tuple[int, ...]) -> str | None:
         if len(set(values)) == 1:
             return str(values[0])
-        for each in self.monomials:
-            factor = Fraction(values[0]) / each.values[0]
-            if all(factor * x == v for x, v in zip(each.values, values)):
-                return _times(factor, each.text)
+        products = [_times(values[0] / each.values[0], each.text) for each in self.monomials if _proportional(each, values)]
+        if products:
+            self.unsure.update(products if len(products) > 1 else ())
+            return products[0]
         for each in self.monomials:
             if (sum_ := self._with_rest(each, values)) is not None:
                 return sum_
@@ -102,6 +104,10 @@ class Fitter:
                     if None not in dims:
                         return _product(item, [dim for dim in dims if dim is not None], padding)
         return self.number([row.bytes for row in rows])
+
+
+def _proportional(each: Monomial, values: tuple[int, ...]) -> bool:
+    return all(x * values[0] == v * each.values[0] for x, v in zip(each.values, values))
 
 
 def _bytes(row: Row, item: int, padding: int) -> int:

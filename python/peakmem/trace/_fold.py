@@ -188,11 +188,16 @@ class _Folding:
         """A stretch's events with the block that each is of."""
         stretch = self.program.stretches[number]
         found = []
+        loose: set[int] = set()  # releases where no layer runs: of the layer that made them, as long as nothing else is known
         for event, place in zip(stretch.events, stretch.places):
             own = self._block(self.program.rows[abs(event) - 1].place)
             here = self._block(place)
+            if event < 0 and here[1] is None:
+                loose.add(event)
             found.append((event, *(own if event > 0 or here[1] is None else here)))
         found = _sorted_releases(found)
+        if stretch.name == "forward":
+            _join_what_follows(found, loose)
         _join_interruptions(found)
         return found
 
@@ -287,6 +292,15 @@ def _sorted_releases(events: list[tuple[int, str, int | None]]) -> list[tuple[in
     for birth, group in itertools.groupby(events, lambda each: each[0] > 0):
         found.extend(group if birth else sorted(group, key=lambda each: -each[0]))
     return found
+
+
+def _join_what_follows(events: list[tuple[int, str, int | None]], loose: set[int]) -> None:
+    """What one layer made and is let go right after the next one ran, by the loop over them, is of that next one."""
+    for at in range(1, len(events)):
+        (event, stack, block), (_, other, latest) = events[at], events[at - 1]
+        last = at + 1 == len(events) or events[at + 1][0] > 0
+        if event in loose and last and stack == other and None not in (block, latest) and (latest or 0) - (block or 0) == 1:
+            events[at] = (event, other, latest)
 
 
 def _join_interruptions(events: list[tuple[int, str, int | None]]) -> None:

@@ -40,3 +40,12 @@ def test_sizes_are_fitted_by_their_dimensions_and_padding() -> None:
     assert plain is not None and evaluate(plain, OTHER) == 4 * 11 * 333 * 3 * 1024
     padded = fitter.size([row(4 * p["B"] * -(-p["T"] // 32) * 32, p["B"], p["T"]) for p in POINTS])
     assert padded is not None and evaluate(padded, OTHER) == 4 * 11 * 352
+
+
+def test_what_two_formulas_fit_is_not_sure() -> None:
+    points = [{"B": 8, "T": 32}, {"B": 5, "T": 32}, {"B": 8, "T": 20}, {"B": 12, "T": 50}]
+    fitter = Fitter(points)
+    assert fitter.number([-(-point["T"] // 32) for point in points]) is not None
+    assert {"ceil_div(B, 8)", "ceil_div(T, 32)"} <= fitter.unsure
+    told_apart = Fitter([*points, {"B": 8, "T": 70}])
+    assert told_apart.number([1, 1, 1, 2, 3]) == "ceil_div(T, 32)" and not told_apart.unsure
