@@ -15,8 +15,8 @@ Allocation allocation_of(const Program& program, const Request& request, const A
 
 /// The first allocation of a job that does not fit on `gpu`: by the allocator's replay with the GPU's memory,
 /// micro-batches after the third being as the third. Where nothing is to be replayed, there are more than
-/// kMaxReplayedLayers (reserved.h), or the replay just passes, it is where the levels pass what `reserved` and `allocated_bytes`
-/// leave them of the GPU, which is approximate.
+/// kMaxReplayedLayers (reserved.h), or the replay just passes, it is where the levels pass what `reserved` and
+/// `allocated_bytes` leave them of the GPU, which is approximate.
 Failure point_of_failure(const Job& job, const Gpu& gpu, const std::optional<AllocatorOptions>& allocator,
                          const Report& report);
 

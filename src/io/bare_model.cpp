@@ -174,7 +174,7 @@ Result<NamedConfig> bare_config(const Asked& asked, std::vector<std::string>& as
                  "pass a config.json or a shipped model"};
   BareModel model(asked, *find_family(family == nullptr ? "gpt2" : std::string_view(*family)));
   if (auto wrong = model.fill(assumptions)) return *wrong;
-  return NamedConfig{family == nullptr ? "gpt2" : *family, std::move(model).config()};
+  return NamedConfig{family == nullptr ? "gpt2" : *family, std::move(model).config(), {}, {}};
 }
 
 std::vector<std::string_view> size_options(const Family& family) {

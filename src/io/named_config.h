@@ -11,8 +11,8 @@
 
 namespace peakmem {
 
-/// A model by name, with its config; or a trace in its place. `stands_for` is the name that was asked for, where that is
-/// another checkpoint of the same shape.
+/// A model by name, with its config; or a trace in its place. `stands_for` is the name that was asked for, where that
+/// is another checkpoint of the same shape.
 struct NamedConfig {
   std::string name;
   Value config;
