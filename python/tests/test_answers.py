@@ -73,6 +73,20 @@ def test_models_of_every_kind_are_the_same(tmp_path: Path) -> None:
     assert peakmem.estimate(layers=2, heads=2, hidden=64).parameters.total > 0
 
 
+def test_a_trace_is_a_model() -> None:
+    path = ROOT / "tests/io/traces/layers.peakmem"
+    members = json.loads(path.read_text())
+    for model in (path, str(path), members):
+        report = peakmem.estimate(model)
+        assert report.peak.tensor_bytes == members["x-peak"]
+        assert peakmem.estimate(model, at="L=10").peak.tensor_bytes == 10 * 260 + 8
+        assert peakmem.estimate(model, layers=10).ledger == peakmem.estimate(model, at="L=10").ledger
+        assert peakmem.formula(model).peak.bytes == members["x-peak"]
+    with pytest.raises(InputError) as caught:
+        peakmem.estimate(path, precision="bf16")
+    assert caught.value.field == "precision"
+
+
 def test_errors_say_where_what_and_how() -> None:
     with pytest.raises(InputError) as caught:
         peakmem.estimate("gpt2", precision="bf61")

@@ -337,7 +337,7 @@ class Reader {
     while (!flags.empty()) {
       const std::string_view flag = flags.substr(0, flags.find(' '));
       flags.remove_prefix(std::min(flags.size(), flag.size() + 1));
-      const auto stream = std::find(kStreamNames.begin(), kStreamNames.end(), flag);
+      const auto* const stream = std::find(kStreamNames.begin(), kStreamNames.end(), flag);
       if (stream != kStreamNames.end())
         storage.stream = static_cast<Stream>(stream - kStreamNames.begin());
       else if (flag == "host")

@@ -44,7 +44,7 @@ class Parser {
   }
 
  private:
-  void complain(std::string problem, std::string hint = {}) {
+  void complain(const std::string& problem, const std::string& hint = {}) {
     if (!error_) error_ = Error{"column " + std::to_string(at_ + 1), problem, hint};
     at_ = text_.size();
   }

@@ -63,7 +63,9 @@ TEST(Answer, EveryCommandAnswers) {
       if (row.answer == nullptr)
         EXPECT_EQ(at(response, "error.field").string, "command") << name;
       else
-        EXPECT_EQ(at(response, "schema").string, "peakmem/1") << name;
+        EXPECT_EQ(at(response, "schema").string,
+                  name == "trace" && format == std::string("json") ? "peakmem-trace/1" : "peakmem/1")
+            << name;
     }
   }
 }
@@ -159,6 +161,20 @@ TEST(Answer, RefusesWhatItDoesNotKnow) {
   EXPECT_EQ(
       refused(R"({"model": "gpt2", "options": {"reserved": "bounds", "alloc-conf": "expandable_segments:True"}})"),
       "--alloc-conf");
+}
+
+TEST(Answer, AModelMayBeATrace) {
+  const std::string trace =
+      R"({"schema": "peakmem-trace/1", "model": "tiny", "letters": [{"name": "B", "value": 8, "option": "batch"}],
+          "scopes": [[-1, ""]], "storages": [["64*B", "mm", 0, 0, "activations", "float32"]], "events": [1, -1],
+          "segments": [[0, 2, 0]], "phases": [[1, 0, "forward", 0, 1], [2, 0, "forward", 0, 1]]})";
+  const auto ask = [&](const std::string& options) {
+    return answer(R"({"model": )" + trace + R"(, "options": )" + options + "}", shipped_config);
+  };
+  EXPECT_NE(ask("{}").find(R"("tensor_bytes": 512)"), std::string::npos);
+  EXPECT_NE(ask(R"({"batch": 16})").find(R"("tensor_bytes": 1024)"), std::string::npos);
+  EXPECT_NE(ask(R"({"at": "B=16"})").find(R"("tensor_bytes": 1024)"), std::string::npos);
+  EXPECT_NE(ask(R"({"precision": "bf16"})").find("is not for a trace"), std::string::npos);
 }
 
 }  // namespace
