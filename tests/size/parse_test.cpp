@@ -66,9 +66,12 @@ TEST(Parse, ReadsBackWhatPrintWrites) {
     ++read;
     const SymbolValues values = testing::random_values(random);
     const int64_t value = evaluate(formula, values);
-    if (value != Expr::kNoNumber) EXPECT_EQ(evaluate(*back, values), value) << text;
-    if (text.find(")/") == std::string::npos && text.find("/(") == std::string::npos)
+    if (value != Expr::kNoNumber) {
+      EXPECT_EQ(evaluate(*back, values), value) << text;
+    }
+    if (text.find(")/") == std::string::npos && text.find("/(") == std::string::npos) {
       EXPECT_TRUE(identical(*back, formula)) << text;
+    }
   }
   EXPECT_GT(read, 2000);
 }
@@ -83,7 +86,9 @@ TEST(Copy, IsTheSameFormulaInAnotherPool) {
     if (!formula.is_formula()) continue;
     const std::vector<Expr> copies = copy_formulas(pool, testing::symbols_of(other));
     const Expr copy = copies[static_cast<size_t>(formula.node())];
-    if (!copy.overflowed()) EXPECT_EQ(print(copy), print(formula));
+    if (!copy.overflowed()) {
+      EXPECT_EQ(print(copy), print(formula));
+    }
     overflowed += copy.overflowed() ? 1 : 0;
   }
   EXPECT_LT(overflowed, 20);
