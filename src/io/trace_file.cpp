@@ -337,9 +337,10 @@ class Reader {
     while (!flags.empty()) {
       const std::string_view flag = flags.substr(0, flags.find(' '));
       flags.remove_prefix(std::min(flags.size(), flag.size() + 1));
-      const auto* const stream = std::find(kStreamNames.begin(), kStreamNames.end(), flag);
-      if (stream != kStreamNames.end())
-        storage.stream = static_cast<Stream>(stream - kStreamNames.begin());
+      size_t stream = 0;
+      while (stream < kStreamNames.size() && kStreamNames[stream] != flag) ++stream;
+      if (stream < kStreamNames.size())
+        storage.stream = static_cast<Stream>(stream);
       else if (flag == "host")
         storage.on_host = true;
       else if (flag == "output")

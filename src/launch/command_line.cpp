@@ -18,12 +18,15 @@ constexpr std::array<std::string_view, 12> kBare = {"standalone", "no_python", "
                                                     "multi_gpu",  "use_fsdp",  "use_deepspeed", "debug",
                                                     "quiet",      "use_cpu",   "cpu",           "same_network"};
 
+/// Whether a word is a flag: dashes and a name, which a negative number has not.
 bool is_flag(std::string_view word) {
-  return word.size() > 1 && word[0] == '-' && std::isdigit(static_cast<unsigned char>(word[1])) == 0 && word[1] != '.';
+  const size_t begin = std::min(word.find_first_not_of('-'), word.size());
+  if (begin == 0 || begin == word.size()) return false;
+  return std::isdigit(static_cast<unsigned char>(word[begin])) == 0 && word[begin] != '.' && word[begin] != '=';
 }
 
 std::string name_of(std::string_view flag) {
-  std::string name(flag.substr(flag.find_first_not_of('-')));
+  std::string name(flag.substr(std::min(flag.find_first_not_of('-'), flag.size())));
   std::replace(name.begin(), name.end(), '-', '_');
   return name;
 }
