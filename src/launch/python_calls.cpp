@@ -103,6 +103,7 @@ class Reader {
       at_ += is_triple ? 3 : 1;
       return text;
     }
+    at_ = std::min(at_, text_.size());  // behind a last backslash
     stop("has a string that does not end");
     return {};
   }
