@@ -2,6 +2,9 @@
 
 #include <string>
 
+// toml++ 3.3 asserts that a table's header begins with a key, and assumes so where NDEBUG is set; the text decides.
+#undef NDEBUG
+#define TOML_ASSERT(expr) static_assert(true)
 #define TOML_EXCEPTIONS 0
 #include <toml++/toml.h>
 

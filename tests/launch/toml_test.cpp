@@ -22,6 +22,7 @@ TEST(TomlTest, RefusesWithTheLine) {
   EXPECT_FALSE(parse_toml("a = 1\na = 2\n"));
   EXPECT_FALSE(parse_toml(std::string_view("[\0\0]", 4)));
   EXPECT_FALSE(parse_toml("a = " + std::string(100'000, '[')));
+  EXPECT_FALSE(parse_toml("[`]\n"));
 }
 
 }  // namespace
