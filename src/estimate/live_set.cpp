@@ -18,7 +18,7 @@ Peak peak_of(const Program& program, const Timeline& timeline, const LiveView& v
   for (size_t p = 0; p < timeline.size(); ++p) {
     const Phase& phase = program.phases[p];
     if (phase.step != view.step || !(view.phase.empty() || view.phase == phase.name)) continue;
-    if ((timeline[p].*which).bytes > highest.bytes) highest = timeline[p].*which;
+    if (highest.at.phase < 0 || (timeline[p].*which).bytes > highest.bytes) highest = timeline[p].*which;
   }
   return highest;
 }

@@ -1,5 +1,6 @@
 #include "launch/toml.h"
 
+#include <algorithm>
 #include <string>
 
 // toml++ 3.3 asserts that a table's header begins with a key, and assumes so where NDEBUG is set; the text decides.
@@ -32,6 +33,15 @@ Value value_of(const toml::node& node) {
   return {.kind = Kind::kString, .string = "a date"};
 }
 
+/// The text with a question mark for every byte that is no ASCII, where toml++ 3.3 leaves its own tables; no key that
+/// is known has any.
+std::string in_ascii(std::string_view text) {
+  if (text.starts_with("\xef\xbb\xbf")) text.remove_prefix(3);
+  std::string ascii(text);
+  std::replace_if(ascii.begin(), ascii.end(), [](char c) { return static_cast<unsigned char>(c) >= 0x80; }, '?');
+  return ascii;
+}
+
 }  // namespace
 
 Result<Value> parse_toml(std::string_view text) {
@@ -42,7 +52,7 @@ Result<Value> parse_toml(std::string_view text) {
     if (const auto code = static_cast<unsigned char>(c);
         (code < 0x20 && c != '\t' && c != '\n' && c != '\r') || code == 0x7f)
       return Error("", "is no TOML: it holds a control character", {});
-  const toml::parse_result result = toml::parse(text);
+  const toml::parse_result result = toml::parse(in_ascii(text));
   if (result) return value_of(result.table());
   return Error("line " + std::to_string(result.error().source().begin.line),
                "is no TOML: " + std::string(result.error().description()), {});

@@ -126,10 +126,12 @@ Result<Timeline> evaluate(const Program& program, const std::vector<int64_t>& va
 }
 
 Peak highest(const Program& program, const Timeline& timeline, int32_t step, Peak PhaseLevels::* which) {
-  Peak highest;
-  for (size_t p = 0; p < timeline.size(); ++p)
-    if (program.phases[p].step == step) raise(highest, (timeline[p].*which).bytes, (timeline[p].*which).at);
-  return highest;
+  std::optional<Peak> highest;  // the first of the step's phases, where nothing is alive in any
+  for (size_t p = 0; p < timeline.size(); ++p) {
+    const Peak& peak = timeline[p].*which;
+    if (program.phases[p].step == step && (!highest || peak.bytes > highest->bytes)) highest = peak;
+  }
+  return highest.value_or(Peak());
 }
 
 std::vector<Expr> live_counts(const Program& program, const Moment& at) {
