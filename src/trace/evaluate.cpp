@@ -1,5 +1,7 @@
 #include "trace/evaluate.h"
 
+#include <optional>
+
 namespace peakmem {
 namespace {
 
