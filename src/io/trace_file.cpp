@@ -8,6 +8,7 @@
 #include "device/allocator.h"
 #include "device/gpu.h"
 #include "io/json.h"
+#include "io/object_reader.h"
 #include "io/options.h"
 #include "size/copy.h"
 #include "size/nearest.h"
@@ -19,9 +20,8 @@ namespace peakmem {
 namespace {
 
 using Kind = Objects::Kind;
-using Names = std::vector<std::string_view>;
+using Names = ObjectReader::Names;
 
-constexpr size_t kMaxName = 256;  // bytes of a name
 constexpr size_t kMaxDepth = 64;  // modules within one another
 constexpr size_t kMaxPath = 512;
 
@@ -34,67 +34,30 @@ const Names& members() {
   return names;
 }
 
-std::string at(std::string_view list, size_t index) { return std::string(list) + "[" + std::to_string(index) + "]"; }
-
-/// Reads members one by one; after the first complaint everything it gives is empty.
-class Reader {
+/// Reads the trace member by member.
+class Reader : private ObjectReader {
  public:
   explicit Reader(Object root) : root_(root), made_(std::make_shared<Recording>()) {}
 
   Result<std::shared_ptr<const Recording>> read() {
     read_schema();
-    if (!error_) check_members(root_, members(), "");
-    if (!error_) read_letters();
-    if (!error_) read_about();
-    if (!error_) read_formulas();
-    if (!error_) read_program();
-    if (!error_) read_guards();
-    if (!error_) read_written_out();
-    if (!error_) check();
-    if (error_) return *error_;
+    if (!failed()) check_members(root_, members(), "");
+    if (!failed()) read_letters();
+    if (!failed()) read_about();
+    if (!failed()) read_formulas();
+    if (!failed()) read_program();
+    if (!failed()) read_guards();
+    if (!failed()) read_written_out();
+    if (!failed()) check();
+    if (failed()) return error();
     return std::shared_ptr<const Recording>(std::move(made_));
   }
 
  private:
-  void complain(std::string_view field, std::string_view problem, std::string_view hint = {}) {
-    if (!error_) error_ = Error{field, problem, hint};
-  }
-
-  // Values ------------------------------------------------------------------------------------------------------------
-
-  int64_t integer(Object value, const std::string& field, int64_t low, int64_t high) {
-    if (!value.is(Kind::kInteger)) return complain(field, "must be a whole number"), 0;
-    const int64_t number = value.number();
-    if (number >= low && number <= high) return number;
-    return complain(field, "must be from " + std::to_string(low) + " to " + std::to_string(high) + ", is " +
-                               std::to_string(number)),
-           0;
-  }
-  /// A place in a list of `size`.
-  int32_t index(Object value, const std::string& field, size_t size, std::string_view of) {
-    if (!value.is(Kind::kInteger)) return complain(field, "must be a whole number"), 0;
-    const int64_t number = value.number();
-    if (number >= 0 && std::cmp_less(number, size)) return static_cast<int32_t>(number);
-    return complain(field, "names " + std::string(of) + " " + std::to_string(number) + ", of which there are " +
-                               std::to_string(size)),
-           0;
-  }
-  bool truth(Object value, const std::string& field) {
-    if (!value.is(Kind::kBool)) complain(field, "must be true or false");
-    return value.number() != 0;
-  }
-  std::string_view text(Object value, const std::string& field, size_t most = kMaxName) {
-    if (!value.is(Kind::kString)) return complain(field, "must be a text"), "";
-    const std::string_view found = value.text();
-    if (found.size() > most) complain(field, "is longer than " + std::to_string(most) + " bytes");
-    if (std::any_of(found.begin(), found.end(), [](char c) { return static_cast<unsigned char>(c) < 0x20; }))
-      complain(field, "has control characters");
-    return found;
-  }
   /// The same, kept as long as the recording is.
   const char* name(Object value, const std::string& field) {
     const std::string_view found = text(value, field);
-    if (error_) return "";
+    if (failed()) return "";
     const auto [known, is_new] = names_.try_emplace(value.id(), nullptr);
     if (is_new) known->second = made_->texts.emplace_back(found).c_str();
     return known->second;
@@ -121,51 +84,11 @@ class Reader {
     for (size_t node = before; node < drafts_.size(); ++node) terms_ += drafts_.terms(static_cast<int32_t>(node));
     if (terms_ > kTraceMaxTerms)
       complain(field, "and the formulas before it have more than " + std::to_string(kTraceMaxTerms) + " terms");
-    return error_ ? Expr(0) : copy_->of(*parsed);
-  }
-
-  // Lists -------------------------------------------------------------------------------------------------------------
-
-  void check_members(Object object, const Names& known, const std::string& field) {
-    if (!object.is(Kind::kDict)) return complain(field, "must be an object");
-    for (size_t i = 0; i < object.members(); ++i) {
-      const std::string_view name = object.key(i).text();
-      if (name.starts_with("x-") || std::find(known.begin(), known.end(), name) != known.end()) continue;
-      return complain(field + (field.empty() ? "" : ".") + std::string(name.substr(0, 60)), "is no member here",
-                      did_you_mean(name, known));
-    }
-  }
-  /// A list that must be there, or may be left out.
-  Object list(Object object, std::string_view name, bool needed = true) {
-    const Object found = object[name];
-    if (found.is(Kind::kList) || (!needed && found.is_none())) return found;
-    complain(name, found.is_none() ? "is missing" : "must be a list");
-    return found;
-  }
-  /// Whether `row` is a list of so many.
-  bool is_row(Object row, const std::string& field, size_t least, size_t most) {
-    if (row.is(Kind::kList) && row.size() >= least && row.size() <= most) return !error_;
-    const std::string count = std::to_string(least) + (most > least ? " to " + std::to_string(most) : "");
-    complain(field, "must be a list of " + count);
-    return false;
-  }
-  template <class Each>
-  void for_each(Object list, std::string_view name, const Each& each) {
-    for (size_t i = 0; i < list.size() && !error_; ++i) each(list.at(i), at(name, i));
-  }
-  std::vector<std::string> lines(std::string_view member) {
-    std::vector<std::string> all;
-    for_each(list(root_, member, false), member,
-             [&](Object line, const std::string& field) { all.emplace_back(text(line, field, 1000)); });
-    return all;
-  }
-  std::string optional_text(Object object, std::string_view member) {
-    const Object found = object[member];
-    return found.is_none() ? "" : std::string(text(found, std::string(member)));
+    return failed() ? Expr(0) : copy_->of(*parsed);
   }
 
   // What the trace is of
-  // ------------------------------------------------------------------------------------------------
+  // -----------------------------------------------------------------------------------------------
 
   void read_schema() {
     if (!root_.is(Kind::kDict)) return complain("", "is no object", "see docs/trace-format.md");
@@ -180,10 +103,10 @@ class Reader {
     if (rows.size() > kTraceMaxLetters) complain("letters", "are more than " + std::to_string(kTraceMaxLetters));
     for_each(rows, "letters", [&](Object row, const std::string& field) {
       check_members(row, {"name", "value", "meaning", "option", "fixed"}, field);
-      if (error_) return;
+      if (failed()) return;
       Letter letter;
       letter.name = text(row["name"], field + ".name", 16);
-      if (!error_ && (!is_symbol(letter.name) || letter.name.find('\\') != std::string::npos))
+      if (!failed() && (!is_symbol(letter.name) || letter.name.find('\\') != std::string::npos))
         complain(field + ".name", in_quotes(letter.name) + " is no letter followed by letters, digits and _");
       if (std::find(letters_.begin(), letters_.end(), letter.name) != letters_.end())
         complain(field + ".name", in_quotes(letter.name) + " is there twice");
@@ -238,8 +161,8 @@ class Reader {
     made_->optimizer = optional_text(root_, "optimizer");
     made_->versions = named_texts("versions");
     made_->made_of = named_texts("made_of");
-    made_->notes = lines("notes");
-    made_->warnings = lines("warnings");
+    made_->notes = lines(root_, "notes");
+    made_->warnings = lines(root_, "warnings");
     made_->gpu = optional_text(root_, "gpu");
     if (!made_->gpu.empty() && find_gpu(made_->gpu) == nullptr)
       complain("gpu", in_quotes(made_->gpu) + " is not known", "peakmem gpus lists those that are");
@@ -266,10 +189,10 @@ class Reader {
   void read_program() {
     Program& program = made_->program;
     read_scopes(program);
-    if (!error_) read_turns(root_, program);
-    if (!error_) read_storages(program);
-    if (!error_) read_steps(root_, program);
-    if (!error_) read_weights(program);
+    if (!failed()) read_turns(root_, program);
+    if (!failed()) read_storages(program);
+    if (!failed()) read_steps(root_, program);
+    if (!failed()) read_weights(program);
   }
 
   void read_scopes(Program& program) {
@@ -300,7 +223,7 @@ class Reader {
       turn.layer = integer(row.at(2), field, 0, INT32_MAX);
       program.turns.push_back(turn);
     });
-    if (error_) return;
+    if (failed()) return;
     if (program.turns.empty() || program.turns[0].repeat != 0 || !identical(program.turns[0].count, 1))
       complain("turns[0]", "must be [0, 1, 0]: what does not repeat");
   }
@@ -324,13 +247,6 @@ class Reader {
     Names names;
     for (const DTypeRow& row : kDTypes) names.push_back(row.name);
     return names;
-  }
-  template <class All>
-  size_t one_of(Object value, const std::string& field, const All& known) {
-    const std::string_view found = text(value, field);
-    const auto place = std::find(known.begin(), known.end(), found);
-    if (place == known.end()) complain(field, in_quotes(found) + " is not known", did_you_mean(found, known));
-    return error_ ? 0 : static_cast<size_t>(place - known.begin());
   }
   /// Words that say what is seldom so; that of a stream is the stream's name.
   void read_flags(std::string_view flags, const std::string& field, Storage& storage) {
@@ -368,7 +284,7 @@ class Reader {
       if (segment.last < segment.first) complain(field, "ends before it begins");
       program.segments.push_back(segment);
     });
-    if (!error_) read_phases(of, program);
+    if (!failed()) read_phases(of, program);
   }
 
   void read_phases(Object of, Program& program) {
@@ -385,7 +301,7 @@ class Reader {
       if (phase.last_segment < phase.first_segment) complain(field, "ends before it begins");
       if (!program.phases.empty() && phase.step < program.phases.back().step)
         complain(field, "is of a step before that of the phase before");
-      for (int32_t s = phase.first_segment; s < phase.last_segment && !error_; ++s)
+      for (int32_t s = phase.first_segment; s < phase.last_segment && !failed(); ++s)
         events += program.segments[static_cast<size_t>(s)].last - program.segments[static_cast<size_t>(s)].first + 1;
       if (events > kTraceMaxEvents) complain(field, "and those before have more than 2^26 events");
       program.phases.push_back(phase);
@@ -415,7 +331,7 @@ class Reader {
   void read_guards() {
     for_each(list(root_, "guards", false), "guards", [&](Object row, const std::string& field) {
       const std::string_view guard = text(row, field, kFormulaMaxText);
-      if (error_) return;
+      if (failed()) return;
       using Relation = Guard::Relation;
       constexpr std::array<std::pair<std::string_view, Relation>, 6> kRelations = {{{"==", Relation::kEqual},
                                                                                     {"!=", Relation::kUnequal},
@@ -444,34 +360,33 @@ class Reader {
     return side;
   }
 
-  // The same steps written out
-  // ------------------------------------------------------------------------------------------
+  // The same steps written out ----------------------------------------------------------------------------------------
 
   void read_written_out() {
     const Object replay = root_["replay"];
     if (replay.is_none()) return;
     check_members(replay, {"at", "whole", "turns", "segments", "events", "phases", "instances"}, "replay");
-    if (error_) return;
+    if (failed()) return;
     WrittenOut written;
     written.program.scopes = made_->program.scopes;
     if (const Object whole = replay["whole"]; !whole.is_none()) written.whole = truth(whole, "replay.whole");
     read_pinned(replay["at"], written);
-    if (!error_) read_turns(replay, written.program);
+    if (!failed()) read_turns(replay, written.program);
     for_each(list(replay, "instances"), "instances", [&](Object row, const std::string& field) {
       const bool has_turn = row.is(Kind::kList);
       if (has_turn && !is_row(row, field, 2, 2)) return;
       const int64_t number =
           integer(has_turn ? row.at(0) : row, field, 1, static_cast<int64_t>(made_->program.storages.size()));
-      if (error_) return;
+      if (failed()) return;
       Storage storage = made_->program.storages[static_cast<size_t>(number - 1)];
       storage.turn = has_turn ? index(row.at(1), field, written.program.turns.size(), "turn") : -1;
       written.program.storages.push_back(storage);
     });
-    if (!error_) read_steps(replay, written.program);
-    if (!error_) put_turns(written.program);
+    if (!failed()) read_steps(replay, written.program);
+    if (!failed()) put_turns(written.program);
     for (const Turn& turn : written.program.turns)
       if (!identical(turn.count, 1)) complain("turns", "have the count 1 where they are written out");
-    if (error_) error_->field = "replay." + error_->field;
+    if (failed()) error().field = "replay." + error().field;
     made_->written_out = std::move(written);
   }
   void read_pinned(Object values, WrittenOut& written) {
@@ -516,7 +431,6 @@ class Reader {
   std::unordered_map<ObjectId, const char*> names_;
   std::unordered_map<ObjectId, Expr> formulas_;
   size_t terms_ = 0;
-  std::optional<Error> error_;
 };
 
 }  // namespace

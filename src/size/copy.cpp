@@ -40,21 +40,7 @@ Expr FormulaCopy::made(const Atom& atom) {
   if (atom.kind == Atom::Kind::kSymbol) return symbols_[static_cast<size_t>(from_.symbol_index(atom.name))];
   const Expr left = of(atom.left);
   const Expr right = of(atom.right);
-  switch (atom.kind) {
-    case Atom::Kind::kCeilDiv:
-      return ceil_div(left, right);
-    case Atom::Kind::kExactDiv:
-      return exact_div(left, right);
-    case Atom::Kind::kMost:
-      return most(left, right);
-    case Atom::Kind::kLeast:
-      return least(left, right);
-    case Atom::Kind::kPowerOfTwo:
-      return power_of_two(left);
-    case Atom::Kind::kSymbol:
-      break;
-  }
-  return Expr::overflow();
+  return operate(atom.kind, left, right);
 }
 
 std::vector<Expr> copy_formulas(const Pool& from, const std::vector<Expr>& symbols) {

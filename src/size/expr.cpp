@@ -278,6 +278,24 @@ Expr power_of_two(Expr a) {
   return a.pool()->state_->apply({Kind::kPowerOfTwo, a, 1});
 }
 
+Expr operate(Atom::Kind kind, Expr left, Expr right) {
+  switch (kind) {
+    case Atom::Kind::kSymbol:
+      break;
+    case Atom::Kind::kCeilDiv:
+      return ceil_div(left, right);
+    case Atom::Kind::kExactDiv:
+      return exact_div(left, right);
+    case Atom::Kind::kMost:
+      return most(left, right);
+    case Atom::Kind::kLeast:
+      return least(left, right);
+    case Atom::Kind::kPowerOfTwo:
+      return power_of_two(left);
+  }
+  return Expr::overflow();
+}
+
 // The pool ------------------------------------------------------------------------------------------------------------
 
 Pool::Pool() : state_(std::make_unique<State>(this)) {}

@@ -141,6 +141,9 @@ struct Atom {
   Expr right;        // 1 where the operation takes only one
 };
 
+/// The formula of an atom of such a kind; a symbol, which has no operands, is none.
+Expr operate(Atom::Kind kind, Expr left, Expr right);
+
 /// The formulas of one trace, each once, in the order they were made (an operand stands before what uses it).
 /// For one thread at a time, reading included: what is asked for is worked out once and kept.
 class Pool {

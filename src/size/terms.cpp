@@ -61,24 +61,6 @@ std::vector<double> real_atoms(const Pool& pool, const SymbolValues& symbol_valu
   return values;
 }
 
-Expr operate(Atom::Kind kind, Expr left, Expr right) {
-  switch (kind) {
-    case Atom::Kind::kSymbol:
-      break;
-    case Atom::Kind::kCeilDiv:
-      return ceil_div(left, right);
-    case Atom::Kind::kExactDiv:
-      return exact_div(left, right);
-    case Atom::Kind::kMost:
-      return most(left, right);
-    case Atom::Kind::kLeast:
-      return least(left, right);
-    case Atom::Kind::kPowerOfTwo:
-      return power_of_two(left);
-  }
-  return Expr::overflow();
-}
-
 Expr raised(Expr base, int64_t power) {
   Expr result = 1;
   for (; power > 0; power /= 2) {
