@@ -2,7 +2,10 @@
 
 #include <algorithm>
 
+#include "door/inquire.h"
 #include "io/recorded.h"
+#include "io/trace_file.h"
+#include "launch/own.h"
 #include "output.h"
 #include "size/nearest.h"
 #include "size/wording.h"
@@ -113,6 +116,22 @@ Result<Operands> sort_operands(const std::vector<std::string>& operands, bool is
   return sorted;
 }
 
+/// The options as a file of one's own, written where they can be answered.
+Result<Answer> save_options(const std::string& path, const Question& question, const Arguments& arguments) {
+  if (path.ends_with(kTraceEnding))
+    return Error{"--save", "keeps the options, and " + path + " is called as a trace is",
+                 "peakmem trace MODEL --save " + path + " keeps the trace"};
+  Result<Answer> answer = arguments.row->answer(question);
+  if (!answer) return answer;
+  OptionValues options = question.subject.options;
+  take_option(options, "json");
+  const bool launched = !question.subject.launch.files.empty() || arguments.operands.size() != 1;
+  const std::string named = question.subject.model ? question.subject.model->name : std::string();
+  const std::string model = launched ? named : arguments.operands[0];
+  if (auto wrong = write_file("--save", path, own_text(model, options))) return *wrong;
+  return answer;
+}
+
 /// What peakmem verify measured is a file here, and its text for the core.
 std::optional<Error> read_measured(OptionValues& options) {
   for (OptionValue& option : options) {
@@ -163,9 +182,12 @@ Result<Answer> run(const Arguments& arguments) {
   if (arguments.row->command == Command::kDiff) return run_diff(arguments);
   if (arguments.row->command == Command::kExplain) return run_explain(arguments);
   if (arguments.row->command == Command::kTrace) return run_trace(arguments);
+  if (arguments.row->command == Command::kEmit) return run_emit(arguments);
   if (arguments.row->answer == nullptr) return run_accuracy(arguments);
-  const Result<Question> question = question_of(arguments);
+  Result<Question> question = question_of(arguments);
   if (!question) return question.error();
+  if (const auto path = take_option(question->subject.options, "save"))
+    return save_options(*path, *question, arguments);
   const Result<std::vector<FileAnswer>> files = file_answers(arguments, *question);
   if (!files) return files.error();
   const Result<const FileAnswer*> printed = on_standard_output(arguments, *files);

@@ -18,6 +18,8 @@ Result<Answer> run_diff(const Arguments& arguments);
 /// A message of PyTorch's about memory, as an argument or on standard input.
 Result<Answer> run_explain(Arguments arguments);
 Result<Answer> run_trace(const Arguments& arguments);
+/// A job as a launch file; the first operand is whose.
+Result<Answer> run_emit(Arguments arguments);
 Result<Answer> run_accuracy(const Arguments& arguments);
 
 }  // namespace peakmem::cli

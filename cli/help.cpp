@@ -119,6 +119,15 @@ Examples:
   python train.py 2>&1 | peakmem explain llama-3.2-1b --precision bf16 --batch 4
 )";
 
+constexpr std::string_view kEmit = R"(
+FORMAT is one of hf (flags of a script), trl, axolotl, llamafactory (YAML), swift (flags), accelerate (YAML, the ranks
+alone). What the format cannot be told is refused; what was written is read back, and the answer is about that.
+
+Examples:
+  peakmem emit trl llama-3.1-8b --precision bf16 --batch 1 --seq 4096 --lora-rank 16 --lora-targets all-linear
+  peakmem emit axolotl qwen3-8b --batch 1 --seq 4096 --checkpointing full --gpu h100-80gb --save qwen.yaml
+)";
+
 std::string command_line(std::string_view synopsis, std::string_view help) {
   std::string line = "  " + std::string(synopsis);
   line.resize(std::max<size_t>(line.size() + 2, 62), ' ');
@@ -140,6 +149,7 @@ std::string help_text(const CommandRow& row) {
     text = "peakmem: predicts the memory of training a Transformer\n" + commands_text();
   if (row.command == Command::kDiff) text += kDiff;
   if (row.command == Command::kExplain) text += kExplain;
+  if (row.command == Command::kEmit) text += kEmit;
   if (row.command != Command::kTable && row.command != Command::kAccuracy) text += kModel;
   if (row.command == Command::kEstimate) text += kEstimateExamples;
   if (row.command == Command::kFormula) text += kFormulaExamples;

@@ -122,4 +122,10 @@ NamedConfig named_config(const Value& value, std::string_view name) {
   return {std::string(name), wrapped ? *inner : value, nullptr};
 }
 
+std::string hub_id(std::string_view name) {
+  for (const ShippedFile& file : shipped_models())
+    if (file.name == name && source_of(file).find('/') != std::string_view::npos) return std::string(source_of(file));
+  return std::string(name);
+}
+
 }  // namespace peakmem

@@ -32,4 +32,7 @@ NamedConfig named_config(const Value& value, std::string_view name);
 /// The config in a text: a Hugging Face config, or a file of data/models, which holds one; or the trace in it.
 Result<NamedConfig> parse_config(std::string_view text, std::string_view name);
 
+/// The hub's id of a config that comes with peakmem, as its file says its source; any other name as it is.
+std::string hub_id(std::string_view name);
+
 }  // namespace peakmem

@@ -81,9 +81,10 @@ constexpr uint16_t kSweep = bits(Command::kSweep);
 constexpr uint16_t kDiff = bits(Command::kDiff);
 constexpr uint16_t kExplain = bits(Command::kExplain);
 constexpr uint16_t kTrace = bits(Command::kTrace);
+constexpr uint16_t kEmit = bits(Command::kEmit);
 constexpr uint16_t kReport =
-    bits(Command::kEstimate) | kTimeline | kCompare | kSolve | kSweep | kExplain;     // replays the allocator
-constexpr uint16_t kVerdict = bits(Command::kEstimate) | kCompare | kSolve | kSweep;  // says whether it fits
+    bits(Command::kEstimate) | kTimeline | kCompare | kSolve | kSweep | kExplain | kEmit;     // replays the allocator
+constexpr uint16_t kVerdict = bits(Command::kEstimate) | kCompare | kSolve | kSweep | kEmit;  // says whether it fits
 constexpr uint16_t kRun = kReport | kFormula | kDiff | kTrace | bits(Command::kConfig);
 constexpr uint16_t kAll = (kRun & ~kTrace) | bits(Command::kTable) | bits(Command::kAccuracy);
 constexpr OptionKind kSize = OptionKind::kSize;
@@ -212,7 +213,9 @@ constexpr std::array kOptions = std::to_array<OptionRow>({
     {"svg", kFile, "FILE", nullptr, "", "Timeline", "the picture as SVG", kTimeline},
     {"csv", kFile, "FILE", nullptr, "", "Timeline", "its points as CSV", kTimeline},
     {"perfetto", kFile, "FILE", nullptr, "", "Timeline", "its points as a Chrome trace (ui.perfetto.dev)", kTimeline},
-    {"save", kFile, "FILE", nullptr, "", "Trace", "the trace as a file, which ends with .peakmem", kTrace},
+    {"save", kFile, "FILE", nullptr, "", "Trace",
+     "the trace as a file, which ends with .peakmem; the launch file; or these options, as YAML that is a MODEL too",
+     kTrace | kEmit | bits(Command::kEstimate)},
     {"record", kSize, "N", nullptr, "", "Diff", "the record of a file that has several", kDiff},
     {"step", kChoice, "S", steps, "2", "Diff", "the first step, or the steady one", kDiff},
     {"phase", kChoice, "P", phases, "", "Diff", "compare the peaks of this phase (a trace has them)", kDiff},

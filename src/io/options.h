@@ -25,7 +25,8 @@ enum class Command : uint16_t {
   kConfig = 256,
   kDiff = 512,
   kExplain = 1024,
-  kTrace = 2048
+  kTrace = 2048,
+  kEmit = 4096
 };
 
 /// What an option's value is; a file is written by the command line alone.

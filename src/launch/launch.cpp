@@ -7,6 +7,7 @@
 #include "io/json.h"
 #include "launch/command_line.h"
 #include "launch/detect.h"
+#include "launch/own.h"
 #include "launch/python_calls.h"
 #include "launch/settings.h"
 #include "launch/toml.h"
@@ -19,6 +20,8 @@ namespace peakmem {
 namespace {
 
 using Kind = Value::Kind;
+
+constexpr std::string_view kOwn = "peakmem";  // the tool whose keys are the options
 
 /// Keys of one tool, read from one source.
 struct Piece {
@@ -206,8 +209,16 @@ class Reader {
                                                 : hear(*piece.tool, piece.object, *piece.source, settings_);
     }
     if (front_ == nullptr && !stands_around(piece.tool->name)) front_ = piece.tool;
+    if (piece.tool->name == kOwn) return hear_own(piece);
     if (auto wrong = hear(*piece.tool, piece.object, *piece.source, settings_)) return wrong;
     return hear_references();
+  }
+
+  /// Of one's own file the model is heard as of any other, and the options as they are.
+  std::optional<Error> hear_own(const Piece& piece) {
+    Value model = {.kind = Kind::kObject};
+    if (const Value* name = piece.object.find("model")) model.members.push_back({"model", *name});
+    return hear(*piece.tool, model, *piece.source, settings_);
   }
 
   std::optional<Error> hear_references() {
@@ -253,7 +264,10 @@ class Reader {
     if (const Value* type = launch.model.config.find("model_type")) u.model_type = type->string;
     if (const Value* hidden = launch.model.config.find("hidden_size"))  // of what is no integer it is 0
       u.hidden = std::clamp<int64_t>(hidden->integer, 0, 1 << 24);
-    if (front_->missing.empty()) {
+    for (const Piece& piece : pieces_)
+      if (piece.tool->name == kOwn)
+        if (auto wrong = take_own(piece.object, piece.source->name, u)) return *wrong;
+    if (front_->missing.empty() && front_->name != kOwn) {
       prepare(u);
       apply(u);
     }

@@ -1,0 +1,285 @@
+#include "launch/emit.h"
+
+#include <algorithm>
+
+#include "io/inquiry.h"
+#include "io/json_writer.h"
+#include "io/settled.h"
+#include "io/words.h"
+#include "launch/table.h"
+#include "launch/yaml.h"
+#include "launch/yaml_writer.h"
+#include "size/nearest.h"
+#include "size/wording.h"
+
+namespace peakmem {
+namespace {
+
+using Kind = Value::Kind;
+using Line = std::vector<std::string_view>;
+
+/// A format: a row of emit_formats.tsv.
+struct Format {
+  std::string_view name;
+  bool is_yaml = false;  // else the flags of a command
+  std::string_view trainer;
+  std::string_view start;
+};
+
+std::vector<Format> formats() {
+  std::vector<Format> all;
+  for (const Line& line : table_lines("emit_formats")) all.push_back({line[0], line[1] == "yaml", line[2], line[3]});
+  return all;
+}
+
+/// What transformers calls an optimizer; empty where it has no such one.
+std::string_view optimizer_word_of(const Recipe& recipe) {
+  for (const OptimizerWord& word : optimizer_words()) {
+    const Optimizer* optimizer = find_optimizer(word.optimizer);
+    if (optimizer != recipe.optimizer) continue;
+    const OptimizerImpl impl = word.implementation == "fused" ? OptimizerImpl::kFused : optimizer->usual;
+    if (impl == recipe.impl) return word.name;
+  }
+  return {};
+}
+
+/// What tables ask for beside the options: words that several options come to.
+void add_words(const Job& job, const std::string& model, OptionValues& settled) {
+  const Recipe& recipe = job.recipe;
+  const Kernels& kernels = recipe.kernels;
+  const auto add = [&](const char* name, std::string_view text) {
+    if (!text.empty()) settled.push_back({name, std::string(text)});
+  };
+  const bool half = recipe.weights != DType::kFloat32 && !recipe.autocast;
+  const std::string_view mixed = recipe.autocast == DType::kBFloat16  ? "bf16"
+                                 : recipe.autocast == DType::kFloat16 ? "fp16"
+                                                                      : "no";
+  const bool fused = kernels.norm == Kernel::kFused || kernels.mlp == Kernel::kFused ||
+                     kernels.rope == Kernel::kFused || kernels.loss == LossKernel::kFusedLinear;
+  const bool shards = is_wrapped(recipe.sharding);
+  add("model", model);
+  add("optim", optimizer_word_of(recipe));
+  add("trains", recipe.lora.rank > 0 ? "adapters" : "all");
+  add("adapter", recipe.lora.rank == 0 ? "" : in_4_bits(recipe.quantize) ? "qlora" : "lora");
+  add("liger", fused ? "all" : "");
+  add("mixed", shards && recipe.sharding.casts_parameters
+                   ? (recipe.sharding.param_dtype == DType::kBFloat16 ? "bf16" : "fp16")
+                   : mixed);
+  add("dtype", recipe.autocast                      ? std::string(mixed) + "-autocast"
+               : recipe.weights == DType::kFloat32  ? "fp32"
+               : recipe.weights == DType::kBFloat16 ? "bf16"
+                                                    : "fp16");
+  add("pure", half && recipe.weights == DType::kBFloat16 ? "bf16" : "");
+  add("wrap", shards ? "fsdp" : recipe.ddp.ranks > 1 ? "ddp" : "none");
+  add("ranks", std::to_string(recipe.sharding.shards * recipe.sharding.replicas * recipe.ddp.ranks));
+}
+
+bool covers(std::string_view at, std::string_view text) {
+  if (at == "*") return true;
+  if (at.starts_with('!')) return at.substr(1) != text;
+  for (size_t begin = 0; begin <= at.size();) {
+    const size_t end = std::min(at.find('|', begin), at.size());
+    if (at.substr(begin, end - begin) == text) return true;
+    begin = end + 1;
+  }
+  return false;
+}
+
+Value list_value(std::string_view text) {
+  Value list = {.kind = Kind::kList};
+  for (size_t begin = 0; begin <= text.size();) {
+    const size_t end = std::min(text.find(',', begin), text.size());
+    list.items.push_back({.kind = Kind::kString, .string = std::string(text.substr(begin, end - begin))});
+    begin = end + 1;
+  }
+  return list;
+}
+
+/// A row's value with the option's text in it: `[a]` is a list, a scalar what YAML takes it for.
+Value value_of(std::string_view pattern, const std::string& text) {
+  const bool list = pattern.starts_with('[') && pattern.ends_with(']');
+  const std::string_view inside = list ? pattern.substr(1, pattern.size() - 2) : pattern;
+  const std::string filled = inside == "*" ? text : std::string(inside);
+  return list ? list_value(filled) : yaml_scalar(filled);
+}
+
+/// Puts a value under a key whose parts are joined by points.
+void put(Value& object, std::string_view key, Value value) {
+  const size_t point = key.find('.');
+  const std::string name(key.substr(0, point));
+  object.kind = Kind::kObject;
+  auto member = std::find_if(object.members.begin(), object.members.end(),
+                             [&](const Member& other) { return other.name == name; });
+  if (member == object.members.end()) member = object.members.insert(member, Member{name, {}});
+  if (point == std::string_view::npos)
+    member->value = std::move(value);
+  else
+    put(member->value, key.substr(point + 1), std::move(value));
+}
+
+std::string quoted(const std::string& text) {
+  const bool plain = text.find_first_of(" \"'{}[]$*?&|;<>()#") == std::string::npos && !text.empty();
+  return plain ? text : "'" + text + "'";
+}
+
+std::string flag_text(const Value& value) {
+  if (value.kind == Kind::kString) return quoted(value.string);
+  if (value.kind != Kind::kList) return quoted(to_json(value, 0));
+  std::string text;
+  for (const Value& item : value.items) text += (text.empty() ? "" : " ") + quoted(item.string);
+  return text;
+}
+
+std::string flags_of(const Value& object, const std::string& start) {
+  std::string text = start;
+  for (const Member& member : object.members) text += " \\\n  --" + member.name + " " + flag_text(member.value);
+  return text + "\n";
+}
+
+std::string filled(std::string_view pattern, std::string_view name, std::string_view text) {
+  std::string all(pattern);
+  const size_t at = all.find(name);
+  return at == std::string::npos ? all : all.replace(at, name.size(), text);
+}
+
+/// Whether two jobs' options have the same there, where one may leave it out.
+bool agree(const OptionValues& one, const OptionValues& other, std::string_view name) {
+  const std::string* mine = Asked(one).text(name);
+  const std::string* theirs = Asked(other).text(name);
+  return mine == nullptr || theirs == nullptr ? mine == theirs : *mine == *theirs;
+}
+
+std::string option_text(const OptionValues& options, std::string_view name) {
+  const std::string* text = Asked(options).text(name);
+  if (text == nullptr) return "none";
+  return *text == "true" ? "yes" : *text == "false" ? "no" : *text;
+}
+
+bool is_asked(const OptionValues& options, std::string_view name) {
+  return std::any_of(options.begin(), options.end(), [&](const OptionValue& option) {
+    const std::vector<std::string_view> said = said_by(option.name);
+    return std::find(said.begin(), said.end(), name) != said.end();
+  });
+}
+
+/// What was asked and is read back otherwise is an error; what was taken for granted, a note.
+std::optional<Error> compare(const EmitQuestion& question, const OptionValues& asked, const OptionValues& read,
+                             std::vector<std::string>& instead) {
+  for (const OptionRow& row : option_rows()) {
+    if (agree(asked, read, row.name)) continue;
+    const std::string option = "--" + std::string(row.name);
+    if (is_asked(question.options, row.name))
+      return Error{option,
+                   option_text(asked, row.name) + " is nothing that " + question.format +
+                       " can be told: it is read back as " + option_text(read, row.name),
+                   "drop it, or pass " + option + " " + option_text(read, row.name)};
+    instead.push_back(option + " " + option_text(read, row.name));
+  }
+  return std::nullopt;
+}
+
+/// Options that are of the model's sizes, or of how an answer is printed.
+std::optional<Error> check_sizes(const EmitQuestion& question) {
+  for (const OptionValue& option : question.options) {
+    const OptionRow* row = find_option(option.name);
+    if (row != nullptr && row->group == "Model without a config, or changed")
+      return Error{"--" + option.name, "changes the model, which a launch file names", "give the changed config.json"};
+  }
+  return std::nullopt;
+}
+
+/// Writes one format.
+class Writer {
+ public:
+  Writer(const EmitQuestion& question, const Format& format, const std::string& name)
+      : question_(question), format_(format), name_(name) {}
+
+  Result<Emitted> write(const FindModel& find_model) {
+    OptionValues options = question_.options;
+    if (!Asked(options).has("trainer")) options.push_back({"trainer", std::string(format_.trainer)});
+    Result<Inquiry> inquiry = make_inquiry(&question_.model, options, Command::kEstimate);
+    if (!inquiry) return inquiry.error();
+    const OptionValues asked = settled_options(inquiry->job);
+    OptionValues words = asked;
+    add_words(inquiry->job, hub_id(question_.model.name), words);
+    if (Asked(words).text("optim") == nullptr)
+      return Error{"--optimizer",
+                   option_text(asked, "optimizer") + " (" + option_text(asked, "optimizer-impl") +
+                       ") has no name in transformers' optim",
+                   "known there: adamw (foreach or fused), sgd, hf-adafactor, bitsandbytes' and their paged ones"};
+    fill(words);
+    return read_back(asked, find_model);
+  }
+
+ private:
+  void fill(const OptionValues& words) {
+    Value object = {.kind = Kind::kObject};
+    for (const Line& line : table_lines("emit")) {
+      const std::string* text = Asked(words).text(line[1]);
+      if (line[0] != format_.name || text == nullptr || !covers(line[2], *text)) continue;
+      if (line[3].empty())
+        emitted_.beside.push_back({std::string(line[1]), *text});
+      else
+        put(object, line[3], value_of(line[4], *text));
+    }
+    const std::string start = filled(filled(format_.start, "{ranks}", *Asked(words).text("ranks")), "{file}", name_);
+    emitted_.text = format_.is_yaml ? to_yaml(object) : flags_of(object, start);
+    if (format_.is_yaml) emitted_.start = start;
+    if (!format_.is_yaml) return;
+    for (const char* option : {"ddp", "fsdp", "hsdp"})  // a YAML says no ranks; who starts it does
+      if (const std::string* ranks = Asked(words).text(option); ranks != nullptr && format_.name != "accelerate")
+        emitted_.beside.push_back({option, *ranks});
+  }
+
+  Result<Emitted> read_back(const OptionValues& asked, const FindModel& find_model) {
+    LaunchQuestion again = {{{name_, emitted_.text}}, std::string(format_.name), emitted_.beside, std::nullopt};
+    if (format_.name == "accelerate") {
+      again.model = question_.model;
+      for (const OptionValue& option : asked)
+        if (!is_of_accelerate(option.name)) again.options.push_back(option);
+    }
+    Result<Launch> launch = read_launch(again, find_model, nullptr);
+    if (!launch) return launch.error();
+    for (const OptionValue& option : question_.options)  // of the card and the answer, not of the job
+      if (!is_of_job(option.name) && !Asked(launch->options).has(option.name)) launch->options.push_back(option);
+    Result<Inquiry> inquiry = make_inquiry(&launch->model, launch->options, Command::kEstimate);
+    if (!inquiry) return inquiry.error();
+    if (auto wrong = compare(question_, asked, settled_options(inquiry->job), emitted_.instead)) return *wrong;
+    emitted_.launch = std::move(*launch);
+    return std::move(emitted_);
+  }
+
+  /// Whether accelerate's YAML says that option; all else is the script's.
+  static bool is_of_accelerate(std::string_view name) {
+    return name == "ddp" || name == "autocast" || name.starts_with("fsdp") || name == "no-reshard-after-forward";
+  }
+
+  static bool is_of_job(std::string_view name) {
+    for (const std::string_view other : {"gpu", "headroom", "context", "alloc-conf", "reserved", "json"})
+      if (name == other) return false;
+    return true;
+  }
+
+  const EmitQuestion& question_;
+  const Format& format_;
+  const std::string& name_;
+  Emitted emitted_;
+};
+
+}  // namespace
+
+std::vector<std::string_view> emit_formats() {
+  std::vector<std::string_view> names;
+  for (const Format& format : formats()) names.push_back(format.name);
+  return names;
+}
+
+Result<Emitted> emit_launch(const EmitQuestion& question, const std::string& name, const FindModel& find_model) {
+  if (auto wrong = check_sizes(question)) return *wrong;
+  for (const Format& format : formats())
+    if (format.name == question.format) return Writer(question, format, name).write(find_model);
+  return Error{"FORMAT", in_quotes(question.format) + " is nothing that can be written",
+               did_you_mean(question.format, emit_formats())};
+}
+
+}  // namespace peakmem
