@@ -153,8 +153,11 @@ Result<Subject> subject_of(const Arguments& arguments) {
   if (auto wrong = check_options(arguments.options, arguments.row->command, letters)) return *wrong;
   if (auto wrong = read_measured(subject.options)) return *wrong;
   if (operands.empty()) return subject;
-  if (arguments.row->command == Command::kTable)
-    return Error{operands[0], "is too much: this command takes no MODEL", {}};
+  if (arguments.row->command == Command::kTable) {
+    if (operands.size() > 1) return Error{operands[1], "is too much: rows are told apart by one word", {}};
+    subject.model = NamedConfig{.name = operands[0], .config = {}, .recording = nullptr, .stands_for = {}};
+    return subject;
+  }
   Result<Operands> sorted = sort_operands(operands, Asked(arguments.options).has("from"));
   if (!sorted) return sorted.error();
   if (!sorted->texts.empty() && sorted->models.size() < 2) {

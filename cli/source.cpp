@@ -74,6 +74,13 @@ bool is_file(const std::string& path) {
   return fs::is_regular_file(path, none);
 }
 
+/// The adapter_config.json of a folder that holds an adapter and no model.
+std::optional<std::string> adapter_in(const std::string& folder) {
+  const fs::path adapter = fs::path(folder) / "adapter_config.json";
+  if (!is_file(adapter.string()) || is_file((fs::path(folder) / "config.json").string())) return std::nullopt;
+  return adapter.string();
+}
+
 /// The text of a file that another names: below the working directory, or beside the other.
 std::optional<std::string> find_beside(const std::string& path, const std::string& other) {
   for (const fs::path& folder : {fs::path(), fs::path(other).parent_path()})
@@ -104,7 +111,8 @@ Result<std::string> read_text(const std::string& path, size_t most) {
   return text;
 }
 
-Result<std::optional<LaunchText>> find_launch_text(const std::string& path, bool is_launch) {
+Result<std::optional<LaunchText>> find_launch_text(const std::string& given, bool is_launch) {
+  const std::string path = adapter_in(given).value_or(given);
   if (!is_file(path) && path.find(' ') != std::string::npos) return std::optional(LaunchText{"command line", path});
   if (!is_file(path) || is_shipped(path)) return std::optional<LaunchText>();
   Result<std::string> text = read_text(path);

@@ -3,6 +3,7 @@
 #include <array>
 
 #include "door/inquire.h"
+#include "size/nearest.h"
 
 namespace peakmem {
 namespace {
@@ -40,10 +41,30 @@ Table options_table() {
   return table;
 }
 
-Result<Answer> table_answer(const Table& table, const Question& question) {
+std::string lower(std::string_view text) {
+  std::string low(text);
+  for (char& c : low)
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+  return low;
+}
+
+/// Of a table the rows whose name has that word in it.
+std::optional<Error> filter(Table& table, std::string_view word) {
+  const std::string low = lower(word);
+  std::vector<std::string_view> names;
+  for (const std::vector<Cell>& row : table.rows) names.push_back(row[0].text);
+  const auto near = nearest(word, names);
+  Error none = {std::string(word), "is in no name of these " + std::string(table.name),
+                near ? "did you mean " + std::string(*near) + "?" : ""};
+  std::erase_if(table.rows,
+                [&](const std::vector<Cell>& row) { return lower(row[0].text).find(low) == std::string::npos; });
+  return table.rows.empty() ? std::optional(none) : std::nullopt;
+}
+
+Result<Answer> table_answer(Table table, const Question& question) {
   if (auto wrong = check_options(question.subject.options, Command::kTable)) return *wrong;
   if (question.subject.model)
-    return Error{question.subject.model->name, "is too much: this command takes no MODEL", {}};
+    if (auto wrong = filter(table, question.subject.model->name)) return *wrong;
   return wants_json(question) ? json_answer(table_json(table)) : Answer{table_text(table, question.style)};
 }
 

@@ -19,6 +19,7 @@
 #include "io/recorded.h"
 #include "io/sharding.h"
 #include "io/stack.h"
+#include "io/stored_weights.h"
 #include "size/wording.h"
 #include "train/freezing.h"
 
@@ -306,18 +307,21 @@ std::string_view read_choice(const Asked& asked, Inquiry& inquiry, std::string_v
 Result<Inquiry> make_inquiry(const NamedConfig* model, const OptionValues& values, Command command) {
   if (auto wrong = check_options(values, command, letter_names(model))) return *wrong;
   if (model != nullptr && model->recording) return recorded_inquiry(*model, values, command);
-  const Asked asked(values);
   Inquiry inquiry;
+  NamedConfig stored = model == nullptr ? NamedConfig{} : *model;
+  Result<OptionValues> options = stored_options(stored, values, inquiry.assumptions);
+  if (!options) return options.error();
+  const Asked asked(*options);
   if (asked.has("at"))
     return Error{"--at", "is for the letters of a trace, and this is a model", "pass --batch, --seq and the like"};
   if (asked.has("from")) return Error{"--from", "is of launch files, and there is none", "drop it"};
   if (model == nullptr && asked.has("part"))
     return Error{"--part", "is of a model with a config, and there is none", "drop it"};
-  Result<NamedConfig> part = model == nullptr ? NamedConfig{} : part_of(*model, asked, inquiry.assumptions);
+  Result<NamedConfig> part = model == nullptr ? NamedConfig{} : part_of(stored, asked, inquiry.assumptions);
   if (!part) return part.error();
   Result<NamedConfig> sized = sized_config(model == nullptr ? nullptr : &*part, asked, inquiry.assumptions);
   if (!sized) return sized.error();
-  if (auto wrong = Reader(values, inquiry).read(*sized)) return *wrong;
+  if (auto wrong = Reader(*options, inquiry).read(*sized)) return *wrong;
   Result<Letters> letters = read_letters(asked);
   if (!letters) return letters.error();
   inquiry.letters = std::move(*letters);

@@ -21,7 +21,8 @@ namespace {
 
 using Kind = Value::Kind;
 
-constexpr std::string_view kOwn = "peakmem";  // the tool whose keys are the options
+constexpr std::string_view kOwn = "peakmem";   // the tool whose keys are the options
+constexpr std::string_view kAdapter = "peft";  // whose file is of an adapter, and says of the training nothing else
 
 /// Keys of one tool, read from one source.
 struct Piece {
@@ -31,7 +32,7 @@ struct Piece {
 };
 
 bool stands_around(std::string_view tool) {
-  return tool == "accelerate" || tool == "deepspeed" || tool == "launcher" || tool == "environment";
+  return tool == "accelerate" || tool == "deepspeed" || tool == "launcher" || tool == "environment" || tool == kAdapter;
 }
 
 Error in_file(const std::string& name, const Error& error) {
@@ -210,6 +211,7 @@ class Reader {
     }
     if (front_ == nullptr && !stands_around(piece.tool->name)) front_ = piece.tool;
     if (piece.tool->name == kOwn) return hear_own(piece);
+    if (piece.tool->name == kAdapter) settings_.put("use_peft", Value{.kind = Kind::kBool, .boolean = true});
     if (auto wrong = hear(*piece.tool, piece.object, *piece.source, settings_)) return wrong;
     return hear_references();
   }
@@ -267,7 +269,9 @@ class Reader {
     for (const Piece& piece : pieces_)
       if (piece.tool->name == kOwn)
         if (auto wrong = take_own(piece.object, piece.source->name, u)) return *wrong;
-    if (front_->missing.empty() && front_->name != kOwn) {
+    if (front_->name == kAdapter) {
+      understand_adapters(u);
+    } else if (front_->missing.empty() && front_->name != kOwn) {
       prepare(u);
       apply(u);
     }

@@ -312,7 +312,7 @@ std::string shown(const Value& value) {
       for (const Value& item : value.items) add_to_list(text, shown(item));
       break;
     case Kind::kObject:
-      return "a mapping";
+      return value.members.empty() ? "{}" : "a mapping";
     default:
       text = to_json(value);
   }
