@@ -49,6 +49,8 @@ MODEL is one of:
   meta-llama/Llama-3.1-8B     an id of the Hugging Face hub: one that comes with peakmem, or was downloaded ($HF_HOME)
   launch.yaml, "torchrun ...", with or without a model beside
                               launch files and command lines: TrainingArguments, TRL, accelerate (docs/launch.md)
+  config.json --via torch, train.py:make
+                              any model that PyTorch runs, traced there (Python with torch; docs/trace.md)
   none                        with --layers, --heads and --hidden instead
 )";
 

@@ -27,6 +27,14 @@ std::string on_one_line(std::string_view text) {
   return line;
 }
 
+/// A family that is not modelled can be traced.
+Error with_offer(Error error) {
+  if (error.field == "model_type" && error.problem.find("is not known") != std::string::npos)
+    error.hint += std::string(error.hint.empty() ? "" : "; ") +
+                  "PyTorch's own code can be traced: the same with --via torch (Python with torch and transformers)";
+  return error;
+}
+
 int fail(const Error& error) {
   std::string text = "peakmem: " + on_one_line(error.field + (error.field.empty() ? "" : ": ") + error.problem) + "\n";
   if (!error.hint.empty()) text += "  " + on_one_line(error.hint) + "\n";
@@ -37,6 +45,7 @@ int fail(const Error& error) {
 Result<Answer> answer(const std::vector<std::string>& words) {
   if (!words.empty())
     if (const PythonCommand* command = find_python_command(words[0])) return become_python(*command, words);
+  if (const auto traced = words_for_tracer(words)) return become_python(tracer(), *traced);
   const Result<Arguments> arguments = parse_arguments(words);
   if (!arguments) return arguments.error();
   if (arguments->help) return Answer{help_text(*arguments->row)};
@@ -52,7 +61,7 @@ int main(int count, char** words) {
   using namespace peakmem::cli;
   for (const int signal : {SIGPIPE, SIGXFSZ}) std::signal(signal, SIG_IGN);  // errors of the write, as a full disk is
   const peakmem::Result<peakmem::Answer> result = answer({words + std::min(count, 1), words + count});
-  if (!result) return fail(result.error());
+  if (!result) return fail(with_offer(result.error()));
   if (auto wrong = write_all(result->text, stdout, "standard output")) return fail(*wrong);
   return static_cast<int>(result->fits ? Exit::kAnswered : Exit::kDoesNotFit);
 }

@@ -18,6 +18,9 @@ constexpr auto kCommands = std::to_array<PythonCommand>({
      "runs trainings on the GPU that is here, and prints ours beside theirs"},
 });
 
+/// What traces any module; it is no command of its own, see words_for_tracer.
+constexpr PythonCommand kTracer = {"--via torch", "peakmem.trace", "", ""};
+
 /// Says what to do where the package is missing; else runs the module as -m does.
 constexpr std::string_view kProgram = R"(import runpy, sys
 module = sys.argv.pop(1)
@@ -33,10 +36,24 @@ runpy.run_module(module, run_name="__main__", alter_sys=True)
 }  // namespace
 
 std::span<const PythonCommand> python_commands() { return kCommands; }
+const PythonCommand& tracer() { return kTracer; }
 
 const PythonCommand* find_python_command(std::string_view name) {
   const auto* const found = std::ranges::find(kCommands, name, &PythonCommand::name);
   return found == kCommands.end() ? nullptr : found;
+}
+
+std::optional<std::vector<std::string>> words_for_tracer(const std::vector<std::string>& words) {
+  std::vector<std::string> rest = {"trace"};
+  bool via = false;
+  for (size_t i = 0; i < words.size(); ++i) {
+    const bool apart = words[i] == "--via" && i + 1 < words.size() && words[i + 1] == "torch";
+    via = via || apart || words[i] == "--via=torch" || words[i].find(".py:") != std::string::npos;
+    if (apart) ++i;
+    const bool command = words[i] == "trace" || words[i] == "estimate";
+    if (!apart && words[i] != "--via=torch" && !(command && i == 0)) rest.push_back(words[i]);
+  }
+  return via ? std::optional(std::move(rest)) : std::nullopt;
 }
 
 Error become_python(const PythonCommand& command, const std::vector<std::string>& words) {

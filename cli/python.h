@@ -1,6 +1,7 @@
 // Commands that the Python package answers, because they run PyTorch.
 #pragma once
 
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -18,8 +19,14 @@ struct PythonCommand {
   std::string_view help;
 };
 std::span<const PythonCommand> python_commands();
+/// What traces any module that torch runs.
+const PythonCommand& tracer();
 /// Null if there is none of that name.
 const PythonCommand* find_python_command(std::string_view name);
+
+/// The words for peakmem.trace, where they ask for PyTorch's own modelling code: `--via torch`, or FILE.py:FUNCTION as
+/// the MODEL; none where they do not.
+std::optional<std::vector<std::string>> words_for_tracer(const std::vector<std::string>& words);
 
 /// Becomes `python3 -m` of the command (or $PEAKMEM_PYTHON) with the words that follow it; returns only where that
 /// fails.

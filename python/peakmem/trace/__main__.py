@@ -2,6 +2,8 @@
 
     python -m peakmem.trace config.json --batch 2 --seq 4096 --gpu a100-80gb --save mine.peakmem
     python -m peakmem.trace train.py:make --at B=8,T=1024,L=12
+
+`peakmem config.json --via torch` and `peakmem train.py:make` are the same.
 """
 
 from __future__ import annotations
@@ -29,8 +31,8 @@ def arguments() -> argparse.ArgumentParser:
     parser.add_argument("--optimizer", default="adamw", help="a name (default adamw)")
     parser.add_argument("--optimizer-impl", help="loop, foreach or fused")
     parser.add_argument("--accumulate", type=int, default=1, help="micro-batches a step (default 1)")
-    parser.add_argument("--clip-grad", type=float, help="the norm that gradients are clipped to")
-    parser.add_argument("--checkpointing", action="store_true", help="recompute layers")
+    parser.add_argument("--clip-grad", type=float, nargs="?", const=1.0, help="the norm that gradients are clipped to")
+    parser.add_argument("--checkpointing", nargs="?", const="full", choices=["none", "full"], help="full: recompute layers")
     parser.add_argument("--gpu", help="a GPU of `peakmem gpus`")
     parser.add_argument("--save", help="write the trace to this file")
     parser.add_argument("--json", action="store_true", help="print the answer as JSON")
@@ -54,6 +56,7 @@ def main(words: list[str] | None = None) -> int:
 def _traced(args: argparse.Namespace) -> Trace:
     names = ("precision", "optimizer", "optimizer_impl", "accumulate", "clip_grad", "checkpointing", "gpu")
     options = {name: getattr(args, name) for name in names}
+    options["checkpointing"] = args.checkpointing == "full"
     path, colon, function = args.model.rpartition(":")
     if colon and path.endswith(".py"):
         return trace(_function(path, function), at=_sizes(args.at), name=args.model, **options)
