@@ -19,7 +19,7 @@ import transformers
 
 import fused
 from jobs import all_apart, check_version, read_lines
-from training import run
+import training
 
 VERSIONS = {name: importlib.metadata.version(name) for name in ("torch", "transformers", "peft", "bitsandbytes")}
 STATISTICS = ("allocated", "requested", "reserved")
@@ -53,6 +53,14 @@ def one_gpu(asked, lines):
     return names.pop()
 
 
+def run_of(case):
+    """What runs a case: the oracle's own loop, or under DeepSpeed a real Trainer."""
+    if "zero" not in (case.get("ranks") or {}):
+        return training.run
+    import zero
+    return zero.run
+
+
 def measure(case, gpu, memory_mib=None, alloc_conf="", steps=3, snapshot=None, stacks="python"):
     """Run a case; returns its record."""
     check_version(case)
@@ -67,11 +75,11 @@ def measure(case, gpu, memory_mib=None, alloc_conf="", steps=3, snapshot=None, s
     failed = {}
     with fused.scope(case):
         try:
-            run(case, meter, steps)
+            run_of(case)(case, meter, steps)
         except torch.cuda.OutOfMemoryError as error:
             failed = {"out_of_memory": str(error).partition(" If reserved")[0]}
             meter.phase("end", steps)
-    phases = meter.phases[:-1]  # nothing comes after "end"
+    phases = [phase for phase in meter.phases[:-1] if phase[0] != "rest"]  # nothing comes after "end"
     if snapshot:
         torch.cuda.memory._dump_snapshot(str(snapshot))
     highest = {kind: max(phase[2 + i] for phase in phases) for i, kind in enumerate(STATISTICS)}

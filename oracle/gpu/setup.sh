@@ -19,6 +19,9 @@ sed 's/^torch==/torch===/' "$here/../requirements.txt" >"$venv/requirements.txt"
 pip install --quiet --no-deps -r "$venv/requirements.txt"
 pip install --quiet datasets filelock fsspec huggingface-hub jinja2 networkx packaging psutil pyyaml regex requests safetensors \
   setuptools sympy tokenizers tqdm typer typing_extensions
+# DeepSpeed is a source package; none of its kernels is built (zero.py stands in for its Adams).
+pip install --quiet wheel einops hjson msgpack ninja py-cpuinfo pydantic
+DS_BUILD_OPS=0 pip install --quiet --no-deps --no-build-isolation deepspeed==0.19.8
 # The stand-in, compiled when it is first asked for, with the headers of CUDA that Triton brings.
 "$venv/bin/python" -c "import sys; sys.path.insert(0, '$here'); import device, torch; torch.zeros(1, device='cuda'); print(torch.__version__, 'on', torch.cuda.get_device_name())"
 echo "ready: $venv/bin/python $here/measure.py CASES.jsonl"

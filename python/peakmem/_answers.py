@@ -23,6 +23,7 @@ from ._rows import (
     FirstStep,
     Fits,
     FormulaOf,
+    Host,
     Knob,
     Launch,
     LedgerDifference,
@@ -206,6 +207,7 @@ class Report(Answer):
         ledger: what lives at the peak; the rows sum to `peak.allocated_bytes`.
         fits: the verdict, or None where no GPU was named.
         failure: the first allocation that the GPU cannot serve, or None.
+        host: what the rank keeps on the host where ZeRO offloads, or None.
         knobs: what would help, the best first.
         assumptions: what was taken for granted.
         not_understood: settings of TrainingArguments that were not used and may matter.
@@ -227,6 +229,7 @@ class Report(Answer):
     warnings: tuple[str, ...]
     not_understood: tuple[str, ...] = ()
     launch: Launch | None = None
+    host: Host | None = None
     _subject: Subject = field(default=NOBODY, repr=False, compare=False, kw_only=True)
 
     def formula(self, **options: Option) -> Formula:

@@ -86,6 +86,28 @@ class LedgerRow:
 
 
 @dataclass(frozen=True)
+class HostBuffers:
+    """Buffers of a kind that a rank keeps on the host: as they were asked for, and as they were given.
+
+    `pinned` ones are page-locked; PyTorch's pinned allocator rounds each up to a power of two.
+    """
+
+    name: str
+    bytes: int
+    taken_bytes: int
+    pinned: bool
+
+
+@dataclass(frozen=True)
+class Host:
+    """What a rank keeps on the host where ZeRO offloads, in bytes as they were given."""
+
+    pinned_bytes: int
+    pageable_bytes: int
+    buffers: tuple[HostBuffers, ...]
+
+
+@dataclass(frozen=True)
 class Fits:
     """Whether the run fits on the GPU: "fits", "tight" or "does not fit".
 

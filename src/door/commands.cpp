@@ -95,7 +95,7 @@ Result<Answer> answer_estimate(const Question& question) {
     return !can_be_asked(subject.model ? &*subject.model : nullptr, subject.options, *inquiry, knob.change);
   });
   const bool fits = !report->fits || report->fits->fits;
-  if (wants_json(question)) return json_answer(report_json(*report, changes), fits);
+  if (wants_json(question)) return json_answer(report_json(*report, changes, inquiry->job), fits);
   return Answer{report_text(*report, changes, *inquiry, question.style), fits};
 }
 

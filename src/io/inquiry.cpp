@@ -20,6 +20,7 @@
 #include "io/sharding.h"
 #include "io/stack.h"
 #include "io/stored_weights.h"
+#include "io/zero_options.h"
 #include "size/wording.h"
 #include "train/freezing.h"
 
@@ -52,6 +53,7 @@ class Reader {
     if (auto wrong = read_freeze()) return wrong;
     if (auto wrong = read_rest()) return wrong;
     if (auto wrong = read_sharding(asked_, inquiry_)) return wrong;
+    if (auto wrong = read_zero(asked_, inquiry_)) return wrong;
     if (const std::string* gpu = asked_.text("gpu")) inquiry_.gpu = find_gpu(*gpu);
     if (auto wrong = read_context(asked_, inquiry_)) return wrong;
     if (auto wrong = read_headroom(asked_, inquiry_)) return wrong;

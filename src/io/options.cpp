@@ -44,6 +44,8 @@ Names inits() { return names_of(kInits); }
 Names impls() { return names_of(kOptimizerImpls); }
 Names lora_dtypes() { return {"fp32", "model"}; }
 Names quantizes() { return names_of(kQuantizes); }
+Names host_memories() { return {"pinned", "pageable"}; }
+Names zero_stages() { return {"1", "2"}; }
 Names dtypes() { return names_of(kTrainingDTypes); }
 Names parts() { return {"text"}; }
 Names tasks() { return names_of(task_rows()); }
@@ -174,6 +176,19 @@ constexpr std::array kOptions = std::to_array<OptionRow>({
      kRun},
     {"no-reshard-after-forward", kFlag, "", nullptr, "", "Ranks", "keep whole parameters up to the backward pass",
      kRun},
+    {"zero", kChoice, "S", zero_stages, "", "Ranks", "DeepSpeed's ZeRO of this stage, over --ranks", kRun},
+    {"ranks", kSize, "N", nullptr, "", "Ranks", "the ranks of ZeRO", kRun},
+    {"rank", kText, "R", nullptr, "first", "Ranks", "the rank whose bytes are counted: first, last or its number",
+     kRun},
+    {"reduce-bucket", kText, "N", nullptr, "500000000", "Ranks",
+     "elements of ZeRO's bucket (reduce_bucket_size); auto: hidden², as transformers fills it in", kRun},
+    {"overlap-comm", kChoice, "W", yes_or_no, "", "Ranks", "ZeRO reduces on a stream of its own (overlap_comm)", kRun},
+    {"zero-gradients", kChoice, "D", dtypes, "", "Ranks",
+     "the dtype in which ZeRO 2 gathers gradients (grad_accum_dtype; that of the weights)", kRun},
+    {"offload-optimizer", kChoice, "W", host_memories, "", "Ranks",
+     "ZeRO's fp32 weights, gradients and states are on the host, what is sent pinned or pageable", kRun},
+    {"zero-optimizer", kFlag, "", nullptr, "", "Ranks",
+     "the optimizer is the one of DeepSpeed's JSON, to which norms and biases are no group of their own", kRun},
     {"eval-batch", kSize, "N", nullptr, "", "Run",
      "evaluate N sequences after a step: a forward pass without gradients, beside the optimizer's states", kRun},
     {"eval-batches", kSize, "N", nullptr, "2", "Run",

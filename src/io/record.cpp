@@ -118,11 +118,37 @@ DType read_dtype(const std::string& name) {
 constexpr std::array<std::string_view, 8> kRanks = {"fsdp", "replicate", "param_dtype", "reduce_dtype",
                                                     "ddp",  "bucket_mb", "bucket_view", "find_unused"};
 
+constexpr std::array<std::string_view, 8> kZero = {
+    "zero", "world", "rank", "reduce_bucket", "overlap_comm", "one_group", "grad_accum_dtype", "offload_optimizer"};
+
+/// "ranks": {"zero": 2, "world": 8, "rank": 0, "reduce_bucket": 1048576}: DeepSpeed's ZeRO as one of its ranks; what
+/// its engine makes of the weights is said by the precision.
+std::optional<Error> read_zero(const Value& ranks, Recipe& recipe) {
+  for (const auto& [name, size] : ranks.members)
+    if (std::find(kZero.begin(), kZero.end(), name) == kZero.end()) return not_modelled("ranks", name);
+  Zero& zero = recipe.zero;
+  zero.stage = number(ranks, "zero", 0);
+  zero.ranks = number(ranks, "world", 1);
+  zero.rank = number(ranks, "rank", 0);
+  zero.reduce_bucket = number(ranks, "reduce_bucket", zero.reduce_bucket);
+  zero.overlaps = flag(ranks, "overlap_comm");
+  zero.one_group = flag(ranks, "one_group");
+  zero.full_gradients = text(ranks, "grad_accum_dtype") == "fp32";
+  zero.offloads_optimizer = ranks.find("offload_optimizer") != nullptr;
+  zero.pins_optimizer = text(ranks, "offload_optimizer") == "pinned";
+  if (zero.stage != 1 && zero.stage != 2) return not_modelled("ranks", "ZeRO " + std::to_string(zero.stage));
+  if (zero.ranks < 1 || zero.rank < 0 || zero.rank >= zero.ranks || zero.reduce_bucket < 1)
+    return Error{"ranks", "rank and world must be those of a job", "see oracle/README.md"};
+  recipe.lora.full_precision = false;  // module.bfloat16() takes adapters along
+  return std::nullopt;
+}
+
 /// "ranks": {"fsdp": 8} or {"replicate": 2, "fsdp": 4}; the precision bf16-fsdp is fp32 shards computed with in bf16.
 std::optional<Error> read_sharding(const Value& what, Recipe& recipe) {
   const Value* ranks = what.find("ranks");
   Sharding& sharding = recipe.sharding;
   if (ranks == nullptr || ranks->is_null()) return std::nullopt;
+  if (ranks->find("zero") != nullptr) return read_zero(*ranks, recipe);
   for (const auto& [name, size] : ranks->members)
     if (std::find(kRanks.begin(), kRanks.end(), name) == kRanks.end()) return not_modelled("ranks", name);
   recipe.ddp.ranks = number(*ranks, "ddp", 1);

@@ -3,6 +3,7 @@
 #include "estimate/ledger.h"
 #include "io/json_writer.h"
 #include "size/print.h"
+#include "train/zero_host.h"
 
 namespace peakmem {
 namespace {
@@ -209,7 +210,29 @@ void write_launch(JsonWriter& out, const LaunchNotes& launch) {
   out.end_object();
 }
 
-std::string report_json(const Report& report, std::span<const Knob> knobs) {
+/// `host`: what the rank keeps there; absent where it keeps nothing.
+void write_host(JsonWriter& out, const Job& job) {
+  const std::optional<HostMemory> host = host_memory(job);
+  if (!host) return;
+  out.key("host");
+  out.begin_object();
+  out.member("pinned_bytes", host->pinned);
+  out.member("pageable_bytes", host->pageable);
+  out.key("buffers");
+  out.begin_list();
+  for (const HostBuffers& buffers : host->buffers) {
+    out.begin_object();
+    out.member("name", buffers.name);
+    out.member("bytes", buffers.bytes);
+    out.member("taken_bytes", buffers.taken);
+    out.member("pinned", buffers.pinned);
+    out.end_object();
+  }
+  out.end_list();
+  out.end_object();
+}
+
+std::string report_json(const Report& report, std::span<const Knob> knobs, const Job& job) {
   JsonWriter out;
   out.begin_object();
   out.member("schema", kSchema);
@@ -217,6 +240,7 @@ std::string report_json(const Report& report, std::span<const Knob> knobs) {
   write_sums(out, report);
   write_phases(out, report);
   write_ledger(out, report);
+  write_host(out, job);
   write_fits(out, report);
   write_failure(out, report.failure);
   write_knobs(out, knobs);

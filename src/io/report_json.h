@@ -36,8 +36,8 @@ void write_lines(JsonWriter& out, const char* name, const std::vector<std::strin
 void begin_answer(JsonWriter& out, std::string_view name, const Inquiry& inquiry);
 void end_answer(JsonWriter& out, const Inquiry& inquiry);
 
-/// The report of an estimate.
-std::string report_json(const Report& report, std::span<const Knob> knobs);
+/// The report of an estimate of a job.
+std::string report_json(const Report& report, std::span<const Knob> knobs, const Job& job = {});
 /// The answer of a solve.
 std::string solution_json(const Solution& solution, const Inquiry& inquiry);
 

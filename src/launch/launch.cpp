@@ -241,6 +241,7 @@ class Reader {
     for (const std::vector<std::string_view>& line : table_lines("deepspeed_presets")) {
       if (line[0] != path.substr(path.rfind('/') + 1)) continue;
       settings_.put("zero.stage", line[1]);
+      settings_.put("zero.preset", line[0]);
       if (!line[2].empty()) settings_.put("zero.offload_optimizer.device", line[2]);
       if (!line[3].empty()) settings_.put("zero.offload_param.device", line[3]);
       return true;

@@ -1,4 +1,4 @@
-// Who trains together: DDP, FSDP2 and HSDP are taken, what else there is is refused by name.
+// Who trains together: DDP, FSDP2, HSDP and ZeRO 1 and 2 are taken, what else there is is refused by name.
 #include <algorithm>
 #include <tuple>
 
@@ -42,6 +42,79 @@ void refuse_deepspeed(Understanding& u, std::optional<int64_t> ranks) {
                                (ranks ? std::to_string(*ranks) + " ranks" : "its ranks") + offloaded(u.settings) +
                                " is not modelled yet (--fsdp 8 has FSDP2, which shards as ZeRO 3 does)");
   take_auto(u);
+}
+
+/// Keys of DeepSpeed's JSON whose buffers are not modelled, with the values at which they have none.
+void refuse_keys(Understanding& u) {
+  const Settings& s = u.settings;
+  for (const char* slot :
+       {"zero.cpu_offload", "zero.torch_autocast", "zero.bf16.bf16_master_weights_and_grads",
+        "zero.bf16.bf16_optimizer_states", "zero.bf16.fp16_master_weights_and_grads", "zero.bf16.immediate_grad_update",
+        "zero.round_robin_gradients", "zero.offload_optimizer.super_offload"})
+    if (s.flag(slot)) u.refuse(slot, "is not modelled");
+  for (const char* slot : {"zero.communication_data_type", "zero.grad_accum_dtype"})
+    if (const std::string dtype = s.text(slot); !dtype.empty() && dtype != "bf16" && dtype != "bfp16")
+      if (std::string_view(slot) != "zero.grad_accum_dtype" || dtype != "fp32") u.refuse(slot, "is not modelled");
+  if (s.says("zero.contiguous_gradients") && !s.flag("zero.contiguous_gradients"))
+    u.refuse("zero.contiguous_gradients", "is not modelled: gradients without a bucket");
+  if (s.says("zero.reduce_scatter") && !s.flag("zero.reduce_scatter"))
+    u.refuse("zero.reduce_scatter", "is not modelled: gradients that are reduced whole");
+}
+
+/// What is on the host: the optimizer may be, in memory that is pinned or not.
+void understand_offload(Understanding& u) {
+  const Settings& s = u.settings;
+  constexpr const char* kPins = "zero.offload_optimizer.pin_memory";  // true by default
+  const std::string optimizer = s.text("zero.offload_optimizer.device");
+  if (optimizer == "cpu")
+    u.set("offload-optimizer", !s.says(kPins) || s.flag(kPins) ? "pinned" : "pageable");
+  else if (!optimizer.empty() && optimizer != "none")
+    u.refuse("zero.offload_optimizer.device", "is not modelled: the host is");
+  if (const std::string device = s.text("zero.offload_param.device"); !device.empty() && device != "none")
+    u.refuse("zero.offload_param.device", "is of ZeRO 3 alone");
+}
+
+/// The optimizer of DeepSpeed's JSON stands in the place of the arguments': FusedAdam, or CPUAdam on the host.
+void understand_own_optimizer(Understanding& u) {
+  std::string type = u.settings.text("zero.optimizer.type");
+  std::transform(type.begin(), type.end(), type.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? c + 32 : c; });
+  if (type.empty()) return;
+  if (type != "adam" && type != "adamw") return u.refuse("zero.optimizer.type", "is not modelled: Adam and AdamW are");
+  u.set("zero-optimizer", "true");
+  u.set("optimizer", "adamw");
+  u.set("optimizer-impl", "fused");
+}
+
+/// The bucket: as files say it; ms-swift's presets leave it to transformers, of other tools' the file is needed.
+void understand_bucket(Understanding& u) {
+  const Settings& s = u.settings;
+  const std::string bucket = s.text("zero.reduce_bucket_size");
+  const std::string preset = s.text("zero.preset");
+  if (bucket == "auto" || (bucket.empty() && !preset.empty() && !preset.ends_with(".json")))
+    u.set("reduce-bucket", "auto");
+  else if (const auto elements = s.number("zero.reduce_bucket_size"))
+    u.set("reduce-bucket", static_cast<int64_t>(*elements));
+  else if (!preset.empty() && !u.is_given("reduce-bucket"))
+    u.missing.push_back("the buckets of its preset " + preset + " (that file, or --reduce-bucket auto)");
+  if (s.says("zero.overlap_comm")) u.set("overlap-comm", s.flag("zero.overlap_comm") ? "yes" : "no");
+}
+
+/// ZeRO 1 and 2 as the files say it.
+void understand_deepspeed(Understanding& u, std::optional<int64_t> ranks) {
+  const Settings& s = u.settings;
+  const std::string stage = s.text("zero.stage");
+  if (!u.is_given("zero") && stage != "1" && stage != "2") return refuse_deepspeed(u, ranks);
+  u.set("zero", stage);
+  if (ranks)
+    u.set("ranks", *ranks);
+  else if (!u.is_given("ranks"))
+    u.missing.emplace_back("over how many ranks it shards (--ranks 8)");
+  take_auto(u);
+  understand_bucket(u);
+  if (s.text("zero.grad_accum_dtype") == "fp32") u.set("zero-gradients", "fp32");
+  refuse_keys(u);
+  understand_offload(u);
+  understand_own_optimizer(u);
 }
 
 /// The options ask for other sharding than the files: said, and refused where something is on the host.
@@ -112,7 +185,7 @@ void understand_ranks(Understanding& u) {
   const bool zero = s.flag("deepspeed") || s.says("zero.stage") || type == "DEEPSPEED";
   const bool shards =
       !s.list("fsdp").empty() || type == "FSDP" || s.flag("use_fsdp") || u.is_given("fsdp") || u.is_given("hsdp");
-  if (zero && !given_ranks(u)) return refuse_deepspeed(u, ranks);
+  if ((zero || u.is_given("zero")) && !given_ranks(u)) return understand_deepspeed(u, ranks);
   if (zero) replace_deepspeed(u);
   if (shards && !u.is_given("ddp")) return understand_fsdp(u, ranks);
   understand_ddp(u, ranks);

@@ -7,6 +7,7 @@
 #include "size/bytes.h"
 #include "size/order.h"
 #include "size/wording.h"
+#include "train/zero_host.h"
 
 namespace peakmem {
 namespace {
@@ -27,6 +28,15 @@ void write_title(Page& page, const Report& report, const Inquiry& inquiry) {
   page.line(page.strong(report.model) + " · " + grouped(report.parameters) + " parameters · " +
             (report.trainable == report.parameters ? "" : grouped(report.trainable) + " trained · ") + task);
   page.line(recipe_line(inquiry.job));
+}
+
+/// What the rank keeps on the host beside its card.
+void write_host(Page& page, const Inquiry& inquiry) {
+  const std::optional<HostMemory> host = host_memory(inquiry.job);
+  if (!host) return;
+  level(page, "host", host->pinned + host->pageable,
+        "of this rank's: " + in_binary_units(host->pinned) + " pinned, each block a power of two, and " +
+            in_binary_units(host->pageable) + " pageable");
 }
 
 void write_peak(Page& page, const Report& report) {
@@ -206,6 +216,17 @@ std::string ddp_text(const DataParallelism& ddp) {
   return text;
 }
 
+/// "zero 2 over 8, rank 0, bucket of 1,048,576, optimizer on the host"
+std::string zero_text(const Zero& zero) {
+  std::string text = "zero " + std::to_string(zero.stage) + " over " + grouped(zero.ranks) + ", rank " +
+                     grouped(zero.rank) + ", bucket of " + grouped(zero.reduce_bucket);
+  if (zero.overlaps) text += ", overlapped";
+  if (zero.full_gradients) text += ", gradients in fp32";
+  if (zero.one_group) text += ", its own optimizer";
+  if (zero.offloads_optimizer) text += ", optimizer on the host";
+  return text;
+}
+
 /// "hsdp 2x8 in bf16, reduced in fp32"
 std::string sharding_text(const Sharding& sharding) {
   std::string text = sharding.hybrid ? "hsdp " + std::to_string(sharding.replicas) + "x" : "fsdp ";
@@ -294,6 +315,7 @@ std::string recipe_line(const Job& job) {
   if (r.quantize != Quantize::kNone)
     text += " · " + std::string(name_in(kQuantizes, r.quantize)) + (r.double_quant ? ", double quantized" : "");
   if (r.ddp.ranks > 1) text += " · " + ddp_text(r.ddp);
+  if (runs(r.zero)) text += " · " + zero_text(r.zero);
   if (is_wrapped(r.sharding)) text += " · " + sharding_text(r.sharding);
   return text;
 }
@@ -302,6 +324,7 @@ std::string report_text(const Report& report, std::span<const Knob> knobs, const
   Page page(style);
   write_title(page, report, inquiry);
   write_peak(page, report);
+  write_host(page, inquiry);
   write_verdict(page, report, inquiry);
   write_failure(page, report);
   page.heading("What lives then");

@@ -19,7 +19,7 @@ enum class DType : uint8_t {
   kUInt8,
   kBool,
   kInt8,
-  // of recordings alone
+  // float64: of norms; it and what follows else of recordings alone
   kFloat64,
   kComplex64,
   kComplex128,

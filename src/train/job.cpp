@@ -110,7 +110,7 @@ Structure structure_of(const Job& job, bool unrolled) {
   s.single_token = r.seq == 1;
   s.single_target = r.target_seq == 1;
   s.casts_inputs = r.sharding.casts_parameters;
-  s.unrolled = unrolled;
+  s.unrolled = unrolled || runs(r.zero);  // where its parts are cut is a matter of numbers
   s.quantize = r.quantize;
   s.double_quant = r.double_quant;
   s.dequantizes_forward = dequantizes_forward(r);
@@ -197,23 +197,27 @@ Dims symbol_dims(const Job& job, Pool& pool, std::vector<int64_t>& values) {
   const LengthForm seq = form_of(r.seq);
   const LengthForm target = form_of(r.target_seq);
   Symbols symbol(pool, values);
+  // Under ZeRO what is cut where depends on the model's sizes, which stay numbers.
+  const auto of_model = [&](const char* name, int64_t value) {
+    return runs(r.zero) ? Expr(value) : symbol(name, value);
+  };
   Dims dims = number_dims(job);
   dims.examples = symbol("B", r.batch);
   dims.batch = r.choices * dims.examples;
   if (d.image == 0) dims.seq = symbol("T", r.seq);  // the patches of an image are a number
-  dims.hidden = symbol("C", d.hidden);
+  dims.hidden = of_model("C", d.hidden);
   if (d.embedding == d.hidden) dims.embedding = dims.hidden;
-  dims.heads = symbol("N", d.heads);
-  dims.kv_heads = d.kv_heads == d.heads ? dims.heads : symbol("K", d.kv_heads);
-  dims.head_dim = d.head_dim_is_quotient ? exact_div(dims.hidden, dims.heads) : symbol("D", d.head_dim);
+  dims.heads = of_model("N", d.heads);
+  dims.kv_heads = d.kv_heads == d.heads ? dims.heads : of_model("K", d.kv_heads);
+  dims.head_dim = d.head_dim_is_quotient ? exact_div(dims.hidden, dims.heads) : of_model("D", d.head_dim);
   dims.rotary = share_of(dims.head_dim, d.rotary, d.head_dim);
-  dims.ffn = d.ffn_is_four_hidden ? 4 * dims.hidden : symbol("F", d.ffn);
-  dims.vocab = symbol("V", d.vocab);
-  if (r.lora.rank > 0) dims.lora_rank = symbol("R", r.lora.rank);
-  if (d.learned_positions) dims.positions = symbol("P", d.positions);
+  dims.ffn = d.ffn_is_four_hidden ? 4 * dims.hidden : of_model("F", d.ffn);
+  dims.vocab = of_model("V", d.vocab);
+  if (r.lora.rank > 0) dims.lora_rank = of_model("R", r.lora.rank);
+  if (d.learned_positions) dims.positions = of_model("P", d.positions);
   dims.padded_head_dim = d.head_dim % 8 == 0 ? dims.head_dim : round_up(dims.head_dim, 8);
   dims.padded_seq = seq.by_8 ? dims.seq : round_up(dims.seq, 8);
-  if (d.experts > 0 && r.experts == Experts::kGrouped) dims.experts = symbol("E", d.experts);
+  if (d.experts > 0 && r.experts == Experts::kGrouped) dims.experts = of_model("E", d.experts);
   dims.bias_row = seq.by_16 ? dims.seq : round_up(dims.seq, 16);
   if (d.task == Task::kSeq2SeqLm) {
     dims.target_seq = symbol("U", r.target_seq);
@@ -224,7 +228,7 @@ Dims symbol_dims(const Job& job, Pool& pool, std::vector<int64_t>& values) {
   dims.flash_columns = flash_columns(d, dims.padded_head_dim);
   dims.flash_rows = seq.by_flash_rows ? dims.seq : round_up(dims.seq, kFlashRows);
   dims.loss_rows = loss_rows(d, dims);
-  if (const LayerRun* run = run_of_any_length(d.runs)) {
+  if (const LayerRun* run = runs(r.zero) ? nullptr : run_of_any_length(d.runs)) {
     const Expr layers = symbol("L", d.layers);
     put_layers(layers, d.layers, *run, d.runs, dims.runs);
     if (d.decoder_layers == d.layers)

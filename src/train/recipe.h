@@ -7,6 +7,7 @@
 #include "model/description.h"
 #include "trace/processor.h"
 #include "train/trainers.h"
+#include "train/zero.h"
 
 namespace peakmem {
 
@@ -76,6 +77,7 @@ struct Recipe {
   bool double_quant = false;
   Sharding sharding;
   DataParallelism ddp;
+  Zero zero;
 };
 
 /// The dtype matrix products run in.
@@ -125,6 +127,8 @@ inline void convert_quantized(Recipe& recipe) {
 constexpr bool reduces_once(const Recipe& recipe) {
   return recipe.trainer->is_transformers_loop && recipe.accumulate > 1;
 }
+/// The ranks that each have batches of their own, as far as Trainer of transformers counts labels over them.
+constexpr int64_t data_ranks(const Recipe& recipe) { return runs(recipe.zero) ? recipe.zero.ranks : recipe.ddp.ranks; }
 /// The dtype modules see their parameters in.
 constexpr DType compute_dtype(const Recipe& recipe) {
   return recipe.sharding.casts_parameters ? recipe.sharding.param_dtype : recipe.weights;

@@ -14,6 +14,7 @@
 #include "train/loading.h"
 #include "train/model_call.h"
 #include "train/optimizer_step.h"
+#include "train/zero_partition.h"
 
 namespace peakmem {
 namespace {
@@ -66,7 +67,7 @@ void forward(Tape& tape, Model& model, Names& names, const Recipe& recipe, const
 
 /// One micro-batch of step 1.
 void trace_micro_batch(Tape& tape, Batches& batches, Model& model, const Recipe& recipe, int32_t micro, Names& names,
-                       DataParallel* parallel) {
+                       DataParallel* parallel, ZeroPartition* zero) {
   tape.begin_phase(1, micro, "input");
   tape.category = Category::kInputs;
   names.batch = batches.take(micro);
@@ -75,8 +76,10 @@ void trace_micro_batch(Tape& tape, Batches& batches, Model& model, const Recipe&
   tape.category = Category::kActivations;
   forward(tape, model, names, recipe, parallel);
   tape.begin_phase(1, micro, "backward");
+  const Tensor scaled = zero != nullptr ? tape.make(Shape{}, DType::kFloat32, "mul") : Tensor();  // by the loss scale
   run_backward(tape, names.loss);
-  if (!recipe.keeps_outputs) names = {};
+  if (zero != nullptr) zero->finish_backward();
+  if (!recipe.keeps_outputs && (zero == nullptr || !zero->steps())) names = {};
 }
 
 void trace_update(Tape& tape, std::vector<OptimizerRun>& optimizers, const Recipe& recipe, int32_t step) {
@@ -102,12 +105,23 @@ std::vector<Phase> later_update(Tape& tape, std::vector<OptimizerRun>& optimizer
   return later;
 }
 
+/// The update under ZeRO: that of step 2 is the same but for the state, see leave_out_once.
+std::vector<Phase> trace_zero_update(Tape& tape, ZeroPartition& zero, Names& names) {
+  tape.begin_phase(1, -1, "optimizer");
+  zero.step();
+  names = {};
+  Phase later = tape.program.phases.back();
+  later.step = 2;
+  return {later};
+}
+
 /// The micro-batches that are traced. From the second one on gradients are there and every one is the same, but for the
 /// last where only that reduces.
 std::vector<int64_t> traced_micro_batches(const Recipe& recipe, bool unrolled) {
   std::vector<int64_t> micros;
   for (int64_t micro = 0; micro < recipe.accumulate && (unrolled || micro < 2); ++micro) micros.push_back(micro);
-  if (recipe.ddp.no_sync && micros.back() + 1 < recipe.accumulate) micros.push_back(recipe.accumulate - 1);
+  if ((recipe.ddp.no_sync || runs(recipe.zero)) && micros.back() + 1 < recipe.accumulate)
+    micros.push_back(recipe.accumulate - 1);
   return micros;
 }
 
@@ -273,18 +287,23 @@ Program trace_step(const Job& job, const Dims& dims, bool unrolled) {
   if (sharded) sharded->shard();
   std::optional<DataParallel> parallel;
   if (recipe.ddp.ranks > 1) parallel.emplace(tape, recipe.ddp, unrolled);
-  std::vector<OptimizerRun> optimizers = optimizers_of(tape, job, structure);
+  std::optional<ZeroPartition> zero;
+  if (runs(recipe.zero)) zero.emplace(tape, recipe);
+  std::vector<OptimizerRun> optimizers;
+  if (!zero) optimizers = optimizers_of(tape, job, structure);
   Batches batches(builder, recipe);
   Names names;
   for (const int64_t micro : traced_micro_batches(recipe, unrolled)) {
     if (parallel) parallel->synchronize(!recipe.ddp.no_sync || micro + 1 == recipe.accumulate);
+    if (zero) zero->synchronize(micro + 1 == recipe.accumulate);
     trace_micro_batch(tape, batches, *model, recipe, static_cast<int32_t>(micro), names,
-                      parallel ? &*parallel : nullptr);
+                      parallel ? &*parallel : nullptr, zero ? &*zero : nullptr);
   }
   // Both updates happen while the gradients are there: the first makes the state, the second is the steady one.
   const size_t before = tape.program.phases.size();
-  trace_update(tape, optimizers, recipe, 1);
-  const std::vector<Phase> steady = later_update(tape, optimizers, recipe, before);
+  if (!zero) trace_update(tape, optimizers, recipe, 1);
+  const std::vector<Phase> steady =
+      zero ? trace_zero_update(tape, *zero, names) : later_update(tape, optimizers, recipe, before);
   tape.begin_phase(1, -1, "zero_grad");
   zero_grad(tape);
   Phase cleared = tape.program.phases.back();

@@ -1,0 +1,124 @@
+#include "io/zero_options.h"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+
+#include "io/choices.h"
+#include "size/wording.h"
+#include "train/optimizers.h"
+
+namespace peakmem {
+namespace {
+
+constexpr int64_t kMostRanks = 1 << 16;
+constexpr std::array<std::string_view, 7> kOptions = {
+    "ranks", "rank", "reduce-bucket", "overlap-comm", "zero-optimizer", "zero-gradients", "offload-optimizer"};
+
+/// Which of the ranks is counted.
+std::optional<Error> read_rank(const Asked& asked, Zero& zero) {
+  const std::string* text = asked.text("rank");
+  if (text == nullptr || *text == "first") return std::nullopt;
+  zero.rank = zero.ranks - 1;
+  if (*text == "last") return std::nullopt;
+  const auto [end, problem] = std::from_chars(text->data(), text->data() + text->size(), zero.rank);
+  const bool good = problem == std::errc() && end == text->data() + text->size();
+  if (good && zero.rank >= 0 && zero.rank < zero.ranks) return std::nullopt;
+  return Error{
+      "--rank", "must be first, last or from 0 to " + std::to_string(zero.ranks - 1) + ", is " + in_quotes(*text), {}};
+}
+
+std::optional<Error> read_bucket(const Asked& asked, Inquiry& inquiry) {
+  Zero& zero = inquiry.job.recipe.zero;
+  const std::string* text = asked.text("reduce-bucket");
+  if (text == nullptr) {
+    inquiry.assumptions.emplace_back("reduce-bucket: 500,000,000 elements, DeepSpeed's own (auto: hidden²)");
+    return std::nullopt;
+  }
+  const int64_t width = inquiry.job.description.hidden;
+  if (*text == "auto") {
+    zero.reduce_bucket = width * width;
+    return std::nullopt;
+  }
+  const Result<int64_t> elements = parse_size(*text, "--reduce-bucket");
+  if (!elements) return elements.error();
+  zero.reduce_bucket = *elements;
+  return std::nullopt;
+}
+
+/// What engine and trainer make of the weights: all of them bf16, and no autocast (accelerate 1.15).
+void take_precision(Inquiry& inquiry) {
+  Recipe& recipe = inquiry.job.recipe;
+  if (!recipe.autocast || *recipe.autocast != DType::kBFloat16) return;
+  recipe.weights = DType::kBFloat16;
+  recipe.autocast.reset();
+  inquiry.assumptions.emplace_back(
+      "ZeRO: the engine makes all weights bf16, with fp32 copies of the rank's own, and runs no autocast");
+}
+
+void say_ranks(Inquiry& inquiry) {
+  const Zero& zero = inquiry.job.recipe.zero;
+  inquiry.assumptions.push_back("ZeRO " + std::to_string(zero.stage) + ": bytes are those of rank " +
+                                std::to_string(zero.rank) + "; ranks differ by the parameters that their parts touch");
+  inquiry.warnings.emplace_back("NCCL's own buffers are not counted (tenths of a GiB for each group of ranks)");
+}
+
+}  // namespace
+
+std::optional<Error> check_zero(const Job& job) {
+  const Recipe& recipe = job.recipe;
+  if (!runs(recipe.zero)) return std::nullopt;
+  if (is_wrapped(recipe.sharding) || recipe.ddp.ranks > 1)
+    return Error{"--zero", "contradicts --ddp, --fsdp and --hsdp", "drop one of them"};
+  if (!recipe.trainer->is_transformers_loop)
+    return Error{"--zero", "is not modelled in a plain loop", "pass --trainer hf"};
+  if (recipe.quantize != Quantize::kNone) return Error{"--quantize", "is not modelled under ZeRO", "drop one of them"};
+  if (recipe.weights != DType::kBFloat16 || recipe.autocast)
+    return Error{"--precision", "must be bf16 under ZeRO: other dtypes of its engine are not modelled",
+                 "pass --precision bf16 or bf16-mixed"};
+  if (recipe.zero.full_gradients && recipe.zero.stage == 1)
+    return Error{"--zero-gradients", "in fp32 are those of another optimizer in ZeRO 1 (BF16_Optimizer), not modelled",
+                 "pass --zero 2"};
+  if (recipe.zero.full_gradients && recipe.zero.offloads_optimizer)
+    return Error{"--zero-gradients", "in fp32 are not modelled where the optimizer is on the host", "drop one of them"};
+  if (recipe.optimizer->name != "adamw" && recipe.optimizer->name != "adam")
+    return Error{"--optimizer", std::string(recipe.optimizer->name) + " is not modelled under ZeRO", "pass adamw"};
+  if (recipe.eval_batch > 0) return Error{"--eval-batch", "is not modelled under ZeRO", "drop it"};
+  if (recipe.checkpointing == Checkpointing::kFullReentrant)
+    return Error{"--checkpointing", "full-reentrant is not modelled under ZeRO", "pass full"};
+  return std::nullopt;
+}
+
+std::optional<Error> read_zero(const Asked& asked, Inquiry& inquiry) {
+  Recipe& recipe = inquiry.job.recipe;
+  const std::string* stage = asked.text("zero");
+  if (stage == nullptr) {
+    for (const std::string_view option : kOptions)
+      if (asked.has(option)) return Error{"--" + std::string(option), "is about DeepSpeed's ZeRO", "add --zero 2"};
+    return std::nullopt;
+  }
+  Zero& zero = recipe.zero;
+  zero.stage = stage->front() - '0';
+  const std::optional<int64_t> ranks = asked.size("ranks");
+  if (!ranks) return Error{"--zero", "says not over how many ranks", "add --ranks 8"};
+  if (*ranks > kMostRanks) return Error{"--ranks", "is more than " + std::to_string(kMostRanks), {}};
+  if (asked.has("ddp") || asked.has("fsdp") || asked.has("hsdp"))  // were they of one rank
+    return Error{"--zero", "contradicts --ddp, --fsdp and --hsdp", "drop one of them"};
+  zero.ranks = *ranks;
+  if (auto wrong = read_rank(asked, zero)) return wrong;
+  if (auto wrong = read_bucket(asked, inquiry)) return wrong;
+  const std::string* overlap = asked.text("overlap-comm");
+  zero.overlaps = overlap != nullptr && value_in(kYesNo, *overlap);
+  zero.one_group = asked.flag("zero-optimizer");
+  const std::string* gradients = asked.text("zero-gradients");
+  zero.full_gradients = gradients != nullptr && value_in(kTrainingDTypes, *gradients) == DType::kFloat32;
+  const std::string* host = asked.text("offload-optimizer");
+  zero.offloads_optimizer = host != nullptr;
+  zero.pins_optimizer = host != nullptr && *host == "pinned";
+  take_precision(inquiry);
+  recipe.lora.full_precision = false;  // module.bfloat16() takes adapters along
+  say_ranks(inquiry);
+  return std::nullopt;
+}
+
+}  // namespace peakmem

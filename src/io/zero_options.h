@@ -1,0 +1,16 @@
+// The options of DeepSpeed's ZeRO.
+#pragma once
+
+#include <optional>
+
+#include "io/inquiry.h"
+
+namespace peakmem {
+
+/// Reads --zero and what goes with it into the recipe, after all its other choices were read.
+std::optional<Error> read_zero(const Asked& asked, Inquiry& inquiry);
+
+/// Refuses what ZeRO contradicts and what beside it is not modelled.
+std::optional<Error> check_zero(const Job& job);
+
+}  // namespace peakmem

@@ -1,0 +1,63 @@
+#include "train/zero_host.h"
+
+#include <algorithm>
+#include <bit>
+#include <memory>
+
+#include "train/zero_layout.h"
+
+namespace peakmem {
+namespace {
+
+constexpr int64_t kHalf = 2;  // bytes of the weights' elements
+constexpr int64_t kFull = 4;
+
+void add(HostMemory& memory, std::string_view name, bool pinned, int64_t bytes) {
+  const auto known = [&](const HostBuffers& each) { return each.name == name; };
+  auto row = std::find_if(memory.buffers.begin(), memory.buffers.end(), known);
+  if (row == memory.buffers.end()) row = memory.buffers.insert(row, HostBuffers{name, 0, 0, pinned});
+  const int64_t taken = pinned ? static_cast<int64_t>(std::bit_ceil(static_cast<uint64_t>(bytes))) : bytes;
+  row->bytes += bytes;
+  row->taken += taken;
+  (pinned ? memory.pinned : memory.pageable) += taken;
+}
+
+/// The groups of the model, of which only the parameters are made.
+std::vector<ZeroGroup> groups_of(const Job& job) {
+  const Structure structure = structure_of(job);
+  const Dims dims = number_dims(job);
+  Tape tape;
+  tape.begin_phase(0, -1, "model");
+  tape.meta_parameters = true;
+  const std::unique_ptr<Model> model =
+      find_family(job.description.family)->build({tape, job.description, dims, structure});
+  return zero_groups(tape, job.recipe.zero);
+}
+
+}  // namespace
+
+// single_partition_of_fp32_groups, their gradients, param_buffer_of_bit16_for_cpu_offload_groups,
+// temp_grad_buffer_for_cpu_offload; DeepSpeedCPUAdam's states are never pinned; accumulated_grads_in_cpu are whole
+// parameters, each by itself.
+std::optional<HostMemory> host_memory(const Job& job) {
+  const Zero& zero = job.recipe.zero;
+  if (job.recording || !runs(zero) || !zero.offloads_optimizer) return std::nullopt;
+  const bool pins = zero.pins_optimizer;
+  HostMemory memory;
+  int64_t largest = 0;
+  for (const ZeroGroup& group : groups_of(job)) {
+    add(memory, "fp32 weights", pins, kFull * group.part);
+    add(memory, "fp32 gradients", pins, kFull * group.part);
+    for (int i = 0; i < 2; ++i) add(memory, "optimizer states", false, kFull * group.part);
+    add(memory, "weights to send", pins, kHalf * group.part);
+    for (const ZeroMember& member : group.members) {
+      largest = std::max(largest, member.elements);
+      if (job.recipe.accumulate > 1 && elements_of(group, member, zero.rank) > 0)
+        add(memory, "gradients of micro-batches", pins, kHalf * member.elements);
+    }
+  }
+  add(memory, "gradient to send", pins, kHalf * largest);
+  return memory;
+}
+
+}  // namespace peakmem
