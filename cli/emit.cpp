@@ -27,7 +27,9 @@ std::string peak_line(const Report& report) {
   return line;
 }
 
+/// JSON has no comments, and stands alone.
 std::string with_comments(const Emitted& emitted, const Report& report, const std::string& name) {
+  if (emitted.text.starts_with('{')) return emitted.text;
   std::string text = "# " + peak_line(report) + "\n";
   if (!emitted.start.empty()) text += "# start: " + emitted.start + "\n";
   if (!emitted.beside.empty())
@@ -59,7 +61,8 @@ std::string as_json(const Emitted& emitted, const Report& report, std::string_vi
 /// The name that the file is to have: of --save, else one that says whose it is.
 std::string name_of(const std::string* path, const std::string& format) {
   if (path != nullptr && *path != "-") return std::filesystem::path(*path).filename().string();
-  return format + (format == "hf" || format == "swift" ? ".sh" : ".yaml");
+  const bool flags = format == "hf" || format == "swift";
+  return format + (flags ? ".sh" : format == "deepspeed" ? ".json" : ".yaml");
 }
 
 }  // namespace

@@ -122,8 +122,8 @@ Examples:
 )";
 
 constexpr std::string_view kEmit = R"(
-FORMAT is one of hf (flags of a script), trl, axolotl, llamafactory (YAML), swift (flags), accelerate (YAML, the ranks
-alone). What the format cannot be told is refused; what was written is read back, and the answer is about that.
+FORMAT is one of hf (flags of a script), trl, axolotl, llamafactory (YAML), swift (flags), accelerate and
+deepspeed (the ranks alone). What the format cannot be told is refused; what was written is read back, and the answer is about that.
 
 Examples:
   peakmem emit trl llama-3.1-8b --precision bf16 --batch 1 --seq 4096 --lora-rank 16 --lora-targets all-linear

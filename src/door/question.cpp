@@ -25,7 +25,7 @@ constexpr std::array kCommands = std::to_array<CommandRow>({
     {"trace", Command::kTrace, answer_trace, "peakmem trace MODEL [options] --save FILE",
      "its trace as a file, which is a MODEL too"},
     {"emit", Command::kEmit, nullptr, "peakmem emit FORMAT MODEL [options]",
-     "the job as a launch file: hf, trl, axolotl, llamafactory, swift, accelerate"},
+     "the job as a launch file: hf, trl, axolotl, llamafactory, swift, accelerate, deepspeed"},
     {"config", Command::kConfig, answer_config, "peakmem config MODEL [options]",
      "what is understood of a model's config"},
     {"parameters", Command::kConfig, answer_parameters, "peakmem parameters MODEL [options]",

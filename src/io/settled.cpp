@@ -106,6 +106,18 @@ void add_shards(const Sharding& sharding, Settled& out) {
   out.flag("no-reshard-after-forward", !sharding.reshard_after_forward);
 }
 
+void add_zero(const Zero& zero, Settled& out) {
+  if (!runs(zero)) return;
+  out.size("zero", zero.stage);
+  out.size("ranks", zero.ranks);
+  out.size("rank", zero.rank);
+  out.size("reduce-bucket", zero.reduce_bucket);
+  out.text("overlap-comm", name_in(kYesNo, zero.overlaps));
+  out.flag("zero-optimizer", zero.one_group);
+  if (zero.full_gradients) out.text("zero-gradients", "fp32");
+  if (zero.offloads_optimizer) out.text("offload-optimizer", zero.pins_optimizer ? "pinned" : "pageable");
+}
+
 void add_evaluation(const Recipe& recipe, Settled& out) {
   if (recipe.eval_batch == 0) return;
   out.size("eval-batch", recipe.eval_batch);
@@ -124,6 +136,7 @@ OptionValues settled_options(const Job& job) {
   add_adapters(job.recipe, out);
   add_ddp(job.recipe, out);
   add_shards(job.recipe.sharding, out);
+  add_zero(job.recipe.zero, out);
   add_evaluation(job.recipe, out);
   return std::move(out).take();
 }

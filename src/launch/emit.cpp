@@ -18,17 +18,26 @@ namespace {
 using Kind = Value::Kind;
 using Line = std::vector<std::string_view>;
 
-/// A format: a row of emit_formats.tsv.
+/// How a format is written.
+enum class Style : uint8_t { kFlags, kYaml, kJson };
+
+/// A format: a row of emit_formats.tsv. `says` are the options of a file that stands beside others; none: all.
 struct Format {
   std::string_view name;
-  bool is_yaml = false;  // else the flags of a command
+  Style style = Style::kFlags;
   std::string_view trainer;
+  std::string_view says;
   std::string_view start;
 };
 
 std::vector<Format> formats() {
   std::vector<Format> all;
-  for (const Line& line : table_lines("emit_formats")) all.push_back({line[0], line[1] == "yaml", line[2], line[3]});
+  for (const Line& line : table_lines("emit_formats"))
+    all.push_back({line[0],
+                   line[1] == "yaml"   ? Style::kYaml
+                   : line[1] == "json" ? Style::kJson
+                                       : Style::kFlags,
+                   line[2], line[3], line[4]});
   return all;
 }
 
@@ -223,20 +232,32 @@ class Writer {
         put(object, line[3], value_of(line[4], *text));
     }
     const std::string start = filled(filled(format_.start, "{ranks}", *Asked(words).text("ranks")), "{file}", name_);
-    emitted_.text = format_.is_yaml ? to_yaml(object) : flags_of(object, start);
-    if (format_.is_yaml) emitted_.start = start;
-    if (!format_.is_yaml) return;
-    for (const char* option : {"ddp", "fsdp", "hsdp"})  // a YAML says no ranks; who starts it does
-      if (const std::string* ranks = Asked(words).text(option); ranks != nullptr && format_.name != "accelerate")
-        emitted_.beside.push_back({option, *ranks});
+    emitted_.text = format_.style == Style::kYaml   ? to_yaml(object)
+                    : format_.style == Style::kJson ? to_json(object) + "\n"
+                                                    : flags_of(object, start);
+    if (format_.style != Style::kFlags) emitted_.start = start;
+    if (format_.says.empty()) leave_ranks(words);
+  }
+
+  /// Who trains together is another file's, accelerate's or DeepSpeed's; torchrun's flags have the ranks of DDP.
+  void leave_ranks(const OptionValues& words) {
+    for (const OptionValue& word : words) {
+      const OptionRow* row = find_option(word.name);
+      const bool said = std::any_of(emitted_.beside.begin(), emitted_.beside.end(),
+                                    [&](const OptionValue& option) { return option.name == word.name; });
+      if (row == nullptr || row->group != "Ranks" || said || word.name == "find-unused" || word.name == "bucket-mb")
+        continue;
+      if (word.text == "false" || (word.name == "ddp" && format_.style == Style::kFlags)) continue;
+      emitted_.beside.push_back(word);
+    }
   }
 
   Result<Emitted> read_back(const OptionValues& asked, const FindModel& find_model) {
     LaunchQuestion again = {{{name_, emitted_.text}}, std::string(format_.name), emitted_.beside, std::nullopt};
-    if (format_.name == "accelerate") {
+    if (!format_.says.empty()) {  // all else is the script's
       again.model = question_.model;
       for (const OptionValue& option : asked)
-        if (!is_of_accelerate(option.name)) again.options.push_back(option);
+        if (!covers(format_.says, option.name)) again.options.push_back(option);
     }
     Result<Launch> launch = read_launch(again, find_model, nullptr);
     if (!launch) return launch.error();
@@ -247,11 +268,6 @@ class Writer {
     if (auto wrong = compare(question_, asked, settled_options(inquiry->job), emitted_.instead)) return *wrong;
     emitted_.launch = std::move(*launch);
     return std::move(emitted_);
-  }
-
-  /// Whether accelerate's YAML says that option; all else is the script's.
-  static bool is_of_accelerate(std::string_view name) {
-    return name == "ddp" || name == "autocast" || name.starts_with("fsdp") || name == "no-reshard-after-forward";
   }
 
   static bool is_of_job(std::string_view name) {

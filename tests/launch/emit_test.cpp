@@ -46,6 +46,11 @@ const Writing kWritings[] = {
      "qwen2.5-7b",
      {{"fsdp", "8"}, {"fsdp-param-dtype", "bf16"}, {"fsdp-reduce-dtype", "bf16"}},
      {"num_processes: 8", "  fsdp_version: 2"}},
+    {"deepspeed",
+     "llama-3.1-8b",
+     {{"zero", "2"}, {"ranks", "8"}, {"precision", "bf16"}, {"batch", "1"}, {"offload-optimizer", "pageable"}},
+     {"    \"stage\": 2,", "      \"pin_memory\": false"}},
+    {"trl", "qwen2.5-7b", {{"zero", "1"}, {"ranks", "4"}, {"precision", "bf16"}, {"batch", "1"}}, {"bf16: false"}},
     {"accelerate", "gpt2", {{"ddp", "4"}, {"precision", "bf16-mixed"}}, {"distributed_type: MULTI_GPU"}},
 };
 
