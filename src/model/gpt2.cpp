@@ -70,6 +70,7 @@ struct Gpt2Parts {
   using Projection = Conv1D;
   using Attention = FusedAttention;
   static constexpr bool kBlocksGetPositions = true;
+  static constexpr bool kMasksFirst = false;
   static Tensor positions(const Builder& b) { return position_ids(b); }
   static Tensor causal_buffer(const Builder& /*b*/) { return {}; }
   static Tensor loss(const Builder& b, const Tensor& logits, const Batch& batch) {

@@ -2,7 +2,9 @@
 //
 //     Projection     (b, name, in, out);  (input) -> output, with a bias
 //     Attention      (b);  (hidden_states, mask) -> AttentionOutput
-//     positions      (b) -> position_ids, static; kBlocksGetPositions, so that checkpoints hold them
+//     positions      (b) -> position_ids, static; kBlocksGetPositions, so that checkpoints hold them; kMasksFirst,
+//     where 5.23
+//                    makes the mask before positions are looked up
 //     causal_buffer  (b) -> a buffer of the model or nothing, static
 //     loss           (b, logits, batch) -> the loss of a language model, static
 #pragma once
@@ -92,9 +94,11 @@ struct Gpt2Transformer {
     const Scope scope(b.tape, "transformer");
     const Tensor inputs_embeds = peakmem::inputs_embeds(b, wte(input_ids));
     const Tensor positions = Parts::positions(b);
+    const bool masks_first = Parts::kMasksFirst && b.structure.transformers == Transformers::kV523;
+    Tensor mask = masks_first ? causal_mask(b, false, inputs_embeds.dtype()) : Tensor();
     const Tensor position_embeds = wpe(positions);
     Tensor hidden_states = add(inputs_embeds, position_embeds);
-    const Tensor mask = causal_mask(b, false, inputs_embeds.dtype());
+    if (!masks_first) mask = causal_mask(b, false, inputs_embeds.dtype());
     hidden_states = dropout(hidden_states, b.description.embedding_dropout);
     const Tensor held = Parts::kBlocksGetPositions ? positions : Tensor();
     h.run([&](const Block& block) {

@@ -56,6 +56,7 @@ struct GptBigCodeParts {
   using Projection = BiasedLinear;
   using Attention = SharedKeyAttention;
   static constexpr bool kBlocksGetPositions = false;
+  static constexpr bool kMasksFirst = true;
 
   /// 4.48 counts the tokens of the attention mask, sequence by sequence.
   static Tensor positions(const Builder& b) {

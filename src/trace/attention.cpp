@@ -22,16 +22,19 @@ Tensor tokens_first(const Tensor& tensor) {
   return workspace(tensor.tape(), is_laid_out ? Expr(0) : dense_bytes(tensor), "_flash_attention_backward");
 }
 
-// Saved by both kernels: query 0, key 1, value 2, output 3, ...
+// Saved by both kernels, and let go, in the order of the generated code: inputs by name, then outputs by name.
+constexpr std::array<size_t, 3> kSavedOperand = {1, 0, 2};  // where query, key and value are: key, query, value
+constexpr size_t kSavedOutput = 4;                          // flash's, after log-sum-exp
+
 void fused_backward(Gradients& g, Layout layout, const char* name) {
-  for (size_t i = 0; i < 3; ++i) g.out[i] = like_transposed(g.saved(i), layout, name);
+  for (size_t i = 0; i < 3; ++i) g.out[i] = like_transposed(g.saved(kSavedOperand[i]), layout, name);
 }
 // Heads that are not in the order of the kernel, of the gradient and of the output, are put into it first.
 void flash_backward(Gradients& g) {
   const Tensor gradient = tokens_first(g.in[0]);
-  const Tensor output = tokens_first(g.saved(3));
+  const Tensor output = tokens_first(g.saved(kSavedOutput));
   fused_backward(g, Layout::kPreserved, "_scaled_dot_product_flash_attention_backward");
-  run_flash_backward(g.saved(0), g.saved(1), g.node.kernel_size);
+  run_flash_backward(g.saved(kSavedOperand[0]), g.saved(kSavedOperand[1]), g.node.kernel_size);
 }
 // A mask that wants a gradient is input 3; its gradient's rows are padded to a multiple of 16.
 void efficient_backward(Gradients& g) {
@@ -43,7 +46,7 @@ void efficient_backward(Gradients& g) {
     g.out[3] = slice(made, -1, mask[-1]);
   }
   const auto [queries, bytes] = g.node.dims;
-  run_efficient_backward(g.saved(0), {true, queries, bytes});
+  run_efficient_backward(g.saved(kSavedOperand[0]), {true, queries, bytes});
 }
 const Op kFlash = {"_scaled_dot_product_flash_attention", flash_backward};
 const Op kEfficient = {"_scaled_dot_product_efficient_attention", efficient_backward};
@@ -60,9 +63,13 @@ struct Fused {
   Fused(const Op& kernel, Layout layout, const Tensor& query, const Tensor& key, const Tensor& value,
         const Tensor& mask = Tensor())
       : tape(query.tape()), node(tape.record(kernel, {&query, &key, &value, &mask})), op(kernel) {
-    for (const Tensor* operand : {&query, &key, &value}) tape.save(node, *operand);
+    for (const Tensor* operand : {&key, &query, &value}) tape.save(node, *operand);
     output = like_transposed(query, layout, op.name);
     Tape::attach(node, output);
+  }
+  /// Log-sum-exp and the output, in this order.
+  void keep_outputs(const Shape& log_sum_exp) {
+    keep(log_sum_exp, DType::kFloat32);
     tape.save_output(node, output);
   }
   void keep(const Shape& shape, DType dtype) {
@@ -101,8 +108,8 @@ Tensor flash(Tensor query, Tensor key, Tensor value, Expr padded_width, Expr col
   }
   Fused kernel(kFlash, Layout::kPreserved, query, key, value);
   if (kernel.node != nullptr) kernel.node->kernel_size = columns;
-  kernel.keep({query.size(0), query.size(1), query.size(2)}, DType::kFloat32);  // log-sum-exp
-  kernel.keep({2}, DType::kUInt64);                                             // random state
+  kernel.keep_outputs({query.size(0), query.size(1), query.size(2)});
+  kernel.keep({2}, DType::kUInt64);  // random state
   kernel.keep({}, DType::kUInt64);
   return identical(width, padded_width) ? kernel.output : slice(std::move(kernel.output), -1, width);
 }
@@ -120,7 +127,7 @@ Tensor efficient(const Tensor& query, const Tensor& key, const Tensor& value, Te
   }
   if (mask) kernel.tape.save(kernel.node, mask);
   const Expr rows = kernel.node != nullptr ? round_up(query.size(2), 32) : Expr(0);  // for a backward pass only
-  kernel.keep({query.size(0), query.size(1), rows}, DType::kFloat32);
+  kernel.keep_outputs({query.size(0), query.size(1), rows});
   // Seed and offset of the random state: on the host, but where a CUDA graph is captured (attention.cu, torch 2.13).
   for (int i = 0; i < 2; ++i) kernel.keep_on_host({}, DType::kInt64);
   return kernel.output;
@@ -148,6 +155,19 @@ Tensor repeat_interleave(const Tensor& input, Expr times) {
   return merge_dims(clone(wide, contiguous(wide.shape())), 1, 2);
 }
 
+/// _safe_softmax (SoftMax.cpp, torch 2.13): which scores are minus infinity, which rows are nothing else, and the zero
+/// that is written there.
+Tensor safe_softmax(Tensor input) {
+  constexpr const char* kName = "_safe_softmax";
+  const Tensor scores = std::move(input);
+  Tape& tape = scores.tape();
+  Tensor result = softmax(scores);
+  const Tensor masked = workspace(tape, scores.shape().elements(), kName);
+  const Tensor rows = workspace(tape, scores.size(0) * scores.size(1) * scores.size(2), kName);
+  const Tensor zero = workspace(tape, size_of(result.dtype()), kName);
+  return result;
+}
+
 // The ops of _scaled_dot_product_attention_math, in fp32 whatever the inputs are; its locals live to its end. It
 // returns the weights too, which are cast first.
 Tensor math(const Tensor& query, const Tensor& key, const Tensor& value, Tensor mask, double p, bool is_causal) {
@@ -165,8 +185,8 @@ Tensor math(const Tensor& query, const Tensor& key, const Tensor& value, Tensor 
     value_expanded = repeat_interleave(value_full, times);
   }
   Tensor attention = matmul(scaled, mul_scalar(transpose(key_expanded, 2, 3)));
-  if (mask) attention = add(std::move(attention), mask);
-  attention = dropout(softmax(std::move(attention)), p);
+  if (mask) attention = add_in_place(std::move(attention), mask);  // on shapes alone PyTorch makes a new one
+  attention = dropout(safe_softmax(std::move(attention)), p);
   const Tensor weights = to(attention, query.dtype());
   return to(matmul(attention, value_expanded), query.dtype());
 }

@@ -76,10 +76,11 @@ void run_efficient_backward(const Tensor& query, const EfficientKernel& kernel) 
     product = workspace(tape, dense_bytes(query), kName);
     sum = workspace(tape, rows, kName);
   }
+  Tensor gradients;  // it goes after delta
   const Tensor delta = workspace(tape, rows, kName);
-  product.reset();
   sum.reset();
-  const Tensor gradients = workspace(tape, heads * ceil_div(query.size(2), kernel.queries) * kernel.bytes, kName);
+  product.reset();
+  gradients = workspace(tape, heads * ceil_div(query.size(2), kernel.queries) * kernel.bytes, kName);
 }
 
 }  // namespace peakmem

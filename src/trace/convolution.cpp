@@ -1,13 +1,20 @@
 #include "trace/ops.h"
+#include "trace/workspace.h"
 
 namespace peakmem {
 namespace {
 
-// Inputs: input 0, weight 1, bias 2. One kernel gives the gradients that are wanted.
+// Inputs: input 0, weight 1, bias 2. The kernels of input and weight read a gradient without gaps
+// (cudnn_convolution_backward_weight in ConvShared.cpp, torch 2.13); the bias's is a sum.
 void convolution_backward(Gradients& g) {
-  for (size_t i = 0; i < g.node.inputs; ++i)
-    if (g.needs(i))
-      g.out[i] = g.in[0].tape().make(contiguous(g.input_shape(i)), g.in[0].dtype(), "convolution_backward");
+  constexpr const char* kName = "convolution_backward";
+  Tape& tape = g.in[0].tape();
+  for (size_t i = 0; i < g.node.inputs; ++i) {
+    if (!g.needs(i)) continue;
+    const bool is_copied = i < 2 && !is_contiguous(g.in[0].shape());
+    const Tensor gradient = workspace(tape, is_copied ? dense_bytes(g.in[0]) : Expr(0), kName);
+    g.out[i] = tape.make(contiguous(g.input_shape(i)), g.in[0].dtype(), kName);
+  }
 }
 const Op kConvolution = {"convolution", convolution_backward};
 

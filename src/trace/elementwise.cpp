@@ -144,6 +144,14 @@ Tensor add(Tensor self, Tensor other) {
   return result;
 }
 
+Tensor add_in_place(Tensor self, const Tensor& other) {
+  const Tensor x = std::move(self);
+  Node* node = x.tape().record(kAdd, {&x, &other});
+  Tensor result = x.tape().look(x, x.shape(), false);
+  Tape::attach(node, result);
+  return result;
+}
+
 Tensor mul(Tensor self, Tensor other) {
   const Tensor a = std::move(self);
   const Tensor b = std::move(other);

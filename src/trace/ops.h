@@ -54,6 +54,8 @@ Tensor sum_to(Tensor input, const KeptShape& sizes);
 // --- elementwise.cpp -------------------------------------------------------------------------------------------------
 Tensor to(Tensor input, DType dtype);
 Tensor add(Tensor self, Tensor other);
+/// self += other, which is no larger.
+Tensor add_in_place(Tensor self, const Tensor& other);
 Tensor mul(Tensor self, Tensor other);
 Tensor add_scalar(Tensor self);
 Tensor mul_scalar(Tensor self);

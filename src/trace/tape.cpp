@@ -22,7 +22,7 @@ bool Gradients::needs(size_t input) const { return node.next[input].node != null
 
 const KeptShape& Gradients::input_shape(size_t input) const {
   const Edge& edge = node.next[input];
-  return edge.node->shape_of(edge.output);
+  return *(edge.output == 0 ? edge.node->first : edge.node->second);
 }
 
 Tensor Gradients::saved(size_t index) const { return node.saved[index].tensor; }
@@ -275,7 +275,7 @@ void Tape::attach(Node* node, const Tensor& output, uint8_t index) {
   output->node = node;
   output->output = index;
   ++node->references;
-  (index == 1 ? node->second : node->first) = output->shape;
+  (index == 0 ? node->first : node->second) = output->shape;
   node->dtype = output.dtype();
 }
 

@@ -3,6 +3,8 @@
 #include <algorithm>
 
 #include "trace/engine.h"
+#include "trace/workspace.h"
+#include "train/shard_tables.h"
 
 namespace peakmem {
 namespace {
@@ -142,8 +144,19 @@ Tensor FullyShard::copy_out(Group& group) {
   if (sharding_.shards == 1) copy(group);
   if (!group.gathered) return {};
   for (const Piece& piece : group.pieces) tape_.fill(piece.whole.value);
+  run_split(group);
   group.is_whole = true;
   return std::move(group.gathered);
+}
+
+void FullyShard::run_split(const Group& group) {
+  std::vector<Expr> shards;
+  for (const Piece& piece : group.pieces)
+    shards.push_back(piece.shard.value.shape().elements() * size_of(piece.whole.value.dtype()));
+  const Expr bytes = split_table_bytes(tape_.processor, shards, sharding_.shards, tape_.symbol_values);
+  const int32_t scope = std::exchange(tape_.scope, group.scope);
+  workspace(tape_, bytes, "split_with_sizes_copy");
+  tape_.scope = scope;
 }
 
 /// What stands for a gather where nothing is sharded: each is cast and copied, and the loop names the last cast.
@@ -237,13 +250,25 @@ void FullyShard::reduce(Group& group) {
   const DType dtype = sharding_.casts_gradients ? sharding_.reduce_dtype : own;
   group.reduced.reset();
   scattered_ = make(group, shards() * elements, dtype, "reduce_scatter_input", Stream::kMain);
-  for (const Piece* piece : reduced) gradient_of(piece->whole).reset();
+  run_chunk_cat(group, reduced, own, dtype);
+  for (auto piece = reduced.rbegin(); piece != reduced.rend(); ++piece)
+    gradient_of((*piece)->whole).reset();  // list.clear()
   Tensor output = make(group, elements, dtype, "reduce_scatter_output", Stream::kReduceScatter);
   if (sharding_.hybrid) group.reduced = output;
   const DType kept = reduced[0]->shard.value.dtype();
   if (dtype != kept)
     output = make(group, elements, kept, "_to_copy", sharding_.hybrid ? Stream::kAllReduce : Stream::kReduceScatter);
   for (const Piece* piece : reduced) hand_out(output, *piece);
+}
+
+/// The fused copy is for one dtype, or from bf16 to fp32.
+void FullyShard::run_chunk_cat(const Group& group, const std::vector<const Piece*>& reduced, DType from, DType to) {
+  if (from != to && !(from == DType::kBFloat16 && to == DType::kFloat32)) return;
+  std::vector<Expr> shards;
+  for (const Piece* piece : reduced) shards.push_back(piece->shard.value.shape().elements() * size_of(to));
+  const int32_t scope = std::exchange(tape_.scope, group.scope);
+  workspace(tape_, chunk_cat_table_bytes(shards), "_chunk_cat");
+  tape_.scope = scope;
 }
 
 /// A shard's gradient is a part of the reduced buffer, or is added to what is there.

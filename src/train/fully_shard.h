@@ -64,6 +64,8 @@ class FullyShard : public Hooks {
   void finish(int32_t unit);
   void finish_all();
   void reduce(Group& group);
+  void run_split(const Group& group);
+  void run_chunk_cat(const Group& group, const std::vector<const Piece*>& reduced, DType from, DType to);
   void hand_out(const Tensor& reduced, const Piece& piece);
   Tensor make(const Group& group, Expr elements, DType dtype, const char* made_by, Stream stream) const;
   Expr shards() const { return sharding_.shards; }
