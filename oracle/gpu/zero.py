@@ -115,6 +115,8 @@ def arguments(case, steps, folder):
     options = dict(output_dir=folder, per_device_train_batch_size=case["batch"], max_steps=steps, report_to=[], save_strategy="no",
                    logging_steps=1, disable_tqdm=True, optim=OPTIMIZERS[case["optimizer"]], bf16=True, deepspeed=deepspeed_json(case),
                    gradient_accumulation_steps=case.get("accumulate", 1), max_grad_norm=1.0 if case.get("clip") else 0.0)
+    if case.get("eval_batch"):
+        options.update(per_device_eval_batch_size=case["eval_batch"])
     if case.get("checkpointing"):
         options.update(gradient_checkpointing=True, gradient_checkpointing_kwargs={"use_reentrant": bool(case.get("reentrant"))})
     return transformers.TrainingArguments(**options)
@@ -160,4 +162,7 @@ def run(case, counter, steps):
         model = load(case, folder)
         trainer = Measured(model, args=settings, train_dataset=rows, data_collator=transformers.default_data_collator, callbacks=[Watch()])
         trainer.train()
+        if case.get("eval_batch"):
+            counter.phase("evaluate", steps)
+            trainer.evaluate(rows[:1] * (case["eval_batch"] * case.get("eval_batches", 1) * case["ranks"]["world"]))
     counter.phase("end", steps)

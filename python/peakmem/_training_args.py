@@ -132,7 +132,9 @@ def read_run(reading: Reading) -> None:
     reading.options["accumulate"] = reading.get("gradient_accumulation_steps", 1)
     reading.options["clip-grad"] = (reading.fields.get("max_grad_norm", 1.0) or 0) > 0
     ranks = reading.get("world_size", 1)
-    if ranks > 1 and not reading.get("fsdp"):
+    if ranks > 1 and reading.get("deepspeed") not in NOTHING:
+        reading.options["ranks"] = ranks
+    elif ranks > 1 and not reading.get("fsdp"):
         reading.options["ddp"] = ranks
         if reading.get("ddp_bucket_cap_mb") is not None:
             reading.options["bucket-mb"] = reading.get("ddp_bucket_cap_mb")
@@ -281,8 +283,8 @@ def harmless_to_fsdp(name: str, value: Any) -> bool:
 
 
 def read_others(reading: Reading, asked: Subject) -> None:
-    if reading.get("deepspeed") not in NOTHING:
-        raise InputError("deepspeed", "is not modelled", "fsdp=8, FSDP2 over 8 ranks, shards as ZeRO 3 does")
+    if reading.get("deepspeed") not in NOTHING and asked.options.get("zero") is None:
+        raise InputError("deepspeed", "is not read here", "pass zero=2, ranks=8 and what its JSON says, or that file to from_file")
     read_fsdp(reading, asked)
     read_evaluation(reading)
     read_cache(reading)

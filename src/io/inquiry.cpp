@@ -61,6 +61,7 @@ class Reader {
     if (auto wrong = read_loop(asked_, inquiry_)) return wrong;
     if (auto wrong = read_allocator()) return wrong;
     if (auto wrong = check()) return wrong;
+    settle_rank(asked_, inquiry_);
     say_of_hardware(inquiry_);
     return std::nullopt;
   }

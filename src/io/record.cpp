@@ -118,8 +118,15 @@ DType read_dtype(const std::string& name) {
 constexpr std::array<std::string_view, 8> kRanks = {"fsdp", "replicate", "param_dtype", "reduce_dtype",
                                                     "ddp",  "bucket_mb", "bucket_view", "find_unused"};
 
-constexpr std::array<std::string_view, 8> kZero = {
-    "zero", "world", "rank", "reduce_bucket", "overlap_comm", "one_group", "grad_accum_dtype", "offload_optimizer"};
+constexpr std::array<std::string_view, 9> kZero = {"zero",
+                                                   "world",
+                                                   "rank",
+                                                   "reduce_bucket",
+                                                   "overlap_comm",
+                                                   "one_group",
+                                                   "grad_accum_dtype",
+                                                   "offload_optimizer",
+                                                   "round_robin_gradients"};
 
 /// "ranks": {"zero": 2, "world": 8, "rank": 0, "reduce_bucket": 1048576}: DeepSpeed's ZeRO as one of its ranks; what
 /// its engine makes of the weights is said by the precision.
@@ -132,6 +139,7 @@ std::optional<Error> read_zero(const Value& ranks, Recipe& recipe) {
   zero.rank = number(ranks, "rank", 0);
   zero.reduce_bucket = number(ranks, "reduce_bucket", zero.reduce_bucket);
   zero.overlaps = flag(ranks, "overlap_comm");
+  zero.round_robin = flag(ranks, "round_robin_gradients");
   zero.one_group = flag(ranks, "one_group");
   zero.full_gradients = text(ranks, "grad_accum_dtype") == "fp32";
   zero.offloads_optimizer = ranks.find("offload_optimizer") != nullptr;

@@ -5,27 +5,31 @@
 #include <charconv>
 
 #include "io/choices.h"
+#include "size/bytes.h"
 #include "size/wording.h"
 #include "train/optimizers.h"
+#include "train/zero_layout.h"
 
 namespace peakmem {
 namespace {
 
 constexpr int64_t kMostRanks = 1 << 16;
-constexpr std::array<std::string_view, 7> kOptions = {
-    "ranks", "rank", "reduce-bucket", "overlap-comm", "zero-optimizer", "zero-gradients", "offload-optimizer"};
+constexpr std::array<std::string_view, 8> kOptions = {
+    "ranks",          "rank",           "reduce-bucket",     "overlap-comm",
+    "zero-optimizer", "zero-gradients", "offload-optimizer", "round-robin"};
 
 /// Which of the ranks is counted.
 std::optional<Error> read_rank(const Asked& asked, Zero& zero) {
   const std::string* text = asked.text("rank");
-  if (text == nullptr || *text == "first") return std::nullopt;
+  if (text == nullptr || *text == "first" || *text == "most") return std::nullopt;
   zero.rank = zero.ranks - 1;
   if (*text == "last") return std::nullopt;
   const auto [end, problem] = std::from_chars(text->data(), text->data() + text->size(), zero.rank);
   const bool good = problem == std::errc() && end == text->data() + text->size();
   if (good && zero.rank >= 0 && zero.rank < zero.ranks) return std::nullopt;
-  return Error{
-      "--rank", "must be first, last or from 0 to " + std::to_string(zero.ranks - 1) + ", is " + in_quotes(*text), {}};
+  return Error{"--rank",
+               "must be first, last, most or from 0 to " + std::to_string(zero.ranks - 1) + ", is " + in_quotes(*text),
+               {}};
 }
 
 std::optional<Error> read_bucket(const Asked& asked, Inquiry& inquiry) {
@@ -56,12 +60,8 @@ void take_precision(Inquiry& inquiry) {
       "ZeRO: the engine makes all weights bf16, with fp32 copies of the rank's own, and runs no autocast");
 }
 
-void say_ranks(Inquiry& inquiry) {
-  const Zero& zero = inquiry.job.recipe.zero;
-  inquiry.assumptions.push_back("ZeRO " + std::to_string(zero.stage) + ": bytes are those of rank " +
-                                std::to_string(zero.rank) + "; ranks differ by the parameters that their parts touch");
-  inquiry.warnings.emplace_back("NCCL's own buffers are not counted (tenths of a GiB for each group of ranks)");
-}
+/// Whether a rank's card holds gradients of whole parameters.
+bool ranks_differ(const Zero& zero) { return !zero.full_gradients && !zero.offloads_optimizer && zero.ranks > 1; }
 
 }  // namespace
 
@@ -76,14 +76,13 @@ std::optional<Error> check_zero(const Job& job) {
   if (recipe.weights != DType::kBFloat16 || recipe.autocast)
     return Error{"--precision", "must be bf16 under ZeRO: other dtypes of its engine are not modelled",
                  "pass --precision bf16 or bf16-mixed"};
-  if (recipe.zero.full_gradients && recipe.zero.stage == 1)
-    return Error{"--zero-gradients", "in fp32 are those of another optimizer in ZeRO 1 (BF16_Optimizer), not modelled",
-                 "pass --zero 2"};
   if (recipe.zero.full_gradients && recipe.zero.offloads_optimizer)
     return Error{"--zero-gradients", "in fp32 are not modelled where the optimizer is on the host", "drop one of them"};
   if (recipe.optimizer->name != "adamw" && recipe.optimizer->name != "adam")
     return Error{"--optimizer", std::string(recipe.optimizer->name) + " is not modelled under ZeRO", "pass adamw"};
-  if (recipe.eval_batch > 0) return Error{"--eval-batch", "is not modelled under ZeRO", "drop it"};
+  if (recipe.eval_logits)
+    return Error{"--eval-logits", "is not modelled under ZeRO, where each rank gathers the logits of all",
+                 "drop one of them"};
   if (recipe.checkpointing == Checkpointing::kFullReentrant)
     return Error{"--checkpointing", "full-reentrant is not modelled under ZeRO", "pass full"};
   return std::nullopt;
@@ -109,6 +108,7 @@ std::optional<Error> read_zero(const Asked& asked, Inquiry& inquiry) {
   if (auto wrong = read_bucket(asked, inquiry)) return wrong;
   const std::string* overlap = asked.text("overlap-comm");
   zero.overlaps = overlap != nullptr && value_in(kYesNo, *overlap);
+  zero.round_robin = asked.flag("round-robin");
   zero.one_group = asked.flag("zero-optimizer");
   const std::string* gradients = asked.text("zero-gradients");
   zero.full_gradients = gradients != nullptr && value_in(kTrainingDTypes, *gradients) == DType::kFloat32;
@@ -117,8 +117,27 @@ std::optional<Error> read_zero(const Asked& asked, Inquiry& inquiry) {
   zero.pins_optimizer = host != nullptr && *host == "pinned";
   take_precision(inquiry);
   recipe.lora.full_precision = false;  // module.bfloat16() takes adapters along
-  say_ranks(inquiry);
+  inquiry.warnings.emplace_back("NCCL's own buffers are not counted (tenths of a GiB for each group of ranks)");
   return std::nullopt;
+}
+
+void settle_rank(const Asked& asked, Inquiry& inquiry) {
+  Zero& zero = inquiry.job.recipe.zero;
+  if (!runs(zero)) return;
+  std::string says = "ZeRO " + std::to_string(zero.stage) + ": bytes are those of rank ";
+  if (!ranks_differ(zero)) {
+    inquiry.assumptions.push_back(says + std::to_string(zero.rank) + ", and ranks are alike but for padding");
+    return;
+  }
+  const std::vector<int64_t> touched = touched_by_rank(zero_groups(inquiry.job), zero.ranks);
+  const auto most = std::max_element(touched.begin(), touched.end());
+  if (const std::string* text = asked.text("rank"); text != nullptr && *text == "most")
+    zero.rank = most - touched.begin();
+  const auto of = [&](int64_t rank) { return in_binary_units(2 * touched[static_cast<size_t>(rank)]); };
+  inquiry.assumptions.push_back(
+      says + std::to_string(zero.rank) + "; ranks differ by the gradients of parameters that " +
+      "their parts touch: " + of(zero.rank) + " here, " + of(0) + " on the first, " + of(zero.ranks - 1) +
+      " on the last, at most " + of(most - touched.begin()) + " (--rank most)");
 }
 
 }  // namespace peakmem

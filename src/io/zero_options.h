@@ -10,6 +10,9 @@ namespace peakmem {
 /// Reads --zero and what goes with it into the recipe, after all its other choices were read.
 std::optional<Error> read_zero(const Asked& asked, Inquiry& inquiry);
 
+/// Of a job that was checked: the rank that keeps most, where that one was asked for, and how ranks differ.
+void settle_rank(const Asked& asked, Inquiry& inquiry);
+
 /// Refuses what ZeRO contradicts and what beside it is not modelled.
 std::optional<Error> check_zero(const Job& job);
 

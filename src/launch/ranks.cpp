@@ -47,14 +47,15 @@ void refuse_deepspeed(Understanding& u, std::optional<int64_t> ranks) {
 /// Keys of DeepSpeed's JSON whose buffers are not modelled, with the values at which they have none.
 void refuse_keys(Understanding& u) {
   const Settings& s = u.settings;
-  for (const char* slot :
-       {"zero.cpu_offload", "zero.torch_autocast", "zero.bf16.bf16_master_weights_and_grads",
-        "zero.bf16.bf16_optimizer_states", "zero.bf16.fp16_master_weights_and_grads", "zero.bf16.immediate_grad_update",
-        "zero.round_robin_gradients", "zero.offload_optimizer.super_offload"})
+  for (const char* slot : {"zero.cpu_offload", "zero.torch_autocast", "zero.bf16.bf16_master_weights_and_grads",
+                           "zero.bf16.bf16_optimizer_states", "zero.bf16.fp16_master_weights_and_grads",
+                           "zero.bf16.immediate_grad_update", "zero.offload_optimizer.super_offload"})
     if (s.flag(slot)) u.refuse(slot, "is not modelled");
-  for (const char* slot : {"zero.communication_data_type", "zero.grad_accum_dtype"})
-    if (const std::string dtype = s.text(slot); !dtype.empty() && dtype != "bf16" && dtype != "bfp16")
-      if (std::string_view(slot) != "zero.grad_accum_dtype" || dtype != "fp32") u.refuse(slot, "is not modelled");
+  const std::string sent = s.text("zero.communication_data_type");
+  if (!sent.empty() && sent != "bfp16") u.refuse("zero.communication_data_type", "is not modelled: bfp16 is");
+  const std::string gathered = s.text("zero.grad_accum_dtype");
+  if (!gathered.empty() && gathered != "bf16" && gathered != "fp32")
+    u.refuse("zero.grad_accum_dtype", "is not modelled: bf16 and fp32 are");
   if (s.says("zero.contiguous_gradients") && !s.flag("zero.contiguous_gradients"))
     u.refuse("zero.contiguous_gradients", "is not modelled: gradients without a bucket");
   if (s.says("zero.reduce_scatter") && !s.flag("zero.reduce_scatter"))
@@ -111,6 +112,7 @@ void understand_deepspeed(Understanding& u, std::optional<int64_t> ranks) {
     u.missing.emplace_back("over how many ranks it shards (--ranks 8)");
   take_auto(u);
   understand_bucket(u);
+  if (s.flag("zero.round_robin_gradients")) u.set("round-robin", "true");
   if (s.text("zero.grad_accum_dtype") == "fp32") u.set("zero-gradients", "fp32");
   refuse_keys(u);
   understand_offload(u);

@@ -221,6 +221,7 @@ std::string zero_text(const Zero& zero) {
   std::string text = "zero " + std::to_string(zero.stage) + " over " + grouped(zero.ranks) + ", rank " +
                      grouped(zero.rank) + ", bucket of " + grouped(zero.reduce_bucket);
   if (zero.overlaps) text += ", overlapped";
+  if (zero.round_robin) text += ", round robin";
   if (zero.full_gradients) text += ", gradients in fp32";
   if (zero.one_group) text += ", its own optimizer";
   if (zero.offloads_optimizer) text += ", optimizer on the host";

@@ -14,7 +14,7 @@
 #include "train/loading.h"
 #include "train/model_call.h"
 #include "train/optimizer_step.h"
-#include "train/zero_partition.h"
+#include "train/zero_optimizer.h"
 
 namespace peakmem {
 namespace {
@@ -67,7 +67,7 @@ void forward(Tape& tape, Model& model, Names& names, const Recipe& recipe, const
 
 /// One micro-batch of step 1.
 void trace_micro_batch(Tape& tape, Batches& batches, Model& model, const Recipe& recipe, int32_t micro, Names& names,
-                       DataParallel* parallel, ZeroPartition* zero) {
+                       DataParallel* parallel, ZeroOptimizer* zero) {
   tape.begin_phase(1, micro, "input");
   tape.category = Category::kInputs;
   names.batch = batches.take(micro);
@@ -76,7 +76,8 @@ void trace_micro_batch(Tape& tape, Batches& batches, Model& model, const Recipe&
   tape.category = Category::kActivations;
   forward(tape, model, names, recipe, parallel);
   tape.begin_phase(1, micro, "backward");
-  const Tensor scaled = zero != nullptr ? tape.make(Shape{}, DType::kFloat32, "mul") : Tensor();  // by the loss scale
+  const bool scales = zero != nullptr && zero->scales_loss();
+  const Tensor scaled = scales ? tape.make(Shape{}, DType::kFloat32, "mul") : Tensor();
   run_backward(tape, names.loss);
   if (zero != nullptr) zero->finish_backward();
   if (!recipe.keeps_outputs && (zero == nullptr || !zero->steps())) names = {};
@@ -106,7 +107,7 @@ std::vector<Phase> later_update(Tape& tape, std::vector<OptimizerRun>& optimizer
 }
 
 /// The update under ZeRO: that of step 2 is the same but for the state, see leave_out_once.
-std::vector<Phase> trace_zero_update(Tape& tape, ZeroPartition& zero, Names& names) {
+std::vector<Phase> trace_zero_update(Tape& tape, ZeroOptimizer& zero, Names& names) {
   tape.begin_phase(1, -1, "optimizer");
   zero.step();
   names = {};
@@ -287,8 +288,7 @@ Program trace_step(const Job& job, const Dims& dims, bool unrolled) {
   if (sharded) sharded->shard();
   std::optional<DataParallel> parallel;
   if (recipe.ddp.ranks > 1) parallel.emplace(tape, recipe.ddp, unrolled);
-  std::optional<ZeroPartition> zero;
-  if (runs(recipe.zero)) zero.emplace(tape, recipe);
+  const std::unique_ptr<ZeroOptimizer> zero = runs(recipe.zero) ? zero_optimizer(tape, recipe) : nullptr;
   std::vector<OptimizerRun> optimizers;
   if (!zero) optimizers = optimizers_of(tape, job, structure);
   Batches batches(builder, recipe);
@@ -297,7 +297,7 @@ Program trace_step(const Job& job, const Dims& dims, bool unrolled) {
     if (parallel) parallel->synchronize(!recipe.ddp.no_sync || micro + 1 == recipe.accumulate);
     if (zero) zero->synchronize(micro + 1 == recipe.accumulate);
     trace_micro_batch(tape, batches, *model, recipe, static_cast<int32_t>(micro), names,
-                      parallel ? &*parallel : nullptr, zero ? &*zero : nullptr);
+                      parallel ? &*parallel : nullptr, zero.get());
   }
   // Both updates happen while the gradients are there: the first makes the state, the second is the steady one.
   const size_t before = tape.program.phases.size();

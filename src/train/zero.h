@@ -13,6 +13,7 @@ struct Zero {
   int64_t rank = 0;                          // whose bytes are counted
   int64_t reduce_bucket = 500000000;         // reduce_bucket_size
   bool overlaps = false;                     // overlap_comm
+  bool round_robin = false;                  // round_robin_gradients
   bool one_group = false;                    // its own optimizer, which is given all parameters as one list
   bool full_gradients = false;               // data_types.grad_accum_dtype: fp32
   bool offloads_optimizer = false;           // offload_optimizer: cpu

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <bit>
-#include <memory>
 
 #include "train/zero_layout.h"
 
@@ -22,18 +21,6 @@ void add(HostMemory& memory, std::string_view name, bool pinned, int64_t bytes) 
   (pinned ? memory.pinned : memory.pageable) += taken;
 }
 
-/// The groups of the model, of which only the parameters are made.
-std::vector<ZeroGroup> groups_of(const Job& job) {
-  const Structure structure = structure_of(job);
-  const Dims dims = number_dims(job);
-  Tape tape;
-  tape.begin_phase(0, -1, "model");
-  tape.meta_parameters = true;
-  const std::unique_ptr<Model> model =
-      find_family(job.description.family)->build({tape, job.description, dims, structure});
-  return zero_groups(tape, job.recipe.zero);
-}
-
 }  // namespace
 
 // single_partition_of_fp32_groups, their gradients, param_buffer_of_bit16_for_cpu_offload_groups,
@@ -45,7 +32,7 @@ std::optional<HostMemory> host_memory(const Job& job) {
   const bool pins = zero.pins_optimizer;
   HostMemory memory;
   int64_t largest = 0;
-  for (const ZeroGroup& group : groups_of(job)) {
+  for (const ZeroGroup& group : zero_groups(job)) {
     add(memory, "fp32 weights", pins, kFull * group.part);
     add(memory, "fp32 gradients", pins, kFull * group.part);
     for (int i = 0; i < 2; ++i) add(memory, "optimizer states", false, kFull * group.part);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <memory>
 #include <string>
 
 namespace peakmem {
@@ -27,10 +28,24 @@ std::string lower(std::string_view text) {
   return result;
 }
 
-void add(std::vector<ZeroGroup>& groups, bool decays, size_t parameter, int64_t elements) {
-  ZeroGroup& group = groups[decays ? 0 : 1];
-  group.members.push_back({parameter, group.flat, elements});
-  group.flat += elements;
+/// _round_robin_reorder: every so manieth from the first one on, then from the second one on, and so forth.
+std::vector<ZeroMember> dealt(const std::vector<ZeroMember>& members, int64_t ranks) {
+  std::vector<ZeroMember> result;
+  const auto step = static_cast<size_t>(ranks);
+  for (size_t first = 0; first < std::min(step, members.size()); ++first)
+    for (size_t i = first; i < members.size(); i += step) result.push_back(members[i]);
+  return result;
+}
+
+/// Members end to end, padded to a multiple of twice the ranks.
+void lay_out(ZeroGroup& group, int64_t ranks) {
+  for (ZeroMember& member : group.members) {
+    member.begin = group.flat;
+    group.flat += member.elements;
+  }
+  const int64_t step = kAlignment * ranks;
+  group.flat = (group.flat + step - 1) / step * step;
+  group.part = group.flat / ranks;
 }
 
 }  // namespace
@@ -49,15 +64,33 @@ std::vector<ZeroGroup> zero_groups(const Tape& tape, const Zero& zero) {
     const Parameter& parameter = tape.parameters[i];
     const KeptShape& shape = parameter.value.shape();
     const bool decays = zero.one_group || is_decayed(tape.program.path(parameter.scope), shape.rank);
-    add(groups, decays, i, shape.elements().number());
+    groups[decays ? 0 : 1].members.push_back({i, 0, shape.elements().number()});
   }
   std::erase_if(groups, [](const ZeroGroup& group) { return group.members.empty(); });
-  const int64_t step = kAlignment * zero.ranks;
   for (ZeroGroup& group : groups) {
-    group.flat = (group.flat + step - 1) / step * step;
-    group.part = group.flat / zero.ranks;
+    if (zero.round_robin) group.members = dealt(group.members, zero.ranks);
+    lay_out(group, zero.ranks);
   }
   return groups;
+}
+
+std::vector<ZeroGroup> zero_groups(const Job& job) {
+  const Structure structure = structure_of(job);
+  const Dims dims = number_dims(job);
+  Tape tape;
+  tape.begin_phase(0, -1, "model");
+  tape.meta_parameters = true;
+  const std::unique_ptr<Model> model =
+      find_family(job.description.family)->build({tape, job.description, dims, structure});
+  return zero_groups(tape, job.recipe.zero);
+}
+
+std::vector<int64_t> touched_by_rank(const std::vector<ZeroGroup>& groups, int64_t ranks) {
+  std::vector<int64_t> touched(static_cast<size_t>(ranks));
+  for (const ZeroGroup& group : groups)
+    for (const ZeroMember& member : group.members)
+      for (const ZeroSlice& slice : slices(group, member)) touched[static_cast<size_t>(slice.rank)] += member.elements;
+  return touched;
 }
 
 std::vector<ZeroSlice> slices(const ZeroGroup& group, const ZeroMember& member) {

@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "trace/tape.h"
-#include "train/zero.h"
+#include "train/job.h"
 
 namespace peakmem {
 
@@ -39,6 +39,12 @@ bool is_decayed(std::string_view name, int rank);
 
 /// The groups of all trained parameters: those that are decayed and the others, none empty.
 std::vector<ZeroGroup> zero_groups(const Tape& tape, const Zero& zero);
+
+/// The same of a job, of whose model only the parameters are made.
+std::vector<ZeroGroup> zero_groups(const Job& job);
+
+/// Elements of the parameters, whole, that each rank's parts touch.
+std::vector<int64_t> touched_by_rank(const std::vector<ZeroGroup>& groups, int64_t ranks);
 
 /// Where a member lies, in order.
 std::vector<ZeroSlice> slices(const ZeroGroup& group, const ZeroMember& member);

@@ -3,16 +3,11 @@
 #include <algorithm>
 #include <utility>
 
+#include "size/order.h"
 #include "trace/engine.h"
 
 namespace peakmem {
 namespace {
-
-/// tensor.data = a stretch of another one; what it looked at before goes if nothing else does.
-void look_into(const Tensor& tensor, const Tensor& whole) {
-  const Tensor view = tensor.tape().look(whole, tensor.shape(), true);
-  std::swap(view->storage, tensor->storage);
-}
 
 /// Elements of the largest parameter.
 int64_t largest(const std::vector<ZeroGroup>& groups) {
@@ -34,35 +29,20 @@ int64_t blocks_of_sum(const Processor& processor, int64_t elements) {
   return std::max(std::min(room, shared_by(kMinValues)), shared_by(kMaxValues));
 }
 
-/// The optimizer sees these parameters alone; ends with the C++ scope.
-class Seen {
- public:
-  Seen(Tape& tape, const Parameter& parameter)
-      : tape_(tape), outer_(std::exchange(tape.parameters, std::vector<Parameter>{parameter})) {}
-  ~Seen() { tape_.parameters = std::move(outer_); }
-  Seen(const Seen&) = delete;
-  Seen& operator=(const Seen&) = delete;
-
- private:
-  Tape& tape_;
-  std::vector<Parameter> outer_;
-};
-
 }  // namespace
 
 // engine.to(device), then each group: empty_cache(), flatten, the part's copy.
-ZeroPartition::ZeroPartition(Tape& tape, const Recipe& recipe)
-    : tape_(tape), recipe_(recipe), zero_(recipe.zero), groups_(zero_groups(tape, recipe.zero)) {
+ZeroPartition::ZeroPartition(Tape& tape, const Recipe& recipe) : ZeroOptimizer(tape, recipe) {
   for (size_t i = 0; i < groups_.size(); ++i)
     for (size_t k = 0; k < groups_[i].members.size(); ++k)
       places_[tape_.parameters[groups_[i].members[k].parameter].accumulator] = {i, k};
   pads_.resize(groups_.size());
   full_.resize(groups_.size());
-  for (ZeroGroup& group : groups_) {
+  for (const ZeroGroup& group : groups_) {
     tape_.program.phases.back().empties_cache = true;
     tape_.begin_phase(0, -1, "prepare");
     flatten(group);
-    make_masters(group);
+    make_master(group);
   }
   if (zero_.offloads_optimizer) {
     on_its_way_ = make(largest(groups_), recipe_.weights, "offload_buffer", Category::kGradients);
@@ -71,35 +51,7 @@ ZeroPartition::ZeroPartition(Tape& tape, const Recipe& recipe)
     for (const ZeroGroup& group : groups_)
       zeros.push_back(make(group.part, DType::kFloat32, "zeros", Category::kGradients));
   }
-  tape_.hooks = this;
 }
-
-Tensor ZeroPartition::make(int64_t elements, DType dtype, const char* made_by, Category category, Stream stream) const {
-  const Category outer = std::exchange(tape_.category, category);
-  Tensor made = tape_.make({elements}, dtype, made_by);
-  tape_.program.storages[static_cast<size_t>(made->storage)].stream = stream;
-  tape_.category = outer;
-  return made;
-}
-
-void ZeroPartition::flatten(ZeroGroup& group) {
-  const Scope scope(tape_, "zero");
-  const Tensor& flat = flat_.emplace_back(make(group.flat, recipe_.weights, "flat_weights", Category::kWeights));
-  for (const ZeroMember& each : group.members) look_into(tape_.parameters[each.parameter].value, flat);
-}
-
-/// parallel_partitioned_bit16_groups[i][partition_id].detach().clone().to(float32)
-void ZeroPartition::make_masters(const ZeroGroup& group) {
-  const Scope scope(tape_, "zero");
-  const Tensor clone = make(group.part, recipe_.weights, "clone", Category::kTemporaries);
-  if (zero_.offloads_optimizer) return;
-  const Tensor master = tape_.leaf(make(group.part, DType::kFloat32, "fp32_weights", Category::kOptimizer));
-  masters_.push_back({master, master->node, tape_.scope, tape_.turn, 0});
-  const Seen seen(tape_, masters_.back());
-  optimizers_.emplace_back(tape_, *recipe_.optimizer, recipe_.impl, std::vector<Kept>());
-}
-
-Tensor& ZeroPartition::gradient(const Place& place) { return gradient_of(tape_.parameters[member(place).parameter]); }
 
 bool ZeroPartition::is_own(const Place& place) const {
   return elements_of(groups_[place.group], member(place), zero_.rank) > 0;
@@ -211,14 +163,22 @@ void ZeroPartition::send_to_host(const Place& place) {
   make(elements, DType::kFloat32, "_to_copy", Category::kTemporaries).reset();
 }
 
-/// Stage 1 reduces now, parameter by parameter; then independent_gradient_partition_epilogue.
+/// Stage 1's: parameter by parameter, in the order of the optimizer's group.
+void ZeroPartition::take_all() {
+  for (size_t i = 0; i < groups_.size(); ++i) {
+    std::vector<Place> all;
+    for (size_t k = 0; k < groups_[i].members.size(); ++k) all.push_back({i, k});
+    sort_by(all, [this](const Place& place) { return member(place).parameter; });
+    for (const Place& place : all)
+      if (gradient(place)) take(place);
+  }
+}
+
+/// Stage 1 reduces now; then independent_gradient_partition_epilogue.
 void ZeroPartition::finish_backward() {
   if (zero_.stage == 1 && !is_last_) return;
   const Scope scope(tape_, "zero");
-  if (zero_.stage == 1 && !zero_.overlaps)
-    for (size_t i = 0; i < groups_.size(); ++i)
-      for (size_t k = 0; k < groups_[i].members.size(); ++k)
-        if (gradient({i, k})) take({i, k});
+  if (zero_.stage == 1 && !zero_.overlaps) take_all();
   reduce();
   if (!kept_) kept_ = own_;
   if (is_last_) finish_step_of_gradients();
@@ -255,30 +215,19 @@ void ZeroPartition::take_norms(const ZeroGroup& group) {
     if (const int64_t elements = elements_of(group, each, zero_.rank); elements > 0) norms.push_back(norm_of(elements));
 }
 
-// What is made of the optimizer's state is made in the first step alone.
-void ZeroPartition::step() {
-  const size_t first = tape_.program.events.size();
-  if (!zero_.offloads_optimizer) norm_ = make(1, DType::kFloat32, "grad_norm", Category::kOptimizer);
-  loss_ = make(1, DType::kFloat32, "loss", Category::kOptimizer);
-  const Scope scope(tape_, "zero");
-  const Category outer = std::exchange(tape_.category, Category::kTemporaries);
+void ZeroPartition::update() {
   // scaled_global_grad_norm, and the trainer's name of the last step's.
   const Tensor scaled = make(1, DType::kFloat32, "pow", Category::kTemporaries);
   const Tensor named = make(1, DType::kFloat32, "div", Category::kTemporaries);
   if (!zero_.offloads_optimizer) {
     for (const ZeroGroup& group : groups_) take_norms(group);
-    for (size_t i = 0; i < groups_.size(); ++i) step(i);
+    for (size_t i = 0; i < groups_.size(); ++i) update(i);
   }
   norms_.clear();
-  tape_.category = outer;
-  for (size_t i = first; i < tape_.program.events.size(); ++i) {
-    Event& event = tape_.program.events[i];
-    event.once = tape_.program.storages[static_cast<size_t>(event.storage)].category == Category::kOptimizer;
-  }
 }
 
 /// A group's part: its gradients joined, where they are several, then in fp32; then the optimizer on it.
-void ZeroPartition::step(size_t index) {
+void ZeroPartition::update(size_t index) {
   const ZeroGroup& group = groups_[index];
   const auto own = [&](const ZeroMember& each) { return elements_of(group, each, zero_.rank) > 0; };
   const auto pieces = std::count_if(group.members.begin(), group.members.end(), own) + (pads_[index] ? 1 : 0);
@@ -290,8 +239,7 @@ void ZeroPartition::step(size_t index) {
   joined.reset();
   pads_[index].reset();
   if (index + 1 == groups_.size()) kept_.reset();
-  const Seen seen(tape_, master);
-  optimizers_[index].step();
+  run(index);
   gradient_of(master).reset();
 }
 

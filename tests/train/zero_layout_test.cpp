@@ -6,12 +6,13 @@ namespace peakmem {
 namespace {
 
 /// One group of tensors of these sizes over so many ranks.
-ZeroGroup group_of(const std::vector<int64_t>& sizes, int64_t ranks) {
+ZeroGroup group_of(const std::vector<int64_t>& sizes, int64_t ranks, bool round_robin = false) {
   Tape tape;
   tape.begin_phase(0, -1, "model");
   for (const int64_t size : sizes) tape.parameter({size, 1}, DType::kBFloat16, "weight");
   Zero zero;
   zero.ranks = ranks;
+  zero.round_robin = round_robin;
   return zero_groups(tape, zero).at(0);
 }
 
@@ -33,6 +34,17 @@ TEST(ZeroLayout, AGroupIsPaddedToTwiceTheRanks) {
   EXPECT_EQ(group_of({10, 7}, 4).part, 6);
   EXPECT_EQ(group_of({16}, 4).flat, 16);
   EXPECT_EQ(group_of({1}, 1).flat, 2);
+}
+
+TEST(ZeroLayout, RoundRobinDealsParametersOut) {
+  std::vector<size_t> order;
+  for (const ZeroMember& member : group_of({1, 2, 3, 4, 5, 6, 7}, 3, true).members) order.push_back(member.parameter);
+  EXPECT_EQ(order, (std::vector<size_t>{0, 3, 6, 1, 4, 2, 5}));
+}
+
+TEST(ZeroLayout, ARankTouchesWholeParameters) {
+  const ZeroGroup group = group_of({10, 7, 3, 90}, 4);
+  EXPECT_EQ(touched_by_rank({group}, 4), (std::vector<int64_t>{110, 90, 90, 90}));
 }
 
 TEST(ZeroLayout, SlicesAreWhatTheRanksHave) {
