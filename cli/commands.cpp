@@ -75,7 +75,7 @@ Result<std::vector<FileAnswer>> file_answers(const Arguments& arguments, Questio
     const std::string* path = Asked(arguments.options).text(row.name);
     if (path == nullptr || option->kind != OptionKind::kFile) continue;
     question.form = row.form;
-    Result<Answer> answer = arguments.row->answer(question);
+    Result<Answer> answer = answer_question(*arguments.row, question);
     if (!answer) return answer.error();
     files.push_back({"--" + std::string(row.name), *path, std::move(*answer)});
   }
@@ -198,7 +198,7 @@ Result<Answer> run(const Arguments& arguments) {
   for (const FileAnswer& file : *files)
     if (file.path != "-")
       if (auto wrong = write_file(file.field, file.path, file.answer.text)) return *wrong;
-  return *printed != nullptr ? (*printed)->answer : arguments.row->answer(*question);
+  return *printed != nullptr ? (*printed)->answer : answer_question(*arguments.row, *question);
 }
 
 }  // namespace peakmem::cli

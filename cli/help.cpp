@@ -80,6 +80,16 @@ Examples:
   peakmem solve gpt2-xl --for batch --gpu a100-80gb
   peakmem solve llama-3.1-8b --for seq --gpu h100-80gb --batch 1 --precision bf16 --checkpointing full
   peakmem solve gpt2-xl --for batch --gpu a100-80gb --headroom 10%      which leaves a tenth of the card free
+  peakmem solve gpt2-xl --for gpu                                       every card, and the largest batch on it
+  peakmem solve llama-3.1-8b --for gpus --gpu a100-80gb --batch 1       how many cards, sharded by FSDP2
+  peakmem solve llama-3.1-8b --for lora-rank --gpu a100-80gb --precision bf16 --batch 1
+  peakmem solve gpt2-xl --for batch,seq --gpu a100-80gb --csv fits.csv  two at once: what fits with what
+)";
+
+constexpr std::string_view kAdviseExamples = R"(
+Examples:
+  peakmem advise llama-3.1-8b --gpu rtx-4090 --seq 2048
+  peakmem advise qwen2.5-7b --gpu t4 --json
 )";
 
 constexpr std::string_view kTimelineExamples = R"(
@@ -156,6 +166,7 @@ std::string help_text(const CommandRow& row) {
   if (row.command == Command::kEstimate) text += kEstimateExamples;
   if (row.command == Command::kFormula) text += kFormulaExamples;
   if (row.command == Command::kSolve) text += kSolveExamples;
+  if (row.command == Command::kAdvise) text += kAdviseExamples;
   if (row.command == Command::kTimeline) text += kTimelineExamples;
   if (row.command == Command::kCompare) text += kCompareExamples;
   if (row.command == Command::kSweep) text += kSweepExamples;

@@ -18,7 +18,7 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 from . import _answers
-from ._answers import Comparison, Formula, Report, Sweep, Timeline
+from ._answers import Advice, Cards, Comparison, Formula, Frontier, Report, Sweep, Timeline
 from ._ask import Model, Option, subject
 from ._build import build
 from ._door import ask
@@ -28,8 +28,11 @@ from ._training_args import from_training_args
 from .trace import trace, tracing
 
 __all__ = [
+    "Advice",
+    "Cards",
     "Comparison",
     "Formula",
+    "Frontier",
     "InputError",
     "ModelConfig",
     "Report",
@@ -37,11 +40,14 @@ __all__ = [
     "Sweep",
     "Textbook",
     "Timeline",
+    "advise",
+    "cards",
     "compare",
     "config",
     "estimate",
     "families",
     "formula",
+    "frontier",
     "from_file",
     "from_training_args",
     "gpus",
@@ -106,10 +112,31 @@ def textbook(model: Model | None = None, **options: Option) -> tuple[Textbook, .
 
 
 def solve(model: Model | None = None, for_: str = "batch", **options: Option) -> Solution:
-    """The largest batch or sequence (`for_="seq"`) that fits on `gpu`."""
-    asked = subject(model, {**options, "for": for_})
+    """The largest batch, sequence (`for_="seq"`), `hidden`, `layers`, `lora_rank`, … that fits on `gpu`.
+
+    Of `accumulate`, `fsdp` and `gpus` it is the smallest.
+    """
+    asked = subject(model, {**options, "for": for_.replace("_", "-")})
     data = json.loads(ask("solve", asked.request()))["solve"]
     return build(Solution, {**data, "for_": data["for"]})
+
+
+def cards(model: Model | None = None, gpu: list[str] | None = None, **options: Option) -> Cards:
+    """A job on many GPUs: on those named whether it fits; on every one that is known, the largest batch too."""
+    if gpu is not None and len(gpu) > 1:
+        return _answers.ask_cards("estimate", subject(model, {**options, "gpu": ",".join(gpu)}))
+    return _answers.ask_cards("solve", subject(model, {**options, "for": "gpu", "gpu": gpu}))
+
+
+def frontier(model: Model | None = None, for_: tuple[str, str] = ("batch", "seq"), **options: Option) -> Frontier:
+    """What fits with what on `gpu`: the largest of the second at powers of two of the first."""
+    names = ",".join(name.replace("_", "-") for name in for_)
+    return _answers.ask_frontier(subject(model, {**options, "for": names}))
+
+
+def advise(model: Model | None = None, **options: Option) -> Advice:
+    """What would make a job fit on `gpu`: the smallest sets of changes, ordered by what they cost."""
+    return _answers.ask_advice(subject(model, options))
 
 
 def compare(a: Report, b: Report) -> Comparison:

@@ -13,6 +13,7 @@ from ._build import build
 from ._door import ask
 from ._errors import InputError
 from ._rows import (
+    Card,
     Crossing,
     Curve,
     CurvePeak,
@@ -23,6 +24,7 @@ from ._rows import (
     FirstStep,
     Fits,
     FormulaOf,
+    FrontierPoint,
     Host,
     Knob,
     Launch,
@@ -34,6 +36,7 @@ from ._rows import (
     Peak,
     Phase,
     ShortFormula,
+    Suggestion,
     Summary,
     SweepPoint,
     Symbol,
@@ -241,6 +244,10 @@ class Report(Answer):
         """Memory over the steady step of the same set-up."""
         return ask_timeline(taken_by("timeline", self._subject))
 
+    def advise(self) -> Advice:
+        """What would make the same set-up fit on its GPU."""
+        return ask_advice(taken_by("advise", self._subject))
+
     def __str__(self) -> str:
         told = set(json.loads(self._json)["assumptions"]) if self._json else set()
         beside = [line for line in self.assumptions if line not in told]  # what the core was not told
@@ -292,6 +299,101 @@ def ask_comparison(a: Report, b: Report) -> Comparison:
     subjects = (a._subject, b._subject)
     text = ask("compare", compare_request(*subjects))
     return replace(build(Comparison, json.loads(text)["compare"]), _json=text, _request=subjects)
+
+
+@dataclass(frozen=True)
+class Cards(Answer):
+    """A job on many GPUs, in their order; `for_` is what each has the largest of, empty where nothing is solved for."""
+
+    model: str
+    for_: str
+    rows: tuple[Card, ...]
+    assumptions: tuple[str, ...]
+    warnings: tuple[str, ...]
+    _subject: Subject = field(default=NOBODY, repr=False, compare=False, kw_only=True)
+    _command: str = field(default="estimate", repr=False, compare=False, kw_only=True)
+
+    def __str__(self) -> str:
+        return ask(self._command, self._subject.request(), "text")
+
+
+def ask_cards(command: str, subject: Subject) -> Cards:
+    text = ask(command, subject.request())
+    data = json.loads(text)
+    members = {**assumed(data, subject), **data["cards"], "for_": data["cards"]["for"]}
+    return replace(build(Cards, members), _json=text, _subject=subject, _command=command)
+
+
+@dataclass(frozen=True)
+class Frontier(Answer):
+    """The largest of one size at values of another.
+
+    Attributes:
+        for_: the names of the two.
+        points: in rising order of the first; each fits, and the next value of the second does not.
+    """
+
+    model: str
+    for_: tuple[str, ...]
+    gpu: str
+    capacity_bytes: int
+    points: tuple[FrontierPoint, ...]
+    assumptions: tuple[str, ...]
+    warnings: tuple[str, ...]
+    _subject: Subject = field(default=NOBODY, repr=False, compare=False, kw_only=True)
+
+    def svg(self) -> str:
+        """The points as a picture."""
+        return ask("solve", self._subject.request(), "svg")
+
+    def csv(self) -> str:
+        """The points as lines."""
+        return ask("solve", self._subject.request(), "csv")
+
+    def __str__(self) -> str:
+        return ask("solve", self._subject.request(), "text")
+
+    def _repr_svg_(self) -> str:
+        return self.svg()
+
+
+def ask_frontier(subject: Subject) -> Frontier:
+    text = ask("solve", subject.request())
+    data = json.loads(text)
+    members = {**assumed(data, subject), **data["frontier"], "for_": data["frontier"]["for"]}
+    return replace(build(Frontier, members), _json=text, _subject=subject)
+
+
+@dataclass(frozen=True)
+class Advice(Answer):
+    """What would make a job fit on its GPU.
+
+    Attributes:
+        fits: the verdict as it was asked.
+        device_bytes: what it takes then.
+        suggestions: sets of changes with which it fits, the cheapest first.
+        nearest: where nothing that was tried fits, the set that needs least.
+        tried: how many sets were traced.
+    """
+
+    model: str
+    fits: Fits
+    device_bytes: int
+    suggestions: tuple[Suggestion, ...]
+    nearest: Suggestion | None
+    tried: int
+    assumptions: tuple[str, ...]
+    warnings: tuple[str, ...]
+    _subject: Subject = field(default=NOBODY, repr=False, compare=False, kw_only=True)
+
+    def __str__(self) -> str:
+        return ask("advise", self._subject.request(), "text")
+
+
+def ask_advice(subject: Subject) -> Advice:
+    text = ask("advise", subject.request())
+    data = json.loads(text)
+    return replace(build(Advice, {**assumed(data, subject), **data["advice"]}), _json=text, _subject=subject)
 
 
 @dataclass(frozen=True)

@@ -170,7 +170,7 @@ class Gap:
 
 @dataclass(frozen=True)
 class Solution:
-    """The largest value of `for_` ("batch", "seq" or "target-seq") that fits; 0 if not even 1 does.
+    """The largest value of `for_` ("batch", "seq", "hidden", …) that fits, or the smallest; 0 if none does.
 
     Attributes:
         sure: up to here all fit, even at the upper end of what is reserved; `likely` is `value`.
@@ -178,6 +178,8 @@ class Solution:
         gap: values below `value` that do not fit, for what is reserved does not grow evenly; None if none was found.
         peak_bytes: likely on the device at `value`, `next_peak_bytes` at the next one (0 if there is none).
         limit: what else stopped it, such as the learned position table.
+        next: the next value, which does not fit; 0 if there is none. `failure` is the allocation that fails there.
+        smallest: the smallest was sought (accumulate, fsdp, gpus): `sure` is from where on it surely fits.
     """
 
     for_: str
@@ -192,6 +194,64 @@ class Solution:
     gpu: str
     limit: str
     headroom_bytes: int = 0
+    next: int = 0
+    failure: Failure | None = None
+    smallest: bool = False
+
+
+@dataclass(frozen=True)
+class Card:
+    """A GPU in a comparison: whether the job fits on it, and the largest value of what is solved for.
+
+    `margin_bytes` is what the run leaves free, below 0 what it lacks; `error` says why there is no answer.
+    """
+
+    gpu: str
+    title: str
+    verdict: str | None = None
+    capacity_bytes: int | None = None
+    device_bytes: int | None = None
+    margin_bytes: int | None = None
+    value: int | None = None
+    peak_bytes: int | None = None
+    limit: str = ""
+    error: SweepError | None = None
+
+    def __bool__(self) -> bool:
+        return self.verdict in ("fits", "tight") if self.verdict else bool(self.value)
+
+
+@dataclass(frozen=True)
+class FrontierPoint:
+    """The largest `second` that fits with `first`."""
+
+    first: int
+    second: int
+    peak_bytes: int
+
+
+@dataclass(frozen=True)
+class Change:
+    """A change of the command line, what it is paid with ("nothing", "time", "cards", "quality"), and why."""
+
+    flags: str
+    cost: str
+    why: str
+
+
+@dataclass(frozen=True)
+class Suggestion:
+    """Changes with which the job fits, none of which could be left out; `command` is the command line to copy."""
+
+    cost: str
+    changes: tuple[Change, ...]
+    gpu: str
+    verdict: str
+    capacity_bytes: int
+    device_bytes: int
+    margin_bytes: int
+    warnings: tuple[str, ...]
+    command: str
 
 
 @dataclass(frozen=True)

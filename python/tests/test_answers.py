@@ -141,6 +141,40 @@ def test_solve_finds_the_largest_that_fits() -> None:
     assert [point.device_bytes for point in swept.points] == [solution.peak_bytes, solution.next_peak_bytes]
 
 
+def test_solve_finds_other_sizes_and_the_fewest_cards() -> None:
+    layers = peakmem.solve("gpt2", for_="layers", gpu="t4", seq=256)
+    assert layers.for_ == "layers" and layers.next == layers.value + 1 and layers.failure is not None
+    cards = peakmem.solve("llama-3.2-3b", for_="gpus", gpu="rtx-4090", batch=1, seq=512)
+    assert cards.smallest and 1 < cards.value < 8 and cards.next == cards.value - 1
+
+
+def test_cards_side_by_side_and_every_card() -> None:
+    some = peakmem.cards("gpt2", ["t4", "l4", "24GiB"], seq=512)
+    assert [row.gpu for row in some.rows] == ["t4", "l4", "24GiB"] and all(some.rows)
+    every = peakmem.cards("gpt2", layers=1, seq=32, batch=1)
+    assert len(every.rows) == len(peakmem.gpus()) and every.for_ == "batch"
+    assert all(row.value for row in every.rows if row)
+    assert "largest batch" in str(every)
+
+
+def test_a_frontier_is_a_table_and_a_picture() -> None:
+    frontier = peakmem.frontier("gpt2", gpu="t4", layers=2)
+    assert frontier.for_ == ("batch", "seq") and frontier.points[0].first == 1
+    assert frontier.csv().splitlines()[0] == "batch,seq,peak_bytes" and frontier.svg().startswith("<svg")
+
+
+def test_advice_is_what_would_make_it_fit() -> None:
+    report = peakmem.estimate("gpt2", batch=8, gpu="6GiB", seq=512)
+    assert not report.fits
+    advice = report.advise()
+    assert advice.suggestions and advice.nearest is None
+    first = advice.suggestions[0]
+    assert first.changes and first.margin_bytes >= 0 and first.command.startswith("peakmem gpt2 ")
+    assert peakmem.advise("gpt2", batch=8, gpu="6GiB", seq=512).suggestions == advice.suggestions
+    with pytest.raises(InputError):
+        peakmem.advise("gpt2")
+
+
 def test_a_sweeps_points_that_are_no_jobs_say_why() -> None:
     first, second = peakmem.sweep("gpt2", over="heads", values=[7, 8]).points
     assert first.error is not None and first.error.field == "n_head" and first.tensor_bytes is None

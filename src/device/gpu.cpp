@@ -1,5 +1,6 @@
 #include "device/gpu.h"
 
+#include <algorithm>
 #include <array>
 #include <cctype>
 
@@ -11,19 +12,31 @@ constexpr auto kGpus = std::to_array<Gpu>({
 #include "gpu_rows.inc"
 });
 
+/// A space, which titles have, is the dash of names.
+int letter_of(char c) { return c == ' ' || c == '_' ? '-' : std::tolower(static_cast<unsigned char>(c)); }
+
 bool same(std::string_view a, std::string_view b) {
-  if (a.size() != b.size()) return false;
-  for (size_t i = 0; i < a.size(); ++i)
-    if (std::tolower(static_cast<unsigned char>(a[i])) != std::tolower(static_cast<unsigned char>(b[i]))) return false;
-  return true;
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(),
+                    [](char x, char y) { return letter_of(x) == letter_of(y); });
+}
+
+/// Words that torch and nvidia-smi put before a card's name.
+constexpr std::array<std::string_view, 6> kMakers = {"nvidia ", "amd ", "intel ", "tesla ", "geforce ", "instinct "};
+
+/// A name without its maker: of "NVIDIA GeForce RTX 4090" the last two words.
+std::string_view without_maker(std::string_view name) {
+  for (const std::string_view maker : kMakers)
+    if (name.size() > maker.size() && same(name.substr(0, maker.size()), maker)) name.remove_prefix(maker.size());
+  return name;
 }
 
 bool is_called(const Gpu& gpu, std::string_view name) {
-  if (same(gpu.name, name) || same(gpu.title, name)) return true;
+  const std::string_view bare = without_maker(name);
+  if (same(gpu.name, bare) || same(without_maker(gpu.title), bare)) return true;
   std::string_view rest = gpu.aliases;
   while (!rest.empty()) {
     const size_t end = rest.find(' ');
-    if (same(rest.substr(0, end), name)) return true;
+    if (same(rest.substr(0, end), bare) || same(rest.substr(0, end), name)) return true;
     rest = end == std::string_view::npos ? std::string_view() : rest.substr(end + 1);
   }
   return false;
@@ -38,7 +51,7 @@ struct Capability {
   int64_t shared_kib;
   int64_t sort_tile;
 };
-constexpr std::array<Capability, 10> kCapabilities = {{{60, 2048, 48, 2816},
+constexpr std::array<Capability, 11> kCapabilities = {{{60, 2048, 48, 2816},
                                                        {70, 2048, 96, 2816},
                                                        {75, 1024, 64, 2816},
                                                        {80, 2048, 163, 3840},
@@ -47,6 +60,7 @@ constexpr std::array<Capability, 10> kCapabilities = {{{60, 2048, 48, 2816},
                                                        {89, 1536, 99, 3840},
                                                        {90, 2048, 227, 4608},
                                                        {100, 2048, 227, 4608},
+                                                       {103, 2048, 227, 4608},
                                                        {120, 1536, 99, 4608}}};
 
 }  // namespace

@@ -25,7 +25,8 @@ struct Gpu {
 };
 
 std::span<const Gpu> gpus();
-/// By name or alias, whatever the letters' case; null if there is none.
+/// By name, alias, or what torch and nvidia-smi call it ("NVIDIA A100-SXM4-80GB", "Tesla T4"), whatever the letters'
+/// case; null if there is none.
 const Gpu* find_gpu(std::string_view name);
 
 /// What its context is likely to take: the middle of low and high.

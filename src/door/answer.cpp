@@ -171,7 +171,8 @@ Result<FormRow> read_form(const Value& request, Command command) {
   if (!name) return name.error();
   Names known;
   for (const FormRow& row : form_rows()) {
-    if (command != Command::kTimeline && row.form != Form::kJson && row.form != Form::kText) continue;
+    const OptionRow* file = find_option(row.name);
+    if (file != nullptr && file->kind == OptionKind::kFile && !takes(command, *file)) continue;
     if (row.name == *name) return row;
     known.push_back(row.name);
   }
@@ -187,7 +188,7 @@ Result<std::string> respond(const Value& request, const Finders& find) {
   Question question;
   question.form = form->form;
   if (auto wrong = read_subjects(request, (*row)->command, find, question)) return *wrong;
-  Result<Answer> answer = (*row)->answer(question);
+  Result<Answer> answer = answer_question(**row, question);
   if (!answer) return answer.error();
   return form->form == Form::kJson ? std::move(answer->text) : format_response(form->name, answer->text);
 }

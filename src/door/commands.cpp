@@ -8,7 +8,7 @@
 #include "io/offer.h"
 #include "io/recorded.h"
 #include "io/report_json.h"
-#include "plan/solve.h"
+#include "report/advice_text.h"
 #include "report/formula_text.h"
 #include "report/text.h"
 #include "report/timeline_json.h"
@@ -17,55 +17,6 @@
 
 namespace peakmem {
 namespace {
-
-Result<Report> report_at(Inquiry inquiry, Unknown unknown, int64_t value) {
-  set_size(inquiry.job, unknown, value);
-  return report_of(inquiry);
-}
-
-std::string solution_page(const Solution& solution, Inquiry inquiry, const Style& style) {
-  set_size(inquiry.job, solution.unknown, solution.value > 0 ? solution.value : solution.next);
-  const auto none = Result<Report>(Error{});
-  const bool full = solution.next_peak_bytes == 0;  // there is no next one: the position table ends
-  const Result<Report> fits = solution.value > 0 ? report_at(inquiry, solution.unknown, solution.value) : none;
-  const Result<Report> next = full ? none : report_at(inquiry, solution.unknown, solution.next);
-  return solution_text(solution, inquiry, fits ? &*fits : nullptr, next ? &*next : nullptr, style);
-}
-
-/// What stands in the way of solving; `for` and `gpu` must be there.
-std::optional<Error> check_solve(const Asked& asked) {
-  if (!asked.has("for")) return Error{"--for", "is missing", "pass --for batch or --for seq"};
-  if (!asked.has("gpu")) return Error{"--gpu", "is missing", "peakmem gpus lists those that are known"};
-  if (const std::string& unknown = *asked.text("for"); asked.has(unknown))
-    return Error{"--" + unknown, "is what is asked for", "drop it, or solve for the other"};
-  return std::nullopt;
-}
-
-/// What is solved for; of a recording a letter, which its replay may be pinned to.
-Result<Unknown> unknown_of(const Asked& asked, Inquiry& inquiry) {
-  Job& job = inquiry.job;
-  const std::string& name = *asked.text("for");
-  if (!job.recording) {
-    const bool targets_follow = job.description.task == Task::kSeq2SeqLm && !asked.has("target-seq");
-    return find_unknown(name, targets_follow);
-  }
-  const int32_t letter = find_letter(*job.recording, name);
-  if (letter < 0) return Error{"--for", in_quotes(name) + " is no letter of this trace", {}};
-  job.sought = static_cast<size_t>(letter);
-  std::vector<int64_t> others = job.letters;
-  ++others[job.sought];
-  if (job.recording->letters[job.sought].fixed) return *check_values(*job.recording, others);
-  if (!can_be_replayed(*job.recording, others)) inquiry.allocator.reset();
-  return Unknown::kLetter;
-}
-
-void warn_of_positions(const Solution& solution, Inquiry& inquiry) {
-  if (inquiry.job.recording) return;
-  const int64_t longest = inquiry.job.description.longest_sequence();
-  if (name_of(solution.unknown) == "seq" && solution.value > longest)
-    inquiry.warnings.push_back("seq " + std::to_string(solution.value) + " is past the " + std::to_string(longest) +
-                               " positions of the config");
-}
 
 Result<FormulaChoices> choices_of(const Asked& asked) {
   FormulaChoices choices;
@@ -76,6 +27,17 @@ Result<FormulaChoices> choices_of(const Asked& asked) {
   if (!share) return share.error();
   choices.simplify = *share;
   return choices;
+}
+
+/// In short what would make a job fit that does not.
+std::string advice_behind(const Question& question, bool fits) {
+  if (kJsonAlone || fits) return {};
+  const Subject& subject = question.subject;
+  const Result<Advice> advice = advise(subject.model ? &*subject.model : nullptr, subject.options, kBriefly);
+  if (!advice) return {};
+  Page page(question.style);
+  write_advice(page, *advice);
+  return std::move(page).text();
 }
 
 }  // namespace
@@ -96,7 +58,7 @@ Result<Answer> answer_estimate(const Question& question) {
   });
   const bool fits = !report->fits || report->fits->fits;
   if (wants_json(question)) return json_answer(report_json(*report, changes, inquiry->job), fits);
-  return Answer{report_text(*report, changes, *inquiry, question.style), fits};
+  return Answer{report_text(*report, changes, *inquiry, question.style) + advice_behind(question, fits), fits};
 }
 
 Result<Answer> answer_formula(const Question& question) {
@@ -123,24 +85,6 @@ Result<Answer> answer_textbook(const Question& question) {
   const std::vector<Textbook> rows = textbook(inquiry->job);
   if (wants_json(question)) return json_answer(textbook_json(rows, *inquiry));
   return Answer{textbook_text(rows, *inquiry, *choices, question.style)};
-}
-
-Result<Answer> answer_solve(const Question& question) {
-  const NamedConfig* model = question.subject.model ? &*question.subject.model : nullptr;
-  if (auto wrong = check_options(question.subject.options, Command::kSolve, letter_names(model))) return *wrong;
-  const Asked asked(question.subject.options);
-  if (auto wrong = check_solve(asked)) return *wrong;
-  Result<Inquiry> inquiry = inquire(question.subject, Command::kSolve);
-  if (!inquiry) return inquiry.error();
-  const Result<Unknown> unknown = unknown_of(asked, *inquiry);
-  if (!unknown) return unknown.error();
-  const Result<Solution> solution =
-      solve(inquiry->job, *unknown, *inquiry->gpu, inquiry->allocator, inquiry->headroom_bytes);
-  if (!solution) return solution.error();
-  warn_of_positions(*solution, *inquiry);
-  const bool fits = solution->value > 0;
-  if (wants_json(question)) return json_answer(solution_json(*solution, *inquiry), fits);
-  return Answer{solution_page(*solution, *inquiry, question.style), fits};
 }
 
 Result<Answer> answer_timeline(const Question& question) {

@@ -6,13 +6,17 @@
 
 namespace peakmem {
 
+void add_launch_notes(const Subject& subject, Inquiry& inquiry) {
+  if (subject.launch.files.empty()) return;
+  inquiry.launch = subject.launch;
+  inquiry.assumptions.insert(inquiry.assumptions.begin(), subject.assumptions.begin(), subject.assumptions.end());
+  const std::vector<std::string>& doubts = subject.launch.not_understood;
+  inquiry.warnings.insert(inquiry.warnings.begin(), doubts.begin(), doubts.end());
+}
+
 Result<Inquiry> inquire(const Subject& subject, Command command) {
   Result<Inquiry> inquiry = make_inquiry(subject.model ? &*subject.model : nullptr, subject.options, command);
-  if (!inquiry || subject.launch.files.empty()) return inquiry;
-  inquiry->launch = subject.launch;
-  inquiry->assumptions.insert(inquiry->assumptions.begin(), subject.assumptions.begin(), subject.assumptions.end());
-  const std::vector<std::string>& doubts = subject.launch.not_understood;
-  inquiry->warnings.insert(inquiry->warnings.begin(), doubts.begin(), doubts.end());
+  if (inquiry) add_launch_notes(subject, *inquiry);
   return inquiry;
 }
 

@@ -13,6 +13,8 @@ constexpr std::array kCommands = std::to_array<CommandRow>({
      "the formulas in circulation, beside it"},
     {"solve", Command::kSolve, answer_solve, "peakmem solve MODEL --for WHAT --gpu NAME [options]",
      "the largest that fits, exactly"},
+    {"advise", Command::kAdvise, kJsonAlone ? nullptr : answer_advise, "peakmem advise MODEL --gpu NAME [options]",
+     "what would make it fit, and what that costs"},
     {"compare", Command::kCompare, answer_compare, "peakmem compare MODEL [options] --with \"[MODEL] [options]\"",
      "two set-ups, and what differs"},
     {"sweep", Command::kSweep, answer_sweep, "peakmem sweep MODEL --over SIZE --values 1,2,4 [options]",

@@ -12,7 +12,7 @@
 
 namespace peakmem {
 
-/// What an answer is written as; a picture and points are forms of the timeline alone.
+/// What an answer is written as; a picture and points are forms of some answers alone.
 enum class Form : uint8_t { kText, kJson, kSvg, kCsv, kPerfetto };
 
 /// A model (none where options describe it) and how it is trained; what of that was read of launch files, and what was
@@ -58,6 +58,9 @@ std::span<const CommandRow> command_rows();
 /// The command of that name, or null.
 const CommandRow* find_command(std::string_view name);
 
+/// The command's answer; where --gpu names several cards, an answer of them side by side, or one after the other.
+Result<Answer> answer_question(const CommandRow& row, const Question& question);
+
 /// The forms by name.
 struct FormRow {
   Form form;
@@ -70,6 +73,8 @@ Result<Answer> answer_formula(const Question& question);
 /// The formulas in circulation: `formula` with --textbook.
 Result<Answer> answer_textbook(const Question& question);
 Result<Answer> answer_solve(const Question& question);
+/// What would make it fit.
+Result<Answer> answer_advise(const Question& question);
 /// Which allocation of the trace a message of PyTorch's speaks of.
 Result<Answer> answer_explain(const Question& question);
 Result<Answer> answer_timeline(const Question& question);

@@ -117,7 +117,9 @@ Result<Levels> peak_levels(const Job& job, const Gpu* gpu) {
   const Program program = trace_step(job, number_dims(job));
   const Result<Timeline> timeline = evaluate(program, {});
   if (!timeline) return timeline.error();
-  return levels_of(program, *timeline, gpu);
+  Levels levels = levels_of(program, *timeline, gpu);
+  levels.managed = evaluate(program.managed, {});
+  return levels;
 }
 
 TracedJob::TracedJob(const Job& job) : pool_(std::make_shared<Pool>()) {

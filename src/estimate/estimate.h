@@ -16,6 +16,7 @@ struct Levels {
   int64_t first_step = 0;
   int64_t tensors = 0;
   int64_t allocated = 0;
+  int64_t managed = 0;  // managed memory beside these; peak_levels() alone says it
 };
 Result<Levels> peak_levels(const Job& job, const Gpu* gpu);
 

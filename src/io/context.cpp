@@ -58,7 +58,8 @@ std::optional<Error> read_context(const Asked& asked, Inquiry& inquiry) {
   Gpu gpu = *inquiry.gpu;
   gpu.context_low = bounds->low;
   gpu.context_high = gpu.context_most = bounds->high;
-  inquiry.own_gpu = std::make_shared<const Gpu>(gpu);
+  const auto kept = std::make_shared<std::pair<Gpu, std::shared_ptr<const Gpu>>>(gpu, inquiry.own_gpu);  // its names
+  inquiry.own_gpu = {kept, &kept->first};
   inquiry.gpu = inquiry.own_gpu.get();
   return std::nullopt;
 }

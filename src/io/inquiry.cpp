@@ -8,6 +8,7 @@
 #include "io/context.h"
 #include "io/evaluation_options.h"
 #include "io/expert_options.h"
+#include "io/gpu_choice.h"
 #include "io/hardware.h"
 #include "io/headroom.h"
 #include "io/job_checks.h"
@@ -54,7 +55,8 @@ class Reader {
     if (auto wrong = read_rest()) return wrong;
     if (auto wrong = read_sharding(asked_, inquiry_)) return wrong;
     if (auto wrong = read_zero(asked_, inquiry_)) return wrong;
-    if (const std::string* gpu = asked_.text("gpu")) inquiry_.gpu = find_gpu(*gpu);
+    if (auto wrong = read_gpu(asked_, inquiry_)) return wrong;
+    if (auto wrong = check_gpu_count(asked_, inquiry_)) return wrong;
     if (auto wrong = read_context(asked_, inquiry_)) return wrong;
     if (auto wrong = read_headroom(asked_, inquiry_)) return wrong;
     if (auto wrong = read_kernels(asked_, inquiry_)) return wrong;

@@ -22,6 +22,7 @@ struct Inquiry {
   Job job;
   const Gpu* gpu = nullptr;
   std::shared_ptr<const Gpu> own_gpu;                              // what `gpu` points to where the table's is changed
+  int64_t gpu_count = 1;                                           // cards that were named, a rank on each
   std::optional<AllocatorOptions> allocator = AllocatorOptions{};  // to replay; none: what it reserves is only bounded
   int64_t headroom_bytes = 0;                                      // of the GPU, to stay free
   Letters letters;                                                 // of the formulas

@@ -9,6 +9,8 @@
 
 #include "device/gpu.h"
 #include "io/choices.h"
+#include "io/frontier.h"
+#include "io/gpu_choice.h"
 #include "io/words.h"
 #include "model/family.h"
 #include "size/nearest.h"
@@ -59,7 +61,11 @@ Names rest_optimizers() {
 Names matrices() { return {"hidden", "all"}; }
 Names gpu_names() { return names_of(gpus()); }
 Names reservings() { return {"replay", "bounds"}; }
-Names unknowns() { return {"batch", "seq", "target-seq"}; }
+Names unknowns() {
+  Names names = unknown_names();
+  names.emplace_back("gpu");
+  return names;
+}
 Names sizes() {
   Names names;
   for (const OptionRow& row : option_rows())
@@ -84,9 +90,11 @@ constexpr uint16_t kDiff = bits(Command::kDiff);
 constexpr uint16_t kExplain = bits(Command::kExplain);
 constexpr uint16_t kTrace = bits(Command::kTrace);
 constexpr uint16_t kEmit = bits(Command::kEmit);
-constexpr uint16_t kReport =
-    bits(Command::kEstimate) | kTimeline | kCompare | kSolve | kSweep | kExplain | kEmit;     // replays the allocator
-constexpr uint16_t kVerdict = bits(Command::kEstimate) | kCompare | kSolve | kSweep | kEmit;  // says whether it fits
+constexpr uint16_t kAdvise = bits(Command::kAdvise);
+constexpr uint16_t kReport = bits(Command::kEstimate) | kTimeline | kCompare | kSolve | kSweep | kExplain | kAdvise |
+                             kEmit;  // replays the allocator
+constexpr uint16_t kVerdict =
+    bits(Command::kEstimate) | kCompare | kSolve | kSweep | kAdvise | kEmit;  // says whether it fits
 constexpr uint16_t kRun = kReport | kFormula | kDiff | kTrace | bits(Command::kConfig);
 constexpr uint16_t kAll = (kRun & ~kTrace) | bits(Command::kTable) | bits(Command::kAccuracy);
 constexpr OptionKind kSize = OptionKind::kSize;
@@ -197,7 +205,9 @@ constexpr std::array kOptions = std::to_array<OptionRow>({
      "batches of an evaluation: from the second on the outputs of the one before are there", kRun},
     {"eval-logits", kFlag, "", nullptr, "", "Run",
      "the trainer keeps their logits on the GPU, as compute_metrics without eval_accumulation_steps has it", kRun},
-    {"gpu", kChoice, "NAME", gpu_names, "", "Run", "say whether it fits on this GPU (peakmem gpus)", kRun},
+    {"gpu", kChoice, "NAME", gpu_names, "", "Run",
+     "say whether it fits on this GPU (peakmem gpus; also 24GiB, rtx-4090:-1GiB, 2xh100-80gb, or several: t4,l4)",
+     kRun},
     {"headroom", kText, "SIZE", nullptr, "", "Run", "what to leave free on the GPU, such as 2GiB, 500MiB or 10%",
      kVerdict},
     {"context", kText, "SIZE", nullptr, "", "Run",
@@ -222,14 +232,16 @@ constexpr std::array kOptions = std::to_array<OptionRow>({
     {"letters", kText, "T=s,B=b", nullptr, "", "Formula", "the letters to write", kFormula},
     {"latex", kFlag, "", nullptr, "", "Formula", "formulas in LaTeX", kFormula},
     {"textbook", kFlag, "", nullptr, "", "Formula", "the formulas in circulation, on the same sizes", kFormula},
-    {"for", kChoice, "WHAT", unknowns, "", "Solve", "what to find the largest of", kSolve},
+    {"for", kChoice, "WHAT", unknowns, "", "Solve",
+     "what to find the largest of (of accumulate, fsdp and gpus the smallest); gpu: every card; two: batch,seq",
+     kSolve},
     {"with", kText, "OPTIONS", nullptr, "", "Compare", "what the second set-up has instead, in one argument", kCompare},
     {"over", kChoice, "SIZE", sizes, "", "Sweep", "the option to vary", kSweep},
     {"values", kText, "1,2,4", nullptr, "", "Sweep", "its values", kSweep},
     {"message", kText, "TEXT", nullptr, "", "Explain", "what PyTorch printed: Tried to allocate ...", kExplain},
-    {"svg", kFile, "FILE", nullptr, "", "Timeline", "the picture as SVG", kTimeline},
-    {"csv", kFile, "FILE", nullptr, "", "Timeline", "its points as CSV", kTimeline},
-    {"perfetto", kFile, "FILE", nullptr, "", "Timeline", "its points as a Chrome trace (ui.perfetto.dev)", kTimeline},
+    {"svg", kFile, "FILE", nullptr, "", "Files", "the picture as SVG", kTimeline | kSolve},
+    {"csv", kFile, "FILE", nullptr, "", "Files", "its points as CSV", kTimeline | kSolve},
+    {"perfetto", kFile, "FILE", nullptr, "", "Files", "its points as a Chrome trace (ui.perfetto.dev)", kTimeline},
     {"save", kFile, "FILE", nullptr, "", "Trace",
      "the trace as a file, which ends with .peakmem; the launch file; or these options, as YAML that is a MODEL too",
      kTrace | kEmit | bits(Command::kEstimate)},
@@ -256,12 +268,40 @@ Error unknown_option(std::string_view name, Command command) {
   return {dashed(name.substr(0, 60)), "is no option here", hint};
 }
 
+/// One card, or several with commas between them.
+std::optional<Error> check_gpus(std::string_view text) {
+  const std::vector<std::string> names = gpus_of(text);
+  for (size_t i = 0; i < names.size(); ++i) {
+    const Result<GpuChoice> choice = parse_gpu(names[i]);
+    if (!choice) return choice.error();
+    if (std::find(names.begin(), names.begin() + static_cast<std::ptrdiff_t>(i), names[i]) !=
+        names.begin() + static_cast<std::ptrdiff_t>(i))
+      return Error{"--gpu", in_quotes(names[i]) + " is named twice", "name it once"};
+  }
+  return std::nullopt;
+}
+
+std::optional<Error> check_choice(const OptionRow& row, std::string_view text,
+                                  std::span<const std::string_view> letters);
+
+/// Two unknowns, "batch,seq".
+std::optional<Error> check_pair(const OptionRow& row, std::string_view text,
+                                std::span<const std::string_view> letters) {
+  const std::vector<std::string> names = names_of_unknowns(text);
+  if (names.size() != 2)
+    return Error{"--for", "is one unknown or two, is " + in_quotes(text), "such as --for batch,seq"};
+  for (const std::string& name : names)
+    if (auto wrong = check_choice(row, name, letters)) return wrong;
+  return std::nullopt;
+}
+
 std::optional<Error> check_choice(const OptionRow& row, std::string_view text,
                                   std::span<const std::string_view> letters) {
+  if (row.name == "gpu") return check_gpus(text);
+  if (row.name == "for" && text.find(',') != std::string_view::npos) return check_pair(row, text, letters);
   Names known = row.choices();
   if (row.name == "for" || row.name == "over") known.insert(known.end(), letters.begin(), letters.end());
   if (std::find(known.begin(), known.end(), text) != known.end()) return std::nullopt;
-  if (row.name == "gpu" && find_gpu(text) != nullptr) return std::nullopt;  // by an alias
   return Error{dashed(row.name), in_quotes(text) + " is not known", did_you_mean(text, known)};
 }
 

@@ -26,7 +26,8 @@ enum class Command : uint16_t {
   kDiff = 512,
   kExplain = 1024,
   kTrace = 2048,
-  kEmit = 4096
+  kEmit = 4096,
+  kAdvise = 8192
 };
 
 /// What an option's value is; a file is written by the command line alone.

@@ -1,4 +1,5 @@
 #include "io/recorded.h"
+#include "io/gpu_choice.h"
 
 #include <algorithm>
 #include <array>
@@ -40,7 +41,7 @@ class Reader {
     if (auto wrong = read_options_of_letters()) return wrong;
     if (auto wrong = read_at()) return wrong;
     if (auto wrong = check_values(recording_, inquiry_.job.letters)) return wrong;
-    if (auto wrong = read_gpu()) return wrong;
+    if (auto wrong = read_card()) return wrong;
     if (auto wrong = read_headroom(asked_, inquiry_)) return wrong;
     if (auto wrong = read_allocator()) return wrong;
     say_what_it_is();
@@ -111,11 +112,12 @@ class Reader {
   }
 
   /// The GPU that it was traced for, unless another is asked for whose kernels take the same.
-  std::optional<Error> read_gpu() {
+  std::optional<Error> read_card() {
     const Gpu* traced = recording_.gpu.empty() ? nullptr : find_gpu(recording_.gpu);
-    const std::string* asked = asked_.text("gpu");
-    inquiry_.gpu = asked == nullptr ? traced : find_gpu(*asked);
-    if (asked == nullptr) {
+    inquiry_.gpu = traced;
+    if (auto wrong = read_gpu(asked_, inquiry_)) return wrong;
+    if (inquiry_.gpu_count > 1) return Error{"--gpu", "is several cards, and a trace is of one rank", "name one"};
+    if (!asked_.has("gpu")) {
       if (traced != nullptr) inquiry_.assumptions.push_back("gpu: " + std::string(traced->name) + ", as traced");
       return std::nullopt;
     }

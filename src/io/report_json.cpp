@@ -255,6 +255,7 @@ std::string solution_json(const Solution& solution, const Inquiry& inquiry) {
   JsonWriter out;
   begin_answer(out, "solve", inquiry);
   out.member("for", solution.name);
+  if (solution.smallest) out.member("smallest", true);
   out.member("value", solution.value);
   out.member("sure", solution.sure);
   out.member("likely", solution.value);
@@ -266,6 +267,8 @@ std::string solution_json(const Solution& solution, const Inquiry& inquiry) {
   if (inquiry.headroom_bytes > 0) out.member("headroom_bytes", inquiry.headroom_bytes);
   out.member("gpu", inquiry.gpu == nullptr ? std::string_view() : inquiry.gpu->name);
   out.member("limit", solution.limit);
+  out.member("next", solution.next);
+  write_failure(out, solution.failure);
   end_answer(out, inquiry);
   return std::move(out).text();
 }

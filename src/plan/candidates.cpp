@@ -8,18 +8,18 @@
 
 namespace peakmem {
 
-Candidates::Candidates(Job job, Unknown unknown, const Gpu& gpu, const std::optional<AllocatorOptions>& allocator,
+Candidates::Candidates(Variants variants, const Gpu& gpu, const std::optional<AllocatorOptions>& allocator,
                        int64_t capacity_bytes)
-    : job_(std::move(job)),
-      unknown_(unknown),
-      grid_(grid_of(job_, unknown)),
-      gpu_(gpu),
-      allocator_(allocator),
-      capacity_(capacity_bytes) {}
+    : variants_(std::move(variants)), gpu_(gpu), allocator_(allocator), capacity_(capacity_bytes) {}
 
-const Job& Candidates::at(int64_t value) {
-  set_size(job_, unknown_, grid_.value(value));
-  return job_;
+/// Makes the job that of the value; false where there is none.
+bool Candidates::set(int64_t value) {
+  if (value == value_) return true;
+  std::optional<Job> job = variants_.at(grid().value(value));
+  if (!job) return false;
+  job_ = std::move(*job);
+  value_ = value;
+  return true;
 }
 
 const TracedJob& Candidates::traced() {
@@ -29,29 +29,35 @@ const TracedJob& Candidates::traced() {
   return *traces_.emplace_back(form, std::make_unique<TracedJob>(job_)).second;
 }
 
-std::optional<int64_t> Candidates::allocated(int64_t value) {
-  at(value);
-  const Result<Levels> levels = traced().at(symbols_of(job_, unknown_), grid_.value(value), &gpu_);
-  return levels ? std::optional(levels->allocated) : std::nullopt;
+std::optional<Candidates::Bytes> Candidates::bytes(int64_t value) {
+  if (!variants_.symbols.empty()) {
+    if (!set(value)) return std::nullopt;
+    const Result<Levels> levels = traced().at(variants_.symbols, grid().value(value), &gpu_);
+    if (!levels) return std::nullopt;
+    return Bytes{levels->allocated, evaluate(traced().program().managed, traced().symbol_values())};
+  }
+  const auto [known, is_new] = bytes_.try_emplace(value);
+  if (!is_new || !set(value)) return known->second;
+  const Result<Levels> levels = peak_levels(job_, &gpu_);
+  if (levels) known->second = {levels->allocated, levels->managed};
+  return known->second;
 }
 
 /// The device bytes by what is allocated alone.
 std::optional<Range> Candidates::bounds(int64_t value) {
-  const std::optional<int64_t> bytes = allocated(value);
-  if (!bytes) return std::nullopt;
-  const int64_t managed = evaluate(traced().program().managed, traced().symbol_values());
-  return device_range(reserved_range(*bytes), &gpu_, managed);
+  const std::optional<Bytes> taken = bytes(value);
+  if (!taken) return std::nullopt;
+  return device_range(reserved_range(taken->allocated), &gpu_, taken->managed);
 }
 
 std::optional<Range> Candidates::device(int64_t value) {
   const auto [known, is_new] = device_.try_emplace(value);
   if (!is_new) return known->second;
-  const std::optional<int64_t> bytes = allocated(value);
-  if (!bytes) return std::nullopt;
-  const int64_t managed = evaluate(traced().program().managed, traced().symbol_values());
-  const Range reserved =
-      allocator_ ? reserved_range(*bytes, replay_job(at(value), &gpu_, *allocator_)) : reserved_range(*bytes);
-  known->second = device_range(reserved, &gpu_, managed);
+  const std::optional<Bytes> taken = bytes(value);
+  if (!taken || !set(value)) return std::nullopt;
+  const Range reserved = allocator_ ? reserved_range(taken->allocated, replay_job(job_, &gpu_, *allocator_))
+                                    : reserved_range(taken->allocated);
+  known->second = device_range(reserved, &gpu_, taken->managed);
   tried_[value] = known->second->likely <= capacity_;
   return known->second;
 }

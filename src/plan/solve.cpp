@@ -36,13 +36,15 @@ int64_t reach(int64_t limit, Holds holds) {
 /// The search for one solution.
 class Search {
  public:
-  Search(Candidates& candidates, Unknown unknown, int64_t limit)
-      : candidates_(candidates),
-        multiple_(candidates.grid().is_every_one() ? multiple_of(unknown) : 1),
-        limit_(limit) {}
+  explicit Search(Candidates& candidates)
+      : candidates_(candidates), multiple_(candidates.variants().multiple), limit_(candidates.variants().limit) {}
 
-  void run(Solution& solution) {
+  void run(Solution& solution, Effort effort) {
     top_ = highest();
+    if (effort == Effort::kLittle) {
+      solution.value = first_from_above();
+      return;
+    }
     solution.sure = surest();
     solution.aligned = highest_multiple(solution.sure);
     solution.value = largest(std::max(solution.sure, solution.aligned));
@@ -51,6 +53,15 @@ class Search {
 
  private:
   bool fits(int64_t value) { return candidates_.fits(value); }
+
+  /// One that fits and the next of which does not: down from what may fit in steps that double.
+  int64_t first_from_above() {
+    int64_t above = top_ + 1;
+    int64_t value = top_;
+    for (int64_t step = 1; value > 0 && !fits(value); step *= 2)
+      above = value, value = std::max<int64_t>(0, value - step);
+    return bisect(value, above, [&](int64_t each) { return fits(each); });
+  }
 
   /// The largest that may fit by what is allocated.
   int64_t highest() {
@@ -113,44 +124,87 @@ class Search {
   int64_t top_ = 0;
 };
 
-/// What there is of positions, for a length that has a learned table; what of a recording's guards holds.
-int64_t limit_of(const Job& job, Unknown unknown, const Grid& grid) {
-  if (job.recording) return grid.last_number();
-  const bool table = name_of(unknown) == "seq" && job.description.learned_positions;
-  return table ? job.description.longest_sequence() : kSearchLimit;
+/// The search for the fewest: values rise, and what they need falls.
+class SmallestSearch {
+ public:
+  explicit SmallestSearch(Candidates& candidates) : candidates_(candidates), limit_(candidates.variants().limit) {}
+
+  void run(Solution& solution) {
+    const int64_t top = lowest();
+    int64_t value = top;
+    for (int64_t more = 0; value <= limit_ && !candidates_.fits(value); ++more)
+      value = more < kMultiples ? value + 1 : value + (value - top);
+    value = std::min(value, limit_);
+    if (!candidates_.fits(value)) return;
+    while (value > top && candidates_.fits(value - 1)) --value;
+    solution.value = value;
+    for (int64_t sure = value; sure <= std::min(limit_, value + kMultiples) && solution.sure == 0; ++sure)
+      if (candidates_.fits_surely(sure)) solution.sure = sure;
+  }
+
+ private:
+  /// The smallest that may fit by what is allocated, were it that more never needs more.
+  int64_t lowest() {
+    const auto may_not = [&](int64_t value) { return !candidates_.may_fit(value); };
+    return std::min(limit_, reach(limit_, may_not) + 1);
+  }
+
+  Candidates& candidates_;
+  int64_t limit_;
+};
+
+}  // namespace
+
+namespace {
+
+/// Puts the values of the grid in the place of their numbers.
+void put_values(Solution& solution, const Grid& grid) {
+  for (int64_t* number : {&solution.value, &solution.sure, &solution.aligned, &solution.gap.first, &solution.gap.last})
+    *number = grid.value(*number);
 }
 
-std::string limit_text(const Job& job, int64_t limit) {
-  if (limit >= kSearchLimit) return "the search itself";
-  return job.recording ? "the trace's guards" : "the learned position table";
+/// The number that is next to the best one and does not fit; 0 where there is none.
+int64_t next_to(int64_t best, const Variants& variants) {
+  if (!variants.smallest) return best < variants.limit ? best + 1 : 0;
+  return best > 0 ? best - 1 : variants.limit;
 }
 
 }  // namespace
 
-Result<Solution> solve(const Job& job, Unknown unknown, const Gpu& gpu,
-                       const std::optional<AllocatorOptions>& allocator, int64_t headroom_bytes) {
+Result<Solution> solve(Variants variants, const Gpu& gpu, const std::optional<AllocatorOptions>& allocator,
+                       int64_t headroom_bytes, Effort effort) {
   Solution solution;
-  solution.unknown = unknown;
-  solution.name = name_of(job, unknown);
+  solution.name = variants.name;
+  solution.smallest = variants.smallest;
+  const Grid& steps = variants.grid;
+  solution.multiple = variants.multiple * (steps.values.empty() && steps.first % steps.step == 0 ? steps.step : 1);
   solution.capacity_bytes = gpu.memory_bytes - headroom_bytes;
-  Candidates candidates(job, unknown, gpu, allocator, solution.capacity_bytes);
+  Candidates candidates(std::move(variants), gpu, allocator, solution.capacity_bytes);
+  const Variants& sought = candidates.variants();
   const Grid& grid = candidates.grid();
-  const int64_t limit = limit_of(job, unknown, grid);
-  Search(candidates, unknown, limit).run(solution);
+  if (sought.smallest)
+    SmallestSearch(candidates).run(solution);
+  else
+    Search(candidates).run(solution, effort);
   const auto likely = [&](int64_t value) { return candidates.device(value).value_or(Range{}).likely; };
-  const int64_t best = solution.value;
-  if (best > 0) solution.peak_bytes = likely(best);
-  for (int64_t* number : {&solution.value, &solution.sure, &solution.aligned, &solution.gap.first, &solution.gap.last})
-    *number = grid.value(*number);
-  if (best == limit) {
-    solution.limit = limit_text(job, grid.value(limit));
+  if (solution.value > 0) solution.peak_bytes = likely(solution.value);
+  const int64_t next = next_to(solution.value, sought);
+  const bool is_job = next > 0 && candidates.is_job(next);
+  if (next > 0) solution.next_peak_bytes = likely(next);
+  put_values(solution, grid);
+  if (!is_job) {
+    solution.limit = sought.smallest ? "" : sought.limit_text;
     return solution;
   }
-  solution.next = grid.value(best + 1);
-  solution.next_peak_bytes = likely(best + 1);
+  solution.next = grid.value(next);
   if (solution.next_peak_bytes == 0)
     return Error{"sizes", "a product of the sizes passes 2^63 bytes", "check the config's sizes"};
   return solution;
+}
+
+Result<Solution> solve(const Job& job, Unknown unknown, const Gpu& gpu,
+                       const std::optional<AllocatorOptions>& allocator, int64_t headroom_bytes) {
+  return solve(variants_of(job, unknown), gpu, allocator, headroom_bytes);
 }
 
 }  // namespace peakmem

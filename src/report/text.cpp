@@ -192,12 +192,18 @@ void solution_line(Page& page, const std::string& name, int64_t bytes, int64_t c
 void write_standing(Page& page, const Solution& solution, const std::string& what) {
   if (solution.value == 0) return;
   page.line();
+  if (solution.smallest) {
+    if (solution.sure > 0)
+      page.line("  " + left("for sure with", kLabel) + right(grouped(solution.sure), kBytes) +
+                "   even at the upper end of what is reserved");
+    return;
+  }
   page.line("  " + left("for sure up to", kLabel) + right(grouped(solution.sure), kBytes) +
             "   even at the upper end of what is reserved");
   page.line("  " + left("likely up to", kLabel) + right(grouped(solution.value), kBytes));
-  if (const int64_t multiple = multiple_of(solution.unknown); solution.aligned > 0)
+  if (solution.aligned > 0)
     page.line("  " + left("without a gap", kLabel) + right(grouped(solution.aligned), kBytes) + "   every " +
-              (multiple > 1 ? "multiple of " + std::to_string(multiple) : what) + " up to here fits");
+              (solution.multiple > 1 ? "multiple of " + std::to_string(solution.multiple) : what) + " up to here fits");
   const Stretch& gap = solution.gap;
   if (gap.first == 0) return;
   const std::string values =
@@ -343,9 +349,9 @@ std::string solution_text(const Solution& solution, const Inquiry& inquiry, cons
   Page page(style);
   const std::string& what = solution.name;
   const std::string gpu(inquiry.gpu->title);
-  page.line(page.strong(solution.value > 0
-                            ? "The largest " + what + " that fits on " + gpu + ": " + grouped(solution.value)
-                            : "Not even " + what + " " + grouped(solution.next) + " fits on " + gpu));
+  page.line(page.strong(solution.value > 0 ? (solution.smallest ? "The smallest " : "The largest ") + what +
+                                                 " that fits on " + gpu + ": " + grouped(solution.value)
+                                           : "Not even " + what + " " + grouped(solution.next) + " fits on " + gpu));
   page.line(inquiry.name + " · " + recipe_line(inquiry.job));
   page.line();
   if (solution.value > 0)
@@ -355,6 +361,12 @@ std::string solution_text(const Solution& solution, const Inquiry& inquiry, cons
   if (!solution.limit.empty()) page.line("  limited by " + solution.limit);
   if (inquiry.headroom_bytes > 0) page.line("  " + headroom_text(inquiry));
   write_standing(page, solution, what);
+  if (solution.failure && solution.next > 0) {
+    page.heading("Where " + what + " " + grouped(solution.next) + " fails");
+    page.paragraph(
+        "  ", moment_text(solution.failure->allocation) +
+                  (solution.failure->approximate.empty() ? "" : " (about: " + solution.failure->approximate + ")"));
+  }
   if (fits != nullptr && next != nullptr) write_growth(page, *fits, *next);
   const Report* shown = fits != nullptr ? fits : next;
   if (shown != nullptr) {

@@ -51,6 +51,7 @@ TEST(Answer, EveryCommandAnswers) {
     const bool table = row.command == Command::kTable;
     const std::string options = row.command == Command::kSolve   ? R"({"for": "batch", "gpu": "t4"})"
                                 : row.command == Command::kSweep ? R"({"over": "layers", "values": [1, 2]})"
+                                : name == "advise"               ? R"({"gpu": "a100-80gb"})"
                                 : name == "explain"              ? R"({"message": "Tried to allocate 2.00 MiB. "})"
                                                                  : "{}";
     const std::string subject = R"("model": "gpt2", "options": )" + options;

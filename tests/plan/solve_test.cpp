@@ -24,8 +24,9 @@ Report report_at(Job job, Unknown unknown, int64_t value, const Gpu& gpu, const 
 
 /// Holds what a solution says of the values below it to estimate(): all surely fit up to `sure`, of which the end and
 /// some before it are asked, every multiple does up to `aligned`, and in the gap none does.
-void expect_standing(const Job& job, const Solution& solution, const Gpu& gpu, const Allocator& allocator) {
-  const auto at = [&](int64_t value) { return report_at(job, solution.unknown, value, gpu, allocator); };
+void expect_standing(const Job& job, Unknown unknown, const Solution& solution, const Gpu& gpu,
+                     const Allocator& allocator) {
+  const auto at = [&](int64_t value) { return report_at(job, unknown, value, gpu, allocator); };
   EXPECT_LE(solution.sure, solution.value);
   EXPECT_LE(solution.aligned, solution.value);
   for (const int64_t value : {solution.sure, solution.sure - 1, solution.sure - 3, solution.sure / 2}) {
@@ -33,7 +34,7 @@ void expect_standing(const Job& job, const Solution& solution, const Gpu& gpu, c
       EXPECT_EQ(at(value).fits->verdict, "fits") << value;
     }
   }
-  const int64_t multiple = multiple_of(solution.unknown);
+  const int64_t multiple = solution.multiple;
   EXPECT_EQ(solution.aligned % multiple, 0);
   for (int64_t value = solution.aligned, more = 8; value > 0 && more > 0; value -= multiple, --more)
     EXPECT_TRUE(at(value).fits->fits) << value;
@@ -55,7 +56,7 @@ void expect_verdicts(const Job& job, Unknown unknown, const Gpu& gpu, const Allo
     const Report fits = report_at(job, unknown, solution->value, gpu, allocator);
     EXPECT_TRUE(fits.fits->fits);
     EXPECT_EQ(fits.device.likely, solution->peak_bytes);
-    expect_standing(job, *solution, gpu, allocator);
+    expect_standing(job, unknown, *solution, gpu, allocator);
   }
   if (!solution->limit.empty()) return;
   const Report next = report_at(job, unknown, solution->value + 1, gpu, allocator);

@@ -1,0 +1,34 @@
+// What is solved for: from options to a job at every value of it.
+#pragma once
+
+#include <functional>
+#include <memory>
+
+#include "io/inquiry.h"
+#include "plan/solve.h"
+
+namespace peakmem {
+
+/// The unknown of a question: the inquiry without a value of it, and with one.
+struct Sought {
+  Inquiry inquiry;
+  std::function<Result<Inquiry>(int64_t value)> at;
+  Variants variants;
+};
+
+/// Names that --for takes of a model, a recording's letters beside: sizes of the run and of the model, and numbers of
+/// cards. "gpu", which asks for the card, is none of them.
+std::vector<std::string_view> unknown_names();
+
+/// Reads `name` of `values`, in which neither --for nor an option of that name may stand. `batch`, `seq` and
+/// `target-seq` are letters of one trace; for others every value is an inquiry of its own, as were the option given:
+///
+///   hidden, heads, …   edits of the config; values are multiples of what the model's other sizes ask for
+///   accumulate         the batch is cut in so many micro-batches, and the smallest number that fits is sought
+///   fsdp, gpus         the smallest number of ranks; `gpus` may be 1, without FSDP
+Result<Sought> read_sought(const NamedConfig* model, const OptionValues& values, const std::string& name);
+
+/// Solves it on the inquiry's GPU, and says what limits it where the next value is no job.
+Result<Solution> solve_for(const Sought& sought, Effort effort = Effort::kWhole);
+
+}  // namespace peakmem
