@@ -108,6 +108,8 @@ constexpr std::string_view kSweepExamples = R"(
 Examples:
   peakmem sweep gpt2 --over batch --values 1,2,4,8,16 --gpu rtx-4090
   peakmem sweep llama-3.2-1b --over layers --values 8,16,32,48 --precision bf16
+  peakmem sweep gpt2 --over optimizer --values all --gpu t4
+  peakmem sweep gpt2 --over batch,gpu --values "2^0..2^6;t4,l4,a100-40gb" --csv grid.csv
 )";
 
 constexpr std::string_view kDiff = R"(

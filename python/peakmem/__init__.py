@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -144,10 +145,26 @@ def compare(a: Report, b: Report) -> Comparison:
     return _answers.ask_comparison(a, b)
 
 
-def sweep(model: Model | None = None, *, over: str, values: list[int] | range, **options: Option) -> Sweep:
-    """Memory with one option (`over="batch"`) at many values, beside the formulas in circulation."""
-    over_option = over.replace("_", "-")
-    return _answers.ask_sweep(subject(model, {**options, "over": over_option, "values": list(values)}))
+def sweep(
+    model: Model | None = None,
+    *,
+    over: str | Sequence[str],
+    values: str | Sequence[Any] | range,
+    **options: Option,
+) -> Sweep:
+    """Memory with one option (`over="batch"`) at many values, or with several in a grid.
+
+    Args:
+        model: as in `estimate`.
+        over: the option that varies, or a list of them.
+        values: its values, or a list of lists of them; also the texts that the command line takes: "2^0..2^6", "all".
+        options: the others.
+    """
+    names = [over] if isinstance(over, str) else list(over)
+    lists = [values] if isinstance(over, str) else list(values)
+    texts = [each if isinstance(each, str) else ",".join(map(str, each)) for each in lists]
+    varied = {"over": ",".join(name.replace("_", "-") for name in names), "values": ";".join(texts)}
+    return _answers.ask_sweep(subject(model, {**options, **varied}))
 
 
 def timeline(model: Model | None = None, **options: Option) -> Timeline:

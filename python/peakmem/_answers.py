@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 from dataclasses import dataclass, field, replace
 from functools import cache
@@ -398,10 +399,10 @@ def ask_advice(subject: Subject) -> Advice:
 
 @dataclass(frozen=True)
 class Sweep(Answer):
-    """Memory against one size.
+    """Memory against one option, or several in a grid.
 
     Attributes:
-        over: the option that varies.
+        over: the option that varies, or several with commas between.
         points: one for each value.
         textbook: the formulas in circulation; every point has their bytes in this order.
     """
@@ -412,6 +413,29 @@ class Sweep(Answer):
     textbook: tuple[Textbook, ...]
     assumptions: tuple[str, ...]
     warnings: tuple[str, ...]
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Every point as a row: the options that vary, bytes, categories, the verdict, and why there is none."""
+        return [_sweep_row(self.over, point) for point in self.points]
+
+    def to_frame(self) -> Any:
+        """The rows as a pandas DataFrame; pandas must be there."""
+        try:
+            pandas = importlib.import_module("pandas")
+        except ImportError:
+            raise InputError("to_frame", "needs pandas", "pip install pandas, or take .rows()") from None
+        return pandas.DataFrame(self.rows())
+
+
+def _sweep_row(over: str, point: SweepPoint) -> dict[str, Any]:
+    row: dict[str, Any] = dict(point.values) if point.values is not None else {over: point.value}
+    for name in ("parameters", "tensor_bytes", "allocated_bytes", "first_step_bytes", "device_bytes", "phase"):
+        row[name] = getattr(point, name)
+    row.update({f"{name}_bytes": size for name, size in (point.categories or {}).items()})
+    row["verdict"] = point.fits.verdict if point.fits else None
+    row["capacity_bytes"] = point.fits.capacity_bytes if point.fits else None
+    row["error"] = f"{point.error.field} {point.error.problem}" if point.error else None
+    return row
 
 
 def ask_sweep(subject: Subject) -> Sweep:

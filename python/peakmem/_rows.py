@@ -300,14 +300,15 @@ class SweepError:
 
 @dataclass(frozen=True)
 class SweepPoint:
-    """What the job takes at a value, or the error that says why there is none.
+    """What the job takes at a value, or at several `values` by option; or the error that says why there is none.
 
     Attributes:
         categories: the allocated bytes by what they are for.
         textbook_bytes: what the formulas of `Sweep.textbook` give, in their order.
     """
 
-    value: int
+    value: int | str | None = None
+    values: dict[str, int | str] | None = None
     error: SweepError | None = None
     tensor_bytes: int | None = None
     allocated_bytes: int | None = None

@@ -181,6 +181,22 @@ def test_a_sweeps_points_that_are_no_jobs_say_why() -> None:
     assert second.error is None and second.categories is not None and second.textbook_bytes is not None
 
 
+def test_a_sweep_is_over_any_option_and_over_several() -> None:
+    grid = peakmem.sweep("gpt2", over=["batch", "gpu"], values=[[1, 2], ["t4", "l4"]], seq=64)
+    assert [point.values for point in grid.points][1] == {"batch": 1, "gpu": "l4"}
+    rows = grid.rows()
+    assert len(rows) == 4 and rows[3]["batch"] == 2 and rows[3]["gpu"] == "l4" and rows[3]["verdict"] == "fits"
+    powers = peakmem.sweep("gpt2", over="batch", values="2^0..2^2", seq=64)
+    assert [point.value for point in powers.points] == [1, 2, 4]
+    try:
+        import pandas  # noqa: F401
+    except ImportError:
+        with pytest.raises(InputError):
+            grid.to_frame()
+    else:
+        assert list(grid.to_frame()["batch"]) == [1, 1, 2, 2]
+
+
 def test_a_comparison_sums_to_the_difference() -> None:
     comparison = peakmem.compare(peakmem.estimate("gpt2"), peakmem.estimate("gpt2", checkpointing="full"))
     assert sum(row.difference_bytes for row in comparison.ledger) == comparison.difference.allocated_bytes < 0

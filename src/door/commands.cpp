@@ -96,6 +96,7 @@ Result<Answer> answer_timeline(const Question& question) {
   switch (question.form) {
     case Form::kJson:
     case Form::kText:
+    case Form::kJsonLines:
       break;
     case Form::kSvg:
       return Answer{timeline_svg(*timeline, *inquiry)};

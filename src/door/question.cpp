@@ -17,8 +17,8 @@ constexpr std::array kCommands = std::to_array<CommandRow>({
      "what would make it fit, and what that costs"},
     {"compare", Command::kCompare, answer_compare, "peakmem compare MODEL [options] --with \"[MODEL] [options]\"",
      "two set-ups, and what differs"},
-    {"sweep", Command::kSweep, answer_sweep, "peakmem sweep MODEL --over SIZE --values 1,2,4 [options]",
-     "memory against one size"},
+    {"sweep", Command::kSweep, answer_sweep, "peakmem sweep MODEL --over WHAT --values 1,2,4 [options]",
+     "memory against one option, or several in a grid"},
     {"timeline", Command::kTimeline, answer_timeline, "peakmem timeline MODEL [options]",
      "memory over the step, as a picture"},
     {"explain", Command::kExplain, answer_explain, "peakmem explain \"MESSAGE\" MODEL [options]",
@@ -47,7 +47,8 @@ constexpr std::array kForms = std::to_array<FormRow>({{Form::kJson, "json"},
                                                       {Form::kText, "text"},
                                                       {Form::kSvg, "svg"},
                                                       {Form::kCsv, "csv"},
-                                                      {Form::kPerfetto, "perfetto"}});
+                                                      {Form::kPerfetto, "perfetto"},
+                                                      {Form::kJsonLines, "jsonl"}});
 
 }  // namespace
 

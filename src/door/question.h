@@ -13,7 +13,7 @@
 namespace peakmem {
 
 /// What an answer is written as; a picture and points are forms of some answers alone.
-enum class Form : uint8_t { kText, kJson, kSvg, kCsv, kPerfetto };
+enum class Form : uint8_t { kText, kJson, kSvg, kCsv, kPerfetto, kJsonLines };
 
 /// A model (none where options describe it) and how it is trained; what of that was read of launch files, and what was
 /// taken for granted of them.

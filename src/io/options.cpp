@@ -66,10 +66,13 @@ Names unknowns() {
   names.emplace_back("gpu");
   return names;
 }
-Names sizes() {
+/// What a sweep varies: sizes, choices and flags of the run and of the model.
+Names varied() {
   Names names;
   for (const OptionRow& row : option_rows())
-    if (row.kind == OptionKind::kSize && takes(Command::kSweep, row)) names.push_back(row.name);
+    if (takes(Command::kSweep, row) && row.kind != OptionKind::kText && row.kind != OptionKind::kFile &&
+        row.name != "over" && row.name != "json")
+      names.push_back(row.name);
   return names;
 }
 Names steps() { return {"1", "2"}; }
@@ -236,11 +239,13 @@ constexpr std::array kOptions = std::to_array<OptionRow>({
      "what to find the largest of (of accumulate, fsdp and gpus the smallest); gpu: every card; two: batch,seq",
      kSolve},
     {"with", kText, "OPTIONS", nullptr, "", "Compare", "what the second set-up has instead, in one argument", kCompare},
-    {"over", kChoice, "SIZE", sizes, "", "Sweep", "the option to vary", kSweep},
-    {"values", kText, "1,2,4", nullptr, "", "Sweep", "its values", kSweep},
+    {"over", kChoice, "WHAT", varied, "", "Sweep", "the option to vary, or several: batch,gpu", kSweep},
+    {"values", kText, "1,2,4", nullptr, "", "Sweep",
+     "its values: also 1..64, 8..64:8, 2^0..2^6, all; of several options with semicolons between", kSweep},
     {"message", kText, "TEXT", nullptr, "", "Explain", "what PyTorch printed: Tried to allocate ...", kExplain},
     {"svg", kFile, "FILE", nullptr, "", "Files", "the picture as SVG", kTimeline | kSolve},
-    {"csv", kFile, "FILE", nullptr, "", "Files", "its points as CSV", kTimeline | kSolve},
+    {"csv", kFile, "FILE", nullptr, "", "Files", "its points as CSV", kTimeline | kSolve | kSweep},
+    {"jsonl", kFile, "FILE", nullptr, "", "Files", "its points as JSON lines", kSweep},
     {"perfetto", kFile, "FILE", nullptr, "", "Files", "its points as a Chrome trace (ui.perfetto.dev)", kTimeline},
     {"save", kFile, "FILE", nullptr, "", "Trace",
      "the trace as a file, which ends with .peakmem; the launch file; or these options, as YAML that is a MODEL too",
@@ -295,9 +300,18 @@ std::optional<Error> check_pair(const OptionRow& row, std::string_view text,
   return std::nullopt;
 }
 
+/// Options that are varied together.
+std::optional<Error> check_axes(const OptionRow& row, std::string_view text,
+                                std::span<const std::string_view> letters) {
+  for (const std::string& name : names_of_unknowns(text))
+    if (auto wrong = check_choice(row, name, letters)) return wrong;
+  return std::nullopt;
+}
+
 std::optional<Error> check_choice(const OptionRow& row, std::string_view text,
                                   std::span<const std::string_view> letters) {
   if (row.name == "gpu") return check_gpus(text);
+  if (row.name == "over" && text.find(',') != std::string_view::npos) return check_axes(row, text, letters);
   if (row.name == "for" && text.find(',') != std::string_view::npos) return check_pair(row, text, letters);
   Names known = row.choices();
   if (row.name == "for" || row.name == "over") known.insert(known.end(), letters.begin(), letters.end());

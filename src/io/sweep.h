@@ -1,4 +1,4 @@
-// Memory against one size.
+// Memory against options: one varied, or several in a grid.
 #pragma once
 
 #include <optional>
@@ -11,25 +11,38 @@
 
 namespace peakmem {
 
-/// What the job takes with the size at a value; where it is no job there, `error` alone says why.
+/// An option that is varied, and its values as texts.
+struct SweepAxis {
+  std::string over;
+  bool is_size = true;  // its values are numbers
+  std::vector<std::string> values;
+};
+
+/// What the job takes with the axes at values; where it is no job there, `error` alone says why.
 struct SweepPoint {
-  int64_t value = 0;
+  std::vector<std::string> values;  // one for each axis
   std::optional<Error> error;
-  std::optional<Report> report;  // as estimate() gives it at that value
+  std::optional<Report> report;  // as estimate() gives it there, of the ledger only categories and bytes
   std::vector<Textbook> textbook;
 };
 
-/// One size varied, all else as asked.
+/// Options varied, all else as asked: every value of the first axis with every one of the next, the last the quickest.
 struct Sweep {
-  std::string over;  // the option
-  Inquiry inquiry;   // at the first value that is a job
+  std::string over;  // as asked: "batch", "batch,gpu"
+  std::vector<SweepAxis> axes;
+  Inquiry inquiry;  // at the first point that is a job
   std::vector<SweepPoint> points;
 };
 
-/// At most this many values are asked for at once.
-inline constexpr size_t kMaxSweep = 1000;
+/// At most this many points are asked for at once.
+inline constexpr size_t kMaxSweep = 4096;
 
-/// `values` has --over and --values (`1,2,4`); the others make the job. Fails where no value is one.
+/// Values of one axis: "1,2,4", "1..64" (every one), "8..64:8" (in steps), "2^0..2^6" (powers), and of a choice names,
+/// or "all".
+Result<std::vector<std::string>> parse_values(const std::string& text, const std::string& over);
+
+/// `values` has --over and --values, with axes between commas and their values between semicolons; the others make the
+/// job. Fails where no point is one.
 Result<Sweep> sweep(const NamedConfig* model, OptionValues values);
 
 }  // namespace peakmem

@@ -17,9 +17,32 @@ void write_report(JsonWriter& out, const Report& report) {
   write_categories(out, report);
 }
 
-void write_point(JsonWriter& out, const SweepPoint& point) {
+/// A number where the axis has numbers.
+void write_value(JsonWriter& out, const SweepAxis& axis, const std::string& text) {
+  const Result<int64_t> number = axis.is_size ? parse_size(text, axis.over) : Error{};
+  if (number)
+    out.value(*number);
+  else
+    out.value(text);
+}
+
+void write_values(JsonWriter& out, const Sweep& sweep, const SweepPoint& point) {
+  if (sweep.axes.size() == 1) {
+    out.key("value");
+    return write_value(out, sweep.axes[0], point.values[0]);
+  }
+  out.key("values");
   out.begin_object();
-  out.member("value", point.value);
+  for (size_t i = 0; i < sweep.axes.size(); ++i) {
+    out.key(sweep.axes[i].over);
+    write_value(out, sweep.axes[i], point.values[i]);
+  }
+  out.end_object();
+}
+
+void write_point(JsonWriter& out, const Sweep& sweep, const SweepPoint& point) {
+  out.begin_object();
+  write_values(out, sweep, point);
   if (point.error) {
     write_error(out, *point.error);
   } else {
@@ -59,10 +82,20 @@ std::string sweep_json(const Sweep& sweep) {
   write_textbook(out, sweep);
   out.key("points");
   out.begin_list();
-  for (const SweepPoint& point : sweep.points) write_point(out, point);
+  for (const SweepPoint& point : sweep.points) write_point(out, sweep, point);
   out.end_list();
   end_answer(out, sweep.inquiry);
   return std::move(out).text();
+}
+
+std::string sweep_json_lines(const Sweep& sweep) {
+  std::string lines;
+  for (const SweepPoint& point : sweep.points) {
+    JsonWriter out(0);
+    write_point(out, sweep, point);
+    lines += std::move(out).text() + "\n";
+  }
+  return lines;
 }
 
 }  // namespace peakmem
