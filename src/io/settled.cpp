@@ -113,6 +113,7 @@ void add_zero(const Zero& zero, Settled& out) {
   out.size("rank", zero.rank);
   out.size("reduce-bucket", zero.reduce_bucket);
   out.text("overlap-comm", name_in(kYesNo, zero.overlaps));
+  out.flag("round-robin", zero.round_robin);
   out.flag("zero-optimizer", zero.one_group);
   if (zero.full_gradients) out.text("zero-gradients", "fp32");
   if (zero.offloads_optimizer) out.text("offload-optimizer", zero.pins_optimizer ? "pinned" : "pageable");
