@@ -1,3 +1,4 @@
+#include "size/terms.h"
 #include "trace/ops.h"
 #include "trace/workspace.h"
 
@@ -36,6 +37,14 @@ void flash_backward(Gradients& g) {
   fused_backward(g, Layout::kPreserved, "_scaled_dot_product_flash_attention_backward");
   run_flash_backward(g.saved(kSavedOperand[0]), g.saved(kSavedOperand[1]), g.node.kernel_size);
 }
+// The frontend's part of the workspace (cudnn-frontend 1.x, scaled_dot_product_flash_attention.h): the query's gradient
+// and softmax's sums in fp32. What cuDNN's own plans want besides is not known.
+void cudnn_backward(Gradients& g) {
+  fused_backward(g, Layout::kPreserved, "_scaled_dot_product_cudnn_attention_backward");
+  const Tensor query = g.saved(kSavedOperand[0]);
+  const Expr rows = query.size(0) * query.size(1) * query.size(2);
+  workspace(query.tape(), rows * (query.size(3) + 1) * size_of(DType::kFloat32), "_cudnn_attention_backward");
+}
 // A mask that wants a gradient is input 3; its gradient's rows are padded to a multiple of 16.
 void efficient_backward(Gradients& g) {
   constexpr const char* kName = "_scaled_dot_product_efficient_attention_backward";
@@ -49,6 +58,7 @@ void efficient_backward(Gradients& g) {
   run_efficient_backward(g.saved(kSavedOperand[0]), {true, queries, bytes});
 }
 const Op kFlash = {"_scaled_dot_product_flash_attention", flash_backward};
+const Op kCudnn = {"_scaled_dot_product_cudnn_attention", cudnn_backward};
 const Op kEfficient = {"_scaled_dot_product_efficient_attention", efficient_backward};
 
 /// What the two fused kernels share: they keep their operands, their output, and some small tensors for the backward.
@@ -112,6 +122,17 @@ Tensor flash(Tensor query, Tensor key, Tensor value, Expr padded_width, Expr col
   kernel.keep({2}, DType::kUInt64);  // random state
   kernel.keep({}, DType::kUInt64);
   return identical(width, padded_width) ? kernel.output : slice(std::move(kernel.output), -1, width);
+}
+
+Tensor cudnn(const Tensor& query, const Tensor& key, const Tensor& value) {
+  Tape& tape = query.tape();
+  const Tensor seed = tape.make({}, DType::kInt64, kCudnn.name);
+  const Tensor offset = tape.make({}, DType::kInt64, kCudnn.name);
+  Fused kernel(kCudnn, Layout::kPreserved, query, key, value);
+  kernel.keep_outputs({query.size(0), query.size(1), query.size(2)});
+  tape.save(kernel.node, offset);
+  tape.save(kernel.node, seed);
+  return kernel.output;
 }
 
 // The additive mask is kept, its rows padded to a multiple of 8 and looked at as one for all heads; log-sum-exp is
@@ -191,6 +212,19 @@ Tensor math(const Tensor& query, const Tensor& key, const Tensor& value, Tensor 
   return to(matmul(attention, value_expanded), query.dtype());
 }
 
+/// Where PyTorch prefers cuDNN's kernel to its own flash (check_prefer_cudnn_attention, check_cudnn_tensor_shapes; of
+/// wheels for CUDA 13): Hopper and data-center Blackwell, heads in whole steps of 8 up to 256 or 128 wide, and more
+/// than one token.
+bool prefers_cudnn(const Tensor& query, const Tensor& key, Expr width_by_eights) {
+  const Tape& tape = query.tape();
+  const int capability = tape.processor.compute_capability;
+  if (capability / 10 != 9 && capability / 10 != 10) return false;
+  const int64_t widest = capability == 90 ? 256 : 128;
+  const auto number = [&](Expr size) { return evaluate(size, tape.symbol_values); };
+  return identical(query.size(-1), width_by_eights) && number(query.size(-1)) <= widest && number(query.size(2)) > 1 &&
+         number(key.size(2)) > 1;
+}
+
 bool is_half(DType dtype) { return dtype == DType::kFloat16 || dtype == DType::kBFloat16; }
 
 }  // namespace
@@ -210,7 +244,9 @@ Tensor scaled_dot_product_attention(Tensor query, Tensor key, Tensor value, Tens
   if (mask && mask.dtype() == DType::kBool) mask = additive(mask, q.dtype());
   const bool fits_flash = is_half(q.dtype()) && !mask && sizes.kernels.flash;
   const bool fits_efficient = identical(q.size(1), k.size(1)) && sizes.kernels.efficient(q.dtype()).exists;
-  Tensor output = fits_flash       ? flash(q, k, v, sizes.head_dim, sizes.columns)
+  const bool fits_cudnn = fits_flash && prefers_cudnn(q, k, sizes.head_dim);
+  Tensor output = fits_cudnn       ? cudnn(q, k, v)
+                  : fits_flash     ? flash(q, k, v, sizes.head_dim, sizes.columns)
                   : fits_efficient ? efficient(q, k, v, std::move(mask), sizes)
                                    : math(q, k, v, mask, p, is_causal);
   tape.autocast.enabled = autocast;

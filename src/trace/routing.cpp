@@ -1,5 +1,6 @@
 // What a mixture of experts is made of: choosing experts, and products by groups of rows.
 #include "trace/ops.h"
+#include "trace/workspace.h"
 
 namespace peakmem {
 namespace {
@@ -43,10 +44,23 @@ void div_backward(Gradients& g) {
 const Op kDiv = {"div", div_backward};
 
 // Inputs: input 0, weight 1. Alphabetical, as the generated code goes: the gradient of `mat2` comes first.
+/// CUTLASS's kernel for Hopper (GroupMM.cu, torch 2.13): pointers, strides and sizes of every group, and four
+/// descriptors of 128 bytes for each multiprocessor. Elsewhere, and in other dtypes, groups are multiplied one by one.
+void run_grouped_mm(Tape& tape, DType dtype, Expr groups) {
+  constexpr int kHopper = 90;
+  if (tape.processor.compute_capability != kHopper || dtype != DType::kBFloat16) return;
+  const Tensor arguments = workspace(tape, groups * 68, "_grouped_mm");
+  const Tensor descriptors = workspace(tape, tape.processor.multiprocessors * 4 * 128, "_grouped_mm");
+}
+
 void grouped_mm_backward(Gradients& g) {
   Tape& tape = g.in[0].tape();
-  if (g.needs(1)) g.out[1] = tape.make(contiguous(g.input_shape(1)), g.in[0].dtype(), "_grouped_mm");
-  if (g.needs(0)) g.out[0] = tape.make(contiguous(g.input_shape(0)), g.in[0].dtype(), "_grouped_mm");
+  const Tensor ends = g.saved(size_t{g.node.saved_count} - 1);
+  for (const size_t i : {size_t{1}, size_t{0}}) {
+    if (!g.needs(i)) continue;
+    g.out[i] = tape.make(contiguous(g.input_shape(i)), g.in[0].dtype(), "_grouped_mm");
+    run_grouped_mm(tape, g.in[0].dtype(), ends.size(0));
+  }
 }
 const Op kGroupedMm = {"_grouped_mm", grouped_mm_backward};
 
@@ -137,6 +151,7 @@ Tensor grouped_linear(Tensor input, const Tensor& weight, const Tensor& ends) {
   if (x->requires_grad) tape.save(node, weight);
   tape.save(node, ends);
   Tensor result = tape.make({x.size(0), weight.size(1)}, x.dtype(), kGroupedMm.name);
+  run_grouped_mm(tape, x.dtype(), ends.size(0));
   Tape::attach(node, result);
   return result;
 }
