@@ -46,7 +46,7 @@ TEST_P(GpuRecords, AreMet) {
 INSTANTIATE_TEST_SUITE_P(Oracle, GpuRecords,
                          ::testing::Values(File{"a100-80gb", 9, 11, 0}, File{"expandable", 0, 0, 0},
                                            File{"full_card", 0, 6, 1}, File{"h100-80gb", 0, 0, 0}, File{"l4", 1, 0, 0},
-                                           File{"large", 0, 3, 0}, File{"t4", 0, 0, 0}, File{"zero", 1, 1, 0}),
+                                           File{"large", 0, 3, 0}, File{"t4", 0, 0, 0}, File{"zero", 2, 2, 0}),
                          [](const auto& info) {
                            std::string name = info.param.name;
                            std::erase(name, '-');
