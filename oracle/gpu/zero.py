@@ -17,7 +17,8 @@ import transformers
 
 from cases import AUTO, build_config, WEIGHTS
 
-OPTIMIZERS = {"adamw/fused": "adamw_torch_fused", "adamw/foreach": "adamw_torch"}
+OPTIMIZERS = {"adamw/fused": "adamw_torch_fused", "adamw/foreach": "adamw_torch", "adamw_8bit": "adamw_bnb_8bit", "paged_adamw_8bit": "paged_adamw_8bit",
+              "paged_adamw_32bit": "paged_adamw_32bit", "lion_8bit": "lion_8bit", "adafactor": "adafactor", "sgd/foreach": "sgd"}
 
 
 def join(ranks):

@@ -78,13 +78,13 @@ std::optional<Error> check_zero(const Job& job) {
                  "pass --precision bf16 or bf16-mixed"};
   if (recipe.zero.full_gradients && recipe.zero.offloads_optimizer)
     return Error{"--zero-gradients", "in fp32 are not modelled where the optimizer is on the host", "drop one of them"};
-  if (recipe.optimizer->name != "adamw" && recipe.optimizer->name != "adam")
+  constexpr std::array<std::string_view, 3> kKnown = {"adamw", "adam", "adamw-8bit"};
+  if (std::find(kKnown.begin(), kKnown.end(), recipe.optimizer->name) == kKnown.end() ||
+      (recipe.zero.offloads_optimizer && recipe.optimizer->in_8_bits))
     return Error{"--optimizer", std::string(recipe.optimizer->name) + " is not modelled under ZeRO", "pass adamw"};
   if (recipe.eval_logits)
     return Error{"--eval-logits", "is not modelled under ZeRO, where each rank gathers the logits of all",
                  "drop one of them"};
-  if (recipe.checkpointing == Checkpointing::kFullReentrant)
-    return Error{"--checkpointing", "full-reentrant is not modelled under ZeRO", "pass full"};
   return std::nullopt;
 }
 

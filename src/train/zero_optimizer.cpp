@@ -60,7 +60,8 @@ void ZeroOptimizer::make_master(const ZeroGroup& group) {
   const Tensor master = tape_.leaf(make(group.part, DType::kFloat32, "fp32_weights", Category::kOptimizer));
   masters_.push_back({master, master->node, tape_.scope, tape_.turn, 0});
   const Seen seen(tape_, masters_.back());
-  optimizers_.emplace_back(tape_, *recipe_.optimizer, recipe_.impl, std::vector<Kept>());
+  const std::vector<Kept> states = {kept(*recipe_.optimizer, group.part, false)};
+  optimizers_.emplace_back(tape_, *recipe_.optimizer, recipe_.impl, states);
 }
 
 void ZeroOptimizer::run(size_t group) {

@@ -45,7 +45,7 @@ class ZeroPartition : public ZeroOptimizer {
   void finish_step_of_gradients();
   Tensor norm_of(int64_t elements);
   void take_norms(const ZeroGroup& group);
-  void update(size_t group);
+  void update(size_t index);
   Stream reduction_stream() const { return zero_.overlaps ? Stream::kAllReduce : Stream::kMain; }
 
   std::map<const Node*, Place> places_;  // of parameters, by accumulator
