@@ -65,7 +65,7 @@ def build_model(case, phase=lambda name: None):
     config.use_cache = bool(case.get("use_cache"))
     auto = getattr(transformers, AUTO[case["task"]])
     dtype = (COMPUTE if case.get("quantize") else WEIGHTS).get(case["precision"], torch.float32)
-    with torch.device("cpu" if case.get("load") else "cuda"):
+    with torch.device("cpu" if case.get("load") or stays_on_host(case) else "cuda"):
         model = auto.from_config(
             config, attn_implementation=ATTENTION.get(case["attention"], case["attention"]), **{DTYPE: dtype})
     keep_in_fp32(model, dtype)
@@ -79,7 +79,7 @@ def build_model(case, phase=lambda name: None):
     if case.get("experts") == "loop":
         run_in_a_loop(model, case.get("imbalance", 1), case.get("busiest", 0))
     if case.get("lora"):
-        model = add_lora(model, case["lora"])
+        model = add_lora(model, case["lora"], "cpu" if stays_on_host(case) else "cuda")
         if case.get("quantize"):
             convert_beside_quantized(model, case.get("trainer"))
     if case.get("freeze"):
@@ -87,6 +87,11 @@ def build_model(case, phase=lambda name: None):
     if case.get("checkpointing"):
         enable_checkpointing(model, case)
     return model.train()
+
+
+def stays_on_host(case):
+    """Whether it is a trainer's model that will be sharded, which moves it unit by unit."""
+    return case.get("trainer", "loop") != "loop" and "fsdp" in (case.get("ranks") or {})
 
 
 def keep_in_fp32(model, dtype):
@@ -113,12 +118,12 @@ def freeze(model, patterns):
             parameter.requires_grad_(False)
 
 
-def add_lora(model, lora):
+def add_lora(model, lora, device):
     """Adapters as PEFT makes them: in fp32 over half weights unless told otherwise."""
     import peft
     config = peft.LoraConfig(r=lora["r"], target_modules=lora["targets"], lora_dropout=lora.get("dropout", 0.0),
                              modules_to_save=lora.get("save"), task_type=lora.get("task_type"))
-    with torch.device("cuda"):
+    with torch.device(device):
         return peft.get_peft_model(model, config, autocast_adapter_dtype=lora.get("fp32", True))
 
 

@@ -15,6 +15,7 @@ from torch._C._distributed_c10d import _create_work_from_future
 from torch._subclasses.fake_tensor import FakeTensor
 from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_modes
 
+from cases import stays_on_host
 from device import HAS_KERNELS
 
 aten = torch.ops.aten
@@ -126,6 +127,8 @@ def finds_unused(case, model):
 
 def synchronized(model, case, last):
     """The context of one micro-batch: with `no_sync`, and in a trainer, gradients are reduced after the last one only."""
+    if stays_on_host(case):  # Accelerator.no_sync of FSDP2
+        model.set_requires_gradient_sync(last)
     if "ddp" not in case.get("ranks", {}) or last:
         return contextlib.nullcontext()
     return model.no_sync() if case.get("no_sync") or "trainer" in case else contextlib.nullcontext()

@@ -77,6 +77,19 @@ def _resizes():
     torch.UntypedStorage.resize_ = resize_
 
 
+def _moves():
+    """A fake tensor keeps its device, whatever its data are."""
+    from torch.distributed.fsdp._fully_shard import _fsdp_init
+
+    def move(params, buffers, device):
+        for tensor in (*params, *buffers):
+            if tensor.device.type == "cpu":
+                tensor.data = tensor.detach().to(device)
+                tensor.fake_device = torch.device("cuda", 0)
+
+    _fsdp_init._move_states_to_device = move
+
+
 _installed = types.SimpleNamespace(done=False)
 
 
@@ -87,10 +100,11 @@ def install(counter):
         _streams()
         _propagator()
         _resizes()
+        _moves()
         _installed.done = True
 
 
-def _mesh(ranks):
+def mesh_of(ranks):
     """A device mesh over ranks that do not exist."""
     from torch.testing._internal.distributed.fake_pg import FakeStore
     shape = [ranks[name] for name in ("replicate", "fsdp") if name in ranks]
@@ -124,7 +138,7 @@ def _policy(case):
 
 def shard(model, case):
     """Make each layer a unit and the rest one more."""
-    options = {"mesh": _mesh(case["ranks"]), "mp_policy": _policy(case),
+    options = {"mesh": mesh_of(case["ranks"]), "mp_policy": _policy(case),
                "reshard_after_forward": case.get("reshard_after_forward", True)}
     for layer in _layers(model):
         fully_shard(layer, **options)

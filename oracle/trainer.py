@@ -52,8 +52,8 @@ def shifts_labels(model):
 
 def stand_in(case, model):
     """A Trainer without data, callbacks and other devices: what its training_step asks for."""
-    ranks = case.get("ranks", {}).get("ddp", 1)
-    kind = DistributedType.NO if ranks == 1 else DistributedType.MULTI_GPU
+    ranks = case.get("ranks", {}).get("ddp", 1) * case.get("ranks", {}).get("fsdp", 1)
+    kind = DistributedType.NO if ranks == 1 else DistributedType.MULTI_GPU if "ddp" in case["ranks"] else DistributedType.FSDP
     base = model.get_base_model() if hasattr(model, "get_base_model") else model
     parameters = inspect.signature(type(base).forward).parameters.values()
     accepts = getattr(base, "accepts_loss_kwargs", any(p.kind == p.VAR_KEYWORD for p in parameters))
@@ -106,7 +106,8 @@ class Loop:
 
     def __init__(self, case, model, context):
         inner = getattr(model, "module", model)  # accelerate wraps its forward pass before DDP wraps the model
-        wrap(case, inner, context)
+        if "fsdp" not in case.get("ranks", {}):  # there is a policy in the place of autocast
+            wrap(case, inner, context)
         self.trainer = stand_in(case, inner)
         self.batches = self.inputs = self.items = None
         self.loss = torch.zeros((), device="cuda")

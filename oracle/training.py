@@ -6,7 +6,7 @@ A counter is told of every phase and of what tensors are for (`phase`, `label`, 
 import torch
 
 import fused
-from cases import autocast, build_batch, build_model, build_optimizer, loss_of
+from cases import autocast, build_batch, build_model, build_optimizer, loss_of, stays_on_host
 from data_parallel import replicate, synchronized
 from device import HAS_KERNELS
 from evaluation import evaluate
@@ -91,13 +91,14 @@ def train_step(case, model, optimizer, counter, step, loop, names):
 
 def spread(case, model, counter):
     """Make the model one rank's; of a sharded one the whole parameters were there first."""
+    import accelerated
     import ranks
     if not HAS_KERNELS:
         ranks.install(counter)
     if "ddp" in case["ranks"]:
         return replicate(model, case, counter)
     counter.label(model.parameters(), "whole_parameter")
-    model = ranks.shard(model, case)
+    model = accelerated.shard(model, case) if stays_on_host(case) else ranks.shard(model, case)
     counter.label(map(local, model.parameters()), "parameter")
     return model
 

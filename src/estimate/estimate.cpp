@@ -71,6 +71,7 @@ constexpr Change kChanges[] = {
      [](Recipe& r) {
        if (r.weights != DType::kFloat32) return false;
        r.autocast.reset();
+       if (r.sharding.by_accelerate) r.sharding.casts_parameters = r.sharding.casts_gradients = false;
        return set(r.weights, DType::kBFloat16);
      }},
     {"--autocast none",
@@ -181,6 +182,7 @@ std::vector<ChangedJob> changed_jobs(const Job& job) {
   for (const Change& change : kChanges) {
     Job changed = job;
     if (!change.apply(changed.recipe)) continue;
+    convert_sharded(changed.recipe);
     if (job.description.eager_only && changed.recipe.attention != job.recipe.attention) continue;
     jobs.push_back({change.option, std::move(changed)});
   }

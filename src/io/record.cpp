@@ -236,6 +236,7 @@ std::optional<Error> read_recipe(const Value& what, Recipe& recipe) {
   if (auto error = read_sharding(what, recipe)) return error;
   recipe.built_on_device = recipe.trainer->builds_on_device && !is_wrapped(recipe.sharding);
   if (auto error = read_precision(what, recipe)) return error;
+  convert_sharded(recipe);
   return read_optimizers(what, recipe);
 }
 

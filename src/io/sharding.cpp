@@ -14,6 +14,7 @@ namespace {
 
 constexpr std::array<std::string_view, 3> kPolicies = {"fsdp-param-dtype", "fsdp-reduce-dtype",
                                                        "no-reshard-after-forward"};
+constexpr std::array<std::string_view, 2> kDtypes = {"fsdp-param-dtype", "fsdp-reduce-dtype"};
 /// Optimizers whose step on shards was measured to be what it is on whole parameters.
 constexpr std::array<std::string_view, 12> kElementwise = {"adamw",   "adam",     "sgd",   "sgd-momentum",
                                                            "adagrad", "rmsprop",  "nadam", "radam",
@@ -108,8 +109,40 @@ bool mixes_dtypes(const Job& job) {
   return dtypes.size() > 1;
 }
 
+/// What is trained of a model outside of its layers.
+bool trains_outside_layers(const Job& job) {
+  const Program program = built(job);
+  return std::any_of(program.weights.begin(), program.weights.end(),
+                     [](const Weight& weight) { return weight.trained && weight.turn == 0; });
+}
+
+/// What of a job that accelerate prepares for FSDP2 was not measured; empty where all was.
+std::string not_measured_of_accelerate(const Job& job) {
+  const Recipe& recipe = job.recipe;
+  const Sharding& sharding = recipe.sharding;
+  if (recipe.transformers != Transformers::kV523) return "with another transformers than 5.23";
+  if (sharding.hybrid) return "with copies (HSDP)";
+  if (!divides_outside_layers(job)) return "for " + job.description.family;
+  if (recipe.quantize != Quantize::kNone) return "with quantized weights";
+  if (recipe.lora.rank > 0 && (!recipe.lora.saved.empty() || trains_outside_layers(job)))
+    return "with adapters or copies outside of the layers";
+  if (sharding.casts_parameters && sharding.param_dtype == DType::kFloat16) return "in fp16";
+  if (recipe.eval_batch > 0) return "with an evaluation";
+  if (makes_no_logits(recipe.kernels.loss) && recipe.kernels.loss != LossKernel::kChunked) return "with a fused loss";
+  return {};
+}
+
+std::optional<Error> check_accelerate(const Job& job) {
+  if (!job.recipe.sharding.by_accelerate) return std::nullopt;
+  const std::string what = not_measured_of_accelerate(job);
+  if (what.empty()) return std::nullopt;
+  return Error{"--trainer", std::string(job.recipe.trainer->name) + " over shards is not modelled " + what,
+               "pass --trainer loop for fully_shard on every layer, or use --ddp"};
+}
+
 std::optional<Error> check(const Job& job) {
   const Recipe& recipe = job.recipe;
+  if (auto wrong = check_accelerate(job)) return wrong;
   if (!recipe.lora.saved.empty() && mixes_dtypes(job))
     return Error{"--lora-modules-to-save",
                  "fails in PyTorch beside adapters in fp32 outside of the layers: \"FSDP expects uniform original "
@@ -201,10 +234,20 @@ std::optional<Error> read_sharding(const Asked& asked, Inquiry& inquiry) {
     return std::nullopt;
   }
   read_dtypes(asked, sharding);
+  for (const std::string_view policy : kDtypes)
+    if (recipe.trainer->is_transformers_loop && asked.has(policy))
+      return Error{dashed(policy), "is accelerate's to choose with --trainer " + std::string(recipe.trainer->name),
+                   "drop it, and pass --precision bf16-mixed"};
+  convert_sharded(recipe);
   if (asked.flag("textbook"))
     return Error{"--textbook", "formulas in circulation are those of one GPU",
                  "drop --" + std::string(sharding.hybrid ? "hsdp" : "fsdp")};
-  inquiry.assumptions.emplace_back("fully_shard: every layer, then the model; bytes are those of rank 0");
+  inquiry.assumptions.emplace_back(
+      !sharding.by_accelerate ? "fully_shard: every layer, then the model; bytes are those of rank 0"
+                              : "FSDP2 as accelerate 1.15 has it: embedding, every layer, last norm with the head, the "
+                                "rest; bytes are those of rank 0");
+  if (sharding.by_accelerate && sharding.casts_parameters)
+    inquiry.assumptions.emplace_back("accelerate makes what is trained fp32; it computes and reduces in bf16");
   inquiry.warnings.emplace_back(kNccl);
   return std::nullopt;
 }

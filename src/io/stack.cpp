@@ -108,8 +108,6 @@ std::optional<Error> check_trainer(const Job& job) {
   if (job.description.task == Task::kFeatureExtraction)
     return Error{"--trainer", name + " fails: \"The model did not return a loss from the inputs\"",
                  "pass --trainer loop, or --task with a loss"};
-  if (is_wrapped(recipe.sharding))
-    return Error{"--trainer", name + " is not modelled over shards", "drop it, or use --ddp"};
   if (recipe.seq == 1) return Error{"--seq", "must be at least 2 here: the trainer counts labels", {}};
   return std::nullopt;
 }

@@ -223,7 +223,7 @@ class TraceWriter {
         out_.member(option.name, option.text.empty() ? "true" : option.text);
     out_.end_object();
     if (inquiry_.gpu != nullptr) out_.member("gpu", inquiry_.gpu->name);
-    out_.member("world_size", job_.recipe.sharding.shards * job_.recipe.sharding.replicas * data_ranks(job_.recipe));
+    out_.member("world_size", ranks_of(job_.recipe));
     out_.member("optimizer", job_.recipe.optimizer->source);
     list("notes", inquiry_.assumptions, [&](const std::string& line) {
       if (!is_of_letter(line)) out_.value(line);

@@ -58,11 +58,9 @@ std::string weights_of(Understanding& u) {
 void understand_precision(Understanding& u) {
   const std::string weights = weights_of(u);
   const std::string autocast = autocast_of(u);
-  const Asked options(u.options);
-  const bool sharded = options.has("fsdp") || options.has("hsdp") || u.is_given("fsdp") || u.is_given("hsdp");
-  if (sharded && !autocast.empty()) {
+  if (is_sharded(u) && !autocast.empty() && !takes_trainer_over_shards(u)) {
     // accelerate 1.15 (accelerator.py, fsdp2_prepare_model): a policy of that dtype, over what is trained in fp32.
-    const bool adapts = options.has("lora-rank") || u.is_given("lora-rank");
+    const bool adapts = Asked(u.options).has("lora-rank") || u.is_given("lora-rank");
     u.set("precision", u.settings.flag("fsdp_keeps_dtype") || adapts ? weights : "fp32");
     u.set("fsdp-param-dtype", autocast);
     u.set("fsdp-reduce-dtype", autocast);

@@ -174,16 +174,32 @@ void understand_evaluation(Understanding& u) {
   u.assumptions.push_back("evaluation of " + std::to_string(rows) + " rows, which may be the peak");
 }
 
+bool is_sharded(const Understanding& u) {
+  return Asked(u.options).has("fsdp") || Asked(u.options).has("hsdp") || u.is_given("fsdp") || u.is_given("hsdp");
+}
+
+// axolotl puts a function of its own in the place of fsdp2_prepare_model; quantized weights, HSDP, an evaluation and
+// Liger's loss are known of a plain loop only.
+bool takes_trainer_over_shards(const Understanding& u) {
+  const Asked set(u.options);
+  if (u.settings.flag("fsdp_keeps_dtype") || u.is_given("fsdp-param-dtype") || u.is_given("fsdp-reduce-dtype"))
+    return false;
+  if (const std::string* trainer = Asked(u.given).text("trainer")) return *trainer != "loop";
+  for (const std::string_view name : {"hsdp", "quantize", "eval-batch", "kernels"})
+    if (u.is_given(name) || (set.has(name) && *set.text(name) != "none")) return false;
+  if (const std::string* loss = set.text("loss"); loss != nullptr && *loss != "chunked") return false;
+  return u.tool != "accelerate" && u.tool != "deepspeed";
+}
+
 void understand_loop(Understanding& u) {
   if (u.settings.flag("use_cache")) u.set("use-cache", "yes");
-  const bool sharded =
-      Asked(u.options).has("fsdp") || Asked(u.options).has("hsdp") || u.is_given("fsdp") || u.is_given("hsdp");
+  const bool sharded = is_sharded(u);
   const bool is_trl = u.tool == "trl" || u.tool == "unsloth";
   if (u.tool == "accelerate" || u.tool == "deepspeed") return;  // the loop is the script's own
-  if (!sharded) return u.set("trainer", is_trl ? "trl" : "hf");
+  if (!sharded || takes_trainer_over_shards(u)) return u.set("trainer", is_trl ? "trl" : "hf");
   if (is_trl) u.set("loss", "chunked");
   if (!u.is_given("trainer"))
-    u.assumptions.emplace_back("trainer: a plain loop, for Trainer's over shards is not modelled yet");
+    u.assumptions.emplace_back("trainer: a plain loop, for Trainer's over shards is not modelled with this");
 }
 
 }  // namespace peakmem

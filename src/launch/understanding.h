@@ -44,6 +44,10 @@ void understand_evaluation(Understanding& u);
 void understand_adapters(Understanding& u);
 /// The ranks that a launcher says: of accelerate in all, of torchrun a node's times the nodes.
 std::optional<int64_t> ranks_said(const Understanding& u);
+/// Whether the ranks shard, by what is set already.
+bool is_sharded(const Understanding& u);
+/// Whether Trainer's loop over shards is taken: where accelerate divides the model and all of the job was measured.
+bool takes_trainer_over_shards(const Understanding& u);
 /// Who trains together, and with it in which dtypes: FSDP2 as accelerate makes it has a policy in autocast's place.
 void understand_ranks(Understanding& u);
 void understand_precision(Understanding& u);

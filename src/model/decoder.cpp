@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "model/cache.h"
+#include "model/outer_units.h"
 #include "model/task_heads.h"
 
 namespace peakmem {
@@ -44,17 +45,19 @@ class Decoder {
   Decoder(const Builder& builder, const DecoderParts* parts)
       : b_(builder),
         parts_(*parts),
-        embed_tokens_(parts_.make_embedding(b_, parts_.embedding)),
+        embed_tokens_(
+            in_outer_unit(b_, Outer::kEmbedding, [this] { return parts_.make_embedding(b_, parts_.embedding); })),
         layers_(b_, b_.description.runs, b_.dims.runs,
                 [this](bool windowed) { return KindOfLayer{parts_.make_layer(b_), windowed}; }),
-        norm_(parts_.make_norm(b_, parts_.norm)),
+        norm_(in_outer_unit(b_, Outer::kNorm, [this] { return parts_.make_norm(b_, parts_.norm); })),
         rotary_emb_(parts_.make_rotary(b_)) {}
 
   const Tensor& embedding_weight() const { return embed_tokens_.weight; }
 
   Tensor operator()(const Tensor& input_ids) const {
     const Scope scope(b_.tape, parts_.model);
-    const Tensor inputs_embeds = parts_.scale_embeddings(peakmem::inputs_embeds(b_, embed_tokens_.call(input_ids)));
+    Tensor embedded = call_in_outer_unit(b_.tape, Outer::kEmbedding, [&] { return embed_tokens_.call(input_ids); });
+    const Tensor inputs_embeds = parts_.scale_embeddings(peakmem::inputs_embeds(b_, std::move(embedded)));
     const Tensor positions = position_ids(b_);
     const DecoderMasks masks = decoder_masks(b_, inputs_embeds.dtype());
     Tensor hidden_states = dropout(inputs_embeds, b_.description.embedding_dropout);
@@ -64,7 +67,7 @@ class Decoder {
       hidden_states =
           run(kind.layer, hidden_states, rotations.of(kind.windowed), kind.windowed ? masks.windowed : masks.full);
     });
-    hidden_states = norm_(hidden_states);
+    hidden_states = call_in_outer_unit(b_.tape, Outer::kNorm, [&] { return norm_(hidden_states); });
     return hidden_states;
   }
 
@@ -100,8 +103,9 @@ class CausalLm : public Model {
   ModelOutput forward(const Batch& batch) override {
     const Tensor hidden_states = model_(batch.input_ids);
     if (makes_no_logits(b_.structure.kernels.loss))
-      return fused_lm_loss(b_, hidden_states, lm_head_.weight(), batch.labels);
-    Tensor logits = parts_.scale_logits(b_, lm_head_(hidden_states));
+      return fused_lm_loss(b_, hidden_states, head_weight(b_, lm_head_.weight()), batch.labels);
+    Tensor scores = call_in_outer_unit(b_.tape, Outer::kHead, [&] { return lm_head_(hidden_states); });
+    Tensor logits = parts_.scale_logits(b_, std::move(scores));
     if (b_.structure.transformers == Transformers::kV445) logits = to(std::move(logits), DType::kFloat32);
     if (b_.structure.kernels.loss == LossKernel::kPlain) return {Tensor(), logits, {}, take_cache(b_)};
     Tensor loss = causal_lm_loss(b_, logits, batch);
@@ -110,8 +114,10 @@ class CausalLm : public Model {
 
  private:
   static Linear head(const Builder& b, const Decoder& model) {
-    return b.description.tied ? Linear(b, "lm_head", model.embedding_weight())
-                              : Linear(b, "lm_head", b.dims.hidden, b.dims.vocab, false);
+    return in_outer_unit(b, Outer::kHead, [&] {
+      return b.description.tied ? Linear(b, "lm_head", model.embedding_weight())
+                                : Linear(b, "lm_head", b.dims.hidden, b.dims.vocab, false);
+    });
   }
 
   Builder b_;

@@ -189,6 +189,7 @@ struct Structure {
   bool single_token = false;   // sequences of length 1
   bool single_target = false;  // targets of length 1
   bool casts_inputs = false;   // of every layer, to the dtype of the weights
+  bool outer_units = false;    // what is outside of layers is in several units too
   bool unrolled = false;       // trace every layer for itself
 
   bool operator==(const Structure&) const = default;

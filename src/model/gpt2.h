@@ -14,6 +14,7 @@
 #include "model/cache.h"
 #include "model/family.h"
 #include "model/masks.h"
+#include "model/outer_units.h"
 #include "model/task_heads.h"
 
 namespace peakmem {
@@ -84,15 +85,16 @@ struct Gpt2Transformer {
 
   explicit Gpt2Transformer(const Builder& builder)
       : b(builder),
-        wte(b, "wte", b.dims.vocab, b.dims.hidden),
+        wte(in_outer_unit(b, Outer::kEmbedding, [this] { return Embedding(b, "wte", b.dims.vocab, b.dims.hidden); })),
         wpe(b, "wpe", b.dims.positions, b.dims.hidden),
         h(b, b.description.runs, b.dims.runs, [this](bool) { return named<Block>(b, "h.*"); }),
-        ln_f(b, "ln_f", b.dims.hidden),
+        ln_f(in_outer_unit(b, Outer::kNorm, [this] { return LayerNorm(b, "ln_f", b.dims.hidden); })),
         bias(Parts::causal_buffer(b)) {}
 
   Tensor operator()(const Tensor& input_ids) const {
     const Scope scope(b.tape, "transformer");
-    const Tensor inputs_embeds = peakmem::inputs_embeds(b, wte(input_ids));
+    Tensor embedded = call_in_outer_unit(b.tape, Outer::kEmbedding, [&] { return wte(input_ids); });
+    const Tensor inputs_embeds = peakmem::inputs_embeds(b, std::move(embedded));
     const Tensor positions = Parts::positions(b);
     const bool masks_first = Parts::kMasksFirst && b.structure.transformers == Transformers::kV523;
     Tensor mask = masks_first ? causal_mask(b, false, inputs_embeds.dtype()) : Tensor();
@@ -107,7 +109,7 @@ struct Gpt2Transformer {
           b.structure.checkpointing,
           [&block, held](const Tensor& input, const Tensor& seen) { return block(input, seen); }, hidden_states, mask);
     });
-    return ln_f(hidden_states);
+    return call_in_outer_unit(b.tape, Outer::kNorm, [&] { return ln_f(hidden_states); });
   }
 };
 
@@ -121,8 +123,8 @@ class Gpt2LmHead : public Model {
   ModelOutput forward(const Batch& batch) override {
     const Tensor hidden_states = transformer_(batch.input_ids);
     if (makes_no_logits(b_.structure.kernels.loss))
-      return fused_lm_loss(b_, hidden_states, lm_head_.weight(), batch.labels);
-    const Tensor logits = lm_head_(hidden_states);
+      return fused_lm_loss(b_, hidden_states, head_weight(b_, lm_head_.weight()), batch.labels);
+    const Tensor logits = call_in_outer_unit(b_.tape, Outer::kHead, [&] { return lm_head_(hidden_states); });
     if (b_.structure.kernels.loss == LossKernel::kPlain) return {Tensor(), logits, {}, take_cache(b_)};
     Tensor loss = Parts::loss(b_, logits, batch);
     return {std::move(loss), logits, {}, take_cache(b_), b_.structure.transformers != Transformers::kV523};
@@ -132,8 +134,10 @@ class Gpt2LmHead : public Model {
   using Transformer = Gpt2Transformer<Parts>;
 
   static Linear head(const Builder& b, const Transformer& transformer) {
-    return b.description.tied ? Linear(b, "lm_head", transformer.wte.weight())
-                              : Linear(b, "lm_head", b.dims.hidden, b.dims.vocab, false);
+    return in_outer_unit(b, Outer::kHead, [&] {
+      return b.description.tied ? Linear(b, "lm_head", transformer.wte.weight())
+                                : Linear(b, "lm_head", b.dims.hidden, b.dims.vocab, false);
+    });
   }
 
   Builder b_;

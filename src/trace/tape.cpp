@@ -398,4 +398,30 @@ void Tape::enter_unit(int32_t which) {
   turn = turn_of_unit_[static_cast<size_t>(which)];
 }
 
+OuterUnit::OuterUnit(Tape& tape, Outer part)
+    : tape_(tape), part_(static_cast<size_t>(part)), unit_(tape.outer.units[part_]), outer_(tape.unit) {
+  if (unit_ == 0) return;
+  tape.enter_unit(unit_);
+  if (tape.hooks != nullptr && count(true) == 0) tape.hooks->before_forward(unit_);
+}
+
+OuterUnit::~OuterUnit() {
+  if (unit_ == 0) return;
+  OuterUnits& outer = tape_.outer;
+  outer.ran[part_] = true;
+  if (count(false) == 0) {
+    if (tape_.hooks != nullptr) tape_.hooks->after_forward(unit_);
+    for (size_t i = 0; i < outer.ran.size(); ++i)
+      if (outer.units[i] == unit_) outer.ran[i] = false;
+  }
+  tape_.enter_unit(outer_);
+}
+
+int OuterUnit::count(bool ran) const {
+  int found = 0;
+  for (size_t i = 0; i < tape_.outer.units.size(); ++i)
+    if (tape_.outer.units[i] == unit_ && tape_.outer.ran[i] == ran) ++found;
+  return found;
+}
+
 }  // namespace peakmem

@@ -180,6 +180,15 @@ struct Parameter {
   bool of_embedding = false;  // an embedding's weight, whoever else uses it
 };
 
+/// Parts of a model outside of its layers that may be in units of their own.
+enum class Outer : uint8_t { kEmbedding, kNorm, kHead };
+
+/// Their units, by Outer (0: the model's own), and which of them ran since their unit's forward pass began.
+struct OuterUnits {
+  std::array<int32_t, 3> units = {};
+  std::array<bool, 3> ran = {};
+};
+
 /// torch.autocast: the dtype that matrix products run in, and the leaves (weights, a recomputed layer's
 /// input) cast so far.
 struct Autocast {
@@ -274,6 +283,7 @@ class Tape {
   int32_t turn = 0;
   int32_t unit = 0;
   int64_t layer = 0;  // the number of the layer that is being made
+  OuterUnits outer;
 
   int32_t enter(const char* name);
   int32_t new_turn(int32_t repeat, Expr count);
@@ -364,6 +374,7 @@ class Unit {
   ~Unit() {
     if (tape_.hooks != nullptr) tape_.hooks->after_forward(unit_);
     if (unit_ == 0) tape_.end_of_model = tape_.nodes();
+    if (unit_ == 0) tape_.outer.ran = {};  // a head that only its weight was asked of
     tape_.enter_unit(outer_);
   }
   Unit(const Unit&) = delete;
@@ -371,6 +382,25 @@ class Unit {
 
  private:
   Tape& tape_;
+  int32_t unit_;
+  int32_t outer_;
+};
+
+/// A part outside of layers that runs, in its unit if it has one: the first to run of a unit's parts begins its forward
+/// pass, the last one ends it. Ends with the C++ scope.
+class OuterUnit {
+ public:
+  OuterUnit(Tape& tape, Outer part);
+  ~OuterUnit();
+  OuterUnit(const OuterUnit&) = delete;
+  OuterUnit& operator=(const OuterUnit&) = delete;
+
+ private:
+  /// Of this unit's parts, how many have run or not.
+  int count(bool ran) const;
+
+  Tape& tape_;
+  size_t part_;
   int32_t unit_;
   int32_t outer_;
 };

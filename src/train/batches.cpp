@@ -22,7 +22,7 @@ bool shifts_labels(const Description& description) {
 Batches::Batches(const Builder& builder, const Recipe& recipe)
     : builder_(builder),
       micro_batches_(recipe.accumulate),
-      ranks_(data_ranks(recipe)),
+      ranks_(ranks_of(recipe)),
       held_(recipe.trainer->is_transformers_loop),
       counts_evaluated_(recipe.trainer->counts_evaluated && recipe.transformers == Transformers::kV523),
       counts_(held_ && recipe.transformers > Transformers::kV445 && has_labels(builder.description.task)) {

@@ -101,6 +101,12 @@ std::vector<std::string> modules_to_save(const Job& job) {
   return names;
 }
 
+bool divides_outside_layers(const Job& job) {
+  Tape tape;
+  build(tape, job, false, [] {});
+  return tape.outer.units[static_cast<size_t>(Outer::kEmbedding)] != 0;
+}
+
 bool quantizes_linear_layers(const Job& job) {
   const Program program = built(job);
   return std::any_of(program.storages.begin(), program.storages.end(), [](const Storage& storage) {

@@ -27,6 +27,8 @@ std::vector<std::string> linear_modules(const Job& job);
 /// Names of the modules outside of the layers that PEFT could train a copy of, each once, in order: those that end the
 /// name of no module within the layers, nor of one within themselves.
 std::vector<std::string> modules_to_save(const Job& job);
+/// Whether the model's file knows units outside of the layers (model/outer_units.h); the recipe has them.
+bool divides_outside_layers(const Job& job);
 /// Whether the recipe's quantization finds layers in this model.
 bool quantizes_linear_layers(const Job& job);
 

@@ -54,7 +54,7 @@ FullyShard::FullyShard(Tape& tape, const Recipe& recipe) : tape_(tape), recipe_(
 void FullyShard::made(const Tensor& parameter) {
   const bool is_cast = sharding_.casts_parameters && parameter.dtype() != DType::kUInt8;
   kept_.push_back(is_cast ? kept_dtype(tape_.program, tape_.program.weights.back(), recipe_) : parameter.dtype());
-  if (!recipe_.built_on_device) return;
+  if (!recipe_.built_on_device || sharding_.by_accelerate) return;
   const Category category = std::exchange(tape_.category, Category::kWeights);
   built_.push_back(tape_.make(parameter.shape(), kept_.back(), "parameter"));
   tape_.category = category;
@@ -65,19 +65,75 @@ void FullyShard::shard() {
       in_order(tape_.program, std::exchange(tape_.parameters, {}), std::exchange(tape_.frozen, {}));
   groups_.resize(static_cast<size_t>(tape_.units()));
   std::vector<Tensor> shards(wholes.size());
-  for (int32_t unit = 1; unit < tape_.units(); ++unit) cut(unit, wholes, shards);
-  cut(0, wholes, shards);
+  if (sharding_.by_accelerate) last_of_optimizer_ = last_of_optimizer(wholes);
+  for (const int32_t unit : in_order_of_wrapping()) {
+    group_of(unit).reshards = sharding_.reshard_after_forward;
+    cut(unit, wholes, shards);
+  }
+  if (sharding_.by_accelerate) {
+    group_of(0).reshards = false;
+    for (const Outer part : {Outer::kNorm, Outer::kHead}) group_of(unit_of(part)).reshards = false;
+  }
+  built_.clear();
   for (size_t i = 0; i < wholes.size(); ++i) add(wholes[i], shards[i]);
+}
+
+int32_t FullyShard::unit_of(Outer part) const { return tape_.outer.units[static_cast<size_t>(part)]; }
+
+/// Layers, then what is outside of them, the model last.
+std::vector<int32_t> FullyShard::in_order_of_wrapping() const {
+  const auto& outer = tape_.outer.units;
+  std::vector<int32_t> layers, others;
+  for (int32_t unit = 1; unit < tape_.units(); ++unit)
+    (std::find(outer.begin(), outer.end(), unit) == outer.end() ? layers : others).push_back(unit);
+  layers.insert(layers.end(), others.begin(), others.end());
+  layers.push_back(0);
+  return layers;
+}
+
+/// _move_states_to_device: what from_pretrained left on the host, a unit at a time.
+void FullyShard::move_to_device(int32_t unit, const std::vector<Parameter>& wholes) {
+  built_.resize(wholes.size());
+  const Category category = std::exchange(tape_.category, Category::kWeights);
+  for (size_t i = 0; i < wholes.size(); ++i) {
+    if (wholes[i].unit != unit) continue;
+    const int32_t scope = std::exchange(tape_.scope, wholes[i].scope);
+    built_[i] = tape_.make(wholes[i].value.shape(), kept_[i], "parameter");
+    tape_.scope = scope;
+  }
+  tape_.category = category;
+}
+
+/// While it shards accelerate names the embedding's weight and the head's (fsdp2_prepare_model) and the optimizer's
+/// last parameter (_prepare_fsdp2), which stay whole until it is done.
+bool FullyShard::is_named(const Parameter& whole) const {
+  if (whole.accumulator != nullptr && whole.accumulator == last_of_optimizer_) return true;
+  const bool is_outer =
+      whole.unit != 0 && (whole.unit == unit_of(Outer::kEmbedding) || whole.unit == unit_of(Outer::kHead));
+  return sharding_.by_accelerate && is_outer && whole.value.shape().rank == 2;
+}
+
+/// Trainer's optimizer has what does not decay, norms and biases, in its second group.
+const Node* FullyShard::last_of_optimizer(const std::vector<Parameter>& wholes) const {
+  const Node* last = nullptr;
+  const Node* last_vector = nullptr;
+  for (const Parameter& whole : wholes) {
+    if (whole.accumulator == nullptr) continue;
+    last = whole.accumulator;
+    if (whole.value.shape().rank == 1) last_vector = last;
+  }
+  return last_vector != nullptr ? last_vector : last;
 }
 
 /// A unit's wholes live until all of its shards are made.
 void FullyShard::cut(int32_t unit, const std::vector<Parameter>& wholes, std::vector<Tensor>& shards) {
   const int32_t outer = tape_.unit;
   tape_.enter_unit(unit);
+  if (sharding_.by_accelerate) move_to_device(unit, wholes);
   for (size_t i = 0; i < wholes.size(); ++i)
     if (wholes[i].unit == unit) shards[i] = cut(wholes[i], kept_[i]);
   for (size_t i = 0; i < built_.size(); ++i)
-    if (wholes[i].unit == unit) built_[i].reset();
+    if (wholes[i].unit == unit && !is_named(wholes[i])) built_[i].reset();
   tape_.enter_unit(outer);
 }
 
@@ -182,17 +238,34 @@ void FullyShard::before_forward(int32_t unit) {
   if (unit == 0) first_node_ = tape_.nodes();
   group.is_reached = unit == 0 || tape_.has_graph(first_node_);
   group.is_finished = false;
+  group.is_running = true;
+  group.is_forced = false;
   gather(group);
   if (Tensor gathered = copy_out(group)) copied_out_ = std::move(gathered);
 }
 
-void FullyShard::after_forward(int32_t unit) {
-  if (unit == 0) copied_out_.reset();
-  if (sharding_.reshard_after_forward) reshard(group_of(unit));
+void FullyShard::end_forward(int32_t unit) {
+  group_of(unit).is_running = false;
+  if (group_of(unit).reshards) reshard(group_of(unit));
   order_.push_back(unit);
 }
 
+/// The model's own ends those of which a part did not run (_force_complete_incomplete_states).
+void FullyShard::after_forward(int32_t unit) {
+  end_forward(unit);
+  if (unit != 0) return;
+  for (int32_t other = tape_.units() - 1; other > 0; --other) {
+    if (!group_of(other).is_running) continue;
+    group_of(other).is_forced = true;
+    end_forward(other);
+  }
+  copied_out_.reset();
+}
+
 void FullyShard::before_backward(int32_t unit) {
+  if (unit == 0)  // their gradient is what the model returned
+    for (int32_t other = 1; other < tape_.units(); ++other)
+      if (std::exchange(group_of(other).is_forced, false)) before_backward(other);
   gather(group_of(unit));
   copy_out(group_of(unit)).reset();
   while (!order_.empty() && order_.back() != unit) order_.pop_back();
@@ -215,6 +288,7 @@ void FullyShard::after_backward(int32_t unit) {
 void FullyShard::finish(int32_t unit) {
   group_of(unit).is_finished = true;
   reshard(group_of(unit));
+  if (!reduces_) return;
   scattered_.reset();
   reduce(group_of(unit));
 }

@@ -29,6 +29,9 @@ class FullyShard : public Hooks {
   /// Each layer, then the model.
   void shard();
 
+  /// Whether the next backward pass reduces; else gradients stay whole until one does (set_requires_gradient_sync).
+  void synchronize(bool reduces) { reduces_ = reduces; }
+
   void made(const Tensor& parameter) override;
   void before_forward(int32_t unit) override;
   void after_forward(int32_t unit) override;
@@ -47,6 +50,9 @@ class FullyShard : public Hooks {
     std::vector<Piece> pieces;
     int32_t scope = 0;
     bool is_whole = false;
+    bool reshards = true;     // after its forward pass
+    bool is_running = false;  // its forward pass
+    bool is_forced = false;   // its forward pass ended with the model's, for a part of it did not run
     bool is_reached = true;   // the backward pass comes back to what the unit was given
     bool is_finished = true;  // nothing is left to do for it in this backward pass
     Tensor gathered;          // an all-gather's result that is not copied out yet
@@ -54,6 +60,12 @@ class FullyShard : public Hooks {
   };
 
   Group& group_of(int32_t unit);
+  int32_t unit_of(Outer part) const;
+  bool is_named(const Parameter& whole) const;
+  const Node* last_of_optimizer(const std::vector<Parameter>& wholes) const;
+  std::vector<int32_t> in_order_of_wrapping() const;
+  void move_to_device(int32_t unit, const std::vector<Parameter>& wholes);
+  void end_forward(int32_t unit);
   void cut(int32_t unit, const std::vector<Parameter>& wholes, std::vector<Tensor>& shards);
   Tensor cut(const Parameter& whole, DType dtype) const;
   void add(const Parameter& whole, const Tensor& shard);
@@ -78,8 +90,10 @@ class FullyShard : public Hooks {
   std::vector<Group> groups_;   // by unit
   std::vector<int32_t> order_;  // units as their forward passes ended
   int32_t first_node_ = 0;      // of this forward pass
-  Tensor copied_out_;           // the last forward all-gather's result, kept so that the next may overlap its copy-out
-  Tensor scattered_;            // the last reduce-scatter's input, kept to the next one
+  bool reduces_ = true;
+  const Node* last_of_optimizer_ = nullptr;  // by its accumulator
+  Tensor copied_out_;  // the last forward all-gather's result, kept so that the next may overlap its copy-out
+  Tensor scattered_;   // the last reduce-scatter's input, kept to the next one
 };
 
 }  // namespace peakmem

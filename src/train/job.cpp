@@ -110,6 +110,7 @@ Structure structure_of(const Job& job, bool unrolled) {
   s.single_token = r.seq == 1;
   s.single_target = r.target_seq == 1;
   s.casts_inputs = r.sharding.casts_parameters;
+  s.outer_units = r.sharding.by_accelerate;
   s.unrolled = unrolled || runs(r.zero);  // where its parts are cut is a matter of numbers
   s.quantize = r.quantize;
   s.double_quant = r.double_quant;

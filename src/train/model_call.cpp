@@ -5,21 +5,28 @@
 namespace peakmem {
 namespace {
 
-/// convert_to_fp32 of accelerate: what is there already stays, and the rest until all is converted.
-ModelOutput in_fp32(const ModelOutput& output) {
+/// What there is of an output in that dtype already stays, and the rest until all is converted.
+ModelOutput in_dtype(const ModelOutput& output, DType dtype) {
   ModelOutput converted = output;
-  for (Tensor* tensor : {&converted.logits, &converted.more_logits, &converted.encoder_hidden_states})
-    if (*tensor) *tensor = to(*tensor, DType::kFloat32);
+  for (Tensor* tensor : {&converted.loss, &converted.logits, &converted.more_logits, &converted.encoder_hidden_states})
+    if (*tensor) *tensor = to(*tensor, dtype);
   if (output.lists_others)
-    for (Tensor& other : converted.others) other = to(other, DType::kFloat32);
+    for (Tensor& other : converted.others) other = to(other, dtype);
   return converted;
 }
 
 }  // namespace
 
+Batch given_to_model(const Batch& batch, const Recipe& recipe) {
+  Batch given = batch;
+  if (recipe.sharding.casts_parameters && batch.items) given.items = to(batch.items, recipe.sharding.param_dtype);
+  return given;
+}
+
 ModelOutput whole_model(Tape& tape, Model& model, const Batch& batch, const Recipe& recipe) {
   tape.autocast.enabled = recipe.autocast.has_value();
   tape.autocast.dtype = product_dtype(recipe);
+  const Sharding& sharding = recipe.sharding;
   const auto run = [&] {
     const Unit unit(tape, 0);
     return model.forward(batch);
@@ -28,7 +35,8 @@ ModelOutput whole_model(Tape& tape, Model& model, const Batch& batch, const Reci
   tape.autocast.enabled = false;
   if (!recipe.trainer->is_transformers_loop) return output;
   tape.autocast.cache.clear();
-  return recipe.autocast ? in_fp32(output) : output;
+  if (sharding.by_accelerate && sharding.casts_parameters) return in_dtype(output, sharding.param_dtype);
+  return recipe.autocast ? in_dtype(output, DType::kFloat32) : output;
 }
 
 Tensor loss_of(Tape& tape, const ModelOutput& outputs, const Batch& batch, const Recipe& recipe) {

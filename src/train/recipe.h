@@ -26,6 +26,7 @@ struct Sharding {
   DType param_dtype = DType::kFloat32;   // MixedPrecisionPolicy.param_dtype, if parameters are cast
   DType reduce_dtype = DType::kFloat32;  // MixedPrecisionPolicy.reduce_dtype, if gradients are cast
   bool reshard_after_forward = true;
+  bool by_accelerate = false;  // as accelerate divides and casts a model, see convert_sharded
 };
 
 /// Whether the model is wrapped at all; copies that are not sharded are, too.
@@ -103,8 +104,9 @@ constexpr DType frozen_dtype(const Recipe& recipe) {
          : recipe.upcast == Upcast::kAll    ? DType::kFloat32
                                             : packed_dtype(recipe);
 }
-/// The dtype in which what is trained is kept.
+/// The dtype in which what is trained is kept: accelerate makes it fp32 over shards wherever it computes in less.
 inline DType trained_dtype(const Recipe& recipe) {
+  if (recipe.sharding.by_accelerate && recipe.sharding.casts_parameters) return DType::kFloat32;
   const DType weights = recipe.quantize == Quantize::kNone ? recipe.weights : product_dtype(recipe);
   return recipe.lora.rank > 0 ? recipe.lora.dtype(weights) : weights;
 }
@@ -127,8 +129,25 @@ inline void convert_quantized(Recipe& recipe) {
 constexpr bool reduces_once(const Recipe& recipe) {
   return recipe.trainer->is_transformers_loop && recipe.accumulate > 1;
 }
-/// The ranks that each have batches of their own, as far as Trainer of transformers counts labels over them.
-constexpr int64_t data_ranks(const Recipe& recipe) { return runs(recipe.zero) ? recipe.zero.ranks : recipe.ddp.ranks; }
+/// What accelerate 1.15 makes of a trainer's model over shards (utils/dataclasses.py, set_mixed_precision): in mixed
+/// precision no autocast, but parameters that are computed with, gradients that are reduced and outputs that are
+/// returned in its dtype.
+inline void convert_sharded(Recipe& recipe) {
+  Sharding& sharding = recipe.sharding;
+  sharding.by_accelerate = is_wrapped(sharding) && recipe.trainer->is_transformers_loop;
+  if (!sharding.by_accelerate || !recipe.autocast) return;
+  sharding.casts_parameters = sharding.casts_gradients = true;
+  sharding.param_dtype = sharding.reduce_dtype = *recipe.autocast;
+  recipe.autocast.reset();
+}
+/// How many ranks train together.
+constexpr int64_t ranks_of(const Recipe& recipe) {
+  return recipe.ddp.ranks * recipe.sharding.shards * recipe.sharding.replicas * recipe.zero.ranks;
+}
+/// Whether the micro-batches before the last one reduce nothing.
+constexpr bool reduces_last_only(const Recipe& recipe) {
+  return recipe.ddp.no_sync || (recipe.sharding.by_accelerate && reduces_once(recipe));
+}
 /// The dtype modules see their parameters in.
 constexpr DType compute_dtype(const Recipe& recipe) {
   return recipe.sharding.casts_parameters ? recipe.sharding.param_dtype : recipe.weights;

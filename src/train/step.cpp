@@ -25,6 +25,7 @@ struct Names {
   Batch batch;
   ModelOutput outputs;
   Leaves leaves;
+  Tensor items;        // as the model was given it, which every checkpoint holds
   int32_t bound = -1;  // the segment in which outputs has been bound for the first time
 };
 
@@ -47,7 +48,9 @@ Tensor scaled_by_trainer(Tensor loss, const Batch& batch, const Recipe& recipe) 
 /// outputs = model(**batch); loss = outputs.loss, divided where gradients accumulate, or scaled by
 /// transformers.Trainer. What the names held goes when they are bound; a frugal loop names nothing but the loss.
 void forward(Tape& tape, Model& model, Names& names, const Recipe& recipe, const DataParallel* parallel) {
-  names.outputs = whole_model(tape, model, names.batch, recipe);
+  const Batch given = given_to_model(names.batch, recipe);
+  if (recipe.checkpointing != Checkpointing::kNone) names.items = given.items;
+  names.outputs = whole_model(tape, model, given, recipe);
   if (parallel != nullptr) names.outputs = parallel->passed(std::move(names.outputs));
   if (recipe.keeps_outputs && names.bound < 0) names.bound = tape.begin_segment();
   if (recipe.kernels.loss == LossKernel::kPlain) names.outputs.others.clear();  // model(input_ids).logits
@@ -121,7 +124,7 @@ std::vector<Phase> trace_zero_update(Tape& tape, ZeroOptimizer& zero, Names& nam
 std::vector<int64_t> traced_micro_batches(const Recipe& recipe, bool unrolled) {
   std::vector<int64_t> micros;
   for (int64_t micro = 0; micro < recipe.accumulate && (unrolled || micro < 2); ++micro) micros.push_back(micro);
-  if ((recipe.ddp.no_sync || runs(recipe.zero)) && micros.back() + 1 < recipe.accumulate)
+  if ((reduces_last_only(recipe) || runs(recipe.zero)) && micros.back() + 1 < recipe.accumulate)
     micros.push_back(recipe.accumulate - 1);
   return micros;
 }
@@ -294,7 +297,9 @@ Program trace_step(const Job& job, const Dims& dims, bool unrolled) {
   Batches batches(builder, recipe);
   Names names;
   for (const int64_t micro : traced_micro_batches(recipe, unrolled)) {
-    if (parallel) parallel->synchronize(!recipe.ddp.no_sync || micro + 1 == recipe.accumulate);
+    const bool reduces = !reduces_last_only(recipe) || micro + 1 == recipe.accumulate;
+    if (parallel) parallel->synchronize(reduces);
+    if (sharded) sharded->synchronize(reduces);
     if (zero) zero->synchronize(micro + 1 == recipe.accumulate);
     trace_micro_batch(tape, batches, *model, recipe, static_cast<int32_t>(micro), names,
                       parallel ? &*parallel : nullptr, zero.get());

@@ -89,7 +89,7 @@ TEST(RecordCase, IsRefusedWhereTheCommandLineRefuses) {
       {good + R"(, "lora": {"r": 4, "targets": ["c_attn"]}})", "--lora-targets"},
       {good + R"(, "lora": {"r": 4, "targets": ["q_proj"]}, "freeze": ["*norm*"]})", "freeze"},
       {good + R"(, "transformers": "4.48", "ranks": {"ddp": 2}})", "--transformers"},
-      {good + R"(, "trainer": "hf", "ranks": {"fsdp": 2}})", "--trainer"},
+      {good + R"(, "trainer": "hf", "eval_batch": 2, "ranks": {"fsdp": 2}})", "--trainer"},
       {good + R"(, "checkpointing": true, "use_cache": true})", "--use-cache"},
       {R"("precision": "fp16", "attention": "flash2", "optimizer": "adamw/foreach",
           "ranks": {"fsdp": 2, "param_dtype": "fp32"}})",
