@@ -2,7 +2,8 @@
 
 Which tokens an expert gets is a matter of values, which fake tensors have not: here every expert gets as many, or one
 of them (`busiest`) `imbalance` times as many, at most every token, and the others share what is left. The statements
-are those of MixtralExperts.forward (transformers 5.23; of 4.48, MixtralSparseMoeBlock.forward) with the sizes put in.
+are those of MixtralExperts.forward and GptOssExperts.forward (transformers 5.23; of 4.48,
+MixtralSparseMoeBlock.forward) with the sizes put in.
 """
 
 import math
@@ -55,6 +56,29 @@ def forward(self, hidden_states, top_k_index, top_k_weights):
     return final_hidden_states
 
 
+def forward_with_biases(self, hidden_states, router_indices=None, routing_weights=None):
+    """GptOssExperts.forward, whose weights lie the other way round and have biases."""
+    next_states = torch.zeros_like(hidden_states, dtype=hidden_states.dtype, device=hidden_states.device)
+    with torch.no_grad():
+        expert_mask = one_hot(router_indices, self.num_experts)
+        expert_mask = expert_mask.permute(2, 1, 0)
+        hit = torch.greater(expert_mask.sum(dim=(-1, -2)), 0)
+        expert_hit = torch.empty(self.num_experts, 1, dtype=torch.long, device=hit.device)
+        del hit
+    rows = rows_of_experts(
+        router_indices.numel(), hidden_states.shape[0], self.num_experts, self.imbalance, self.busiest)
+    for number in range(self.num_experts):
+        expert_idx = expert_hit[number][0]
+        top_k_pos, token_idx = torch.empty(rows[number], 2, dtype=torch.long, device=expert_idx.device).unbind(1)
+        current_state = hidden_states[token_idx]
+        gate_up = current_state @ self.gate_up_proj[number] + self.gate_up_proj_bias[number]
+        gated_output = self._apply_gate(gate_up)
+        out = gated_output @ self.down_proj[number] + self.down_proj_bias[number]
+        weighted_output = out * routing_weights[token_idx, top_k_pos, None]
+        next_states.index_add_(0, token_idx, weighted_output.to(hidden_states.dtype))
+    return next_states
+
+
 def forward_4_48(self, hidden_states):
     """MixtralSparseMoeBlock.forward of transformers 4.48, whose experts are modules."""
     batch_size, sequence_length, hidden_dim = hidden_states.shape
@@ -85,4 +109,5 @@ def run_in_a_loop(model, imbalance, busiest):
         older = hasattr(module, "jitter_noise") and isinstance(module.experts, torch.nn.ModuleList)
         if older or hasattr(module, "_apply_gate"):
             module.imbalance, module.busiest = imbalance, busiest
-            module.forward = types.MethodType(forward_4_48 if older else forward, module)
+            one_by_one = forward_with_biases if hasattr(module, "gate_up_proj_bias") else forward
+            module.forward = types.MethodType(forward_4_48 if older else one_by_one, module)

@@ -57,6 +57,12 @@ std::optional<Error> check_family(const Job& job) {
   const Recipe& recipe = job.recipe;
   if (d.eager_only && recipe.attention == Attention::kSdpa)
     return Error{"--attention", d.family + " has no sdpa attention in transformers", "pass --attention eager"};
+  if (d.returns_weights && recipe.attention == Attention::kEager &&
+      recipe.checkpointing == Checkpointing::kFullReentrant)
+    return Error{"--checkpointing",
+                 "full-reentrant is not modelled for " + d.family +
+                     " with eager attention: its layers return their weights, which get a gradient of zeros",
+                 "pass --checkpointing full"};
   const bool sharded = is_wrapped(recipe.sharding) && recipe.lora.rank == 0;
   if (d.task == Task::kSeq2SeqLm && recipe.weights == DType::kFloat16 && sharded)
     return Error{"--precision",

@@ -107,6 +107,10 @@ class Checker {
     if (loss == LossKernel::kChunked && job_.recipe.seq == 1)
       return Error{"--seq", "must be at least 2 for --loss chunked: a sequence of one token has nothing to predict",
                    "pass --seq 2 or more, or --loss hf"};
+    if (loss == LossKernel::kChunked && job_.description.head_bias)
+      return Error{option("loss"),
+                   "chunked is not modelled for a head with a bias, as " + job_.description.family + " has",
+                   "pass --loss hf"};
     const std::vector<std::string>& targets = job_.recipe.lora.targets;
     if (std::any_of(targets.begin(), targets.end(), is_language_head))
       return Error{option("loss"), "reads the head's weight and would pass its adapter by",

@@ -29,9 +29,9 @@ std::string_view ranks_option(const Recipe& recipe) {
 bool makes_mask(const Job& job) {
   const Description& d = job.description;
   const Recipe& recipe = job.recipe;
-  const bool windowed = std::any_of(d.runs.begin(), d.runs.end(), [](const LayerRun& run) { return run.windowed; });
+  const bool windowed = std::any_of(d.runs.begin(), d.runs.end(), [](const LayerRun& run) { return run.has(true); });
   return recipe.attention == Attention::kEager ||
-         (recipe.attention == Attention::kSdpa && windowed && recipe.seq >= d.window);
+         (recipe.attention == Attention::kSdpa && windowed && d.window_cuts(recipe.seq));
 }
 
 /// Where fa_peft_integration_check of 4.48 (modeling_flash_attention_utils.py) casts none of what the rotary embedding

@@ -48,7 +48,7 @@ class Decoder {
         embed_tokens_(
             in_outer_unit(b_, Outer::kEmbedding, [this] { return parts_.make_embedding(b_, parts_.embedding); })),
         layers_(b_, b_.description.runs, b_.dims.runs,
-                [this](bool windowed) { return KindOfLayer{parts_.make_layer(b_), windowed}; }),
+                [this](bool windowed) { return KindOfLayer{parts_.make_layer(b_, parts_.layers), windowed}; }),
         norm_(in_outer_unit(b_, Outer::kNorm, [this] { return parts_.make_norm(b_, parts_.norm); })),
         rotary_emb_(parts_.make_rotary(b_)) {}
 
@@ -57,15 +57,20 @@ class Decoder {
   Tensor operator()(const Tensor& input_ids) const {
     const Scope scope(b_.tape, parts_.model);
     Tensor embedded = call_in_outer_unit(b_.tape, Outer::kEmbedding, [&] { return embed_tokens_.call(input_ids); });
-    const Tensor inputs_embeds = parts_.scale_embeddings(peakmem::inputs_embeds(b_, std::move(embedded)));
+    Tensor inputs_embeds = parts_.scale_embeddings(peakmem::inputs_embeds(b_, std::move(embedded)));
     const Tensor positions = position_ids(b_);
     const DecoderMasks masks = decoder_masks(b_, inputs_embeds.dtype());
     Tensor hidden_states = dropout(inputs_embeds, b_.description.embedding_dropout);
+    if (!parts_.keeps_embeddings) inputs_embeds.reset();
     const Rotations rotations = rotary_emb_(hidden_states, positions);
+    Tensor weights;  // that the last layer handed on
     layers_.run([&](const KindOfLayer& kind) {
-      if (kind.windowed) keep_window(b_);
-      hidden_states =
-          run(kind.layer, hidden_states, rotations.of(kind.windowed), kind.windowed ? masks.windowed : masks.full);
+      const bool windowed = kind.windowed && b_.description.window > 0;
+      if (windowed) keep_window(b_);
+      AttentionOutput output =
+          run(kind.layer, hidden_states, rotations.of(kind.windowed), windowed ? masks.windowed : masks.full);
+      hidden_states = std::move(output.output);
+      weights = std::move(output.weights);
     });
     hidden_states = call_in_outer_unit(b_.tape, Outer::kNorm, [&] { return norm_(hidden_states); });
     return hidden_states;
@@ -77,13 +82,21 @@ class Decoder {
     bool windowed;
   };
 
-  Tensor run(const LayerCall& layer, const Tensor& hidden_states, const Rotation& shared, const Tensor& mask) const {
-    const Scope scope(b_.tape, "layers.*");
+  /// What a layer that runs again hands on is dropped, since the backward pass does not ask for it.
+  AttentionOutput run(const LayerCall& layer, const Tensor& hidden_states, const Rotation& shared,
+                      const Tensor& mask) const {
+    const Scope scope(b_.tape, parts_.layers);
     const Rotation rotation = layer_inputs(b_, shared);
-    return checkpoint(
+    const auto weights = std::make_shared<Tensor>();
+    Tensor output = checkpoint(
         b_.structure.checkpointing,
-        [&layer, rotation, mask](const Tensor& input, const Tensor&) { return layer(input, rotation, mask); },
+        [&layer, &tape = b_.tape, rotation, mask, weights](const Tensor& input, const Tensor&) {
+          AttentionOutput given = layer(input, rotation, mask);
+          if (!tape.runs_again) *weights = std::move(given.weights);
+          return std::move(given.output);
+        },
         hidden_states);
+    return {std::move(output), std::exchange(*weights, {})};
   }
 
   const Builder& b_;
@@ -115,8 +128,8 @@ class CausalLm : public Model {
  private:
   static Linear head(const Builder& b, const Decoder& model) {
     return in_outer_unit(b, Outer::kHead, [&] {
-      return b.description.tied ? Linear(b, "lm_head", model.embedding_weight())
-                                : Linear(b, "lm_head", b.dims.hidden, b.dims.vocab, false);
+      return b.description.tied ? Linear(b, "lm_head", model.embedding_weight(), b.description.head_bias)
+                                : Linear(b, "lm_head", b.dims.hidden, b.dims.vocab, b.description.head_bias);
     });
   }
 
@@ -148,7 +161,8 @@ class Classifier : public Model {
 
 /// What a decoder is called in its model: a few are `transformer` below the head of question answering.
 const char* body_name(const Description& d, const DecoderParts& parts) {
-  static constexpr std::array<std::string_view, 4> kRenamed = {"llama", "qwen2", "qwen3", "qwen3_moe"};
+  static constexpr std::array<std::string_view, 7> kRenamed = {"llama",   "qwen2", "qwen3",  "qwen3_moe",
+                                                               "smollm3", "arcee", "exaone4"};
   const bool renamed =
       d.task == Task::kQuestionAnswering && std::find(kRenamed.begin(), kRenamed.end(), d.family) != kRenamed.end();
   return renamed ? "transformer" : parts.model;
@@ -241,6 +255,42 @@ void read_layer_types(Fields& fields, Description& d, const std::vector<std::str
                          "known: full_attention, sliding_attention");
     append(d, type == "sliding_attention");
   }
+}
+
+namespace {
+
+bool alternate_as_usual(const std::vector<std::string>& types, int64_t period) {
+  for (size_t i = 0; i < types.size(); ++i)
+    if ((types[i] == "full_attention") != ((static_cast<int64_t>(i) + 1) % period == 0)) return false;
+  return true;
+}
+
+}  // namespace
+
+// The stack's first layer and its last ones are runs of their own, since what stands before and behind them differs; so
+// the groups between stand for each other.
+//
+//     w | w w w w F w | w w w w F w | … | w w w w F        for a period of 6
+void alternate(Description& d, int64_t period) {
+  const auto add = [&d](int64_t layers, bool windowed) {
+    if (layers > 0) d.runs.push_back({layers, windowed});
+  };
+  d.runs.clear();
+  if (period == 1) return add(d.layers, false);
+  const int64_t place = period - 2;  // of the full one in a group
+  const int64_t groups = std::max(d.layers - 2, int64_t{0}) / period;
+  const int64_t left = d.layers - 1 - groups * period;
+  add(1, true);
+  if (groups > 0) d.runs.push_back({groups * period, true, period, place});
+  add(std::min(left, place), true);
+  add(left > place ? 1 : 0, false);
+  add(left - place - 1, true);
+}
+
+void read_alternation(Fields& fields, Description& d, int64_t period) {
+  const std::vector<std::string> types = fields.texts("layer_types");
+  if (!types.empty()) read_layer_types(fields, d, types);
+  if (alternate_as_usual(types, period)) alternate(d, period);
 }
 
 }  // namespace peakmem

@@ -3,16 +3,18 @@
 //
 //     TokenEmbedding   (b, name, rows, width);  (input_ids) -> [B, T, C];  weight()
 //     Rotary           (b);  (hidden_states, position_ids) -> Rotation, or one for each kind of layer
-//     Layer            (b);  (hidden_states, rotation, mask) -> hidden_states
+//     Layer            (b);  (hidden_states, rotation, mask) -> hidden_states, perhaps with attention's weights
 //     Norm             (b, name, width);  (hidden_states) -> hidden_states
 //     scale_embeddings (inputs_embeds) -> inputs_embeds, static
-//     kModel, kEmbedding, kNorm    what the decoder is called, and its embedding and norm
+//     kModel, kEmbedding, kLayers, kNorm    what the decoder is called, and its embedding, layers and norm
 //     scale_logits     (b, logits) -> logits, static
+//     kKeepsEmbeddings whether they have a name of their own beside what dropout leaves of them
 #pragma once
 
 #include <array>
 #include <functional>
 #include <memory>
+#include <type_traits>
 
 #include "model/family.h"
 #include "model/masks.h"
@@ -23,19 +25,22 @@ namespace peakmem {
 /// What a decoder calls: its parts are of one type, so that a family adds a row and no decoder of its own (a Decoder
 /// for each was a twentieth of the WebAssembly module).
 using RotaryCall = std::function<Rotations(const Tensor& hidden_states, const Tensor& position_ids)>;
-using LayerCall = std::function<Tensor(const Tensor& hidden_states, const Rotation& rotation, const Tensor& mask)>;
+using LayerCall =
+    std::function<AttentionOutput(const Tensor& hidden_states, const Rotation& rotation, const Tensor& mask)>;
 
 /// How the parts of a family are made.
 struct DecoderParts {
   const char* model;
   const char* embedding;
+  const char* layers;
   const char* norm;
   EmbeddingCall (*make_embedding)(const Builder& b, const char* name);
-  LayerCall (*make_layer)(const Builder& b);
+  LayerCall (*make_layer)(const Builder& b, const char* name);
   ModuleCall (*make_norm)(const Builder& b, const char* name);
   RotaryCall (*make_rotary)(const Builder& b);
   Tensor (*scale_embeddings)(Tensor inputs_embeds);
   Tensor (*scale_logits)(const Builder& b, Tensor logits);
+  bool keeps_embeddings;
 };
 
 // By the part's own type: families that share a part share its call.
@@ -45,9 +50,14 @@ EmbeddingCall make_embedding(const Builder& b, const char* name) {
   return {embedding.weight(), [embedding](const Tensor& input_ids) { return embedding(input_ids); }};
 }
 template <class Layer>
-LayerCall make_layer(const Builder& b) {
-  return [layer = named<Layer>(b, "layers.*")](const Tensor& hidden_states, const Rotation& rotation,
-                                               const Tensor& mask) { return layer(hidden_states, rotation, mask); };
+LayerCall make_layer(const Builder& b, const char* name) {
+  return [layer = named<Layer>(b, name)](const Tensor& hidden_states, const Rotation& rotation,
+                                         const Tensor& mask) -> AttentionOutput {
+    if constexpr (std::is_same_v<decltype(layer(hidden_states, rotation, mask)), Tensor>)
+      return {layer(hidden_states, rotation, mask), Tensor()};
+    else
+      return layer(hidden_states, rotation, mask);
+  };
 }
 template <class Norm>
 ModuleCall make_norm(const Builder& b, const char* name) {
@@ -60,13 +70,15 @@ RotaryCall make_rotary(const Builder& b) {
 template <class Parts>
 inline constexpr DecoderParts kDecoderParts = {Parts::kModel,
                                                Parts::kEmbedding,
+                                               Parts::kLayers,
                                                Parts::kNorm,
                                                make_embedding<typename Parts::TokenEmbedding>,
                                                make_layer<typename Parts::Layer>,
                                                make_norm<typename Parts::Norm>,
                                                make_rotary<typename Parts::Rotary>,
                                                Parts::scale_embeddings,
-                                               Parts::scale_logits};
+                                               Parts::scale_logits,
+                                               Parts::kKeepsEmbeddings};
 
 std::unique_ptr<Model> build_decoder(const Builder& b, const DecoderParts& parts);
 
@@ -93,6 +105,10 @@ int64_t read_rotary_of_parameters(Fields& fields, int64_t head_dim, double other
 int64_t read_kv_heads(Fields& fields, int64_t heads, int64_t absent);
 /// Some models check it even where head_dim is given.
 void check_head_quotient(Fields& fields, const Description& description);
+/// Layers of two kinds, one of which is every period-th: full where the others are windowed.
+void alternate(Description& description, int64_t period);
+/// layer_types, or what a family makes of its period where there are none.
+void read_alternation(Fields& fields, Description& description, int64_t period);
 /// layer_types: full or windowed, layer by layer; layers of one kind in a row become a run.
 void read_layer_types(Fields& fields, Description& description, const std::vector<std::string>& types);
 

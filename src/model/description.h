@@ -58,9 +58,10 @@ struct Imbalance {
 };
 
 /// Activation functions by what they do on the tape, not by name.
-enum class Activation : uint8_t { kRelu, kGelu, kGeluNew, kSilu, kTanh, kSigmoid, kQuickGelu };
+enum class Activation : uint8_t { kRelu, kGelu, kGeluNew, kSilu, kTanh, kSigmoid, kQuickGelu, kSquaredRelu };
 
-/// A stretch of layers that are alike: full attention, or a window of it; or of groups that are alike.
+/// A stretch of layers that are alike: full attention, or a window of it; or of groups that are alike. Where a model
+/// has no window, its windowed layers are those of another kind.
 struct LayerRun {
   int64_t layers = 0;
   bool windowed = false;
@@ -70,6 +71,8 @@ struct LayerRun {
   bool alternates() const { return period > 1; }
   int64_t turns() const { return layers / period; }
   bool is_windowed(int64_t place) const { return windowed != (alternates() && place == other); }
+  /// Whether any of its layers is of that kind.
+  bool has(bool kind) const { return windowed == kind || alternates(); }
 };
 
 /// A model as its config describes it. Sizes are positive; `runs` adds up to `layers`, `decoder_runs` to
@@ -116,11 +119,17 @@ struct Description {
   bool tied = false;             // input embedding and output head share their weight
   bool gated = false;            // the MLP has a gate beside its activation
   bool scaled_head = false;      // the head's input is scaled by hidden^-0.5
+  bool head_bias = false;        // of the language model's head
   bool qkv_bias = false;
   bool output_bias = false;
   bool mlp_bias = false;
   bool upcast_attention = false;
+  bool norms_heads = false;          // every head of queries and keys has a norm (Cohere's use_qk_norm)
   bool parallel_residual = false;    // attention and MLP read the same hidden states
+  bool norms_after = false;          // attention and MLP have their norms behind the residual sums (OPT-350m)
+  bool mlp_norm = false;             // the MLP beside attention has a norm of its own (Falcon's new architecture)
+  bool interleaves_groups = false;   // in one projection, a group's queries stand beside its key and value
+  bool returns_weights = false;      // layers hand on what eager attention weighed, until the next one is through
   bool normalizes_routing = true;    // the weights of a token's experts add up to 1
   bool casts_routing = false;        // and are cast to the dtype of the router's logits
   bool has_padding_token = false;    // the family's default where the config says nothing
@@ -135,6 +144,8 @@ struct Description {
   bool head_dim_is_quotient = true;  // head_dim = hidden / heads, not a choice of its own
   bool ffn_is_four_hidden = false;
 
+  /// Whether a window hides anything from a sequence so long.
+  bool window_cuts(int64_t seq) const { return window > 0 && seq >= window; }
   /// For which there are positions.
   int64_t longest_sequence() const { return positions - reserved_positions; }
 };

@@ -6,15 +6,15 @@
 
 namespace peakmem {
 
-SparseMoe::SparseMoe(const Builder& builder, First first) : b_(builder) {
-  if (first == First::kRouter) make_router();
+SparseMoe::SparseMoe(const Builder& builder, First first, const char* router) : b_(builder) {
+  if (first == First::kRouter) make_router(router);
   make_experts();
-  if (first == First::kExperts) make_router();
+  if (first == First::kExperts) make_router(router);
 }
 
-void SparseMoe::make_router() {
-  const Scope scope(b_.tape, "gate");
-  router_ = AdaptedParameter(b_, b_.parameter({b_.dims.experts, b_.dims.hidden}, "weight"), "gate");
+void SparseMoe::make_router(const char* name) {
+  const Scope scope(b_.tape, name);
+  router_ = AdaptedParameter(b_, b_.parameter({b_.dims.experts, b_.dims.hidden}, "weight"), name);
 }
 
 void SparseMoe::make_experts() {
@@ -40,10 +40,14 @@ Tensor SparseMoe::experts(const Tensor& rows, const Routing& routing) const {
   return one_by_one ? loop(rows, routing.indices, routing.weights) : grouped(rows, routing.indices, routing.weights);
 }
 
+Tensor SparseMoe::router_logits(const Tensor& hidden_states) const {
+  Parametrization weight(router_);
+  return linear(hidden_states, weight(), Tensor());
+}
+
 SparseMoe::Routing SparseMoe::route(const Tensor& hidden_states) const {
   const Scope scope(b_.tape, "gate");
-  Parametrization weight(router_);
-  const Tensor logits = linear(hidden_states, weight(), Tensor());
+  const Tensor logits = router_logits(hidden_states);
   const Tensor probabilities = softmax(to(logits, DType::kFloat32));
   auto [values, indices] = topk(probabilities, b_.dims.experts_per_token);
   if (b_.description.normalizes_routing) values = divide_by_sum(std::move(values));
@@ -58,29 +62,40 @@ Tensor SparseMoe::fused(const Tensor& rows, const Routing& routing) const {
                        {routing.indices, routing.weights, b_.description.experts_per_token});
 }
 
+SortedPairs::SortedPairs(const Builder& b, const Tensor& hidden_states, const Tensor& top_k_index,
+                         const Tensor& top_k_weights)
+    : b_(b), hidden_states_(hidden_states) {
+  Tape& tape = b_.tape;
+  sample_weights_ = merge_dims(top_k_weights, 0, 2);
+  unsorted_ids_ = merge_dims(top_k_index, 0, 2);
+  const KeptShape& pairs = unsorted_ids_.shape();
+  sorted_ids_ = tape.make(pairs, DType::kInt64, "sort");
+  perm_ = tape.make(pairs, DType::kInt64, "sort");
+  selected_ = take_rows(hidden_states, tape.make(pairs, DType::kInt64, "floor_divide"));
+  selected_weights_ = take_rows(sample_weights_, perm_);
+  histc_input_ = tape.make(pairs, DType::kInt32, "_to_copy");
+  tokens_per_expert_ = tape.make({b_.dims.experts}, DType::kInt32, "histc");
+  offsets_ = tape.make({b_.dims.experts}, DType::kInt32, "cumsum");
+}
+
+Tensor SortedPairs::mix(const Tensor& proj_out) const {
+  Tape& tape = b_.tape;
+  Tensor weighted_out = mul(proj_out, unsqueeze(selected_weights_, 1));
+  const Tensor inv_perm = tape.make(perm_.shape(), DType::kInt64, "empty_like");
+  tape.make(perm_.shape(), DType::kInt64, "arange");
+  weighted_out = take_rows(weighted_out, inv_perm);
+  const Tensor mixed = sum_dim(split_dim(weighted_out, 0, hidden_states_.size(0), b_.dims.experts_per_token), 1);
+  return to(mixed, hidden_states_.dtype());
+}
+
 Tensor SparseMoe::grouped(const Tensor& hidden_states, const Tensor& top_k_index, const Tensor& top_k_weights) const {
   const Scope scope(b_.tape, "experts");
-  Tape& tape = b_.tape;
   Parametrization down_proj(down_proj_), gate_up_proj(gate_up_proj_);  // the outer of two wrappers first
-  const Tensor sample_weights = merge_dims(top_k_weights, 0, 2);
-  const Tensor expert_ids = merge_dims(top_k_index, 0, 2);
-  const KeptShape& pairs = expert_ids.shape();  // of a token and an expert
-  const Tensor sorted_ids = tape.make(pairs, DType::kInt64, "sort");
-  const Tensor perm = tape.make(pairs, DType::kInt64, "sort");
-  const Tensor selected = take_rows(hidden_states, tape.make(pairs, DType::kInt64, "floor_divide"));
-  const Tensor selected_weights = take_rows(sample_weights, perm);
-  const Tensor histc_input = tape.make(pairs, DType::kInt32, "_to_copy");
-  const Tensor tokens_per_expert = tape.make({b_.dims.experts}, DType::kInt32, "histc");
-  const Tensor offsets = tape.make({b_.dims.experts}, DType::kInt32, "cumsum");
-  Tensor proj_out = grouped_linear(selected, gate_up_proj(), offsets);
+  const SortedPairs pairs(b_, hidden_states, top_k_index, top_k_weights);
+  Tensor proj_out = grouped_linear(pairs.selected(), gate_up_proj(), pairs.offsets());
   proj_out = apply_gate(proj_out);
-  proj_out = grouped_linear(proj_out, down_proj(), offsets);
-  Tensor weighted_out = mul(proj_out, unsqueeze(selected_weights, 1));
-  const Tensor inv_perm = tape.make(pairs, DType::kInt64, "empty_like");
-  tape.make(pairs, DType::kInt64, "arange");
-  weighted_out = take_rows(weighted_out, inv_perm);
-  const Tensor mixed = sum_dim(split_dim(weighted_out, 0, hidden_states.size(0), b_.dims.experts_per_token), 1);
-  return to(mixed, hidden_states.dtype());
+  proj_out = grouped_linear(proj_out, down_proj(), pairs.offsets());
+  return pairs.mix(proj_out);
 }
 
 // A token goes to different experts, so the busiest gets each token once at most. Of the others the last takes up what

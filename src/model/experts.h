@@ -15,12 +15,29 @@ Expr rows_of_expert(const Builder& b, int64_t expert);
 /// torch.where's two indices of an expert's tokens, which share their memory: which choice it was, and which token.
 std::array<Tensor, 2> tokens_of_expert(const Builder& b, int64_t expert);
 
+/// grouped_mm_experts_forward around the products: pairs of a token and an expert it goes to, sorted by expert. Its
+/// memory does not depend on how tokens are spread.
+class SortedPairs {
+ public:
+  SortedPairs(const Builder& b, const Tensor& hidden_states, const Tensor& top_k_index, const Tensor& top_k_weights);
+  const Tensor& expert_ids() const { return sorted_ids_; }
+  const Tensor& selected() const { return selected_; }
+  const Tensor& offsets() const { return offsets_; }
+  /// What experts made of them, weighted and added up by token.
+  Tensor mix(const Tensor& proj_out) const;
+
+ private:
+  const Builder& b_;
+  Tensor hidden_states_, sample_weights_, unsorted_ids_, sorted_ids_, perm_, selected_, selected_weights_;
+  Tensor histc_input_, tokens_per_expert_, offsets_;
+};
+
 /// MixtralSparseMoeBlock: a router and its experts, whose weights are two parameters of three dimensions.
 class SparseMoe {
  public:
   /// Which of the two is registered first: Mixtral's router, Qwen3's experts.
   enum class First : uint8_t { kRouter, kExperts };
-  explicit SparseMoe(const Builder& builder, First first = First::kRouter);
+  explicit SparseMoe(const Builder& builder, First first = First::kRouter, const char* router = "gate");
   Tensor operator()(const Tensor& input) const;
 
  protected:
@@ -33,13 +50,15 @@ class SparseMoe {
   Routing route(const Tensor& hidden_states) const;
   /// What the experts make of rows of hidden states.
   Tensor experts(const Tensor& rows, const Routing& routing) const;
+  /// The router's logits of rows of hidden states.
+  Tensor router_logits(const Tensor& hidden_states) const;
 
  private:
   /// Liger's experts in their place.
   Tensor fused(const Tensor& rows, const Routing& routing) const;
-  void make_router();
+  void make_router(const char* name);
   void make_experts();
-  /// grouped_mm_experts_forward: its memory does not depend on how tokens are spread.
+  /// grouped_mm_experts_forward.
   Tensor grouped(const Tensor& hidden_states, const Tensor& top_k_index, const Tensor& top_k_weights) const;
   /// MixtralExperts.forward. An expert's slice of a weight has a gradient as
   /// large as the whole.

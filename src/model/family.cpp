@@ -38,7 +38,7 @@ constexpr std::array<ProblemRow, 3> kProblems = {{{Problem::kRegression, "regres
                                                   {Problem::kSingleLabel, "single_label_classification"},
                                                   {Problem::kMultiLabel, "multi_label_classification"}}};
 
-constexpr std::array<ActivationRow, 11> kActivations = {{{"gelu", Activation::kGelu},
+constexpr std::array<ActivationRow, 12> kActivations = {{{"gelu", Activation::kGelu},
                                                          {"gelu_pytorch_tanh", Activation::kGelu},
                                                          {"gelu_new", Activation::kGeluNew},
                                                          {"gelu_accurate", Activation::kGeluNew},
@@ -48,7 +48,8 @@ constexpr std::array<ActivationRow, 11> kActivations = {{{"gelu", Activation::kG
                                                          {"relu", Activation::kRelu},
                                                          {"tanh", Activation::kTanh},
                                                          {"sigmoid", Activation::kSigmoid},
-                                                         {"quick_gelu", Activation::kQuickGelu}}};
+                                                         {"quick_gelu", Activation::kQuickGelu},
+                                                         {"relu2", Activation::kSquaredRelu}}};
 
 /// What every config may say without changing the memory of a training step.
 void read_common(Fields& fields, const Family& family) {
@@ -116,7 +117,8 @@ Problem read_problem(Fields& fields, int64_t labels) {
 
 /// torch.nn.Embedding's assertion on what most families give it as padding_idx.
 void check_padding(Fields& fields, const Description& d) {
-  constexpr auto kWithout = std::to_array<std::string_view>({"gpt2", "gpt_bigcode", "gpt_neox", "t5", "mt5", "vit"});
+  constexpr auto kWithout = std::to_array<std::string_view>(
+      {"gpt2", "gpt_bigcode", "gpt_neox", "gptj", "codegen", "falcon", "t5", "mt5", "vit"});
   const Value* padding = fields.find("pad_token_id");
   if (padding == nullptr || padding->integer < d.vocab || d.vocab == 0) return;
   if (std::find(kWithout.begin(), kWithout.end(), d.family) != kWithout.end()) return;

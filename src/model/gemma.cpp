@@ -2,8 +2,6 @@
 // MLP, capped scores and logits, and a window in every second layer; Gemma 3 norms of q and k, five windowed layers to
 // a full one, and a rotary embedding for either kind (transformers 5.23, models/gemma/modeling_gemma.py,
 // models/gemma2/modeling_gemma2.py and models/gemma3/modeling_gemma3.py).
-#include <optional>
-
 #include "model/llama.h"
 
 namespace peakmem {
@@ -103,31 +101,6 @@ struct Gemma2Parts : GemmaParts {
   }
 };
 
-/// Gemma3RotaryEmbedding: one for each kind of layer there is.
-class RotaryByKind {
- public:
-  explicit RotaryByKind(const Builder& b) {
-    bool has_full = false;
-    bool has_windowed = false;
-    for (const LayerRun& run : b.description.runs) {
-      (run.windowed ? has_windowed : has_full) = true;
-      if (run.alternates()) has_full = has_windowed = true;
-    }
-    if (has_full) full_.emplace(b);
-    if (has_windowed) windowed_.emplace(b);
-  }
-
-  Rotations operator()(const Tensor& hidden_states, const Tensor& position_ids) const {
-    Rotations rotations;
-    if (full_) rotations.full = (*full_)(hidden_states, position_ids);
-    if (windowed_) rotations.windowed = (*windowed_)(hidden_states, position_ids);
-    return rotations;
-  }
-
- private:
-  std::optional<RotaryEmbedding> full_, windowed_;
-};
-
 /// Gemma3Attention: a norm over each head of q and k.
 struct Gemma3Attention : SelfAttention {
   ShiftedNorm q_norm, k_norm;
@@ -179,42 +152,6 @@ Description read_gemma(Fields& fields) {
   return d;
 }
 
-/// Every so many layers a full one, the others windowed. The stack's first layer and its last ones are runs of their
-/// own, since what stands before and behind them differs; so the groups between stand for each other.
-///
-///     w | w w w w F w | w w w w F w | … | w w w w F        for a period of 6
-void alternate(Description& d, int64_t period) {
-  const auto add = [&d](int64_t layers, bool windowed) {
-    if (layers > 0) d.runs.push_back({layers, windowed});
-  };
-  if (period == 1) return add(d.layers, false);
-  const int64_t place = period - 2;  // of the full one in a group
-  const int64_t groups = std::max(d.layers - 2, int64_t{0}) / period;
-  const int64_t left = d.layers - 1 - groups * period;
-  add(1, true);
-  if (groups > 0) d.runs.push_back({groups * period, true, period, place});
-  add(std::min(left, place), true);
-  add(left > place ? 1 : 0, false);
-  add(left - place - 1, true);
-}
-
-bool alternate_as_usual(const std::vector<std::string>& types, int64_t period) {
-  for (size_t i = 0; i < types.size(); ++i)
-    if ((types[i] == "full_attention") != ((static_cast<int64_t>(i) + 1) % period == 0)) return false;
-  return true;
-}
-
-/// layer_types, or what transformers makes of the period where there are none.
-void read_alternation(Fields& fields, Description& d, int64_t period) {
-  d.maps_masks = d.maps_windowed_masks = true;
-  d.window = fields.size("sliding_window", 4096);
-  const std::vector<std::string> types = fields.texts("layer_types");
-  if (!types.empty()) read_layer_types(fields, d, types);
-  if (!alternate_as_usual(types, period)) return;
-  d.runs.clear();
-  alternate(d, period);
-}
-
 Description read_gemma2(Fields& fields) {
   Description d = read_common(fields, {2304, 9216, 26, 8, 4});
   d.activation = read_activation(fields, "hidden_activation", "gelu_pytorch_tanh");
@@ -224,6 +161,8 @@ Description read_gemma2(Fields& fields) {
   d.caps_attention = capped("attn_logit_softcapping");
   d.caps_logits = capped("final_logit_softcapping");
   d.eager_only = true;
+  d.maps_masks = d.maps_windowed_masks = true;
+  d.window = fields.size("sliding_window", 4096);
   read_alternation(fields, d, 2);
   fields.ignore({"query_pre_attn_scalar", "hidden_act", "cache_implementation"});  // change no memory
   check_head_quotient(fields, d);
@@ -238,6 +177,8 @@ Description read_gemma3(Fields& fields) {
   d.caps_logits = fields.has("final_logit_softcapping");
   constexpr int64_t kUsualPeriod = 6;
   const int64_t period = fields.size("sliding_window_pattern", kUsualPeriod, "_sliding_window_pattern");
+  d.maps_masks = d.maps_windowed_masks = true;
+  d.window = fields.size("sliding_window", 4096);
   read_alternation(fields, d, period);
   fields.ignore({"query_pre_attn_scalar", "attn_logit_softcapping", "rope_local_base_freq", "hidden_act",
                  "cache_implementation"});  // change no memory; the cap of scores is not applied

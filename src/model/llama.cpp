@@ -75,6 +75,33 @@ Tensor Mlp::operator()(const Tensor& x) const {
   return down_proj(product);
 }
 
+FusedMlp::FusedMlp(const Builder& builder)
+    : b(builder),
+      gate_up_proj(b, "gate_up_proj", b.dims.hidden, 2 * b.dims.ffn, false),
+      down_proj(b, "down_proj", b.dims.ffn, b.dims.hidden, false) {}
+
+Tensor FusedMlp::operator()(const Tensor& hidden_states) const {
+  const Scope scope(b.tape, "mlp");
+  auto [gate, up_states] = split_in_two(gate_up_proj(hidden_states), 2);
+  if (b.structure.kernels.mlp == Kernel::kFused) {
+    const Tensor product = liger_gated(true, gate, up_states);
+    return down_proj(product);
+  }
+  up_states = mul(up_states, activate(b.description.activation, gate));
+  return down_proj(up_states);
+}
+
+UngatedMlp::UngatedMlp(const Builder& builder)
+    : b(builder),
+      up_proj(b, "up_proj", b.dims.hidden, b.dims.ffn, b.description.mlp_bias),
+      down_proj(b, "down_proj", b.dims.ffn, b.dims.hidden, b.description.mlp_bias) {}
+
+Tensor UngatedMlp::operator()(const Tensor& x) const {
+  const Scope scope(b.tape, "mlp");
+  const Tensor hidden_states = activate(b.description.activation, up_proj(x));
+  return down_proj(hidden_states);
+}
+
 namespace {
 
 Description read(Fields& fields) {

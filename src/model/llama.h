@@ -34,6 +34,24 @@ struct Mlp {
   Tensor operator()(const Tensor& x) const;
 };
 
+/// Phi3MLP: gate and up in one projection.
+struct FusedMlp {
+  const Builder& b;
+  Linear gate_up_proj, down_proj;
+
+  explicit FusedMlp(const Builder& builder);
+  Tensor operator()(const Tensor& hidden_states) const;
+};
+
+/// ArceeMLP: no gate.
+struct UngatedMlp {
+  const Builder& b;
+  Linear up_proj, down_proj;
+
+  explicit UngatedMlp(const Builder& builder);
+  Tensor operator()(const Tensor& x) const;
+};
+
 /// The name by which a layer holds its feed-forward part.
 template <class FeedForward>
 inline constexpr const char* kHeldAs = "mlp";
@@ -78,8 +96,10 @@ struct LlamaParts {
   static Tensor scale_embeddings(Tensor inputs_embeds) { return inputs_embeds; }
   static constexpr const char* kModel = "model";
   static constexpr const char* kEmbedding = "embed_tokens";
+  static constexpr const char* kLayers = "layers.*";
   static constexpr const char* kNorm = "norm";
   static Tensor scale_logits(const Builder& /*b*/, Tensor logits) { return logits; }
+  static constexpr bool kKeepsEmbeddings = true;
 };
 
 }  // namespace peakmem

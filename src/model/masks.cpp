@@ -1,5 +1,8 @@
 #include "model/masks.h"
 
+#include <array>
+#include <string_view>
+
 namespace peakmem {
 namespace {
 
@@ -21,6 +24,20 @@ void check_for_packed_sequences(const Builder& b) {
 Tensor positions_from(const Builder& b) {
   const Tensor range = b.tape.make({b.dims.seq}, DType::kInt64, "arange");
   return b.tape.make({b.dims.seq}, DType::kInt64, "add");
+}
+
+/// Families that tell create_causal_mask nothing of positions; `always`, they have a mask made where sdpa could do
+/// without (allow_is_causal_skip=False).
+struct MaskRow {
+  std::string_view family;
+  bool always;
+};
+constexpr std::array<MaskRow, 2> kMaskRows = {{{"falcon", true}, {"gpt_oss", false}}};
+
+const MaskRow* mask_row(const Builder& b) {
+  for (const MaskRow& row : kMaskRows)
+    if (row.family == b.description.family) return &row;
+  return nullptr;
 }
 
 /// Which key each query may see whatever is padding: [1, 1, T, T].
@@ -89,9 +106,11 @@ Tensor causal_mask(const Builder& b, bool windowed, DType dtype, bool has_positi
   const Scope scope(b.tape, "causal_mask");
   const bool sdpa = b.structure.attention == Attention::kSdpa;
   const bool flash2 = b.structure.attention == Attention::kFlash2;
-  const bool does_without = flash2 || (sdpa && !(windowed && b.structure.window_cuts));
+  const MaskRow* row = mask_row(b);
+  const bool always = row != nullptr && row->always;
+  const bool does_without = flash2 || (sdpa && !always && !(windowed && b.structure.window_cuts));
   const Tensor padding = b.structure.padding_mask ? padding_of(b, does_without) : Tensor();
-  if (has_positions && !padding) check_for_packed_sequences(b);
+  if (has_positions && row == nullptr && !padding) check_for_packed_sequences(b);
   if (does_without) return {};
   Tensor visible = visible_keys(b, windowed);
   const Shape sizes = {b.dims.batch, 1, b.dims.seq, b.dims.seq};
@@ -114,7 +133,11 @@ void look_for_padding(const Tensor& hidden_states) {
 DecoderMasks decoder_masks(const Builder& b, DType dtype) {
   bool has_windowed = b.description.maps_windowed_masks;
   bool has_full = b.description.maps_masks;
-  for (const LayerRun& run : b.description.runs) (run.windowed ? has_windowed : has_full) = true;
+  for (const LayerRun& run : b.description.runs) {
+    const bool windows = run.has(true) && b.description.window > 0;
+    has_windowed = has_windowed || windows;
+    has_full = has_full || !windows || run.has(false);
+  }
   Tensor full = has_full ? causal_mask(b, false, dtype) : Tensor();
   return {full, has_windowed ? causal_mask(b, true, dtype) : Tensor()};
 }

@@ -35,8 +35,10 @@ Tensor Builder::in_use(const Tensor& parameter, const char* name) const {
   return tape.parameter(parameter.shape(), parameter.dtype(), name);
 }
 
-Linear::Linear(const Builder& b, const char* name, Expr in, Expr out, bool bias)
-    : Linear(b, name, in, out, bias, b.structure.dequantizes_forward) {}
+Linear::Linear(const Builder& b, const char* name, Expr in, Expr out, bool bias, LinearForm form)
+    : Linear(b, name, in, out, bias, b.structure.dequantizes_forward) {
+  form_ = form;
+}
 
 Linear::Linear(const Builder& b, const char* name, Expr in, Expr out, bool bias, bool dequantizes) : name_(name) {
   const Scope scope(b.tape, name);
@@ -50,10 +52,11 @@ Linear::Linear(const Builder& b, const char* name, Expr in, Expr out, bool bias,
   lora_ = LoraPair(b, name, in, out, quantized_ || int8_ ? b.structure.quantize : Quantize::kNone);
 }
 
-Linear::Linear(const Builder& b, const char* name, const Tensor& weight) : name_(name) {
+Linear::Linear(const Builder& b, const char* name, const Tensor& weight, bool bias) : name_(name) {
   const Scope scope(b.tape, name);
   b.make_untied(weight.shape(), "weight");
   weight_ = b.in_use(weight, "weight");
+  if (bias) bias_ = b.parameter({weight.size(0)}, "bias");
 }
 
 Linear::Linear(const char* name, Tensor weight, Tensor bias)
@@ -61,7 +64,9 @@ Linear::Linear(const char* name, Tensor weight, Tensor bias)
 
 Tensor Linear::base(Tensor input) const {
   if (int8_) return int8_(std::move(input), bias_);
-  return quantized_ ? quantized_(std::move(input), bias_) : linear(std::move(input), weight_, bias_);
+  if (quantized_) return quantized_(std::move(input), bias_);
+  return form_ == LinearForm::kMatmul ? matmul_transposed(std::move(input), weight_, bias_)
+                                      : linear(std::move(input), weight_, bias_);
 }
 
 Tensor Linear::operator()(Tensor input) const {
@@ -258,6 +263,10 @@ Tensor activate(Activation activation, const Tensor& input) {
       return sigmoid(input);
     case Activation::kQuickGelu:
       return quick_gelu(input);
+    case Activation::kSquaredRelu: {
+      const Tensor relu_applied = relu(input);
+      return pow_scalar(relu_applied);
+    }
   }
   return input;
 }

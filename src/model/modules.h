@@ -60,22 +60,26 @@ struct EmbeddingCall {
   ModuleCall call;
 };
 
+/// How a linear layer is computed: torch.nn.functional.linear, or Falcon's `input @ weight.T + bias`.
+enum class LinearForm : uint8_t { kLinear, kMatmul };
+
 /// torch.nn.Linear.
 class Linear {
  public:
-  Linear(const Builder& b, const char* name, Expr in, Expr out, bool bias);
+  Linear(const Builder& b, const char* name, Expr in, Expr out, bool bias, LinearForm form = LinearForm::kLinear);
   /// One whose rows are not a micro-batch's tokens: `dequantizes` says whether they are many.
   Linear(const Builder& b, const char* name, Expr in, Expr out, bool bias, bool dequantizes);
   /// A head whose parameters are another module's (the embedding's, as a rule).
   Linear(const char* name, Tensor weight, Tensor bias);
   /// The same, of which there may be a trained copy.
-  Linear(const Builder& b, const char* name, const Tensor& weight);
+  Linear(const Builder& b, const char* name, const Tensor& weight, bool bias = false);
   Tensor operator()(Tensor input) const;
   const Tensor& weight() const { return weight_; }
 
  private:
   Tensor base(Tensor input) const;
   const char* name_;
+  LinearForm form_ = LinearForm::kLinear;
   Tensor weight_;
   Tensor bias_;
   QuantizedWeight quantized_;

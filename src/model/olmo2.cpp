@@ -1,41 +1,12 @@
 // OLMo: LLaMA with norms that have no parameters and rotary products in fp32; OLMo 2: with norms behind attention and
-// MLP instead of before them, and over all of q and k (transformers 5.23, models/olmo/modeling_olmo.py and
-// models/olmo2/modeling_olmo2.py).
+// MLP instead of before them, and over all of q and k; OLMo 3: three windowed layers to a full one (transformers 5.23,
+// models/olmo/modeling_olmo.py, models/olmo2/modeling_olmo2.py and models/olmo3/modeling_olmo3.py).
+#include "model/olmo2.h"
 #include "model/llama.h"
 #include "trace/clamp.h"
 
 namespace peakmem {
 namespace {
-
-/// What Liger makes of a norm (liger-kernel 0.8.5, apply_liger_kernel_to_olmo2): those of q and k it leaves; of the
-/// others only the last writes its gradient over the incoming one.
-enum class Patched : uint8_t { kLeft, kOutOfPlace, kInPlace };
-
-/// Olmo2RMSNorm: LlamaRMSNorm, but the weight is multiplied in before the cast back.
-class Olmo2RmsNorm {
- public:
-  Olmo2RmsNorm(const Builder& b, const char* name, Expr width, Patched patched = Patched::kInPlace)
-      : b_(b), name_(name), patched_(patched) {
-    const Scope scope(b.tape, name);
-    weight_ = b.norm_parameter({width}, "weight");
-  }
-
-  Tensor operator()(const Tensor& input) const {
-    const Scope scope(weight_.tape(), name_);
-    if (b_.structure.kernels.norm == Kernel::kFused && patched_ != Patched::kLeft)
-      return fused_norm(b_, input, weight_, patched_ == Patched::kInPlace);
-    Tensor hidden_states = to(input, DType::kFloat32);
-    const Tensor variance = mean_last(pow_scalar(hidden_states));
-    hidden_states = mul(hidden_states, rsqrt(add_scalar(variance)));
-    return to(mul(weight_, hidden_states), input.dtype());
-  }
-
- private:
-  const Builder& b_;
-  const char* name_;
-  Patched patched_;
-  Tensor weight_;
-};
 
 /// Olmo2RotaryEmbedding: cos and sin stay in fp32.
 struct Olmo2Rotary : RotaryEmbedding {
@@ -160,11 +131,31 @@ struct Olmo2Parts : LlamaParts {
   using Norm = Olmo2RmsNorm;
 };
 
+/// Olmo3RotaryEmbedding: angles for each kind of layer, in fp32.
+struct Olmo3Rotary : RotaryByKind {
+  using RotaryByKind::RotaryByKind;
+  Rotations operator()(const Tensor& /*hidden_states*/, const Tensor& position_ids) const {
+    return in_dtype(DType::kFloat32, position_ids);
+  }
+};
+
+struct Olmo3Parts : Olmo2Parts {
+  using Rotary = Olmo3Rotary;
+};
+
 Description read(Fields& fields) {
   Description d = read_decoder(fields, 50304, 4096, 11008, 2048);
   d.kv_heads = fields.optional_size("num_key_value_heads").value_or(d.heads);
   d.qkv_bias = d.output_bias = fields.flag("attention_bias", false);
   d.has_padding_token = true;
+  return d;
+}
+
+Description read_olmo3(Fields& fields) {
+  Description d = read(fields);
+  d.maps_masks = d.maps_windowed_masks = true;
+  d.window = fields.size("sliding_window", 4096);
+  read_alternation(fields, d, 4);
   return d;
 }
 
@@ -190,5 +181,12 @@ const Family kOlmo2 = {"olmo2",
                        decoder_tasks(DecoderHeads::kSequences),
                        read,
                        build_decoder<Olmo2Parts>};
+const Family kOlmo3 = {"olmo3",
+                       "OLMo 3",
+                       "transformers 5.23, models/olmo3",
+                       Task::kCausalLm,
+                       decoder_tasks(DecoderHeads::kSequences),
+                       read_olmo3,
+                       build_decoder<Olmo3Parts>};
 
 }  // namespace peakmem

@@ -35,28 +35,6 @@ struct FusedAttention {
   }
 };
 
-/// Phi3MLP.
-struct FusedMlp {
-  const Builder& b;
-  Linear gate_up_proj, down_proj;
-
-  explicit FusedMlp(const Builder& builder)
-      : b(builder),
-        gate_up_proj(b, "gate_up_proj", b.dims.hidden, 2 * b.dims.ffn, false),
-        down_proj(b, "down_proj", b.dims.ffn, b.dims.hidden, false) {}
-
-  Tensor operator()(const Tensor& hidden_states) const {
-    const Scope scope(b.tape, "mlp");
-    auto [gate, up_states] = split_in_two(gate_up_proj(hidden_states), 2);
-    if (b.structure.kernels.mlp == Kernel::kFused) {
-      const Tensor product = liger_gated(true, gate, up_states);
-      return down_proj(product);
-    }
-    up_states = mul(up_states, activate(b.description.activation, gate));
-    return down_proj(up_states);
-  }
-};
-
 struct Phi3Parts : LlamaParts {
   using Layer = PreNormLayer<FusedAttention, FusedMlp>;
 };

@@ -60,10 +60,28 @@ Rotation RotaryEmbedding::in_dtype_4_48(DType dtype, const Tensor& position_ids)
   return {position_ids, cos_cast, to(sin, dtype)};
 }
 
+RotaryByKind::RotaryByKind(const Builder& b) {
+  bool has_full = false;
+  bool has_windowed = false;
+  for (const LayerRun& run : b.description.runs) {
+    has_windowed = has_windowed || run.has(true);
+    has_full = has_full || run.has(false);
+  }
+  if (has_full) full_.emplace(b);
+  if (has_windowed) windowed_.emplace(b);
+}
+
+Rotations RotaryByKind::in_dtype(DType dtype, const Tensor& position_ids) const {
+  Rotations rotations;
+  if (full_) rotations.full = full_->in_dtype(dtype, position_ids);
+  if (windowed_) rotations.windowed = windowed_->in_dtype(dtype, position_ids);
+  return rotations;
+}
+
 Rotation layer_inputs(const Builder& b, const Rotation& rotation) {
-  if (!b.structure.casts_inputs) return rotation;
+  if (!b.structure.casts_inputs || !rotation.cos) return rotation;
   const Tensor cos = to(rotation.cos, b.structure.weights);
-  return {rotation.position_ids, cos, to(rotation.sin, b.structure.weights)};
+  return {rotation.position_ids, cos, to(rotation.sin, b.structure.weights), rotation.turns};
 }
 
 Tensor rotate(const Tensor& x, const Tensor& cos, const Tensor& sin) {
@@ -72,7 +90,22 @@ Tensor rotate(const Tensor& x, const Tensor& cos, const Tensor& sin) {
   return add(std::move(straight), std::move(turned));
 }
 
+Tensor rotate_every_two(const Tensor& x) {
+  const Tensor x1 = every_second(x);
+  const Tensor x2 = every_second(x);
+  return merge_dims(stack_last(neg(x2), x1), x.shape().rank - 1, 2);
+}
+
+Tensor rotate_pairs(const Tensor& x, const Tensor& cos, const Tensor& sin) {
+  Tensor straight = mul(x, cos);
+  Tensor turned = mul(rotate_every_two(x), sin);
+  return add(std::move(straight), std::move(turned));
+}
+
+Tensor repeat_pairs(const Tensor& x) { return x.tape().make(contiguous(x.shape()), x.dtype(), "clone"); }
+
 void apply_rotary(const Builder& b, Tensor& query, Tensor& key, const Rotation& rotation) {
+  if (!rotation.turns) return;
   const Scope scope(b.tape, "rotary");
   if (b.structure.kernels.rope == Kernel::kFused) return apply_liger_rope(query, key, rotation);
   const Tensor cos = unsqueeze(rotation.cos, 1);
@@ -99,6 +132,11 @@ void apply_partial_rotary(const Builder& b, Tensor& query, Tensor& key, const Ro
   Tensor query_rotated = rotate(q.turned, cos, sin);
   if (joined == Joined::kEach) query_rotated = cat(std::move(query_rotated), q.rest, -1);
   Tensor key_rotated = rotate(k.turned, cos, sin);
+  if (joined == Joined::kTogether) {
+    query = cat(query_rotated, q.rest, -1);
+    key = cat(key_rotated, k.rest, -1);
+    return;
+  }
   if (joined == Joined::kAfterBoth) query_rotated = cat(query_rotated, q.rest, -1);
   key_rotated = joined == Joined::kEach ? cat(std::move(key_rotated), k.rest, -1) : cat(key_rotated, k.rest, -1);
   query = std::move(query_rotated);

@@ -2,6 +2,8 @@
 // apply_rotary_pos_emb).
 #pragma once
 
+#include <optional>
+
 #include "model/modules.h"
 
 namespace peakmem {
@@ -12,6 +14,7 @@ struct Rotation {
   Tensor position_ids;
   Tensor cos;
   Tensor sin;
+  bool turns = true;  // whether the layer applies it, or is merely told
 };
 
 /// What layers of each kind are told; most decoders tell all the same.
@@ -34,6 +37,7 @@ class RotaryEmbedding {
   }
 
  protected:
+  friend class RotaryByKind;
   Rotation in_dtype(DType dtype, const Tensor& position_ids) const;
 
  private:
@@ -43,10 +47,41 @@ class RotaryEmbedding {
   Tensor original_inv_freq_;
 };
 
+/// Gemma3RotaryEmbedding: one for each kind of layer there is.
+class RotaryByKind {
+ public:
+  explicit RotaryByKind(const Builder& b);
+  Rotations operator()(const Tensor& hidden_states, const Tensor& position_ids) const {
+    return in_dtype(hidden_states.dtype(), position_ids);
+  }
+
+ protected:
+  Rotations in_dtype(DType dtype, const Tensor& position_ids) const;
+
+ private:
+  std::optional<RotaryEmbedding> full_, windowed_;
+};
+
+/// Layers without a window are told of positions, and turn nothing (Cohere 2).
+struct WindowedRotary : RotaryEmbedding {
+  using RotaryEmbedding::RotaryEmbedding;
+  Rotations operator()(const Tensor& hidden_states, const Tensor& position_ids) const {
+    Rotations rotations = in_dtype(hidden_states.dtype(), position_ids);
+    rotations.full.turns = false;
+    return rotations;
+  }
+};
+
 /// The rotation as a layer gets it: FSDP2 casts what it hands to a unit (MixedPrecisionPolicy.cast_forward_inputs).
 Rotation layer_inputs(const Builder& b, const Rotation& rotation);
 /// x·cos + rotate_half(x)·sin of [B, heads, T, D].
 Tensor rotate(const Tensor& x, const Tensor& cos, const Tensor& sin);
+/// stack((-x2, x1)) of every second feature: rotate_half where neighbours are a pair.
+Tensor rotate_every_two(const Tensor& x);
+/// x·cos + rotate_every_two(x)·sin.
+Tensor rotate_pairs(const Tensor& x, const Tensor& cos, const Tensor& sin);
+/// x[..., :half].repeat_interleave(2, dim=-1) of what layers are told, [1, 1, T, rotary].
+Tensor repeat_pairs(const Tensor& x);
 /// Queries and keys, turned.
 void apply_rotary(const Builder& b, Tensor& query, Tensor& key, const Rotation& rotation);
 
@@ -57,8 +92,9 @@ struct HeadParts {
 };
 HeadParts head_parts(const Builder& b, const Tensor& x);
 
-/// When parts that were turned are joined to the rest: each at once (Phi-3), or when both are turned (GPT-NeoX).
-enum class Joined : uint8_t { kEach, kAfterBoth };
+/// When parts that were turned are joined to the rest: each at once (Phi-3), when both are turned (GPT-NeoX), or so
+/// that both parts live until both are joined (Nemotron).
+enum class Joined : uint8_t { kEach, kAfterBoth, kTogether };
 /// apply_rotary_pos_emb of a part of every head.
 void apply_partial_rotary(const Builder& b, Tensor& query, Tensor& key, const Rotation& rotation, Joined joined);
 

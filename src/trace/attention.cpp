@@ -1,5 +1,6 @@
 #include "size/terms.h"
 #include "trace/ops.h"
+#include "trace/pick.h"
 #include "trace/workspace.h"
 
 namespace peakmem {
@@ -212,6 +213,19 @@ Tensor math(const Tensor& query, const Tensor& key, const Tensor& value, Tensor 
   return to(matmul(attention, value_expanded), query.dtype());
 }
 
+/// The same of one head of keys and values under a mask.
+Tensor broadcast_math(const Tensor& query, const Tensor& key, const Tensor& value, const Tensor& mask) {
+  const Tensor query_full = to(query, DType::kFloat32);
+  const Tensor key_full = to(key, DType::kFloat32);
+  const Tensor value_full = to(value, DType::kFloat32);
+  const Tensor scaled = mul_scalar(query_full);
+  Tensor attention = matmul_broadcast(scaled, mul_scalar(transpose(key_full, 2, 3)));
+  attention = add(std::move(attention), mask);
+  attention = softmax(std::move(attention));
+  const Tensor weights = to(attention, query.dtype());
+  return to(matmul_broadcast(attention, value_full), query.dtype());
+}
+
 /// Where PyTorch prefers cuDNN's kernel to its own flash (check_prefer_cudnn_attention, check_cudnn_tensor_shapes; of
 /// wheels for CUDA 13): Hopper and data-center Blackwell, heads in whole steps of 8 up to 256 or 128 wide, and more
 /// than one token.
@@ -249,6 +263,18 @@ Tensor scaled_dot_product_attention(Tensor query, Tensor key, Tensor value, Tens
                   : fits_flash     ? flash(q, k, v, sizes.head_dim, sizes.columns)
                   : fits_efficient ? efficient(q, k, v, std::move(mask), sizes)
                                    : math(q, k, v, mask, p, is_causal);
+  tape.autocast.enabled = autocast;
+  return output;
+}
+
+Tensor broadcast_attention(Tensor query, Tensor key, Tensor value, Tensor mask) {
+  value = to_low_precision(std::move(value));
+  key = to_low_precision(std::move(key));
+  query = to_low_precision(std::move(query));
+  Tape& tape = query.tape();
+  const bool autocast = std::exchange(tape.autocast.enabled, false);
+  if (mask.dtype() == DType::kBool) mask = additive(mask, query.dtype());
+  Tensor output = broadcast_math(query, key, value, mask);
   tape.autocast.enabled = autocast;
   return output;
 }

@@ -32,6 +32,12 @@ void add_backward(Gradients& g) {
 }
 const Op kAdd = {"add", add_backward};
 
+void sub_backward(Gradients& g) {
+  if (g.needs(1)) g.out[1] = neg(g.in[0]);
+  if (g.needs(0)) g.out[0] = g.in[0];
+}
+const Op kSub = {"sub", sub_backward};
+
 // Alphabetical, as the generated code goes: the gradient of `other` comes first.
 void mul_backward(Gradients& g) {
   if (g.needs(1)) g.out[1] = mul(g.in[0], g.saved(0));
@@ -90,6 +96,16 @@ void cat_backward(Gradients& g) {
 }
 const Op kCat = {"cat", cat_backward};
 
+// grad.unbind(-1)
+void stack_backward(Gradients& g) {
+  const Tensor& gradient = g.in[0];
+  const int last = gradient.shape().rank - 1;
+  const Shape half = merged(narrowed(gradient.shape(), last, 1), last - 1, 2);
+  for (size_t i = 0; i < 2; ++i)
+    if (g.needs(i)) g.out[i] = gradient.tape().look(gradient, half, true);
+}
+const Op kStack = {"stack", stack_backward};
+
 // where(condition, grad, 0)
 void where_backward(Gradients& g) {
   const Tensor& gradient = g.in[0];
@@ -134,15 +150,23 @@ Tensor to_full_precision(Tensor input) {
   return x.tape().autocast.enabled && is_floating(x.dtype()) ? to(std::move(x), DType::kFloat32) : x;
 }
 
-Tensor add(Tensor self, Tensor other) {
+namespace {
+
+/// An op of two tensors that keeps neither.
+Tensor binary(const Op& op, Tensor self, Tensor other) {
   const Tensor a = std::move(self);
   const Tensor b = std::move(other);
   Tape& tape = a.tape();
-  Node* node = tape.record(kAdd, {&a, &b});
-  Tensor result = tape.make(broadcast(a.shape(), b.shape()), promote(a.dtype(), b.dtype()), kAdd.name);
+  Node* node = tape.record(op, {&a, &b});
+  Tensor result = tape.make(broadcast(a.shape(), b.shape()), promote(a.dtype(), b.dtype()), op.name);
   Tape::attach(node, result);
   return result;
 }
+
+}  // namespace
+
+Tensor add(Tensor self, Tensor other) { return binary(kAdd, std::move(self), std::move(other)); }
+Tensor sub(Tensor self, Tensor other) { return binary(kSub, std::move(self), std::move(other)); }
 
 Tensor add_in_place(Tensor self, const Tensor& other) {
   const Tensor x = std::move(self);
@@ -224,6 +248,18 @@ Tensor cat(Tensor a, Tensor b, int dim) {
   const Shape whole = contiguous(narrowed(x.shape(), dim, x.size(dim) + y.size(dim)));
   if (node != nullptr) node->dims = {dim, 0};
   Tensor result = tape.make(whole, promote(x.dtype(), y.dtype()), kCat.name);
+  Tape::attach(node, result);
+  return result;
+}
+
+Tensor stack_last(Tensor a, Tensor b) {
+  const Tensor x = std::move(a);
+  const Tensor y = std::move(b);
+  Tape& tape = x.tape();
+  Node* node = tape.record(kStack, {&x, &y});
+  Shape pairs = unsqueezed(x.shape(), x.shape().rank);
+  pairs.size[static_cast<size_t>(pairs.rank - 1)] = 2;
+  Tensor result = tape.make(contiguous(pairs), promote(x.dtype(), y.dtype()), kStack.name);
   Tape::attach(node, result);
   return result;
 }

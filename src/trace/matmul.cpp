@@ -1,4 +1,5 @@
 #include "trace/ops.h"
+#include "trace/pick.h"
 
 namespace peakmem {
 namespace {
@@ -107,6 +108,19 @@ Tensor linear(Tensor input, const Tensor& weight, const Tensor& bias) {
   return with_rows_of(mm(rows, transposed_weight), shape);
 }
 
+Tensor matmul_transposed(Tensor input, const Tensor& weight, const Tensor& bias) {
+  const Tensor held = std::move(input);
+  Tensor product;
+  {
+    const Tensor view = transpose(weight, 0, 1);
+    Tensor x = held;
+    Tensor w = view;
+    cast_operands(x, w);
+    product = with_rows_of(mm(as_rows(x), w), x.shape());
+  }
+  return bias ? add(product, bias) : product;
+}
+
 Tensor conv1d(Tensor input, const Tensor& weight, const Tensor& bias) {
   const Tensor x = std::move(input);
   const KeptShape& shape = x.shape();
@@ -115,6 +129,18 @@ Tensor conv1d(Tensor input, const Tensor& weight, const Tensor& bias) {
   cast_operands(rows, w);
   const Tensor b = to_low_precision(bias);
   return with_rows_of(addmm(b, rows, w), shape);
+}
+
+Tensor matmul_broadcast(Tensor self, Tensor other) {
+  const std::array<Tensor, 2> held = {std::move(self), std::move(other)};
+  Tensor a = held[0];
+  Tensor b = held[1];
+  cast_operands(a, b);
+  const KeptShape& shape = a.shape();
+  const KeptShape& s = b.shape();
+  const Tensor left = merge_dims(expand(a, a.shape()), 0, 2);
+  const Tensor right = merge_dims(expand(b, {shape[0], shape[1], s[2], s[3]}), 0, 2);
+  return split_dim(bmm(left, right), 0, shape[0], shape[1]);
 }
 
 Tensor matmul(Tensor self, Tensor other) {

@@ -31,6 +31,8 @@ Tensor merge_dims(Tensor input, int first, int count);
 Tensor alias(Tensor input);
 /// x[..., start:start + length] along a dimension.
 Tensor slice(Tensor input, int dim, Expr length);
+/// x[..., ::2], or x[..., 1::2], which differs in values alone.
+Tensor every_second(Tensor input);
 /// x.split(x.size(dim) / 3, dim)
 std::array<Tensor, 3> split_in_three(Tensor input, int dim);
 /// x.split(lengths, dim)
@@ -56,6 +58,7 @@ Tensor to(Tensor input, DType dtype);
 Tensor add(Tensor self, Tensor other);
 /// self += other, which is no larger.
 Tensor add_in_place(Tensor self, const Tensor& other);
+Tensor sub(Tensor self, Tensor other);
 Tensor mul(Tensor self, Tensor other);
 Tensor add_scalar(Tensor self);
 Tensor mul_scalar(Tensor self);
@@ -75,6 +78,8 @@ Tensor gelu(Tensor self);
 /// Mean over the last dimension, kept as size 1.
 Tensor mean_last(Tensor self);
 Tensor cat(Tensor a, Tensor b, int dim);
+/// torch.stack((a, b), dim=-1)
+Tensor stack_last(Tensor a, Tensor b);
 /// The same of an empty tensor of some dtype and this one: a copy.
 Tensor cat_to_empty(DType empty, const Tensor& self, int dim);
 /// torch.where(condition, input, number).
@@ -83,6 +88,8 @@ Tensor where(const Tensor& condition, Tensor input);
 // --- matmul.cpp ------------------------------------------------------------------------------------------------------
 /// torch.nn.functional.linear: weight is [out, in].
 Tensor linear(Tensor input, const Tensor& weight, const Tensor& bias);
+/// input @ weight.T + bias in ops of their own: weight is [out, in], and autocast casts its view every time.
+Tensor matmul_transposed(Tensor input, const Tensor& weight, const Tensor& bias);
 /// torch.addmm(bias, input as rows, weight): weight is [in, out] (the Conv1D of GPT-2).
 Tensor conv1d(Tensor input, const Tensor& weight, const Tensor& bias);
 /// torch.bmm of two 3-D tensors, as they are.

@@ -1,4 +1,5 @@
 #include "trace/ops.h"
+#include "trace/pick.h"
 #include "trace/workspace.h"
 
 namespace peakmem {
@@ -108,6 +109,15 @@ Tensor slice(Tensor input, int dim, Expr length) {
   return view(kSlice, x, narrowed(x.shape(), dim, length), dim, 0);
 }
 
+Tensor every_second(Tensor input) {
+  const Tensor x = std::move(input);
+  const int last = x.shape().rank - 1;
+  Shape taken = narrowed(x.shape(), last, exact_div(x.size(last), 2));
+  Expr& stride = taken.stride[static_cast<size_t>(last)];
+  stride = 2 * stride;
+  return view(kSlice, x, x.tape().keep(taken), last, 0);
+}
+
 std::array<Tensor, 3> split_in_three(Tensor input, int dim) {
   const Expr third = exact_div(input.size(dim), 3);
   return split_in_three(std::move(input), dim, {third, third, third});
@@ -146,6 +156,22 @@ Tensor select_first(Tensor input) {
 Tensor select_row(Tensor input) {
   const Tensor x = std::move(input);
   return view(kSelect, x, merged(narrowed(x.shape(), 0, 1), 0, 2), 0, 0);
+}
+
+Tensor select_at(Tensor input, int dim) {
+  const Tensor x = std::move(input);
+  return view(kSelect, x, merged(narrowed(x.shape(), dim, 1), dim, 2), dim, 0);
+}
+
+Tensor pick(Tensor input, int dim) {
+  const Tensor x = std::move(input);
+  Tape& tape = x.tape();
+  Node* node = tape.record(kIndex, {&x});
+  const Tensor which = tape.make({1}, DType::kInt64, "_to_copy");
+  tape.save(node, which);
+  Tensor result = tape.make(contiguous(narrowed(x.shape(), dim, 1)), x.dtype(), kIndex.name);
+  Tape::attach(node, result);
+  return result;
 }
 
 Tensor index_rows(Tensor input, const Tensor& rows, const Tensor& columns) {

@@ -55,7 +55,7 @@ inline Value random_config(Dice& dice) {
   const std::string family(
       families()[static_cast<size_t>(dice.from(0, static_cast<int64_t>(families().size()) - 1))]->name);
   const int64_t kv = dice.from(1, 3);
-  const int64_t heads = kv * dice.from(1, 3);
+  const int64_t heads = kv * dice.from(1, 3) * (family == "codegen" ? 4 : 1);
   const int64_t hidden = heads * 2 * dice.from(1, 20);
   Value config;
   config.kind = Value::Kind::kObject;
@@ -78,13 +78,16 @@ inline Value random_config(Dice& dice) {
   put("intermediate_size", whole(dice.from(1, 300)));
   if (family == "bert") return config;
   put("num_key_value_heads", whole(kv));
-  const bool mixture = family == "mixtral" || family.ends_with("_moe");
+  const bool mixture = family == "mixtral" || family == "gpt_oss" || family.ends_with("moe");
   if (family == "gemma2" || family == "gemma3_text" || (family == "mixtral" && dice.coin()))
     put("sliding_window", whole(dice.from(1, 200)));
   if (family == "gemma3_text") put("sliding_window_pattern", whole(dice.from(1, 6)));
   const double some = hidden / heads % 4 == 0 && dice.coin() ? 0.5 : 1.0;
   if (family == "gpt_neox") put("rotary_pct", real(some));
-  if (family == "phi3" || family == "stablelm") put("partial_rotary_factor", real(some));
+  if (family == "hunyuan_v1_dense") put("head_dim", whole(2 * dice.from(1, 20)));
+  if (family == "gptj" || family == "codegen") put("rotary_dim", whole(2));
+  if (family == "phi" || family == "phi3" || family == "stablelm" || family == "nemotron")
+    put("partial_rotary_factor", real(some));
   if (family == "gpt_neox" || family == "stablelm") put("use_parallel_residual", truth(dice.coin()));
   if (mixture) {
     const int64_t experts = dice.from(1, 8);
@@ -92,7 +95,7 @@ inline Value random_config(Dice& dice) {
     put("num_experts_per_tok", whole(dice.from(1, experts)));
   }
   if (family == "mistral") put("sliding_window", whole(dice.from(1, 200)));
-  if (mixture && family != "mixtral") {
+  if (family.ends_with("_moe")) {
     put("moe_intermediate_size", whole(dice.from(1, 300)));
     put("shared_expert_intermediate_size", whole(dice.from(1, 300)));
     put("norm_topk_prob", truth(dice.coin()));
@@ -144,6 +147,7 @@ inline void pick_kernels(Recipe& recipe, const Description& description, Dice& d
   kernels.loss = static_cast<LossKernel>(dice.from(0, 2));
   if (kernels.loss == LossKernel::kFusedLinear && !(there_are.liger && there_are.fused_linear))
     kernels.loss = LossKernel::kHf;
+  if (kernels.loss == LossKernel::kChunked && description.head_bias) kernels.loss = LossKernel::kHf;
 }
 
 /// What a face would have made of the recipe: lengths, dtypes and kernels that this model can have.
@@ -154,6 +158,8 @@ inline void suit(Recipe& recipe, const Description& description, Dice& dice) {
     recipe.experts = Experts::kLoop;
     recipe.imbalance = {dice.from(10, 40), 10, dice.from(0, description.experts - 1)};
   }
+  if (description.returns_weights && recipe.checkpointing == Checkpointing::kFullReentrant)
+    recipe.checkpointing = Checkpointing::kFull;
   if (description.task != Task::kSeq2SeqLm) return;
   recipe.target_seq = dice.from(1, 200);
   if (recipe.weights == DType::kFloat16) recipe.weights = DType::kBFloat16;
