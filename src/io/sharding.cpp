@@ -128,7 +128,7 @@ std::string not_measured_of_accelerate(const Job& job) {
     return "with adapters or copies outside of the layers";
   if (sharding.casts_parameters && sharding.param_dtype == DType::kFloat16) return "in fp16";
   if (recipe.eval_batch > 0) return "with an evaluation";
-  if (makes_no_logits(recipe.kernels.loss) && recipe.kernels.loss != LossKernel::kChunked) return "with a fused loss";
+  if (recipe.kernels.loss == LossKernel::kFoak) return "with Unsloth's loss";
   return {};
 }
 

@@ -178,16 +178,15 @@ bool is_sharded(const Understanding& u) {
   return Asked(u.options).has("fsdp") || Asked(u.options).has("hsdp") || u.is_given("fsdp") || u.is_given("hsdp");
 }
 
-// axolotl puts a function of its own in the place of fsdp2_prepare_model; quantized weights, HSDP, an evaluation and
-// Liger's loss are known of a plain loop only.
+// axolotl puts a function of its own in the place of fsdp2_prepare_model; quantized weights, HSDP and an
+// evaluation are known of a plain loop only.
 bool takes_trainer_over_shards(const Understanding& u) {
   const Asked set(u.options);
   if (u.settings.flag("fsdp_keeps_dtype") || u.is_given("fsdp-param-dtype") || u.is_given("fsdp-reduce-dtype"))
     return false;
   if (const std::string* trainer = Asked(u.given).text("trainer")) return *trainer != "loop";
-  for (const std::string_view name : {"hsdp", "quantize", "eval-batch", "kernels"})
+  for (const std::string_view name : {"hsdp", "quantize", "eval-batch"})
     if (u.is_given(name) || (set.has(name) && *set.text(name) != "none")) return false;
-  if (const std::string* loss = set.text("loss"); loss != nullptr && *loss != "chunked") return false;
   return u.tool != "accelerate" && u.tool != "deepspeed";
 }
 
