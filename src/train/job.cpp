@@ -106,7 +106,7 @@ Structure structure_of(const Job& job, bool unrolled) {
   s.grouped = d.kv_heads != d.heads;
   s.wide_heads = d.head_dim > 256;
   s.attention_kernels = attention_kernels(r.processor, d.head_dim);
-  s.window_cuts = d.window_cuts(r.seq);
+  s.window_cuts = r.seq >= d.window;  // a windowed mask without a window (Qwen2 MoE) is made as one that cuts
   s.single_token = r.seq == 1;
   s.single_target = r.target_seq == 1;
   s.casts_inputs = r.sharding.casts_parameters;
