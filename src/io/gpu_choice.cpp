@@ -96,10 +96,6 @@ Result<GpuChoice> changed_memory(GpuChoice choice, std::string_view change, std:
   return choice;
 }
 
-int64_t ranks_of(const Recipe& recipe) {
-  return recipe.ddp.ranks > 1 ? recipe.ddp.ranks : recipe.sharding.shards * recipe.sharding.replicas;
-}
-
 /// Options whose answer is a number of cards.
 bool seeks_cards(const Asked& asked) {
   constexpr std::array<std::string_view, 2> kSought = {"fsdp", "gpus"};
