@@ -18,6 +18,10 @@ constexpr std::array<std::string_view, 8> kOptions = {
     "ranks",          "rank",           "reduce-bucket",     "overlap-comm",
     "zero-optimizer", "zero-gradients", "offload-optimizer", "round-robin"};
 
+/// Optimizers whose step on a flat part was measured.
+constexpr std::array<std::string_view, 8> kKnown = {
+    "adamw", "adam", "sgd", "adamw-8bit", "paged-adamw-32bit", "paged-adamw-8bit", "lion-8bit", "hf-adafactor"};
+
 /// Which of the ranks is counted.
 std::optional<Error> read_rank(const Asked& asked, Zero& zero) {
   const std::string* text = asked.text("rank");
@@ -78,10 +82,11 @@ std::optional<Error> check_zero(const Job& job) {
                  "pass --precision bf16 or bf16-mixed"};
   if (recipe.zero.full_gradients && recipe.zero.offloads_optimizer)
     return Error{"--zero-gradients", "in fp32 are not modelled where the optimizer is on the host", "drop one of them"};
-  constexpr std::array<std::string_view, 3> kKnown = {"adamw", "adam", "adamw-8bit"};
-  if (std::find(kKnown.begin(), kKnown.end(), recipe.optimizer->name) == kKnown.end() ||
-      (recipe.zero.offloads_optimizer && recipe.optimizer->in_8_bits))
-    return Error{"--optimizer", std::string(recipe.optimizer->name) + " is not modelled under ZeRO", "pass adamw"};
+  if (std::find(kKnown.begin(), kKnown.end(), recipe.optimizer->name) == kKnown.end())
+    return Error{"--optimizer", std::string(recipe.optimizer->name) + " is not modelled under ZeRO",
+                 "known for it: " + list_of(kKnown)};
+  if (recipe.zero.offloads_optimizer && recipe.optimizer->name != "adamw" && recipe.optimizer->name != "adam")
+    return Error{"--optimizer", std::string(recipe.optimizer->name) + " is not modelled on the host", "pass adamw"};
   if (recipe.eval_logits)
     return Error{"--eval-logits", "is not modelled under ZeRO, where each rank gathers the logits of all",
                  "drop one of them"};
