@@ -184,6 +184,7 @@ std::vector<ChangedJob> changed_jobs(const Job& job) {
     if (!change.apply(changed.recipe)) continue;
     convert_sharded(changed.recipe);
     if (job.description.eager_only && changed.recipe.attention != job.recipe.attention) continue;
+    if (!job.description.checkpoints && changed.recipe.checkpointing != job.recipe.checkpointing) continue;
     jobs.push_back({change.option, std::move(changed)});
   }
   return jobs;

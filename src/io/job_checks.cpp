@@ -63,6 +63,35 @@ std::optional<Error> check_family(const Job& job) {
                  "full-reentrant is not modelled for " + d.family +
                      " with eager attention: its layers return their weights, which get a gradient of zeros",
                  "pass --checkpointing full"};
+  if (!d.checkpoints && recipe.checkpointing != Checkpointing::kNone)
+    return Error{"--checkpointing",
+                 "transformers cannot checkpoint " + d.family +
+                     ": it raises that the model does not "
+                     "support gradient checkpointing",
+                 "drop it"};
+  if (d.norms_positions && recipe.checkpointing == Checkpointing::kFullReentrant && recipe.lora.rank == 0)
+    return Error{
+        "--checkpointing",
+        "reentrant fails in PyTorch for " + d.family +
+            ": every layer's own backward goes through the norm of the positions, and the second raises \"Trying "
+            "to backward through the graph a second time\"",
+        "pass --checkpointing full"};
+  if (d.shares_position_keys && recipe.quantize != Quantize::kNone)
+    return Error{"--quantize",
+                 "is not modelled for " + d.family + ", whose packed projections see positions beside tokens",
+                 "drop it"};
+  if (d.family == "albert" && is_wrapped(recipe.sharding))
+    return Error{"--fsdp", "is not modelled for albert: its one layer is gathered once for every turn", "drop it"};
+  const bool has_unused = d.family == "esm" || d.has_mask_token;
+  if (has_unused && recipe.ddp.ranks > 1 && !recipe.ddp.finds_unused)
+    return Error{"--ddp",
+                 "fails in PyTorch for " + d.family +
+                     ": it has a parameter that gets no gradient, and DDP raises \"Expected to have finished reduction "
+                     "in the prior iteration\"",
+                 "pass --find-unused yes"};
+  if (d.decoder_ffn > 0 && recipe.weights == DType::kFloat16)
+    return Error{"--precision", "fp16 is not modelled for " + d.family + ", which looks for infinities in every layer",
+                 "pass bf16 or fp16-mixed"};
   const bool sharded = is_wrapped(recipe.sharding) && recipe.lora.rank == 0;
   if (d.task == Task::kSeq2SeqLm && recipe.weights == DType::kFloat16 && sharded)
     return Error{"--precision",
@@ -81,6 +110,11 @@ std::optional<Error> check_batch(const Job& job) {
     return Error{"--seq",
                  std::to_string(recipe.seq) + " is past the learned position table of " + std::to_string(longest),
                  "pass at most " + std::to_string(longest)};
+  if (recipe.target_seq > longest && d.learned_positions)
+    return Error{
+        "--target-seq",
+        std::to_string(recipe.target_seq) + " is past the learned position table of " + std::to_string(longest),
+        "pass at most " + std::to_string(longest)};
   const bool last_token =
       d.task == Task::kSequenceClassification && find_family(d.family)->usual_task == Task::kCausalLm;
   if (last_token && std::max(recipe.batch, recipe.eval_batch) > 1 && !d.has_padding_token)

@@ -20,6 +20,11 @@ constexpr std::array kPrefixes = std::to_array<Prefix>({{"gpt2", "GPT2"},
                                                         {"xlm-roberta", "XLMRoberta"},
                                                         {"distilbert", "DistilBert"},
                                                         {"electra", "Electra"},
+                                                        {"mpnet", "MPNet"},
+                                                        {"deberta-v2", "DebertaV2"},
+                                                        {"albert", "Albert"},
+                                                        {"esm", "Esm"},
+                                                        {"modernbert", "ModernBert"},
                                                         {"llama", "Llama"},
                                                         {"mistral", "Mistral"},
                                                         {"mixtral", "Mixtral"},
@@ -59,8 +64,16 @@ constexpr std::array kPrefixes = std::to_array<Prefix>({{"gpt2", "GPT2"},
                                                         {"gptj", "GPTJ"},
                                                         {"codegen", "CodeGen"},
                                                         {"vit", "ViT"},
+                                                        {"deit", "DeiT"},
+                                                        {"dinov2", "Dinov2"},
                                                         {"t5", "T5"},
-                                                        {"mt5", "MT5"}});
+                                                        {"mt5", "MT5"},
+                                                        {"umt5", "UMT5"},
+                                                        {"bart", "Bart"},
+                                                        {"mbart", "MBart"},
+                                                        {"pegasus", "Pegasus"},
+                                                        {"marian", "Marian"},
+                                                        {"blenderbot", "Blenderbot"}});
 
 /// Classes whose names do not end as those of other families.
 struct NamedOtherwise {
@@ -70,6 +83,7 @@ struct NamedOtherwise {
 };
 constexpr std::array kOtherwise = std::to_array<NamedOtherwise>({
     {"gpt2", Task::kCausalLm, "GPT2LMHeadModel"},
+    {"marian", Task::kSeq2SeqLm, "MarianMTModel"},
     {"t5", Task::kSeq2SeqLm, "T5WithLMHeadModel"},  // its name up to transformers 3
 });
 

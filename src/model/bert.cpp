@@ -107,6 +107,29 @@ Tensor PooledClassifier::operator()(const Tensor& pooler_output) const {
   return classifier_(pooled_output);
 }
 
+Tensor positions_after_padding(const Tensor& input_ids, bool adds_past) {
+  const auto make = [&](DType dtype, const char* op) { return input_ids.tape().make(input_ids.shape(), dtype, op); };
+  Tensor different = make(DType::kBool, "ne");
+  const Tensor mask = make(DType::kInt32, "_to_copy");
+  different.reset();
+  Tensor counts = make(DType::kInt64, "cumsum");
+  Tensor indices = make(DType::kInt32, "_to_copy");
+  counts.reset();
+  if (adds_past) indices = make(DType::kInt32, "add");
+  indices = make(DType::kInt32, "mul");
+  const Tensor positions = make(DType::kInt64, "_to_copy");
+  return make(DType::kInt64, "add");
+}
+
+PredictionHead gelu_prediction_head(const Builder& b, const Tensor& word_weight) {
+  constexpr const char* kName = "lm_head";
+  const Scope scope(b.tape, kName);
+  const Tensor bias = b.parameter({b.dims.vocab}, "bias");  // the decoder's where tied, else there but never used
+  Linear dense(b, "dense", b.dims.hidden, b.dims.hidden, true);
+  LayerNorm norm(b, "layer_norm", b.dims.hidden);
+  return {kName, dense, norm, decoder_of_head(b, b.dims.hidden, word_weight, bias), Activation::kGelu};
+}
+
 Description read_bert(Fields& fields, const BertDefaults& otherwise) {
   Description d;
   d.vocab = fields.size("vocab_size", otherwise.vocab);
@@ -115,14 +138,14 @@ Description read_bert(Fields& fields, const BertDefaults& otherwise) {
   d.heads = fields.size("num_attention_heads", otherwise.heads);
   d.ffn = fields.size("intermediate_size", otherwise.ffn);
   d.positions = fields.size("max_position_embeddings", 512);
-  d.token_types = fields.size("type_vocab_size", 2);
+  if (otherwise.has_token_types) d.token_types = fields.size("type_vocab_size", 2);
   d.activation = read_activation(fields, "hidden_act", "gelu");
   d.hidden_dropout = fields.probability("hidden_dropout_prob", 0.1);
   d.attention_dropout = fields.probability("attention_probs_dropout_prob", 0.1);
   d.classifier_dropout =
       fields.has("classifier_dropout") ? fields.probability("classifier_dropout", 0.1) : d.hidden_dropout;
   d.token_dropout = d.classifier_dropout;
-  finish_encoder(fields, d);
+  finish_encoder(fields, d, otherwise.may_turn);
   return d;
 }
 
@@ -137,7 +160,7 @@ struct Pooler : BertPooler {
   explicit Pooler(const Builder& b) : BertPooler(b, "bert.pooler") {}
 };
 
-struct BertParts {
+struct BertParts : UsualEncoderParts {
   using Embeddings = BertEmbeddings;
   using Layer = BertLayer;
   using Classifier = BertClassifier;
@@ -146,8 +169,6 @@ struct BertParts {
   static constexpr bool kPoolsClasses = true;
   static constexpr bool kPoolsChoices = true;
   static constexpr const char* kModel = "bert";
-  static constexpr const char* kLayers = "encoder.layer.*";
-  static constexpr bool kHeadFirst = false;
 
   static PredictionHead prediction_head(const Builder& b, const Tensor& word_weight) {
     constexpr const char* kName = "cls.predictions";
@@ -155,7 +176,7 @@ struct BertParts {
     const Tensor bias = b.parameter({b.dims.vocab}, "bias");  // the decoder's where tied, else there but never used
     Linear dense(b, "transform.dense", b.dims.hidden, b.dims.hidden, true);
     LayerNorm norm(b, "transform.LayerNorm", b.dims.hidden);
-    return {kName, dense, norm, decoder_of_head(b, word_weight, bias), b.description.activation};
+    return {kName, dense, norm, decoder_of_head(b, b.dims.hidden, word_weight, bias), b.description.activation};
   }
 };
 

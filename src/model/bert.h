@@ -84,9 +84,18 @@ class PooledClassifier {
   double dropout_;
 };
 
+/// create_position_ids_from_input_ids: padding has the padding token's position, the others are counted on from it;
+/// some add how many there were before.
+Tensor positions_after_padding(const Tensor& input_ids, bool adds_past);
+
+/// RobertaLMHead and MPNetLMHead.
+PredictionHead gelu_prediction_head(const Builder& b, const Tensor& word_weight);
+
 /// Sizes by default, which differ from family to family.
 struct BertDefaults {
   int64_t vocab, hidden, heads, ffn;
+  bool may_turn = false;  // positions
+  bool has_token_types = true;
 };
 /// Fields that BERT's configs share with its kin's.
 Description read_bert(Fields& fields, const BertDefaults& otherwise);

@@ -58,7 +58,7 @@ struct Imbalance {
 };
 
 /// Activation functions by what they do on the tape, not by name.
-enum class Activation : uint8_t { kRelu, kGelu, kGeluNew, kSilu, kTanh, kSigmoid, kQuickGelu, kSquaredRelu };
+enum class Activation : uint8_t { kRelu, kGelu, kGeluNew, kSilu, kTanh, kSigmoid, kQuickGelu, kGeluErf, kSquaredRelu };
 
 /// A stretch of layers that are alike: full attention, or a window of it; or of groups that are alike. Where a model
 /// has no window, its windowed layers are those of another kind.
@@ -97,6 +97,7 @@ struct Description {
   int64_t experts_per_token = 0;
   int64_t shared_ffn = 0;      // of an expert beside them that sees every token
   int64_t decoder_layers = 0;  // of an encoder-decoder, whose `layers` are the encoder's
+  int64_t decoder_ffn = 0;     // where it may be another
   int64_t buckets = 0;         // of relative positions
   int64_t image = 0;  // pixels along a side of a square image, 0 for a model of text; its patches are the sequence
   int64_t patch = 0;
@@ -107,10 +108,12 @@ struct Description {
   Task task = Task::kCausalLm;
   Problem problem = Problem::kSingleLabel;
   Activation activation = Activation::kSilu;
+  Activation head_activation = Activation::kGelu;  // where the head's is a choice of its own
   double embedding_dropout = 0;
   double hidden_dropout = 0;
   double inner_dropout = 0;  // at the end of attention and MLP, before the residual
   double attention_dropout = 0;
+  double ffn_dropout = 0;  // within the MLP
   double classifier_dropout = 0;
   double token_dropout = 0;   // before the head of token classification
   double answer_dropout = 0;  // and of question answering
@@ -138,9 +141,21 @@ struct Description {
   bool maps_windowed_masks = false;  // and the windowed one even where every layer is full (Gemma 2)
   bool caps_attention = false;       // tanh over the attention scores, which only eager attention has
   bool caps_logits = false;
-  bool clips_projections = false;    // queries, keys and values are clamped in place (OLMo's clip_qkv)
+  bool clips_projections = false;  // queries, keys and values are clamped in place (OLMo's clip_qkv)
+  bool norms_embeddings = false;
+  bool masks_embeddings = false;  // those of masked tokens are zeros (ESM's token_dropout)
+  bool has_mask_token = false;    // a parameter for patches that are masked, which no training uses
+  bool norm_bias = true;
+  bool head_bias = true;                  // of the projection to the vocabulary
+  bool classifier_bias = false;           // of the layer before it
+  bool pools_mean = false;                // a classifier reads the mean over all tokens, not the first one's
+  bool scores_positions = false;          // relative ones, against content (DeBERTa's c2p)
+  bool scores_against_positions = false;  // and the other way round (p2c)
+  bool shares_position_keys = false;      // whose projections are those of the content
+  bool norms_positions = false;
   bool uses_cache = true;            // the config's use_cache
   bool eager_only = false;           // transformers has no sdpa attention for it
+  bool checkpoints = true;           // transformers can checkpoint its layers
   bool head_dim_is_quotient = true;  // head_dim = hidden / heads, not a choice of its own
   bool ffn_is_four_hidden = false;
 

@@ -101,7 +101,7 @@ struct TwoLayerClassifier {
   }
 };
 
-struct DistilBertParts {
+struct DistilBertParts : UsualEncoderParts {
   using Embeddings = TwoEmbeddings;
   using Layer = TransformerBlock;
   using Classifier = TwoLayerClassifier;
@@ -111,7 +111,6 @@ struct DistilBertParts {
   static constexpr bool kPoolsChoices = false;
   static constexpr const char* kModel = "distilbert";
   static constexpr const char* kLayers = "transformer.layer.*";
-  static constexpr bool kHeadFirst = false;
 
   static PredictionHead prediction_head(const Builder& b, const Tensor& word_weight) {
     Linear dense(b, "vocab_transform", b.dims.hidden, b.dims.hidden, true);

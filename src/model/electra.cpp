@@ -45,7 +45,7 @@ struct SummaryHead {
   }
 };
 
-struct ElectraParts {
+struct ElectraParts : UsualEncoderParts {
   using Embeddings = ProjectedEmbeddings;
   using Layer = BertLayer;
   using Classifier = GeluHead;
@@ -54,8 +54,6 @@ struct ElectraParts {
   static constexpr bool kPoolsClasses = false;
   static constexpr bool kPoolsChoices = false;
   static constexpr const char* kModel = "electra";
-  static constexpr const char* kLayers = "encoder.layer.*";
-  static constexpr bool kHeadFirst = false;
 
   /// ElectraGeneratorPredictions and generator_lm_head.
   static PredictionHead prediction_head(const Builder& b, const Tensor& word_weight) {

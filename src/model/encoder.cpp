@@ -35,7 +35,7 @@ Tensor PredictionHead::operator()(const Tensor& input) const {
   hidden_states = activate(activation, hidden_states);
   hidden_states = layer_norm(hidden_states);
   hidden_states = decoder(hidden_states);
-  return hidden_states;
+  return bias ? add(hidden_states, bias) : hidden_states;
 }
 
 Linear decoder(const Builder& b, const char* name, Expr width, const Tensor& word_weight) {
@@ -45,12 +45,12 @@ Linear decoder(const Builder& b, const char* name, Expr width, const Tensor& wor
   return {name, word_weight, b.parameter({b.dims.vocab}, "bias")};
 }
 
-Linear decoder_of_head(const Builder& b, const Tensor& word_weight, const Tensor& bias) {
+Linear decoder_of_head(const Builder& b, Expr width, const Tensor& word_weight, const Tensor& bias) {
   constexpr const char* kName = "decoder";
-  if (!b.description.tied) return {b, kName, b.dims.hidden, b.dims.vocab, true};
+  if (!b.description.tied) return {b, kName, width, b.dims.vocab, true};
   const Scope scope(b.tape, kName);
   if (word_weight) b.make_untied(word_weight.shape(), "weight");
-  const Tensor weight = word_weight ? word_weight : b.parameter({b.dims.vocab, b.dims.hidden}, "weight");
+  const Tensor weight = word_weight ? word_weight : b.parameter({b.dims.vocab, width}, "weight");
   b.make_untied(bias.shape(), "bias");
   return {kName, weight, bias};
 }
@@ -80,10 +80,13 @@ class Encoder {
       : b_(builder),
         parts_(*parts),
         embeddings_(parts_.make_embeddings(b_, word_weight)),
-        layers_(b_, b_.description.runs, b_.dims.runs, [this](bool /*windowed*/) {
-          const Scope scope(b_.tape, parts_.layers);
-          return parts_.make_layer(b_);
-        }) {}
+        around_(make_around(parts_.around_first)),
+        one_layer_(parts_.one_layer ? make_layer() : EncoderLayerCall()),
+        layers_(
+            b_, b_.description.runs, b_.dims.runs,
+            [this](bool /*windowed*/) { return one_layer_ ? one_layer_ : make_layer(); }, parts_.unlike_at_the_end) {
+    if (!parts_.around_first) around_ = make_around(true);
+  }
 
   const Tensor& word_weight() const { return embeddings_.weight; }
 
@@ -92,20 +95,32 @@ class Encoder {
     const Tensor embedding_output = embeddings_.call(input_ids);
     if (b_.structure.padding_mask) look_for_padding(embedding_output);
     Tensor hidden_states = embedding_output;
-    layers_.run([&](const ModuleCall& layer) {
+    EncoderContext context = around_.before ? around_.before(hidden_states) : EncoderContext();
+    const Tensor position_ids = std::exchange(context.positions, Tensor());  // no layer is told
+    layers_.run([&](const EncoderLayerCall& layer) {
       const Scope named_layer(b_.tape, parts_.layers);
       hidden_states = checkpoint(
-          b_.structure.checkpointing, [&layer](const Tensor& input, const Tensor&) { return layer(input); },
-          hidden_states);
+          b_.structure.checkpointing,
+          [&layer, context](const Tensor& input, const Tensor&) { return layer(input, context); }, hidden_states);
     });
-    return hidden_states;
+    return around_.after ? around_.after(hidden_states) : hidden_states;
   }
 
  private:
+  EncoderLayerCall make_layer() const {
+    const Scope scope(b_.tape, parts_.layers);
+    return parts_.make_layer(b_);
+  }
+  AroundLayers make_around(bool now) const {
+    return now && parts_.make_around != nullptr ? parts_.make_around(b_) : AroundLayers();
+  }
+
   const Builder& b_;
   const EncoderParts& parts_;
   EmbeddingCall embeddings_;
-  Layers<ModuleCall> layers_;
+  AroundLayers around_;
+  EncoderLayerCall one_layer_;
+  Layers<EncoderLayerCall> layers_;
 };
 
 /// BertForMaskedLM.
@@ -188,14 +203,14 @@ std::span<const Task> encoder_tasks(bool pre_training) {
   return std::span(kTasks).first(kTasks.size() - (pre_training ? 0 : 1));
 }
 
-void finish_encoder(Fields& fields, Description& d) {
+void finish_encoder(Fields& fields, Description& d, bool may_turn) {
   d.kv_heads = d.heads;
   d.qkv_bias = true;
   d.learned_positions = true;
   d.tied = fields.flag("tie_word_embeddings", true);
   fields.refuse_flag("is_decoder", false, "makes a decoder of it");
   fields.refuse_flag("add_cross_attention", false, "adds cross attention");
-  if (fields.text("position_embedding_type", "absolute") != "absolute")
+  if (!may_turn && fields.text("position_embedding_type", "absolute") != "absolute")
     fields.fail("position_embedding_type", "only \"absolute\" is modelled (transformers 5 has no other)");
   if (d.hidden % d.heads != 0)
     fields.fail("num_attention_heads",

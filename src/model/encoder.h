@@ -3,7 +3,15 @@
 //
 //     Embeddings       (b), or (b, word_weight) where the head is made first;
 //                      (input_ids) -> [B, T, C];  word_weight()
-//     Layer            (b);  (hidden_states) -> hidden_states
+//     Layer            (b);  (hidden_states) -> hidden_states, or (hidden_states, context) where Around makes one
+//     Around           (b);  what stands beside the layers: before(hidden_states) -> context, which may change them,
+//     and
+//                      after(hidden_states) -> hidden_states; void where there is nothing
+//     kAroundFirst     whether it is made before the layers
+//     kOneLayer        whether all layers are one, with the same parameters
+//     kUnlikeAtTheEnd  how many layers at the end have not their like: 2 where all share a weight, to whose gradient
+//     the
+//                      one before the last adds in a new tensor
 //     kModel, kLayers  the names of the encoder, and of its layers in it
 //     kHeadFirst       whether the head's parameters come before the encoder's
 //     prediction_head  (b, word_weight, empty where the head is made first) -> PredictionHead, static
@@ -48,6 +56,7 @@ struct PredictionHead {
   LayerNorm layer_norm;
   Linear decoder;
   Activation activation;
+  Tensor bias = {};  // added to the scores where the projection has none
 
   Tensor operator()(const Tensor& input) const;
 };
@@ -55,7 +64,7 @@ struct PredictionHead {
 /// Its projection, over the embedding's weight where the two are tied; the bias is a parameter of its own.
 Linear decoder(const Builder& b, const char* name, Expr width, const Tensor& word_weight);
 /// The same where a tied one has its bias from the head: BERT's and RoBERTa's.
-Linear decoder_of_head(const Builder& b, const Tensor& word_weight, const Tensor& bias);
+Linear decoder_of_head(const Builder& b, Expr width, const Tensor& word_weight, const Tensor& bias);
 
 /// RobertaClassificationHead, with any activation: a layer between two dropouts over the first token.
 class ClassificationHead {
@@ -69,19 +78,46 @@ class ClassificationHead {
   Activation activation_;
 };
 
+/// What all layers are told besides their hidden states: a bias of their attention's scores, or cos and sin of
+/// positions that are turned.
+struct EncoderContext {
+  Tensor bias, cos, sin, positions;
+};
+using EncoderLayerCall = std::function<Tensor(const Tensor& hidden_states, const EncoderContext& context)>;
+
+/// What is done before all layers and after them; empty calls do nothing.
+struct AroundLayers {
+  std::function<EncoderContext(Tensor& hidden_states)> before;
+  ModuleCall after;
+};
+
 /// How the parts of a family are made: each is of one type, as a decoder's are, and there is one encoder for all.
 struct EncoderParts {
   const char* model;
   const char* layers;
   bool head_first;
   EmbeddingCall (*make_embeddings)(const Builder& b, const Tensor& word_weight);
-  ModuleCall (*make_layer)(const Builder& b);
+  EncoderLayerCall (*make_layer)(const Builder& b);
+  AroundLayers (*make_around)(const Builder& b);  // null where there is nothing
   PredictionHead (*prediction_head)(const Builder& b, const Tensor& word_weight);
   ModuleCall (*make_classifier)(const Builder& b);
   ModuleCall (*make_chooser)(const Builder& b);
   ModuleCall (*make_pooler)(const Builder& b);
   bool pools_classes;
   bool pools_choices;
+  bool around_first;
+  bool one_layer;
+  int64_t unlike_at_the_end;
+};
+
+/// What most families' Parts have.
+struct UsualEncoderParts {
+  using Around = void;
+  static constexpr bool kAroundFirst = false;
+  static constexpr bool kOneLayer = false;
+  static constexpr int64_t kUnlikeAtTheEnd = 1;
+  static constexpr bool kHeadFirst = false;
+  static constexpr const char* kLayers = "encoder.layer.*";
 };
 
 template <class Embeddings>
@@ -94,6 +130,24 @@ EmbeddingCall make_embeddings(const Builder& b, [[maybe_unused]] const Tensor& w
     return of(Embeddings(b, word_weight));
   else
     return of(Embeddings(b));
+}
+template <class Layer>
+EncoderLayerCall make_encoder_layer(const Builder& b) {
+  if constexpr (std::is_invocable_v<const Layer&, const Tensor&, const EncoderContext&>)
+    return Layer(b);
+  else
+    return [layer = Layer(b)](const Tensor& hidden_states, const EncoderContext&) { return layer(hidden_states); };
+}
+template <class Around>
+constexpr auto around_maker_of() -> AroundLayers (*)(const Builder&) {
+  if constexpr (std::is_void_v<Around>)
+    return nullptr;
+  else
+    return [](const Builder& b) {
+      const auto around = std::make_shared<Around>(b);
+      return AroundLayers{[around](Tensor& hidden_states) { return around->before(hidden_states); },
+                          [around](const Tensor& hidden_states) { return around->after(hidden_states); }};
+    };
 }
 template <class Module>
 ModuleCall make_module(const Builder& b) {
@@ -111,13 +165,17 @@ inline constexpr EncoderParts kEncoderParts = {Parts::kModel,
                                                Parts::kLayers,
                                                Parts::kHeadFirst,
                                                make_embeddings<typename Parts::Embeddings>,
-                                               make_module<typename Parts::Layer>,
+                                               make_encoder_layer<typename Parts::Layer>,
+                                               around_maker_of<typename Parts::Around>(),
                                                Parts::prediction_head,
                                                make_module<typename Parts::Classifier>,
                                                make_module<typename Parts::Chooser>,
                                                maker_of<typename Parts::Pooler>(),
                                                Parts::kPoolsClasses,
-                                               Parts::kPoolsChoices};
+                                               Parts::kPoolsChoices,
+                                               Parts::kAroundFirst,
+                                               Parts::kOneLayer,
+                                               Parts::kUnlikeAtTheEnd};
 
 /// The encoder itself under its name, and its words' embedding.
 EmbeddingCall encoder_body(const Builder& b, const EncoderParts& parts);
@@ -133,6 +191,7 @@ std::unique_ptr<Model> build_encoder(const Builder& b) {
 std::span<const Task> encoder_tasks(bool pre_training = false);
 
 /// What all of them derive: as many kv heads as heads, positions in a table; refuses what makes decoders of them.
-void finish_encoder(Fields& fields, Description& description);
+/// `may_turn`: whether positions other than a table's are the family's own matter.
+void finish_encoder(Fields& fields, Description& description, bool may_turn = false);
 
 }  // namespace peakmem

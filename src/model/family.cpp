@@ -118,7 +118,7 @@ Problem read_problem(Fields& fields, int64_t labels) {
 /// torch.nn.Embedding's assertion on what most families give it as padding_idx.
 void check_padding(Fields& fields, const Description& d) {
   constexpr auto kWithout = std::to_array<std::string_view>(
-      {"gpt2", "gpt_bigcode", "gpt_neox", "gptj", "codegen", "falcon", "t5", "mt5", "vit"});
+      {"gpt2", "gpt_bigcode", "gpt_neox", "gptj", "codegen", "falcon", "t5", "mt5", "umt5", "vit"});
   const Value* padding = fields.find("pad_token_id");
   if (padding == nullptr || padding->integer < d.vocab || d.vocab == 0) return;
   if (std::find(kWithout.begin(), kWithout.end(), d.family) != kWithout.end()) return;
@@ -159,6 +159,9 @@ void fit_labels(Fields& fields, const Family& family, Description& d) {
       fields.fail("summary_type", "of choices is modelled as ELECTRA's default only",
                   "leave out summary_type, summary_use_proj and summary_activation");
   }
+  if (d.task == Task::kSequenceClassification && family.name == "deberta-v2" && !fields.has("problem_type"))
+    fields.fail("problem_type", "is missing, where DeBERTa-v2 has a loss of its own that is not modelled",
+                "set it to \"single_label_classification\"");
   if (d.task != Task::kQuestionAnswering) return;
   if (family.usual_task == Task::kMaskedLm && d.labels != 2)
     fields.fail("num_labels",

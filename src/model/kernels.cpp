@@ -58,7 +58,20 @@ constexpr std::array kRows = std::to_array<FamilyKernels>({{"gpt2", true},
                                                            {"opt", true},
                                                            {"gpt_oss"},
                                                            {"gptj"},
-                                                           {"codegen"}});
+                                                           {"codegen"},
+                                                           {"mpnet"},
+                                                           {"deberta-v2"},
+                                                           {"albert", true},
+                                                           {"esm", true},
+                                                           {"modernbert", true},
+                                                           {"deit", true},
+                                                           {"dinov2", true},
+                                                           {"umt5"},
+                                                           {"bart", true},
+                                                           {"mbart", true},
+                                                           {"pegasus", true},
+                                                           {"marian", true},
+                                                           {"blenderbot", true}});
 
 }  // namespace
 

@@ -113,10 +113,10 @@ Tensor inputs_embeds(const Builder& b, Tensor output) {
   return output;
 }
 
-LayerNorm::LayerNorm(const Builder& b, const char* name, Expr width) : name_(name) {
+LayerNorm::LayerNorm(const Builder& b, const char* name, Expr width, bool has_bias) : name_(name) {
   const Scope scope(b.tape, name);
   weight_ = b.norm_parameter({width}, "weight");
-  bias_ = b.norm_parameter({width}, "bias");
+  if (has_bias) bias_ = b.norm_parameter({width}, "bias");
 }
 
 Tensor LayerNorm::operator()(const Tensor& input) const {
@@ -156,6 +156,13 @@ Tensor gelu_new(const Tensor& input) {
   Tensor cubic = mul_scalar(pow_scalar(input));
   Tensor inner = mul_scalar(add(input, std::move(cubic)));
   Tensor gate = add_scalar(tanh(std::move(inner)));
+  return mul(std::move(half), std::move(gate));
+}
+
+// x * 0.5 * (1.0 + erf(x / sqrt(2.0)))
+Tensor gelu_erf(const Tensor& input) {
+  Tensor half = mul_scalar(input);
+  Tensor gate = add_scalar(erf(div_scalar(input)));
   return mul(std::move(half), std::move(gate));
 }
 
@@ -263,6 +270,8 @@ Tensor activate(Activation activation, const Tensor& input) {
       return sigmoid(input);
     case Activation::kQuickGelu:
       return quick_gelu(input);
+    case Activation::kGeluErf:
+      return gelu_erf(input);
     case Activation::kSquaredRelu: {
       const Tensor relu_applied = relu(input);
       return pow_scalar(relu_applied);

@@ -124,7 +124,7 @@ Tensor inputs_embeds(const Builder& b, Tensor output);
 /// torch.nn.LayerNorm.
 class LayerNorm {
  public:
-  LayerNorm(const Builder& b, const char* name, Expr width);
+  LayerNorm(const Builder& b, const char* name, Expr width, bool has_bias = true);
   Tensor operator()(const Tensor& input) const;
 
  private:

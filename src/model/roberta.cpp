@@ -13,7 +13,7 @@ struct RobertaEmbeddings : BertEmbeddings {
 
   Tensor operator()(const Tensor& input_ids) const {
     const Scope scope(b.tape, "embeddings");
-    const Tensor position_ids = positions_of(input_ids);
+    const Tensor position_ids = positions_after_padding(input_ids, true);
     const Tensor token_type_ids = b.tape.make(input_ids.shape(), DType::kInt64, "gather");
     return sum(input_ids, position_ids, token_type_ids);
   }
@@ -28,21 +28,6 @@ struct RobertaEmbeddings : BertEmbeddings {
     LayerNorm norm(b, "LayerNorm", d.hidden);
     Embedding positions(b, "position_embeddings", d.positions, d.hidden);
     return {std::move(words), std::move(positions), std::move(types), std::move(norm), position_buffers(b)};
-  }
-
-  /// create_position_ids_from_input_ids: padding has the padding token's position, the others are counted on from it.
-  Tensor positions_of(const Tensor& input_ids) const {
-    const auto make = [&](DType dtype, const char* op) { return b.tape.make(input_ids.shape(), dtype, op); };
-    Tensor different = make(DType::kBool, "ne");
-    const Tensor mask = make(DType::kInt32, "_to_copy");
-    different.reset();
-    Tensor counts = make(DType::kInt64, "cumsum");
-    Tensor indices = make(DType::kInt32, "_to_copy");
-    counts.reset();
-    indices = make(DType::kInt32, "add");
-    indices = make(DType::kInt32, "mul");
-    const Tensor positions = make(DType::kInt64, "_to_copy");
-    return make(DType::kInt64, "add");
   }
 };
 
@@ -60,7 +45,7 @@ struct RobertaPooler : BertPooler {
   explicit RobertaPooler(const Builder& b) : BertPooler(b, "roberta.pooler") {}
 };
 
-struct RobertaParts {
+struct RobertaParts : UsualEncoderParts {
   using Embeddings = RobertaEmbeddings;
   using Layer = BertLayer;
   using Classifier = TanhHead;
@@ -69,17 +54,9 @@ struct RobertaParts {
   static constexpr bool kPoolsClasses = false;
   static constexpr bool kPoolsChoices = true;
   static constexpr const char* kModel = "roberta";
-  static constexpr const char* kLayers = "encoder.layer.*";
-  static constexpr bool kHeadFirst = false;
 
-  /// RobertaLMHead.
   static PredictionHead prediction_head(const Builder& b, const Tensor& word_weight) {
-    constexpr const char* kName = "lm_head";
-    const Scope scope(b.tape, kName);
-    const Tensor bias = b.parameter({b.dims.vocab}, "bias");  // the decoder's where tied, else there but never used
-    Linear dense(b, "dense", b.dims.hidden, b.dims.hidden, true);
-    LayerNorm norm(b, "layer_norm", b.dims.hidden);
-    return {kName, dense, norm, decoder_of_head(b, word_weight, bias), Activation::kGelu};
+    return gelu_prediction_head(b, word_weight);
   }
 };
 

@@ -21,16 +21,17 @@ void apply_liger_rope(Tensor& query, Tensor& key, const Rotation& rotation) {
 
 }  // namespace
 
-RotaryEmbedding::RotaryEmbedding(const Builder& builder) : b_(builder) {
-  const Scope scope(b_.tape, "rotary_emb");
+RotaryEmbedding::RotaryEmbedding(const Builder& builder, const char* name, bool keeps_original)
+    : b_(builder), name_(name) {
+  const Scope scope(b_.tape, name_);
   const Shape half = {exact_div(b_.dims.rotary, 2)};
   inv_freq_ = b_.tape.buffer(half, DType::kFloat32, "inv_freq");
-  if (b_.structure.transformers == Transformers::kV523)
+  if (keeps_original && b_.structure.transformers == Transformers::kV523)
     original_inv_freq_ = b_.tape.buffer(half, DType::kFloat32, "original_inv_freq");
 }
 
 Rotation RotaryEmbedding::in_dtype(DType dtype, const Tensor& position_ids) const {
-  const Scope scope(b_.tape, "rotary_emb");
+  const Scope scope(b_.tape, name_);
   const NoGrad no_grad(b_.tape);
   if (b_.structure.transformers <= Transformers::kV448) return in_dtype_4_48(dtype, position_ids);
   const Dims& d = b_.dims;
@@ -114,6 +115,23 @@ void apply_rotary(const Builder& b, Tensor& query, Tensor& key, const Rotation& 
   Tensor key_rotated = rotate(key, cos, sin);
   query = std::move(query_rotated);
   key = std::move(key_rotated);
+}
+
+void apply_rotary_upcast(const Builder& b, Tensor& query, Tensor& key, const Tensor& cos, const Tensor& sin) {
+  const Scope scope(b.tape, "rotary");
+  const DType original_dtype = query.dtype();
+  const Tensor wide_cos = unsqueeze(cos, 1);
+  const Tensor wide_sin = unsqueeze(sin, 1);
+  const auto turn = [&](const Tensor& x) {
+    Tensor straight = mul(to(x, DType::kFloat32), wide_cos);
+    Tensor turned = mul(rotate_half(to(x, DType::kFloat32)), wide_sin);
+    return add(std::move(straight), std::move(turned));
+  };
+  const Tensor query_embed = turn(query);
+  const Tensor key_embed = turn(key);
+  Tensor turned_query = to(query_embed, original_dtype);
+  key = to(key_embed, original_dtype);
+  query = std::move(turned_query);
 }
 
 HeadParts head_parts(const Builder& b, const Tensor& x) {

@@ -30,7 +30,9 @@ struct Rotations {
 /// The frequencies, and the angles of all positions.
 class RotaryEmbedding {
  public:
-  explicit RotaryEmbedding(const Builder& builder);
+  /// `keeps_original`: whether the frequencies are kept twice, the second time as they were before anything scales
+  /// them.
+  explicit RotaryEmbedding(const Builder& builder, const char* name = "rotary_emb", bool keeps_original = true);
   /// In the dtype of the hidden states.
   Rotation operator()(const Tensor& hidden_states, const Tensor& position_ids) const {
     return in_dtype(hidden_states.dtype(), position_ids);
@@ -43,6 +45,7 @@ class RotaryEmbedding {
  private:
   Rotation in_dtype_4_48(DType dtype, const Tensor& position_ids) const;
   const Builder& b_;
+  const char* name_;
   Tensor inv_freq_;
   Tensor original_inv_freq_;
 };
@@ -84,6 +87,9 @@ Tensor rotate_pairs(const Tensor& x, const Tensor& cos, const Tensor& sin);
 Tensor repeat_pairs(const Tensor& x);
 /// Queries and keys, turned.
 void apply_rotary(const Builder& b, Tensor& query, Tensor& key, const Rotation& rotation);
+
+/// The same in fp32 whatever they are, and cast back: ModernBERT and ESM.
+void apply_rotary_upcast(const Builder& b, Tensor& query, Tensor& key, const Tensor& cos, const Tensor& sin);
 
 /// A head's first features, as many as the rotary embedding turns, and the rest, which may be none.
 struct HeadParts {

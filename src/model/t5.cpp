@@ -1,4 +1,5 @@
-// T5, T5 v1.1 and Flan-T5 (transformers 5.23, models/t5/modeling_t5.py).
+// T5, T5 v1.1 and Flan-T5, mT5, and umT5, whose layers have biases of their own (transformers 5.23,
+// models/t5/modeling_t5.py, models/mt5/modeling_mt5.py and models/umt5/modeling_umt5.py).
 #include <array>
 #include <optional>
 
@@ -7,6 +8,7 @@
 #include "model/masks.h"
 #include "model/t5_attention.h"
 #include "model/t5_checkpoint.h"
+#include "model/target.h"
 #include "size/wording.h"
 #include "trace/clamp.h"
 
@@ -152,9 +154,9 @@ struct Stack {
             b, runs, b.dims.runs,
             [&, is_first = true](bool) mutable {
               const Scope scope(b.tape, "block.*");
-              return Block(b, encoder, std::exchange(is_first, false));
+              return Block(b, encoder, std::exchange(is_first, false) || has_own_biases(b));
             },
-            unlike_at_the_end(b.dims)),
+            has_own_biases(b) ? 1 : unlike_at_the_end(b.dims)),
         final_layer_norm(b, "final_layer_norm") {}
 
   /// `has_mask`: whether the encoder's input comes with an attention mask.
@@ -170,7 +172,9 @@ struct Stack {
     const bool reentrant = b.structure.checkpointing == Checkpointing::kFullReentrant;
     blocks.run([&](const Block& block) {
       const Scope named_block(b.tape, "block.*");
-      if (reentrant)
+      if (has_own_biases(b))
+        run_alone(block, state, context);
+      else if (reentrant)
         run_reentrant(block, state, context, gradients);
       else
         run(block, state, context);
@@ -200,6 +204,15 @@ struct Stack {
     state = std::move(*after);
   }
 
+  /// A block that hands on hidden states and nothing else.
+  void run_alone(const Block& block, T5BlockState& state, const StackContext& context) const {
+    const CrossLayerFunction call = [&block](const Tensor& input, const Tensor& mask, const Tensor& encoder) {
+      return block(input, {}, {mask, encoder}).hidden_states;
+    };
+    state.hidden_states =
+        checkpoint(b.structure.checkpointing, call, state.hidden_states, context.mask, context.encoder_hidden_states);
+  }
+
   // The first holds its biases as above.
   void run_reentrant(const Block& block, T5BlockState& state, const StackContext& context,
                      const T5BiasGradients& gradients) const {
@@ -214,29 +227,13 @@ struct Stack {
   }
 };
 
-/// The decoder's sizes: its sequence is the target, of which no batch has a mask.
-Dims decoder_dims(const Dims& dims) {
-  Dims decoder = dims;
-  decoder.seq = dims.target_seq;
-  decoder.padded_seq = dims.padded_target;
-  decoder.bias_row = dims.target_bias_row;
-  decoder.runs = dims.decoder_runs;
-  return decoder;
-}
-
-Structure decoder_structure(Structure structure) {
-  structure.single_token = structure.single_target;
-  structure.padding_mask = false;
-  return structure;
-}
-
 /// T5ForConditionalGeneration.
 class ConditionalGeneration : public Model {
  public:
   explicit ConditionalGeneration(const Builder& b)
       : b_{b.tape, b.description, b.dims, b.structure, nullptr, b.untied},  // the encoder keeps no keys and values
-        target_dims_(decoder_dims(b.dims)),
-        target_structure_(decoder_structure(b.structure)),
+        target_dims_(target_dims(b.dims)),
+        target_structure_(target_structure(b.structure)),
         target_{b.tape, b.description, target_dims_, target_structure_, b.cache, b.untied},
         shared_(b_, "shared", b.dims.vocab, b.dims.hidden),
         encoder_(stack("encoder", b_, nullptr, b.description.runs)),
@@ -246,8 +243,8 @@ class ConditionalGeneration : public Model {
   }
 
   ModelOutput forward(const Batch& batch) override {
-    target_dims_ = decoder_dims(b_.dims);  // an evaluation has others
-    target_structure_ = decoder_structure(b_.structure);
+    target_dims_ = target_dims(b_.dims);  // an evaluation has others
+    target_structure_ = target_structure(b_.structure);
     const Tensor hidden_states = encoder_(batch.input_ids, Tensor(), b_.structure.padding_mask);
     const Tensor decoder_input_ids = shift_right(batch.labels);
     const Tensor last_hidden_state = decoder_(decoder_input_ids, hidden_states, b_.structure.padding_mask);
@@ -263,16 +260,6 @@ class ConditionalGeneration : public Model {
     const Scope scope(b.tape, name);
     b.make_untied(shared_.weight().shape(), "embed_tokens");
     return {b, shared_, encoder, runs};
-  }
-
-  Tensor shift_right(const Tensor& labels) const {
-    Tape& tape = b_.tape;
-    Tensor shifted = tape.make(labels.shape(), DType::kInt64, "new_zeros");
-    {
-      const Tensor rest = tape.make({labels.size(0), labels.size(1) - 1}, DType::kInt64, "clone");
-    }
-    const Tensor ignored = tape.make(labels.shape(), DType::kBool, "eq");
-    return shifted;
   }
 
   Builder b_;
@@ -348,6 +335,15 @@ Description read_mt5(Fields& fields) {
   return d;
 }
 
+/// Every layer has what only the first has elsewhere.
+Description read_umt5(Fields& fields) {
+  Description d = read_mt5(fields);
+  d.scaled_head = true;
+  d.runs.clear();
+  d.decoder_runs.clear();
+  return d;
+}
+
 constexpr std::array kTasks = {Task::kSeq2SeqLm};
 
 std::unique_ptr<Model> build(const Builder& b) { return std::make_unique<ConditionalGeneration>(b); }
@@ -359,5 +355,7 @@ constexpr SizeNames kSizes = {"num_layers", "num_heads", "d_model", "d_ff", "voc
 const Family kT5 = {
     "t5", "T5, v1.1 and Flan", "transformers 5.23, models/t5", Task::kSeq2SeqLm, kTasks, read_t5, build, &kSizes};
 const Family kMt5 = {"mt5", "mT5", "transformers 5.23, models/mt5", Task::kSeq2SeqLm, kTasks, read_mt5, build, &kSizes};
+const Family kUmt5 = {"umt5", "umT5", "transformers 5.23, models/umt5", Task::kSeq2SeqLm, kTasks, read_umt5,
+                      build,  &kSizes};
 
 }  // namespace peakmem

@@ -7,39 +7,28 @@
 namespace peakmem {
 namespace {
 
-/// Log-sized buckets of the distances that lie past the exact ones: min(exact + log(...), buckets - 1).
-Tensor far_buckets(Tape& tape, const KeptShape& square) {
-  Tensor ratio = tape.make(square, DType::kFloat32, "_to_copy");
-  for (const char* name : {"div", "log", "div", "mul"}) ratio = tape.make(square, DType::kFloat32, name);
-  Tensor whole = tape.make(square, DType::kInt64, "_to_copy");
-  ratio.reset();
-  whole = tape.make(square, DType::kInt64, "add");
-  const Tensor last = tape.make(square, DType::kInt64, "full_like");
-  return tape.make(square, DType::kInt64, "minimum");
-}
-
 /// _relative_position_bucket in both directions: half of the buckets for keys that follow.
-Tensor buckets_both_ways(Tape& tape, const KeptShape& square) {
+Tensor buckets_both_ways(Tape& tape, const KeptShape& square, Tensor* log_ratio) {
   Tensor follows = tape.make(square, DType::kBool, "gt");
   Tensor buckets = tape.make(square, DType::kInt64, "_to_copy");
   follows.reset();
   for (const char* name : {"mul", "add"}) buckets = tape.make(square, DType::kInt64, name);
   const Tensor distance = tape.make(square, DType::kInt64, "abs");
   const Tensor is_small = tape.make(square, DType::kBool, "lt");
-  const Tensor far = far_buckets(tape, square);
+  const Tensor far = far_buckets(tape, square, log_ratio);
   const Tensor chosen = tape.make(square, DType::kInt64, "where");  // added in place
   return buckets;
 }
 
 /// _relative_position_bucket of a decoder: keys that follow share the bucket of distance 0.
-Tensor buckets_backwards(Tape& tape, const KeptShape& square) {
+Tensor buckets_backwards(Tape& tape, const KeptShape& square, Tensor* log_ratio) {
   Tensor zeros = tape.make(square, DType::kInt64, "zeros_like");
   Tensor behind = tape.make(square, DType::kInt64, "minimum");
   zeros.reset();
   const Tensor distance = tape.make(square, DType::kInt64, "neg");
   behind.reset();
   const Tensor is_small = tape.make(square, DType::kBool, "lt");
-  const Tensor far = far_buckets(tape, square);
+  const Tensor far = far_buckets(tape, square, log_ratio);
   const Tensor chosen = tape.make(square, DType::kInt64, "where");
   return tape.make(square, DType::kInt64, "add");
 }
@@ -70,6 +59,19 @@ T5LayerNorm norm_at(const Builder& b, const char* name) {
 }
 
 }  // namespace
+
+bool has_own_biases(const Builder& b) { return b.description.family == "umt5"; }
+
+Tensor far_buckets(Tape& tape, const KeptShape& square, Tensor* log_ratio) {
+  Tensor ratio = tape.make(square, DType::kFloat32, "_to_copy");
+  for (const char* name : {"div", "log", "div", "mul"}) ratio = tape.make(square, DType::kFloat32, name);
+  Tensor whole = tape.make(square, DType::kInt64, "_to_copy");
+  if (log_ratio != nullptr) *log_ratio = ratio;
+  ratio.reset();
+  whole = tape.make(square, DType::kInt64, "add");
+  const Tensor last = tape.make(square, DType::kInt64, "full_like");
+  return tape.make(square, DType::kInt64, "minimum");
+}
 
 T5LayerNorm::T5LayerNorm(const Builder& builder, const char* own_name) : b(builder), name(own_name) {
   const Scope scope(b.tape, name);
@@ -117,7 +119,7 @@ T5AttentionOutput T5Attention::operator()(const Tensor& hidden_states, const T5A
   T5AttentionOutput attention = b.structure.attention == Attention::kEager
                                     ? eager(query_states, key_states, value_states, position_bias, context.mask)
                                     : sdpa(query_states, key_states, value_states, position_bias);
-  attention.position_bias = std::move(position_bias);
+  if (!has_own_biases(b)) attention.position_bias = position_bias;
   attention.output = from_heads(attention.output);
   attention.output = o(attention.output);
   return attention;
@@ -133,15 +135,21 @@ Tensor T5Attention::compute_bias() const {
   range.reset();
   const Tensor memory_position = tape.make({b.dims.seq}, DType::kInt64, "arange");
   const Tensor relative_position = tape.make(square, DType::kInt64, "sub");
-  const Tensor bucket = causal ? buckets_backwards(tape, square) : buckets_both_ways(tape, square);
+  const Tensor bucket = bucket_of_each(square);
   const Tensor values = (*relative_attention_bias)(bucket);
   return unsqueeze(transpose(transpose(values, 0, 2), 1, 2), 0);
 }
 
-/// Zeros in the place of a bias; a checkpointed model makes them a leaf that gathers a gradient.
+Tensor T5Attention::bucket_of_each(const KeptShape& square) const {
+  Tensor kept;
+  Tensor* const log_ratio = has_own_biases(b) ? &kept : nullptr;
+  return causal ? buckets_backwards(b.tape, square, log_ratio) : buckets_both_ways(b.tape, square, log_ratio);
+}
+
+/// Zeros in the place of a bias; a checkpointed model makes them a leaf that gathers a gradient, but for umT5.
 Tensor T5Attention::no_bias(const Tensor& query) const {
   Tensor zeros = b.tape.make({1, b.dims.heads, b.dims.seq, keys.seq}, query.dtype(), "zeros");
-  return b.structure.checkpointing == Checkpointing::kNone ? zeros : leaf(zeros, query);
+  return b.structure.checkpointing == Checkpointing::kNone || has_own_biases(b) ? zeros : leaf(zeros, query);
 }
 
 T5AttentionOutput T5Attention::eager(const Tensor& query, const Tensor& key, const Tensor& value, const Tensor& bias,

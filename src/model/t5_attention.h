@@ -8,6 +8,13 @@
 
 namespace peakmem {
 
+/// Log-sized buckets of the distances that lie past the exact ones: min(exact + log(...), buckets - 1).
+/// `log_ratio`: the name of whoever keeps that while it runs.
+Tensor far_buckets(Tape& tape, const KeptShape& square, Tensor* log_ratio = nullptr);
+
+/// Whether every layer has a bias of its own (umT5), which is then nobody else's.
+bool has_own_biases(const Builder& b);
+
 /// T5LayerNorm: the variance in fp32, by hand; the input is scaled as it comes.
 struct T5LayerNorm {
   const Builder& b;
@@ -47,6 +54,7 @@ struct T5Attention {
   Linear projection(const char* name) const;
   Tensor heads(const Linear& projection, const Tensor& states) const;
   Tensor compute_bias() const;
+  Tensor bucket_of_each(const KeptShape& square) const;
   Tensor no_bias(const Tensor& query) const;
   Tensor bias_mask(const Tensor& bias) const;
   T5AttentionOutput eager(const Tensor& query, const Tensor& key, const Tensor& value, const Tensor& bias,

@@ -14,6 +14,10 @@ enum class Checkpointing : uint8_t { kNone, kFull, kFullReentrant };
 /// (keyword arguments) it must hold by itself, for it may run again later.
 using LayerFunction = std::function<Tensor(const Tensor& hidden_states, const Tensor& mask)>;
 
+/// The same of a decoder's layer that is told, by position too, what the encoder made.
+using CrossLayerFunction =
+    std::function<Tensor(const Tensor& hidden_states, const Tensor& mask, const Tensor& encoder_hidden_states)>;
+
 /// Call the layer, checkpointed as asked.
 ///
 /// kFull (use_reentrant=False): every tensor saved inside becomes a slot; the first one asked for runs the layer again,
@@ -24,5 +28,7 @@ using LayerFunction = std::function<Tensor(const Tensor& hidden_states, const Te
 /// stay as long as the graph.
 Tensor checkpoint(Checkpointing mode, const LayerFunction& layer, const Tensor& hidden_states,
                   const Tensor& mask = Tensor());
+Tensor checkpoint(Checkpointing mode, const CrossLayerFunction& layer, const Tensor& hidden_states, const Tensor& mask,
+                  const Tensor& encoder_hidden_states);
 
 }  // namespace peakmem

@@ -85,6 +85,16 @@ const Op kSilu = {"silu", silu_backward};
 void gelu_backward(Gradients& g) { g.out[0] = from_gradient(g, "gelu_backward"); }
 const Op kGelu = {"gelu", gelu_backward};
 
+// 2.0 / sqrt(M_PI) * exp(-(self.pow(2))) * grad: the temporaries of a C++ expression live to its end.
+void erf_backward(Gradients& g) {
+  const Tensor square = pow_scalar(g.saved(0));
+  const Tensor negated = neg(square);
+  const Tensor bell = g.in[0].tape().make(preserved(negated.shape()), negated.dtype(), "exp");
+  const Tensor scaled = mul_scalar(bell);
+  g.out[0] = mul(scaled, g.in[0]);
+}
+const Op kErf = {"erf", erf_backward};
+
 // grad.expand(sizes) / n
 void mean_backward(Gradients& g) { g.out[0] = div_scalar(expand(g.in[0], g.input_shape(0))); }
 const Op kMean = {"mean", mean_backward};
@@ -206,7 +216,8 @@ Tensor div(Tensor self, const Tensor& other) {
   Tape& tape = x.tape();
   Node* node = tape.record(kDiv, {&x});
   tape.save(node, other);
-  const DType dtype = x.shape().rank == 0 ? promote(x.dtype(), other.dtype()) : x.dtype();
+  const bool both_count = x.shape().rank == 0 || other.shape().rank > 0;
+  const DType dtype = both_count ? promote(x.dtype(), other.dtype()) : x.dtype();
   Tensor result = tape.make(preserved(x.shape()), dtype, kDiv.name);
   Tape::attach(node, result);
   return result;
@@ -219,6 +230,8 @@ Tensor sigmoid(Tensor self) { return unary(kSigmoid, std::move(self), Keeps::kRe
 Tensor relu(Tensor self) { return unary(kRelu, std::move(self), Keeps::kResult); }
 Tensor silu(Tensor self) { return unary(kSilu, std::move(self), Keeps::kInput); }
 Tensor gelu(Tensor self) { return unary(kGelu, std::move(self), Keeps::kInput); }
+
+Tensor erf(Tensor self) { return unary(kErf, std::move(self), Keeps::kInput); }
 
 Tensor mean_last(Tensor self) {
   const Tensor x = std::move(self);

@@ -75,6 +75,7 @@ Tensor sigmoid(Tensor self);
 Tensor relu(Tensor self);
 Tensor silu(Tensor self);
 Tensor gelu(Tensor self);
+Tensor erf(Tensor self);
 /// Mean over the last dimension, kept as size 1.
 Tensor mean_last(Tensor self);
 Tensor cat(Tensor a, Tensor b, int dim);

@@ -11,6 +11,12 @@ namespace {
 /// Where answers start and end are not called labels.
 bool has_labels(Task task) { return task != Task::kQuestionAnswering; }
 
+/// What Trainer asks before it counts a batch's labels: a model whose forward takes **kwargs, and does not say of
+/// itself that accepts_loss_kwargs is False.
+bool takes_counts(const Description& description) {
+  return has_labels(description.task) && description.family != "esm";
+}
+
 /// Whether Trainer finds that the loss shifts labels (5.23, Trainer.__init__): by the model's name, and GPT2LMHeadModel
 /// says nothing of a loss.
 bool shifts_labels(const Description& description) {
@@ -25,7 +31,7 @@ Batches::Batches(const Builder& builder, const Recipe& recipe)
       ranks_(ranks_of(recipe)),
       held_(recipe.trainer->is_transformers_loop),
       counts_evaluated_(recipe.trainer->counts_evaluated && recipe.transformers == Transformers::kV523),
-      counts_(held_ && recipe.transformers > Transformers::kV445 && has_labels(builder.description.task)) {
+      counts_(held_ && recipe.transformers > Transformers::kV445 && takes_counts(builder.description)) {
   if (held_) logged_loss_ = builder_.tape.buffer({}, DType::kFloat32, "logged_loss");
 }
 

@@ -50,6 +50,27 @@ class Dice {
   std::mt19937 engine_;
 };
 
+/// What encoder-decoders of BART's kind call their sizes.
+inline void put_bart_sizes(Value& config, int64_t heads, Dice& dice) {
+  const auto put = [&config](const char* name, int64_t size) { config.members.emplace_back(name, whole(size)); };
+  for (const char* name : {"encoder_attention_heads", "decoder_attention_heads"}) put(name, heads);
+  for (const char* name : {"encoder_layers", "decoder_layers"}) put(name, dice.from(1, 9));
+  for (const char* name : {"encoder_ffn_dim", "decoder_ffn_dim"}) put(name, dice.from(1, 300));
+  put("max_position_embeddings", 300);
+}
+
+/// Relative positions or none, and the loss that DeBERTa-v2 does not choose by itself.
+inline void put_deberta_choices(Value& config, Dice& dice) {
+  config.members.emplace_back("problem_type", word("single_label_classification"));
+  if (dice.coin()) return;
+  config.members.emplace_back("relative_attention", truth(true));
+  config.members.emplace_back("position_buckets", whole(dice.from(1, 64)));
+  const bool both = dice.coin();
+  config.members.emplace_back("pos_att_type", word(both ? "p2c|c2p" : "c2p"));
+  config.members.emplace_back("share_att_key", truth(both && dice.coin()));
+  config.members.emplace_back("norm_rel_ebd", word(dice.coin() ? "layer_norm" : "none"));
+}
+
 /// A config of a random family and sizes.
 inline Value random_config(Dice& dice) {
   const std::string family(
@@ -77,6 +98,9 @@ inline Value random_config(Dice& dice) {
   }
   put("intermediate_size", whole(dice.from(1, 300)));
   if (family == "bert") return config;
+  if (find_family(family)->sizes != nullptr && find_family(family)->sizes->layers == std::string_view("encoder_layers"))
+    put_bart_sizes(config, heads, dice);
+  if (family == "deberta-v2") put_deberta_choices(config, dice);
   put("num_key_value_heads", whole(kv));
   const bool mixture = family == "mixtral" || family == "gpt_oss" || family.ends_with("moe");
   if (family == "gemma2" || family == "gemma3_text" || (family == "mixtral" && dice.coin()))
@@ -153,6 +177,9 @@ inline void pick_kernels(Recipe& recipe, const Description& description, Dice& d
 /// What a face would have made of the recipe: lengths, dtypes and kernels that this model can have.
 inline void suit(Recipe& recipe, const Description& description, Dice& dice) {
   pick_kernels(recipe, description, dice);
+  if (!description.checkpoints) recipe.checkpointing = Checkpointing::kNone;
+  if (description.norms_positions && recipe.checkpointing == Checkpointing::kFullReentrant)
+    recipe.checkpointing = Checkpointing::kFull;
   if (description.image > 0) recipe.seq = description.positions;
   if (description.experts > 0 && dice.coin()) {
     recipe.experts = Experts::kLoop;
@@ -241,6 +268,12 @@ inline Job random_sharded_job(uint32_t seed) {
   return job;
 }
 
+/// Whether a parameter gets no gradient, so that DDP must look for such: a bare model's pooler, a contact head, a token
+/// for masked patches.
+inline bool has_unused(const Description& d) {
+  return d.task == Task::kFeatureExtraction || d.family == "esm" || d.has_mask_token;
+}
+
 /// The same on every rank of DistributedDataParallel.
 inline Job random_replicated_job(uint32_t seed) {
   Job job = random_job(seed);
@@ -256,7 +289,7 @@ inline Job random_replicated_job(uint32_t seed) {
     job.recipe.keeps_outputs = false;  // it lets them go
   }
   ddp.no_sync = ddp.no_sync || reduces_once(job.recipe);
-  ddp.finds_unused = trainer_finds_unused(job.recipe) || dice.coin();
+  ddp.finds_unused = trainer_finds_unused(job.recipe) || dice.coin() || has_unused(job.description);
   job.description.tied = true;  // or DDP fails for BERT
   return job;
 }
