@@ -1,6 +1,7 @@
 // What an estimate costs in process, and that it does not grow with depth.
 #include <benchmark/benchmark.h>
 
+#include "estimate/bulk.h"
 #include "estimate/estimate.h"
 #include "estimate/reserved.h"
 #include "io/inquiry.h"
@@ -58,6 +59,25 @@ void BM_EvaluateTraced(benchmark::State& state, const char* name, Checkpointing 
 BENCHMARK_CAPTURE(BM_EvaluateTraced, gpt2, "gpt2", Checkpointing::kNone)->Arg(12);
 BENCHMARK_CAPTURE(BM_EvaluateTraced, llama, "llama-3.1-70b", Checkpointing::kNone)->Arg(80)->Arg(10000);
 BENCHMARK_CAPTURE(BM_EvaluateTraced, llama_checkpointed, "llama-3.1-70b", Checkpointing::kFull)->Arg(80);
+
+/// The same over arrays of batches and lengths, a thousand at once; items are estimates.
+void BM_EvaluateInBulk(benchmark::State& state, const char* name, Checkpointing checkpointing) {
+  const TracedJob traced(job_of(name, state.range(0), checkpointing));
+  const std::optional<BulkPeak> bulk = BulkPeak::of(traced, {{"B", 2, 65}, {"T", 384, 8448}}, nullptr);
+  std::vector<int64_t> batch(1000);
+  std::vector<int64_t> seq(1000);
+  std::vector<int64_t> peaks(1000);
+  for (size_t i = 0; i < batch.size(); ++i) batch[i] = static_cast<int64_t>(i % 64 + 2), seq[i] = 128 * (batch[i] + 1);
+  const std::vector<std::span<const int64_t>> sizes = {batch, seq};
+  for (auto _ : state) {
+    bulk->evaluate(sizes, peaks);
+    benchmark::DoNotOptimize(peaks.data());
+  }
+  state.SetItemsProcessed(1000 * state.iterations());
+}
+BENCHMARK_CAPTURE(BM_EvaluateInBulk, gpt2, "gpt2", Checkpointing::kNone)->Arg(12);
+BENCHMARK_CAPTURE(BM_EvaluateInBulk, llama, "llama-3.1-70b", Checkpointing::kNone)->Arg(80);
+BENCHMARK_CAPTURE(BM_EvaluateInBulk, llama_checkpointed, "llama-3.1-70b", Checkpointing::kFull)->Arg(80);
 
 /// What the caching allocator reserves: layers unrolled, steps replayed.
 void BM_Replay(benchmark::State& state) {

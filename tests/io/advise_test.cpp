@@ -85,6 +85,17 @@ TEST(Advise, NoneOfTheChangesCouldBeLeftOut) {
     }
 }
 
+TEST(Advise, AnEightBOnACardOf24GBIsOfferedWhatPeopleDo) {
+  const NamedConfig model = *shipped_config("llama-3.1-8b");
+  const Result<Advice> advice = advise(&model, {{"gpu", "rtx-4090"}, {"batch", "2"}, {"seq", "512"}});
+  ASSERT_TRUE(advice);
+  std::string flags;
+  for (const Suggestion& suggestion : advice->suggestions)
+    for (const Change& change : suggestion.changes) flags += change.flags + "\n";
+  for (const char* offered : {"--quantize nf4", "--lora-targets all-linear\n", "--fsdp", "--gpu"})
+    EXPECT_NE(flags.find(offered), std::string::npos) << offered;
+}
+
 TEST(Advise, IsNeverEmpty) {
   const NamedConfig model = *shipped_config("llama-3.1-8b");
   const OptionValues values = {{"gpu", "2GiB"}, {"batch", "2"}, {"seq", "256"}, {"reserved", "bounds"}};
