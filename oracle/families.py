@@ -4,6 +4,7 @@ import dataclasses
 
 DECODER = ("causal-lm", "causal-lm", "causal-lm", "sequence-classification", "token-classification", "question-answering",
            "feature-extraction")
+CAUSAL = ("causal-lm", "feature-extraction")
 ENCODER = ("masked-lm", "masked-lm", "sequence-classification", "token-classification", "question-answering",
            "multiple-choice", "feature-extraction")
 
@@ -80,6 +81,22 @@ ROWS = (
            ATTENTION_LINEAR + ("c_fc", "c_proj")),
     Family("stablelm", DECODER, GROUPED, TIES | {"hidden_dropout": (0.1,), "use_qkv_bias": (True,), "attention_dropout": (0.1,),
                                                  "use_parallel_residual": (True,), "qk_layernorm": (True,)}, LLAMA_LINEAR),
+    Family("phi", DECODER, GROUPED, TIES | {"resid_pdrop": (0.1,), "embd_pdrop": (0.1,), "attention_dropout": (0.1,)},
+           ATTENTION_LINEAR[:3] + ("dense", "fc1", "fc2")),
+    Family("smollm3", DECODER, GROUPED, TIES | BIASES | {"no_rope_layer_interval": (2, 3), "mlp_bias": (True,)}, LLAMA_LINEAR,
+           {"pad_token_id": 0}),
+    Family("cohere", CAUSAL, GROUPED, TIES | BIASES | {"use_qk_norm": (True,)}, LLAMA_LINEAR, {"pad_token_id": 0}),
+    Family("cohere2", CAUSAL, GROUPED, TIES | BIASES | WINDOW, LLAMA_LINEAR, {"pad_token_id": 0}),
+    Family("glm", DECODER, OWN_HEADS, TIES | BIASES, ATTENTION_LINEAR + ("gate_up_proj", "down_proj"), {"pad_token_id": 0}),
+    Family("glm4", DECODER, OWN_HEADS, TIES | BIASES, ATTENTION_LINEAR + ("gate_up_proj", "down_proj"), {"pad_token_id": 0}),
+    Family("seed_oss", DECODER, OWN_HEADS, TIES | {"residual_dropout": (0.0,), "attention_dropout": (0.0,), "mlp_bias": (True,)},
+           LLAMA_LINEAR, {"pad_token_id": 0}),
+    Family("arcee", DECODER, GROUPED, TIES | BIASES | {"mlp_bias": (True,)}, ATTENTION_LINEAR + ("up_proj", "down_proj")),
+    Family("nemotron", DECODER, GROUPED, TIES | BIASES, ATTENTION_LINEAR + ("up_proj", "down_proj")),
+    Family("olmo3", DECODER, GROUPED, TIES | WINDOW | BIASES, LLAMA_LINEAR, {"pad_token_id": 0}),
+    Family("opt", CAUSAL, {k: v for k, v in HF.items() if k != "ffn"} | {"ffn": "ffn_dim"},
+           TIES | {"dropout": (0.0,), "do_layer_norm_before": (False,), "enable_bias": (False,)},
+           ATTENTION_LINEAR[:3] + ("out_proj", "fc1", "fc2"), {"max_position_embeddings": 256, "pad_token_id": 1}),
     Family("gpt2", DECODER, GPT, TIES | {"resid_pdrop": (0.0,), "embd_pdrop": (0.0, 0.2), "attn_pdrop": (0.0, 0.2),
                                          "activation_function": ACTIVATIONS, "reorder_and_upcast_attn": (True,),
                                          "scale_attn_by_inverse_layer_idx": (True,)}, ("c_attn", "c_proj", "c_fc"),

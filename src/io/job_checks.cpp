@@ -92,6 +92,9 @@ std::optional<Error> check_family(const Job& job) {
   if (d.decoder_ffn > 0 && recipe.weights == DType::kFloat16)
     return Error{"--precision", "fp16 is not modelled for " + d.family + ", which looks for infinities in every layer",
                  "pass bf16 or fp16-mixed"};
+  if (d.family == "gpt_oss" && recipe.weights == DType::kFloat16)
+    return Error{"--precision",
+                 "fp16 keeps the norms of gpt_oss in fp32 (_keep_in_fp32_modules), which is not modelled", "pass bf16"};
   const bool sharded = is_wrapped(recipe.sharding) && recipe.lora.rank == 0;
   if (d.task == Task::kSeq2SeqLm && recipe.weights == DType::kFloat16 && sharded)
     return Error{"--precision",
