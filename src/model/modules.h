@@ -152,7 +152,8 @@ class RmsNorm {
 
 /// Layers in a row, run by run. Of a run one turn is traced for all that have their like before and behind them: the
 /// stack's first and last one have not. Nor have each run's, where shards of a layer are gathered while another one
-/// computes, or where what is frozen ends with the run.
+/// computes, or where what is frozen ends with the run; nor the first of a run that is recomputed, which is the last to
+/// hold what its kind is told.
 template <class Layer>
 class Layers {
  public:
@@ -167,7 +168,8 @@ class Layers {
       layers_.reserve(layers_.size() + static_cast<size_t>(b.structure.unrolled ? runs[i].layers : 4 * runs[i].period));
       tape_.layer = first;
       const bool apart = tape_.meta_parameters || b.structure.freeze != nullptr;
-      const Ends ends = {apart || i == 0 ? 1 : 0, i + 1 == runs.size() ? last : int64_t{apart}};
+      const bool recomputed = b.structure.checkpointing != Checkpointing::kNone && !runs[i].alternates();
+      const Ends ends = {apart || recomputed || i == 0 ? 1 : 0, i + 1 == runs.size() ? last : int64_t{apart}};
       add(runs[i], turns[i], ends, b.structure.unrolled, make);
       first += runs[i].layers;
     }
