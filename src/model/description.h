@@ -146,7 +146,6 @@ struct Description {
   bool masks_embeddings = false;  // those of masked tokens are zeros (ESM's token_dropout)
   bool has_mask_token = false;    // a parameter for patches that are masked, which no training uses
   bool norm_bias = true;
-  bool head_bias = true;                  // of the projection to the vocabulary
   bool classifier_bias = false;           // of the layer before it
   bool pools_mean = false;                // a classifier reads the mean over all tokens, not the first one's
   bool scores_positions = false;          // relative ones, against content (DeBERTa's c2p)
