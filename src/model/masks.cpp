@@ -3,6 +3,8 @@
 #include <array>
 #include <string_view>
 
+#include "trace/workspace.h"
+
 namespace peakmem {
 namespace {
 
@@ -16,6 +18,7 @@ void check_for_packed_sequences(const Builder& b) {
   prepended.reset();
   Tensor breaks = tape.make(tokens, DType::kBool, "ne");
   const Tensor packed = tape.make(tokens, DType::kInt64, "cumsum");
+  workspace(tape, dense_bytes(packed), "cumsum");  // the booleans as what they are summed in
   breaks.reset();
   Tensor last = tape.make({b.dims.batch}, DType::kBool, "eq");
   const Tensor all = tape.make({}, DType::kBool, "all");

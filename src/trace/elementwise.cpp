@@ -38,10 +38,10 @@ void sub_backward(Gradients& g) {
 }
 const Op kSub = {"sub", sub_backward};
 
-// Alphabetical, as the generated code goes: the gradient of `other` comes first.
+// Alphabetical, as the generated code goes: what is kept of `other` comes before `self`, and its gradient too.
 void mul_backward(Gradients& g) {
-  if (g.needs(1)) g.out[1] = mul(g.in[0], g.saved(0));
-  if (g.needs(0)) g.out[0] = mul(g.in[0], g.saved(g.needs(1) ? 1 : 0));
+  if (g.needs(1)) g.out[1] = mul(g.in[0], g.saved(g.needs(0) ? 1 : 0));
+  if (g.needs(0)) g.out[0] = mul(g.in[0], g.saved(0));
 }
 const Op kMul = {"mul", mul_backward};
 
@@ -191,8 +191,8 @@ Tensor mul(Tensor self, Tensor other) {
   const Tensor b = std::move(other);
   Tape& tape = a.tape();
   Node* node = tape.record(kMul, {&a, &b});
-  if (b->requires_grad) tape.save(node, a);
   if (a->requires_grad) tape.save(node, b);
+  if (b->requires_grad) tape.save(node, a);
   Tensor result = tape.make(broadcast(a.shape(), b.shape()), promote(a.dtype(), b.dtype()), kMul.name);
   Tape::attach(node, result);
   return result;

@@ -37,16 +37,21 @@ void bmm_backward(Gradients& g) {
 }
 const Op kBmm = {"bmm", bmm_backward};
 
-/// Products keep the left operand only for the right one's gradient, and the other way round.
-void save_operands(Tape& tape, Node* node, const Tensor& left, const Tensor& right) {
-  if (right->requires_grad) tape.save(node, left);
-  if (left->requires_grad) tape.save(node, right);
+/// Products keep the left operand only for the right one's gradient, and the other way round; in the order of their
+/// names: mat1 before mat2, but mat2 before self.
+void save_operands(Tape& tape, Node* node, const Tensor& mat1, const Tensor& mat2) {
+  if (mat2->requires_grad) tape.save(node, mat1);
+  if (mat1->requires_grad) tape.save(node, mat2);
+}
+void save_self_and(const Tensor& mat2, const Tensor& self, Tape& tape, Node* node) {
+  if (self->requires_grad) tape.save(node, mat2);
+  if (mat2->requires_grad) tape.save(node, self);
 }
 
 Tensor mm(const Tensor& self, const Tensor& mat2) {
   Tape& tape = self.tape();
   Node* node = tape.record(kMm, {&self, &mat2});
-  save_operands(tape, node, self, mat2);
+  save_self_and(mat2, self, tape, node);
   Tensor result = tape.make(product(self.shape(), mat2.shape()), self.dtype(), kMm.name);
   Tape::attach(node, result);
   return result;
@@ -86,7 +91,7 @@ void cast_operands(Tensor& left, Tensor& right) {
 Tensor bmm(const Tensor& self, const Tensor& mat2) {
   Tape& tape = self.tape();
   Node* node = tape.record(kBmm, {&self, &mat2});
-  save_operands(tape, node, self, mat2);
+  save_self_and(mat2, self, tape, node);
   Tensor result = tape.make(product(self.shape(), mat2.shape()), self.dtype(), kBmm.name);
   Tape::attach(node, result);
   return result;

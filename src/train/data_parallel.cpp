@@ -8,6 +8,7 @@
 
 #include "trace/engine.h"
 #include "trace/ops.h"
+#include "trace/workspace.h"
 
 namespace peakmem {
 namespace {
@@ -17,11 +18,11 @@ constexpr int64_t kUnlimited = std::numeric_limits<int64_t>::max();
 constexpr int64_t kMessage = 250 * kMiB;  // DDP's broadcast_bucket_size
 constexpr size_t kMostInFlight = 2;       // broadcast_coalesced (csrc/distributed/c10d/comm.cpp)
 
-/// Of which dtype, and how many bytes, the messages are in which a built model is sent: parameters, then buffers; one
-/// is full when it has reached the limit.
-std::vector<std::pair<DType, int64_t>> messages(const Program& program) {
+/// Of which dtype, and how many bytes, the messages are in which tensors of these categories are sent, one after
+/// another; one is full when it has reached the limit.
+std::vector<std::pair<DType, int64_t>> messages(const Program& program, std::initializer_list<Category> categories) {
   std::vector<std::pair<DType, int64_t>> full, open;
-  for (const Category category : {Category::kWeights, Category::kBuffers})
+  for (const Category category : categories)
     for (const Storage& storage : program.storages) {
       if (storage.category != category) continue;
       auto message = std::find_if(open.begin(), open.end(), [&](const auto& it) { return it.first == storage.dtype; });
@@ -61,7 +62,10 @@ DataParallel::DataParallel(Tape& tape, const DataParallelism& ddp, bool unrolled
   for (size_t i = 0; i < tape.parameters.size(); ++i) indices_[tape.parameters[i].accumulator] = i;
   Group all(tape.parameters.size());
   std::iota(all.begin(), all.end(), size_t{0});
-  if (unrolled) send_model();
+  if (unrolled) {
+    send(messages(tape.program, {Category::kWeights, Category::kBuffers}));
+    buffers_ = messages(tape.program, {Category::kBuffers});
+  }
   for (const Group& group : assign(all, finds_unused_)) make_bucket(group);
   if (finds_unused_) make_map();
   tape.hooks = this;
@@ -103,17 +107,27 @@ std::vector<DataParallel::Group> DataParallel::assign(const Group& order, bool i
   return groups;
 }
 
-/// _sync_module_states: the parameters and buffers of a dtype are copied behind each other, two such copies at a time.
-void DataParallel::send_model() {
+/// _sync_module_states and _sync_buffers: tensors of a dtype are copied behind each other, two such copies at a time.
+void DataParallel::send(const Messages& sent) {
   const Scope scope(tape_, "DistributedDataParallel");
   const Category category = std::exchange(tape_.category, Category::kTemporaries);
   std::deque<Tensor> in_flight;
-  for (const auto& [dtype, bytes] : messages(tape_.program)) {
+  for (const auto& [dtype, bytes] : sent) {
     if (in_flight.size() == kMostInFlight) in_flight.pop_front();
     in_flight.push_back(tape_.make({bytes / size_of(dtype)}, dtype, "broadcast_coalesced"));
   }
   while (!in_flight.empty()) in_flight.pop_front();
   tape_.category = category;
+}
+
+/// Reducer::sync_bucket_indices (reducer.cpp): which parameters are in which bucket and how many buckets there are,
+/// then how many parameters each has.
+void DataParallel::agree_on(const std::vector<Group>& groups) {
+  constexpr int64_t kInt = 4;
+  if (!is_countable(arrived_)) return;
+  const Scope scope(tape_, "DistributedDataParallel");
+  const Tensor indices = workspace(tape_, static_cast<int64_t>(arrived_.size() + 1) * kInt, "sync_bucket_indices");
+  const Tensor sizes = workspace(tape_, static_cast<int64_t>(groups.size()) * kInt, "sync_bucket_indices");
 }
 
 /// The bucket's memory; gradients that look into another one move.
@@ -166,7 +180,8 @@ void DataParallel::rebuild_buckets() {
   if (once_ >= 0 || finds_unused_ || arrived_.empty()) return;
   const std::vector<Group> groups = assign(arrived_, true);
   tape_.begin_segment();  // of what no later step does
-  buckets_.clear();       // gradients may still look into them
+  agree_on(groups);
+  buckets_.clear();  // gradients may still look into them
   for (const Group& group : groups)
     for (const size_t i : group) bucket_of_[i].reset();
   for (const Group& group : groups) make_bucket(group);

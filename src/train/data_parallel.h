@@ -11,6 +11,7 @@
 
 #include <array>
 #include <map>
+#include <utility>
 #include <vector>
 
 #include "model/model.h"
@@ -37,18 +38,22 @@ class DataParallel : public Hooks {
   /// New buckets for the old, if gradients have been reduced and it was not done yet; at the start of a forward pass.
   /// What happens afterwards begins a new segment, see once().
   void rebuild_buckets();
+  /// The first rank's buffers come to all before a forward pass (broadcast_buffers).
+  void send_buffers() { send(buffers_); }
   /// The segment that follows the making of new buckets, which no later step does again; -1 before that.
   int32_t once() const { return once_; }
 
  private:
-  using Group = std::vector<size_t>;  // of the tape's parameters
+  using Group = std::vector<size_t>;                        // of the tape's parameters
+  using Messages = std::vector<std::pair<DType, int64_t>>;  // bytes
   /// Bytes at which a first and any other bucket is full.
   using Limits = std::array<int64_t, 2>;
 
   Expr bytes_of(size_t parameter) const;
   bool is_countable(const Group& order) const;
   std::vector<Group> assign(const Group& order, bool into_parts) const;
-  void send_model();
+  void send(const Messages& sent);
+  void agree_on(const std::vector<Group>& groups);
   void make_bucket(const Group& group);
   void make_map();
 
@@ -59,6 +64,7 @@ class DataParallel : public Hooks {
   Limits limits_;
   int32_t once_ = -1;
   std::vector<Tensor> buckets_;
+  Messages buffers_;                       // the model's own; empty in a formula
   Tensor map_;                             // which parameters were used
   std::vector<Tensor> bucket_of_;          // by parameter
   std::map<const Node*, size_t> indices_;  // of parameters, by accumulator
