@@ -99,6 +99,11 @@ bool makes_state_on_the_way(const Update& update) {
          std::any_of(update.vectors.begin(), update.vectors.end(), makes);
 }
 
+/// A Python list goes from its end.
+void let_go(std::vector<Tensor> list) {
+  while (!list.empty()) list.pop_back();
+}
+
 }  // namespace
 
 OptimizerRun::OptimizerRun(Tape& tape, const Optimizer& optimizer, OptimizerImpl impl, std::vector<Kept> kept)
@@ -208,7 +213,7 @@ void OptimizerRun::bind_all(const Temporary& line, const std::vector<size_t>& gr
     if (line.action == Temporary::Action::kMakeState && first_) make_state_of(i, Made::kInUpdate, optimizer_.state);
   }
   if (line.action == Temporary::Action::kTake) made = std::move(names[line.other]);
-  if (line.action != Temporary::Action::kMakeState) names[line.name] = std::move(made);
+  if (line.action != Temporary::Action::kMakeState) let_go(std::exchange(names[line.name], std::move(made)));
 }
 
 /// _group_tensors_by_device_and_dtype: parameters of one dtype, the dtype that is met last first, as the hash map of
@@ -239,6 +244,7 @@ void OptimizerRun::run_foreach(bool together) {
   for (const std::vector<size_t>& group : foreach_groups(together))
     for (const Temporary& line : is_matrix(tape_.parameters[group[0]]) ? update_.matrices : update_.vectors)
       bind_all(line, group, names);
+  for (std::vector<Tensor>& list : names) let_go(std::move(list));
 }
 
 void OptimizerRun::step() {
