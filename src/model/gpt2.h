@@ -93,12 +93,13 @@ struct Gpt2Transformer {
 
   Tensor operator()(const Tensor& input_ids) const {
     const Scope scope(b.tape, "transformer");
+    Tensor position_embeds;  // goes after inputs_embeds
     Tensor embedded = call_in_outer_unit(b.tape, Outer::kEmbedding, [&] { return wte(input_ids); });
     const Tensor inputs_embeds = peakmem::inputs_embeds(b, std::move(embedded));
     const Tensor positions = Parts::positions(b);
     const bool masks_first = Parts::kMasksFirst && b.structure.transformers == Transformers::kV523;
     Tensor mask = masks_first ? causal_mask(b, false, inputs_embeds.dtype()) : Tensor();
-    const Tensor position_embeds = wpe(positions);
+    position_embeds = wpe(positions);
     Tensor hidden_states = add(inputs_embeds, position_embeds);
     if (!masks_first) mask = causal_mask(b, false, inputs_embeds.dtype());
     hidden_states = dropout(hidden_states, b.description.embedding_dropout);
