@@ -62,10 +62,7 @@ DataParallel::DataParallel(Tape& tape, const DataParallelism& ddp, bool unrolled
   for (size_t i = 0; i < tape.parameters.size(); ++i) indices_[tape.parameters[i].accumulator] = i;
   Group all(tape.parameters.size());
   std::iota(all.begin(), all.end(), size_t{0});
-  if (unrolled) {
-    send(messages(tape.program, {Category::kWeights, Category::kBuffers}));
-    buffers_ = messages(tape.program, {Category::kBuffers});
-  }
+  if (unrolled) send(messages(tape.program, {Category::kWeights, Category::kBuffers}));
   for (const Group& group : assign(all, finds_unused_)) make_bucket(group);
   if (finds_unused_) make_map();
   tape.hooks = this;
@@ -107,7 +104,7 @@ std::vector<DataParallel::Group> DataParallel::assign(const Group& order, bool i
   return groups;
 }
 
-/// _sync_module_states and _sync_buffers: tensors of a dtype are copied behind each other, two such copies at a time.
+/// _sync_module_states: tensors of a dtype are copied behind each other, two such copies at a time.
 void DataParallel::send(const Messages& sent) {
   const Scope scope(tape_, "DistributedDataParallel");
   const Category category = std::exchange(tape_.category, Category::kTemporaries);

@@ -38,8 +38,6 @@ class DataParallel : public Hooks {
   /// New buckets for the old, if gradients have been reduced and it was not done yet; at the start of a forward pass.
   /// What happens afterwards begins a new segment, see once().
   void rebuild_buckets();
-  /// The first rank's buffers come to all before a forward pass (broadcast_buffers).
-  void send_buffers() { send(buffers_); }
   /// The segment that follows the making of new buckets, which no later step does again; -1 before that.
   int32_t once() const { return once_; }
 
@@ -64,7 +62,6 @@ class DataParallel : public Hooks {
   Limits limits_;
   int32_t once_ = -1;
   std::vector<Tensor> buckets_;
-  Messages buffers_;                       // the model's own; empty in a formula
   Tensor map_;                             // which parameters were used
   std::vector<Tensor> bucket_of_;          // by parameter
   std::map<const Node*, size_t> indices_;  // of parameters, by accumulator

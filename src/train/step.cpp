@@ -75,10 +75,7 @@ void trace_micro_batch(Tape& tape, Batches& batches, Model& model, const Recipe&
   tape.category = Category::kInputs;
   names.batch = batches.take(micro);
   tape.begin_phase(1, micro, "forward");
-  if (parallel != nullptr) {
-    parallel->rebuild_buckets();
-    if (micro == 0 || !recipe.ddp.no_sync) parallel->send_buffers();  // not behind a pass that did not reduce
-  }
+  if (parallel != nullptr) parallel->rebuild_buckets();
   tape.category = Category::kActivations;
   forward(tape, model, names, recipe, parallel);
   tape.begin_phase(1, micro, "backward");
