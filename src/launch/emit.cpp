@@ -80,7 +80,7 @@ void add_words(const Job& job, const std::string& model, OptionValues& settled) 
                                                     : "fp16");
   add("pure", half && recipe.weights == DType::kBFloat16 ? "bf16" : "");
   add("wrap", shards ? "fsdp" : recipe.ddp.ranks > 1 ? "ddp" : "none");
-  add("ranks", std::to_string(recipe.sharding.shards * recipe.sharding.replicas * recipe.ddp.ranks));
+  add("processes", std::to_string(recipe.sharding.shards * recipe.sharding.replicas * recipe.ddp.ranks));
 }
 
 bool covers(std::string_view at, std::string_view text) {
@@ -231,7 +231,8 @@ class Writer {
       else
         put(object, line[3], value_of(line[4], *text));
     }
-    const std::string start = filled(filled(format_.start, "{ranks}", *Asked(words).text("ranks")), "{file}", name_);
+    const std::string start =
+        filled(filled(format_.start, "{ranks}", *Asked(words).text("processes")), "{file}", name_);
     emitted_.text = format_.style == Style::kYaml   ? to_yaml(object)
                     : format_.style == Style::kJson ? to_json(object) + "\n"
                                                     : flags_of(object, start);

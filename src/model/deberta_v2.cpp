@@ -3,7 +3,6 @@
 #include "model/bert.h"
 #include "model/task_heads.h"
 #include "trace/gather.h"
-#include "trace/in_place.h"
 #include "trace/masked_fill.h"
 #include "trace/ops.h"
 

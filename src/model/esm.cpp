@@ -79,8 +79,9 @@ struct EsmEmbeddings {
 
 /// EsmContactPredictionHead, which no training uses.
 Linear contact_head_of(const Builder& b) {
-  const Description& d = b.description;
-  return named<Linear>(b, "contact_head", "regression", Expr(d.layers * d.heads), Expr(1), true);
+  Expr layers = b.dims.runs[0];
+  for (size_t i = 1; i < b.dims.runs.size(); ++i) layers = layers + b.dims.runs[i];
+  return named<Linear>(b, "contact_head", "regression", layers * b.dims.heads, Expr(1), true);
 }
 
 /// The rotary embedding, where there is one, and the norm behind the last layer.

@@ -145,8 +145,9 @@ struct CodeGenAttention : TableAttention {
  private:
   static constexpr int64_t kDevices = 4;  // mp_num
 
-  /// _split_heads: [B, T, devices, C / devices] as [B, T, heads, D].
+  /// _split_heads: [B, T, devices, C / devices] as [B, T, heads, D], which of one head a device it is.
   Tensor whole_heads(const Tensor& part) const {
+    if (b.description.heads == kDevices) return part;
     return merge_dims(split_dim(part, 3, exact_div(b.dims.heads, kDevices), b.dims.head_dim), 2, 2);
   }
 };

@@ -342,7 +342,7 @@ std::unique_ptr<Model> build(const Builder& b) {
 }
 
 /// The first layer of each group sees everything, the others a window.
-void alternate(Description& d, int64_t period) {
+void begin_groups_with_full(Description& d, int64_t period) {
   const int64_t groups = d.layers / period;
   const int64_t left = d.layers % period;
   if (period == 1) return d.runs.push_back({d.layers, false});
@@ -365,7 +365,7 @@ void read_layers(Fields& fields, Description& d) {
   if (!types.empty()) read_layer_types(fields, d, types);
   if (!alternate_as_usual(types, period)) return;
   d.runs.clear();
-  alternate(d, period);
+  begin_groups_with_full(d, period);
 }
 
 void read_heads(Fields& fields, Description& d) {

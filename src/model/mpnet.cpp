@@ -2,7 +2,6 @@
 // (transformers 5.23, models/mpnet/modeling_mpnet.py).
 #include "model/bert.h"
 #include "model/t5_attention.h"
-#include "trace/in_place.h"
 
 namespace peakmem {
 namespace {

@@ -11,6 +11,7 @@ constexpr int64_t kPadded = 128;     // what kernels round lengths up to at most
 constexpr int64_t kFirstSteps = 16;  // values of the first look from above
 constexpr int64_t kMultiples = 32;   // at most so many are replayed upward
 constexpr int64_t kReplays = 72;     // at most so many downward, but for the last bisection
+constexpr int64_t kBelow = 8;        // neighbours below that are asked too, for what is reserved rises and falls
 
 /// A value from `low` on that `holds`, the next of which does not; `high` does not.
 template <class Holds>
@@ -78,12 +79,30 @@ class Search {
     for (int64_t less = sure; less > std::max<int64_t>(0, sure - kPadded); --less)
       if (!may(less)) sure = less - 1;
     const auto surely = [&](int64_t value) { return candidates_.fits_surely(value); };
-    return sure == 0 || surely(sure) ? sure : bisect(0, sure, surely);
+    if (sure > 0 && !surely(sure)) sure = bisect(0, sure, surely);
+    return lowered(sure, 1, surely);
+  }
+
+  /// `value`, or one in steps below it, of which the neighbours below hold too, as far as they are asked. One that does
+  /// not hold is the next to begin below.
+  template <class Holds>
+  int64_t lowered(int64_t value, int64_t step, Holds holds) {
+    int64_t asked = 0;
+    for (int64_t below = 1; below <= kBelow && value > below * step && asked < kReplays; ++below, ++asked) {
+      if (holds(value - below * step)) continue;
+      value -= (below + 1) * step;
+      while (value > 0 && !holds(value) && ++asked < kReplays) value -= step;
+      below = 0;
+    }
+    return std::max<int64_t>(value, 0);
   }
 
   /// The largest multiple that fits like all before it, as far as they are tried.
   int64_t highest_multiple(int64_t sure) {
+    const auto each = [&](int64_t value) { return fits(value); };
     int64_t multiple = sure / multiple_ * multiple_;
+    while (multiple > 0 && !fits(multiple)) multiple -= multiple_;
+    multiple = lowered(multiple, multiple_, each);
     for (int64_t i = 0; i < kMultiples && multiple + multiple_ <= top_ && fits(multiple + multiple_); ++i)
       multiple += multiple_;
     return multiple;

@@ -56,7 +56,7 @@ Tensor sum_to(Tensor input, const KeptShape& sizes);
 // --- elementwise.cpp -------------------------------------------------------------------------------------------------
 Tensor to(Tensor input, DType dtype);
 Tensor add(Tensor self, Tensor other);
-/// self += other, which is no larger.
+/// self += other, which is no larger and may have another dtype.
 Tensor add_in_place(Tensor self, const Tensor& other);
 Tensor sub(Tensor self, Tensor other);
 Tensor mul(Tensor self, Tensor other);

@@ -25,12 +25,6 @@ void clamp_both_backward(Gradients& g) { clamp_backward(g, true); }
 const Op kClampAbove = {"clamp", clamp_above_backward};
 const Op kClampBoth = {"clamp", clamp_both_backward};
 
-void add_backward(Gradients& g) {
-  for (size_t i = 0; i < 2; ++i)
-    if (g.needs(i)) g.out[i] = g.in[0];
-}
-const Op kAddInPlace = {"add_", add_backward};
-
 // Inputs: input 0, weight 1; the gradient of `mat2` comes first.
 void grouped_backward(Gradients& g) {
   Tape& tape = g.in[0].tape();
@@ -57,15 +51,6 @@ Tensor clamp(Tensor self, bool both) {
   Node* node = tape.record(both ? kClampBoth : kClampAbove, {&x});
   tape.save(node, x);
   Tensor result = tape.make(preserved(x.shape()), x.dtype(), "clamp");
-  Tape::attach(node, result);
-  return result;
-}
-
-Tensor add_in_place(Tensor self, const Tensor& other) {
-  const Tensor x = std::move(self);
-  Tape& tape = x.tape();
-  Node* node = tape.record(kAddInPlace, {&x, &other});
-  Tensor result = tape.look(x, x.shape(), false);
   Tape::attach(node, result);
   return result;
 }

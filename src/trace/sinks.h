@@ -10,8 +10,6 @@ namespace peakmem {
 Tensor max_last(Tensor self);
 /// x.clamp(min=None, max=number), or with two numbers where `both`: keeps what it is given, which may be a view.
 Tensor clamp(Tensor self, bool both);
-/// self += other, of the same sizes.
-Tensor add_in_place(Tensor self, const Tensor& other);
 /// torch.nn.functional.grouped_mm(input [rows, in], weight [groups, in, out], offs=ends of the groups)
 Tensor grouped_product(Tensor input, const Tensor& weight, const Tensor& ends);
 

@@ -45,26 +45,19 @@ TEST_P(GpuRecords, AreMet) {
   EXPECT_LE(verdicts, GetParam().verdicts);
 }
 
-/// The files of the second oracle, with how many of each may be off: in what is allocated, in what is reserved, verdicts.
+/// The files of the second oracle, with how many of each may be off: in what is allocated, in what is reserved,
+/// verdicts.
 constexpr File kFiles[] = {
-    {"a100-80gb", 9, 11, 0},
-    {"expandable", 0, 0, 0},
-    {"fsdp2_trainers", 0, 0, 0},
-    {"full_card", 0, 6, 1},
-    {"h100-80gb", 0, 0, 0},
-    {"l4", 1, 0, 0},
-    {"large", 0, 3, 0},
-    {"ranks", 17, 2, 0, 0.002},
-    {"t4", 0, 0, 0},
-    {"zero", 2, 2, 0},
+    {"a100-80gb", 9, 11, 0}, {"expandable", 0, 0, 0}, {"fsdp2_trainers", 0, 0, 0}, {"full_card", 0, 6, 1},
+    {"h100-80gb", 0, 0, 0},  {"l4", 1, 0, 0},         {"large", 0, 3, 0},          {"ranks", 17, 2, 0, 0.002},
+    {"t4", 0, 0, 0},         {"zero", 2, 2, 0},
 };
 
-INSTANTIATE_TEST_SUITE_P(Oracle, GpuRecords, ::testing::ValuesIn(kFiles),
-                         [](const auto& info) {
-                           std::string name = info.param.name;
-                           std::erase(name, '-');
-                           return name;
-                         });
+INSTANTIATE_TEST_SUITE_P(Oracle, GpuRecords, ::testing::ValuesIn(kFiles), [](const auto& info) {
+  std::string name = info.param.name;
+  std::erase(name, '-');
+  return name;
+});
 
 constexpr const char* kCase =
     R"({"case": {"task": "causal-lm", "config": {"model_type": "gpt2", "n_layer": 2, "n_embd": 64, "n_head": 4}, )"

@@ -1,4 +1,3 @@
-#include "trace/in_place.h"
 
 #include <gtest/gtest.h>
 
