@@ -83,26 +83,24 @@ class Search {
     return lowered(sure, 1, surely);
   }
 
-  /// `value`, or one in steps below it, of which the neighbours below hold too, as far as they are asked. One that does
-  /// not hold is the next to begin below.
+  /// `value`, or one of steps well below it, of which the neighbours below hold too; 0 where none was found. What is
+  /// reserved rises and falls, so where one fails many around it may.
   template <class Holds>
   int64_t lowered(int64_t value, int64_t step, Holds holds) {
-    int64_t asked = 0;
-    for (int64_t below = 1; below <= kBelow && value > below * step && asked < kReplays; ++below, ++asked) {
-      if (holds(value - below * step)) continue;
-      value -= (below + 1) * step;
-      while (value > 0 && !holds(value) && ++asked < kReplays) value -= step;
-      below = 0;
-    }
-    return std::max<int64_t>(value, 0);
+    const auto stands = [&](int64_t from) {
+      for (int64_t less = from; less > 0 && less >= from - kBelow * step; less -= step)
+        if (!holds(less)) return false;
+      return true;
+    };
+    for (int64_t tries = kBelow; tries > 0 && value > 0; --tries, value = value / 8 * 7 / step * step)
+      if (stands(value)) return value;
+    return 0;
   }
 
   /// The largest multiple that fits like all before it, as far as they are tried.
   int64_t highest_multiple(int64_t sure) {
     const auto each = [&](int64_t value) { return fits(value); };
-    int64_t multiple = sure / multiple_ * multiple_;
-    while (multiple > 0 && !fits(multiple)) multiple -= multiple_;
-    multiple = lowered(multiple, multiple_, each);
+    int64_t multiple = lowered(sure / multiple_ * multiple_, multiple_, each);
     for (int64_t i = 0; i < kMultiples && multiple + multiple_ <= top_ && fits(multiple + multiple_); ++i)
       multiple += multiple_;
     return multiple;

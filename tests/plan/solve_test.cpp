@@ -65,7 +65,7 @@ void expect_verdicts(const Job& job, Unknown unknown, const Gpu& gpu, const Allo
 }
 
 TEST(Solve, EstimateSaysThatTheLargestFitsAndTheNextDoesNot) {
-  for (uint32_t seed = 0; seed < 20; ++seed) {
+  for (uint32_t seed = 0; seed < 10; ++seed) {
     const Job job = random_job(seed);
     for (const Unknown unknown : {Unknown::kBatch, Unknown::kSeq, Unknown::kTargetSeq, Unknown::kBothLengths}) {
       if (unknown != Unknown::kBatch && job.description.image > 0) continue;  // fixed by the image
