@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <sstream>
 
 namespace peakmem {
 namespace {
@@ -137,8 +136,10 @@ std::vector<Change> changes_for(const Inquiry& inquiry, const OptionValues& valu
 }
 
 OptionValues changed_options(OptionValues values, const Change& change) {
-  std::istringstream words(change.flags);
-  for (std::string word; words >> word;) {
+  const std::string& flags = change.flags;
+  for (size_t begin = 0, end = 0; begin < flags.size(); begin = end + 1) {
+    end = std::min(flags.find(' ', begin), flags.size());
+    const std::string word = flags.substr(begin, end - begin);
     if (!word.starts_with("--")) {
       values.back().text = word;
       continue;
