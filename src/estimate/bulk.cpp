@@ -238,6 +238,29 @@ void each(const Row& left, const Row& right, Row& made, const Operation& operati
   for (size_t i = 0; i < kRows; ++i) made[i] = operation(left[i], right[i]);
 }
 
+/// One step for every row.
+template <class Step>
+void run_step(const Step& step, const Row& a, const Row& b, Row& made) {
+  using Kind = decltype(step.kind);
+  switch (step.kind) {
+    case Kind::kProduct:
+      each(a, b, made, [](int64_t x, int64_t y) { return x * y; });
+      break;
+    case Kind::kCeilDiv:
+      each(a, b, made, [](int64_t x, int64_t y) { return x > 0 ? (x - 1) / y + 1 : x / y; });
+      break;
+    case Kind::kMost:
+      each(a, b, made, [](int64_t x, int64_t y) { return x > y ? x : y; });
+      break;
+    case Kind::kLeast:
+      each(a, b, made, [](int64_t x, int64_t y) { return x < y ? x : y; });
+      break;
+    case Kind::kPowerOfTwo:
+      each(a, b, made, [](int64_t x, int64_t) { return power_from(x); });
+      break;
+  }
+}
+
 }  // namespace
 
 void BulkPeak::evaluate(std::span<const std::span<const int64_t>> sizes, std::span<int64_t> peaks) const {
@@ -284,23 +307,7 @@ void BulkPeak::evaluate(std::span<const std::span<const int64_t>> sizes, std::sp
       }
       const Row& a = of(line.step.left, left_number);
       const Row& b = of(line.step.right, right_number);
-      switch (line.step.kind) {
-        case Kind::kProduct:
-          each(a, b, made, [](int64_t x, int64_t y) { return x * y; });
-          break;
-        case Kind::kCeilDiv:
-          each(a, b, made, [](int64_t x, int64_t y) { return x > 0 ? (x - 1) / y + 1 : x / y; });
-          break;
-        case Kind::kMost:
-          each(a, b, made, [](int64_t x, int64_t y) { return x > y ? x : y; });
-          break;
-        case Kind::kLeast:
-          each(a, b, made, [](int64_t x, int64_t y) { return x < y ? x : y; });
-          break;
-        case Kind::kPowerOfTwo:
-          each(a, b, made, [](int64_t x, int64_t) { return power_from(x); });
-          break;
-      }
+      run_step(line.step, a, b, made);
     }
     Row highest;
     Row total;

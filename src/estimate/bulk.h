@@ -16,9 +16,9 @@ namespace peakmem {
 /// is left becomes a list of products and sums that runs over arrays.
 class BulkPeak {
  public:
-  /// `swept`: the letters ("B", "T") that vary, and in which range; all jobs must be of the traced one's JobForm.
+  /// `ranges`: the letters ("B", "T") that vary, and in which range; all jobs must be of the traced one's JobForm.
   /// Nothing where how often something is done depends on them, or a size is a quotient of them.
-  static std::optional<BulkPeak> of(const TracedJob& traced, const std::vector<LetterRange>& swept, const Gpu* gpu);
+  static std::optional<BulkPeak> of(const TracedJob& traced, const std::vector<LetterRange>& ranges, const Gpu* gpu);
 
   /// The allocated bytes at each row: `sizes` has the values of every letter, all positive, as many as `peaks`. What is
   /// out of range costs more. What passes 2^61 bytes on the way is worked out one by one, and is Expr::kNoNumber where

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <limits>
 #include <map>
+#include <ranges>
 
 #include "estimate/device.h"
 #include "estimate/estimate.h"
@@ -138,8 +139,8 @@ class Search {
   Set strongest(const Set& stance) {
     Set best = stance;
     int64_t least = allocated(best);
-    for (auto place = soft_.rbegin(); place != soft_.rend(); ++place) {
-      const Set more = with(best, *place);
+    for (const size_t place : std::ranges::reverse_view(soft_)) {
+      const Set more = with(best, place);
       if (!is_consistent(more)) continue;
       const int64_t bytes = allocated(more);
       if (bytes < least || (least == kNoJob && bytes != kNoJob)) best = more, least = bytes;
@@ -153,8 +154,8 @@ class Search {
   void try_everything() {
     for (const size_t seed : hard_) {
       Set stance = {seed};
-      for (auto place = hard_.rbegin(); place != hard_.rend(); ++place) {
-        const Set more = with(stance, *place);
+      for (const size_t place : std::ranges::reverse_view(hard_)) {
+        const Set more = with(stance, place);
         if (is_consistent(more) && allocated(more) < allocated(stance)) stance = more;
       }
       const Set all = strongest(stance);

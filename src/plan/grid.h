@@ -16,7 +16,7 @@ struct Grid {
   int64_t first = 1;
   int64_t step = 1;
   int64_t count = kSearchLimit;
-  std::vector<int64_t> values = {};  // rising; where there are some, they are all
+  std::vector<int64_t> values;  // rising; where there are some, they are all
 
   int64_t first_number() const { return values.empty() ? (first + step - 1) / step : 1; }
   int64_t last_number() const {
