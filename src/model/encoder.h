@@ -56,7 +56,7 @@ struct PredictionHead {
   LayerNorm layer_norm;
   Linear decoder;
   Activation activation;
-  Tensor bias = {};  // added to the scores where the projection has none
+  Tensor bias;  // added to the scores where the projection has none
 
   Tensor operator()(const Tensor& input) const;
 };

@@ -1,6 +1,7 @@
 #include "train/fully_shard.h"
 
 #include <algorithm>
+#include <ranges>
 
 #include "trace/engine.h"
 #include "trace/workspace.h"
@@ -325,8 +326,7 @@ void FullyShard::reduce(Group& group) {
   group.reduced.reset();
   scattered_ = make(group, shards() * elements, dtype, "reduce_scatter_input", Stream::kMain);
   run_chunk_cat(group, reduced, own, dtype);
-  for (auto piece = reduced.rbegin(); piece != reduced.rend(); ++piece)
-    gradient_of((*piece)->whole).reset();  // list.clear()
+  for (const Piece* piece : std::ranges::reverse_view(reduced)) gradient_of(piece->whole).reset();  // list.clear()
   Tensor output = make(group, elements, dtype, "reduce_scatter_output", Stream::kReduceScatter);
   if (sharding_.hybrid) group.reduced = output;
   const DType kept = reduced[0]->shard.value.dtype();
