@@ -30,6 +30,8 @@ def options_of(case: dict[str, Any], known: set[str]) -> dict[str, Any] | None:
     """The options of a case; None where no option says what it says."""
     options = {NAMED.get(name, name.replace("_", "-")): value for name, value in case.items() if name not in READ}
     options |= case.get("kernels", {})
+    if options.get("loss") == "fused":  # only fused-linear is Liger's, as the oracle reads it
+        options["loss"] = "hf"
     if "seq" in case and case["task"] != "image-classification":
         options["seq"] = case["seq"]
     options["precision"] = PRECISIONS.get(case["precision"], case["precision"])
