@@ -49,7 +49,7 @@ built() {
 tested() { built "$1" && ctest --preset "$1"; }
 wasm() { scripts/build_wasm.sh && node --test --test-reporter=tap wasm/smoke.mjs; }
 # The notebook and the examples of docs/python.md run as tests.
-packaged() { scripts/python.sh --tests && .venv/bin/mypy && .venv/bin/pytest; }
+packaged() { scripts/python.sh --tests && .venv/bin/mypy && .venv/bin/pytest -n "$(nproc)" --dist loadfile; }
 web() { scripts/build_web.sh && (cd web && node --test --test-reporter=tap tests/*.test.mjs); }
 fuzzed() { scripts/fuzz.sh "${FUZZ_SECONDS:-20}" build-check; }
 
