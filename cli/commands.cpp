@@ -121,7 +121,7 @@ Result<Answer> save_options(const std::string& path, const Question& question, c
   if (path.ends_with(kTraceEnding))
     return Error{"--save", "keeps the options, and " + path + " is called as a trace is",
                  "peakmem trace MODEL --save " + path + " keeps the trace"};
-  Result<Answer> answer = arguments.row->answer(question);
+  Result<Answer> answer = answer_question(*arguments.row, question);
   if (!answer) return answer;
   OptionValues options = question.subject.options;
   take_option(options, "json");

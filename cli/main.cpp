@@ -45,7 +45,9 @@ int fail(const Error& error) {
 Result<Answer> answer(const std::vector<std::string>& words) {
   if (!words.empty())
     if (const PythonCommand* command = find_python_command(words[0])) return become_python(*command, words);
-  if (const auto traced = words_for_tracer(words)) return become_python(tracer(), *traced);
+  const Result<std::vector<std::string>> traced = words_for_tracer(words);
+  if (!traced) return traced.error();
+  if (!traced->empty()) return become_python(tracer(), *traced);
   const Result<Arguments> arguments = parse_arguments(words);
   if (!arguments) return arguments.error();
   if (arguments->help) return Answer{help_text(*arguments->row)};

@@ -4,8 +4,10 @@
 
 #include <algorithm>
 #include <array>
+#include <cctype>
 #include <cstdlib>
 
+#include "door/question.h"
 #include "size/wording.h"
 
 namespace peakmem::cli {
@@ -33,6 +35,16 @@ except ImportError:
 runpy.run_module(module, run_name="__main__", alter_sys=True)
 )";
 
+/// FILE.py:FUNCTION, and not a line of a message that names a file so.
+bool names_factory(std::string_view word) {
+  constexpr std::string_view kEnding = ".py:";
+  const size_t at = word.find(kEnding);
+  if (at == std::string_view::npos) return false;
+  const std::string_view name = word.substr(at + kEnding.size());
+  const auto in_name = [](char c) { return c == '_' || std::isalnum(static_cast<unsigned char>(c)) != 0; };
+  return !name.empty() && std::isdigit(static_cast<unsigned char>(name[0])) == 0 && std::ranges::all_of(name, in_name);
+}
+
 }  // namespace
 
 std::span<const PythonCommand> python_commands() { return kCommands; }
@@ -43,17 +55,22 @@ const PythonCommand* find_python_command(std::string_view name) {
   return found == kCommands.end() ? nullptr : found;
 }
 
-std::optional<std::vector<std::string>> words_for_tracer(const std::vector<std::string>& words) {
-  std::vector<std::string> rest = {"trace"};
-  bool via = false;
-  for (size_t i = 0; i < words.size(); ++i) {
-    const bool apart = words[i] == "--via" && i + 1 < words.size() && words[i + 1] == "torch";
-    via = via || apart || words[i] == "--via=torch" || words[i].find(".py:") != std::string::npos;
-    if (apart) ++i;
-    const bool command = words[i] == "trace" || words[i] == "estimate";
-    if (!apart && words[i] != "--via=torch" && !(command && i == 0)) rest.push_back(words[i]);
+Result<std::vector<std::string>> words_for_tracer(std::vector<std::string> words) {
+  const bool said = !words.empty() && (words[0] == "trace" || words[0] == "estimate");
+  if (said) words.erase(words.begin());
+  bool via = !words.empty() && names_factory(words[0]);
+  for (auto word = words.begin(); word != words.end();) {
+    const bool apart = *word == "--via" && word + 1 != words.end() && word[1] == "torch";
+    const bool whole = *word == "--via=torch";
+    via = via || apart || whole;
+    word = apart ? words.erase(word, word + 2) : whole ? words.erase(word) : word + 1;
   }
-  return via ? std::optional(std::move(rest)) : std::nullopt;
+  if (!via) return std::vector<std::string>();
+  if (!said && find_command(words.empty() ? "" : words[0]) != nullptr)
+    return Error{"--via", "torch answers what a training needs, and not " + in_quotes(words[0]),
+                 "peakmem trace MODEL --save mine.peakmem keeps the trace, which is a MODEL to every command"};
+  words.insert(words.begin(), "trace");
+  return words;
 }
 
 Error become_python(const PythonCommand& command, const std::vector<std::string>& words) {

@@ -1,7 +1,6 @@
 // Commands that the Python package answers, because they run PyTorch.
 #pragma once
 
-#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -25,8 +24,8 @@ const PythonCommand& tracer();
 const PythonCommand* find_python_command(std::string_view name);
 
 /// The words for peakmem.trace, where they ask for PyTorch's own modelling code: `--via torch`, or FILE.py:FUNCTION as
-/// the MODEL; none where they do not.
-std::optional<std::vector<std::string>> words_for_tracer(const std::vector<std::string>& words);
+/// the MODEL, which comes first; none where they do not. Commands that a tracer does not answer are refused.
+Result<std::vector<std::string>> words_for_tracer(std::vector<std::string> words);
 
 /// Becomes `python3 -m` of the command (or $PEAKMEM_PYTHON) with the words that follow it; returns only where that
 /// fails.

@@ -173,7 +173,7 @@ class Solution:
     """The largest value of `for_` ("batch", "seq", "hidden", …) that fits, or the smallest; 0 if none does.
 
     Attributes:
-        sure: up to here all fit, even at the upper end of what is reserved; `likely` is `value`.
+        sure: fits even at the upper end of what is reserved, as those just below it; `likely` is `value`.
         aligned: every multiple of 64 (of a batch: every one) up to here fits.
         gap: values below `value` that do not fit, for what is reserved does not grow evenly; None if none was found.
         peak_bytes: likely on the device at `value`, `next_peak_bytes` at the next one (0 if there is none).

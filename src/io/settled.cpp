@@ -46,7 +46,7 @@ void add_optimizer(const Recipe& recipe, Settled& out) {
 void add_loop(const Job& job, Settled& out) {
   const Recipe& recipe = job.recipe;
   out.text("precision", name_in(kTrainingDTypes, recipe.weights));
-  out.text("autocast", name_in(kAutocasts, recipe.autocast));
+  out.text("autocast", name_in(kAutocasts, asked_autocast(recipe)));
   out.text("attention", name_in(kAttentions, recipe.attention));
   if (job.description.experts > 0) out.text("experts", name_in(kExperts, recipe.experts));
   out.text("checkpointing", name_in(kCheckpointings, recipe.checkpointing));
@@ -101,8 +101,11 @@ void add_shards(const Sharding& sharding, Settled& out) {
     out.text("hsdp", std::to_string(sharding.replicas) + "x" + std::to_string(sharding.shards));
   else
     out.size("fsdp", sharding.shards);
-  if (sharding.casts_parameters) out.text("fsdp-param-dtype", name_in(kTrainingDTypes, sharding.param_dtype));
-  if (sharding.casts_gradients) out.text("fsdp-reduce-dtype", name_in(kTrainingDTypes, sharding.reduce_dtype));
+  const bool by_policy = !sharding.by_accelerate;  // which makes one of autocast, see convert_sharded
+  if (by_policy && sharding.casts_parameters)
+    out.text("fsdp-param-dtype", name_in(kTrainingDTypes, sharding.param_dtype));
+  if (by_policy && sharding.casts_gradients)
+    out.text("fsdp-reduce-dtype", name_in(kTrainingDTypes, sharding.reduce_dtype));
   out.flag("no-reshard-after-forward", !sharding.reshard_after_forward);
 }
 

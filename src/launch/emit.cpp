@@ -59,10 +59,9 @@ void add_words(const Job& job, const std::string& model, OptionValues& settled) 
   const auto add = [&](const char* name, std::string_view text) {
     if (!text.empty()) settled.push_back({name, std::string(text)});
   };
-  const bool half = recipe.weights != DType::kFloat32 && !recipe.autocast;
-  const std::string_view mixed = recipe.autocast == DType::kBFloat16  ? "bf16"
-                                 : recipe.autocast == DType::kFloat16 ? "fp16"
-                                                                      : "no";
+  const std::optional<DType> autocast = asked_autocast(recipe);
+  const bool half = recipe.weights != DType::kFloat32 && !autocast;
+  const std::string_view mixed = autocast == DType::kBFloat16 ? "bf16" : autocast == DType::kFloat16 ? "fp16" : "no";
   const bool fused = kernels.norm == Kernel::kFused || kernels.mlp == Kernel::kFused ||
                      kernels.rope == Kernel::kFused || kernels.loss == LossKernel::kFusedLinear;
   const bool shards = is_wrapped(recipe.sharding);
@@ -74,13 +73,13 @@ void add_words(const Job& job, const std::string& model, OptionValues& settled) 
   add("mixed", shards && recipe.sharding.casts_parameters
                    ? (recipe.sharding.param_dtype == DType::kBFloat16 ? "bf16" : "fp16")
                    : mixed);
-  add("dtype", recipe.autocast                      ? std::string(mixed) + "-autocast"
+  add("dtype", autocast                             ? std::string(mixed) + "-autocast"
                : recipe.weights == DType::kFloat32  ? "fp32"
                : recipe.weights == DType::kBFloat16 ? "bf16"
                                                     : "fp16");
   add("pure", half && recipe.weights == DType::kBFloat16 ? "bf16" : "");
   add("wrap", shards ? "fsdp" : recipe.ddp.ranks > 1 ? "ddp" : "none");
-  add("processes", std::to_string(recipe.sharding.shards * recipe.sharding.replicas * recipe.ddp.ranks));
+  add("processes", std::to_string(ranks_of(recipe)));
 }
 
 bool covers(std::string_view at, std::string_view text) {

@@ -3,7 +3,6 @@
 #include <array>
 
 #include "model/vit.h"
-#include "trace/cat.h"
 
 namespace peakmem {
 

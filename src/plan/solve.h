@@ -20,7 +20,7 @@ struct Solution {
   bool smallest = false;        // the smallest was sought: `sure` is from where on all do, `next` is smaller
   int64_t multiple = 1;         // of which `aligned` is one
   int64_t value = 0;            // likely fits, by its likely device bytes, and the next does not; 0: none does
-  int64_t sure = 0;             // up to here all fit even at their ranges' upper ends
+  int64_t sure = 0;             // fits even at its range's upper end, as those just below it
   int64_t aligned = 0;          // every multiple of `multiple` up to here fits
   Stretch gap;                  // below `value`, and fits not; the first that was found
   int64_t peak_bytes = 0;       // device bytes (likely) at `value`

@@ -199,7 +199,7 @@ void write_standing(Page& page, const Solution& solution, const std::string& wha
     return;
   }
   page.line("  " + left("for sure up to", kLabel) + right(grouped(solution.sure), kBytes) +
-            "   even at the upper end of what is reserved");
+            "   even at the upper end of what is reserved, as those just below it");
   page.line("  " + left("likely up to", kLabel) + right(grouped(solution.value), kBytes));
   if (solution.aligned > 0)
     page.line("  " + left("without a gap", kLabel) + right(grouped(solution.aligned), kBytes) + "   every " +

@@ -101,7 +101,7 @@ const Op kMean = {"mean", mean_backward};
 
 void cat_backward(Gradients& g) {
   const int dim = g.node.dims[0];
-  for (size_t i = 0; i < 2; ++i)
+  for (size_t i = 0; i < g.node.inputs; ++i)
     if (g.needs(i)) g.out[i] = slice(g.in[0], dim, g.input_shape(i)[dim]);
 }
 const Op kCat = {"cat", cat_backward};
@@ -261,6 +261,18 @@ Tensor cat(Tensor a, Tensor b, int dim) {
   const Shape whole = contiguous(narrowed(x.shape(), dim, x.size(dim) + y.size(dim)));
   if (node != nullptr) node->dims = {dim, 0};
   Tensor result = tape.make(whole, promote(x.dtype(), y.dtype()), kCat.name);
+  Tape::attach(node, result);
+  return result;
+}
+
+Tensor cat(const std::array<Tensor, 3>& parts, int dim) {
+  const auto& [first, second, third] = parts;
+  Tape& tape = first.tape();
+  Node* node = tape.record(kCat, {&first, &second, &third});
+  const Shape whole = contiguous(narrowed(first.shape(), dim, first.size(dim) + second.size(dim) + third.size(dim)));
+  if (node != nullptr) node->dims = {dim, 0};
+  const DType dtype = promote(promote(first.dtype(), second.dtype()), third.dtype());
+  Tensor result = tape.make(whole, dtype, kCat.name);
   Tape::attach(node, result);
   return result;
 }

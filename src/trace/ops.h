@@ -79,6 +79,7 @@ Tensor erf(Tensor self);
 /// Mean over the last dimension, kept as size 1.
 Tensor mean_last(Tensor self);
 Tensor cat(Tensor a, Tensor b, int dim);
+Tensor cat(const std::array<Tensor, 3>& parts, int dim);
 /// torch.stack((a, b), dim=-1)
 Tensor stack_last(Tensor a, Tensor b);
 /// The same of an empty tensor of some dtype and this one: a copy.

@@ -44,12 +44,14 @@ void div_backward(Gradients& g) {
 const Op kDiv = {"div", div_backward};
 
 // Inputs: input 0, weight 1. Alphabetical, as the generated code goes: the gradient of `mat2` comes first.
-/// CUTLASS's kernel for Hopper (GroupMM.cu, torch 2.13): pointers, strides and sizes of every group, and four
-/// descriptors of 128 bytes for each multiprocessor. Elsewhere, and in other dtypes, groups are multiplied one by one.
+/// CUTLASS's kernel for Hopper (GroupMM.cu, torch 2.13): for every group three pointers (of which there are an even
+/// number, so that what follows is aligned), three strides of 8 bytes and a size of three times 4; and four descriptors
+/// of 128 bytes for each multiprocessor. Elsewhere, and in other dtypes, groups are multiplied one by one.
 void run_grouped_mm(Tape& tape, DType dtype, Expr groups) {
   constexpr int kHopper = 90;
   if (tape.processor.compute_capability != kHopper || dtype != DType::kBFloat16) return;
-  const Tensor arguments = workspace(tape, groups * 68, "_grouped_mm");
+  const Expr pointers = round_up(groups, 2) * 3 * 8;
+  const Tensor arguments = workspace(tape, pointers + groups * (3 * 8 + 3 * 4), "_grouped_mm");
   const Tensor descriptors = workspace(tape, tape.processor.multiprocessors * 4 * 128, "_grouped_mm");
 }
 

@@ -140,6 +140,11 @@ inline void convert_sharded(Recipe& recipe) {
   sharding.param_dtype = sharding.reduce_dtype = *recipe.autocast;
   recipe.autocast.reset();
 }
+/// The autocast that was asked for, before accelerate made shards of it.
+constexpr std::optional<DType> asked_autocast(const Recipe& recipe) {
+  const Sharding& sharding = recipe.sharding;
+  return sharding.by_accelerate && sharding.casts_parameters ? sharding.param_dtype : recipe.autocast;
+}
 /// How many ranks train together.
 constexpr int64_t ranks_of(const Recipe& recipe) {
   return recipe.ddp.ranks * recipe.sharding.shards * recipe.sharding.replicas * recipe.zero.ranks;

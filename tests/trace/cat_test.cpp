@@ -1,4 +1,4 @@
-#include "trace/cat.h"
+#include "trace/ops.h"
 
 #include <gtest/gtest.h>
 
