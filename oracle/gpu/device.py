@@ -51,6 +51,19 @@ from transformers import masking_utils  # noqa: E402
 
 values.all_is_well(torch)
 values.masks_are_full(masking_utils)
+values.averages_are_copies(torch.optim.ASGD)
 values.nothing_is_masked(torch, STAND_IN)  # as the first oracle has it (count.py, BY_MASK)
 # Nothing of the stand-in is lost in a fork: cases are measured in children of a process that may have asked for a GPU.
 torch.cuda._is_in_bad_fork = lambda: False
+
+
+def tiles_are_one():
+    """Liger's experts read how many tiles of 128 rows there are, for which they allocate: one, as the first oracle has it."""
+    from liger_kernel.ops import fused_moe
+    original = fused_moe.compute_routing_metadata
+
+    def metadata(*args, **kwargs):
+        STAND_IN.peakmem_answer(1)
+        return original(*args, **kwargs)
+
+    fused_moe.compute_routing_metadata = metadata

@@ -54,6 +54,7 @@ def patches(settings: Settings, loaded: Any) -> Dict[str, List[packages.Patch]]:
 def measure(torch: Any, settings: Settings, loaded: Any) -> None:
     outcome = Outcome(torch, settings, loaded)
     values.all_is_well(torch)
+    values.averages_are_copies(torch.optim.ASGD)
     outcome.places = values.watch(torch, loaded)
     outcome.phases = Phases(Peaks(torch), settings.steps)
     outcome.phases.install(torch)

@@ -49,6 +49,19 @@ def masks_are_full(masking_utils: Any) -> None:
         masking_utils.fast_all = marked(masking_utils.fast_all)
 
 
+def averages_are_copies(asgd: Any) -> None:
+    """torch.optim.ASGD reads whether its mu is 1, which it is for the first million steps: until then the average is a copy."""
+    original = asgd._init_group
+
+    def init_group(self: Any, group: Any, params: Any, grads: Any, mus: Any, *rest: Any) -> Any:
+        result = original(self, group, params, grads, mus, *rest)
+        for mu in mus:
+            mu._all_is_well = True  # read as true, which is 1
+        return result
+
+    asgd._init_group = init_group
+
+
 def nothing_is_masked(torch: Any, library: ctypes.CDLL, seen: Optional[Places] = None) -> None:
     """x[mask] reads how many elements are not masked, and its backward pass again: all of them."""
     original = torch.Tensor.__getitem__
