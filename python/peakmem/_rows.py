@@ -112,7 +112,8 @@ class Fits:
     """Whether the run fits on the GPU: "fits", "tight" or "does not fit".
 
     `capacity_bytes` is without the `headroom_bytes` that are to stay free. Where the CUDA context decides,
-    `context_at_most_bytes` is what it may take at most for the run to fit.
+    `context_at_most_bytes` is what it may take at most for the run to fit. `retries`: on a card that is full, how often the
+    allocator gives back what it caches and asks anew, by step from the first on; the last stands for all that follow.
     """
 
     gpu: str
@@ -120,6 +121,7 @@ class Fits:
     verdict: str
     headroom_bytes: int = 0
     context_at_most_bytes: int | None = None
+    retries: tuple[int, ...] = ()
 
     def __bool__(self) -> bool:
         return self.verdict != "does not fit"

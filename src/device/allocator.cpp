@@ -16,7 +16,7 @@ constexpr int64_t kMinLargeAlloc = 10 * kMiB;
 constexpr int64_t kLargeBuffer = 20 * kMiB;              // segments for requests below kMinLargeAlloc
 constexpr int64_t kRoundLarge = 2 * kMiB;                // multiples of larger segments
 constexpr int64_t kLargestRequest = int64_t{1} << 60;    // so that sums of it stay in 63 bits
-constexpr int64_t kExpandableSpan = kLargeBuffer << 30;  // addresses of an expandable segment, in whole pages
+constexpr int64_t kExpandableSpan = kLargeBuffer << 30;  // between the addresses of pools' expandable segments
 
 int64_t round_up_to(int64_t bytes, int64_t step) { return (bytes + step - 1) / step * step; }
 
@@ -113,34 +113,51 @@ int32_t CachingAllocator::more(int64_t size, uint8_t pool) {
 int32_t CachingAllocator::new_segment(int64_t size, uint8_t pool) {
   const int64_t bytes = segment_size(size, pools_[pool].small);
   if (!take_from_device(bytes)) return kNone;
-  const int32_t block = new_block({.address = next_address_, .size = bytes, .segment = segments_++, .pool = pool});
-  next_address_ += bytes;
+  const int32_t block = new_block({.address = place(bytes), .size = bytes, .segment = segments_++, .pool = pool});
   cache(block);
   return block;
 }
 
-/// The first of free blocks in a row, mapped or not, that hold `size`, at the lowest address that is not mapped.
+/// The lowest address that has room for a segment.
+int64_t CachingAllocator::place(int64_t bytes) {
+  int64_t low = 0;
+  if (!has_holes_ && !placed_.empty()) low = placed_.rbegin()->first + placed_.rbegin()->second;
+  for (auto next = placed_.lower_bound(low); next != placed_.end() && next->first - low < bytes; ++next)
+    low = next->first + next->second;
+  placed_.emplace(low, bytes);
+  return low;
+}
+
+/// An expandable segment: addresses for an eighth more than the device's memory, in whole pages, and nothing behind
+/// them yet.
+int32_t CachingAllocator::new_span(uint8_t pool) {
+  const bool bounded = capacity_ < kExpandableSpan / 2;
+  const int64_t page = pools_[pool].small ? kSmallBuffer : kLargeBuffer;
+  const int64_t size = bounded ? round_up_to(capacity_ + capacity_ / 8, page) : kExpandableSpan;
+  const int64_t address = pool * kExpandableSpan + pools_[pool].spans++ * size;
+  const int32_t block =
+      new_block({.address = address, .size = size, .segment = segments_++, .pool = pool, .mapped = false});
+  pools_[pool].unmapped.emplace(address, block);
+  return block;
+}
+
+/// The first of free blocks in a row, mapped or not, that hold `size`, at the lowest address that is not mapped; else
+/// those of a new segment.
 int32_t CachingAllocator::room_to_grow(int64_t size, uint8_t pool) {
-  Pool& own = pools_[pool];
-  if (own.unmapped.empty()) {
-    const int64_t address = pool * kExpandableSpan;
-    own.unmapped.emplace(
-        address,
-        new_block({.address = address, .size = kExpandableSpan, .segment = pool, .pool = pool, .mapped = false}));
-  }
-  for (const auto& [address, block] : own.unmapped) {
+  for (const auto& [address, block] : pools_[pool].unmapped) {
     const int32_t first = is_free(at(block).previous, true) ? at(block).previous : block;
     int64_t room = 0;
     for (int32_t next = first; next != kNone && !at(next).in_use; next = at(next).next)
       if (room += at(next).size; room >= size) return first;
   }
-  return kNone;
+  return new_span(pool);
 }
 
-/// expandable_segments: a pool's only segment grows where its addresses have no memory yet, by whole pages.
+/// expandable_segments: a pool's segment grows where its addresses have no memory yet, by whole pages.
 int32_t CachingAllocator::expand(int64_t size, uint8_t pool) {
+  if (size > capacity_) return kNone;
   int32_t block = room_to_grow(size, pool);
-  if (block != kNone && !at(block).mapped) block = map(block, std::min(size, at(block).size));
+  if (!at(block).mapped) block = map(block, std::min(size, at(block).size));
   while (block != kNone && at(block).size < size) {
     const int32_t next = at(block).next;
     block = map(next, std::min(size - at(block).size, at(next).size));
@@ -197,6 +214,8 @@ void CachingAllocator::release_cached() {
       } else if (at(free.block).previous == kNone && at(free.block).next == kNone) {
         uncache(free.block);
         now_.reserved -= free.size;
+        placed_.erase(free.address);
+        has_holes_ = true;
         at(free.block).size = 0;
         spare_.push_back(free.block);
       }

@@ -8,6 +8,7 @@
 #include <compare>
 #include <cstdint>
 #include <limits>
+#include <map>
 #include <memory_resource>
 #include <set>
 #include <string_view>
@@ -32,8 +33,9 @@ struct AllocatorOptions {
 /// text in an error.
 Result<AllocatorOptions> parse_alloc_conf(std::string_view text, std::string_view field);
 
-/// A caching allocator of one device; what is freed goes back to the stream it was made for. Addresses grow with every
-/// segment: which of two equal blocks is taken can differ on a device, whose driver chooses addresses.
+/// A caching allocator of one device; what is freed goes back to the stream it was made for. A segment is put at the
+/// lowest address where it has room: which of two equal blocks is taken can differ on a device, whose driver chooses
+/// addresses.
 class CachingAllocator {
  public:
   /// What the allocator's statistics say.
@@ -96,6 +98,7 @@ class CachingAllocator {
     explicit Pool(std::pmr::memory_resource* memory) : cached(memory), unmapped(memory) {}
     std::pmr::set<Free> cached;
     std::pmr::set<std::pair<int64_t, int32_t>> unmapped;  // by address
+    int64_t spans = 0;                                    // expandable segments it ever had
     bool small = false;
   };
 
@@ -110,6 +113,8 @@ class CachingAllocator {
   int64_t size_grown(int32_t block) const;
   int32_t more(int64_t size, uint8_t pool);
   int32_t new_segment(int64_t size, uint8_t pool);
+  int64_t place(int64_t bytes);
+  int32_t new_span(uint8_t pool);
   int32_t room_to_grow(int64_t size, uint8_t pool);
   int32_t expand(int64_t size, uint8_t pool);
   int32_t map(int32_t block, int64_t size);
@@ -126,10 +131,11 @@ class CachingAllocator {
   AllocatorOptions options_;
   int64_t capacity_;
   std::vector<Block> blocks_;
-  std::vector<int32_t> spare_;                     // places in blocks_ that are free again
-  std::pmr::unsynchronized_pool_resource memory_;  // of the pools, whose nodes come and go with every block
-  std::vector<Pool> pools_;                        // small and large of each stream
-  int64_t next_address_ = 0;
+  std::vector<int32_t> spare_;                        // places in blocks_ that are free again
+  std::pmr::unsynchronized_pool_resource memory_;     // of the pools, whose nodes come and go with every block
+  std::vector<Pool> pools_;                           // small and large of each stream
+  std::pmr::map<int64_t, int64_t> placed_{&memory_};  // the segments' addresses and sizes
+  bool has_holes_ = false;                            // between them, since some were given back
   int32_t segments_ = 0;
   Stats now_;
   Stats peak_;

@@ -115,25 +115,35 @@ Replayed replay(const Program& program, const AllocatorOptions& options, int64_t
   Run run(program, options, workspace_bytes, capacity);
   CachingAllocator& allocator = run.allocator();
   Replayed result;
-  run.step(0);
-  run.step(1);
+  int32_t retries = 0;
+  const auto step = [&](int32_t number) {
+    run.step(number);
+    const int32_t before = std::exchange(retries, allocator.retries());
+    if (number > 0) result.retries.push_back(retries - before);
+  };
+  step(0);
+  step(1);
   const auto note = [&] {
     result.peak.rounded = std::max(result.peak.rounded, allocator.peak().rounded);
     result.peak.allocated = std::max(result.peak.allocated, allocator.peak().allocated);
+    result.peak.reserved = std::max(result.peak.reserved, allocator.peak().reserved);
   };
   for (result.steps = 2; result.steps <= kMaxSteps && !result.settled && !run.refused(); ++result.steps) {
     const int64_t before = allocator.now().reserved;
     note();
     allocator.reset_peak();
-    run.step(2);
+    step(2);
     result.settled = allocator.now().reserved == before;
   }
   --result.steps;
   result.refused = run.refused();
   note();
   result.steady = allocator.peak();
-  result.peak.reserved = result.steady.reserved;
   return result;
+}
+
+bool has_retries(const Replayed& replayed) {
+  return std::any_of(replayed.retries.begin(), replayed.retries.end(), [](int32_t times) { return times > 0; });
 }
 
 std::vector<Request> requests(const Program& program, const AllocatorOptions& options, int64_t workspace_bytes) {

@@ -23,9 +23,11 @@ struct Request {
 /// The highest levels of a replay, and how many steps it took until a step reserved nothing more.
 struct Replayed {
   CachingAllocator::Stats peak;    // over all steps
-  CachingAllocator::Stats steady;  // of the last step; `reserved` never falls
+  CachingAllocator::Stats steady;  // of the last step; on a full card it may reserve less than those before
   int32_t steps = 0;
+  std::vector<int32_t> retries;    // by step, the first one's first: how often what was cached had to go
   bool settled = false;            // the last step reserved nothing more
+  bool is_whole = false;           // the program was all of a job, and not its first layers
   std::optional<Request> refused;  // the first allocation that could not be served, where the replay ends
 };
 
@@ -36,6 +38,9 @@ struct Replayed {
 /// where it is reached, cached ones are given back, as the allocator does before it gives up.
 Replayed replay(const Program& program, const AllocatorOptions& options, int64_t workspace_bytes,
                 int64_t capacity = std::numeric_limits<int64_t>::max());
+
+/// Whether the device was so full that cached segments had to go.
+bool has_retries(const Replayed& replayed);
 
 /// Every allocation of step 1 and of the steady step after it, in order, where the device has room for all.
 std::vector<Request> requests(const Program& program, const AllocatorOptions& options, int64_t workspace_bytes);

@@ -172,6 +172,7 @@ Result<Report> estimate(const Job& job, const Gpu* gpu, const std::optional<Allo
   report.ledger = ledger(job, program, most.blocks.at, *pool, report.symbol_values,
                          {most.workspaces, report.allocated_bytes - report.block_bytes});
   if (gpu != nullptr) report.fits = verdict(report.device, *gpu, headroom_bytes);
+  if (report.fits && replayed && has_retries(*replayed)) report.fits->retries = replayed->retries;
   report.pool = std::move(pool);
   return report;
 }

@@ -50,6 +50,7 @@ struct Verdict {
   bool fits = false;           // the likely device_bytes are within the capacity
   std::string verdict;         // "fits", "tight" (fits unless the unmeasured part is at its high end), "does not fit"
   std::optional<int64_t> context_at_most;  // the CUDA context decides: it fits where that is at most so large
+  std::vector<int32_t> retries;  // num_alloc_retries by step, the last for all that follow; empty where there are none
 };
 
 /// An allocation of the trace, in the numbers of PyTorch's message about it.

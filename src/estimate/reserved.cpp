@@ -7,7 +7,7 @@
 namespace peakmem {
 namespace {
 
-constexpr int64_t kMaxReplayedMicroBatches = 3;
+constexpr int64_t kMaxReplayedMicroBatches = 8;
 constexpr int64_t kLargestScaled = int64_t{1} << 60;  // shares of more leave 63 bits
 
 /// The first layers of a stack, as many as are replayed; how many they are.
@@ -18,8 +18,10 @@ int64_t bound(std::vector<LayerRun>& runs) {
   return kMaxReplayedLayers - left;
 }
 
-/// What the allocator has beside the blocks' bytes, of the `replayed_bytes` that it had at most: for the whole job.
+/// What the allocator has beside the blocks' bytes, of the `replayed_bytes` that it had at most: for the whole job. A
+/// replay of all of it tells apart what folded layers do not (DDP's buckets), so it has the last word on the blocks.
 int64_t beside_blocks(int64_t block_bytes, int64_t replayed_bytes, const Replayed& replayed) {
+  if (replayed.is_whole) return replayed_bytes - block_bytes;
   const int64_t beside = replayed_bytes - replayed.peak.rounded;
   if (replayed.peak.rounded >= block_bytes || replayed.peak.rounded == 0) return beside;
   const double times = static_cast<double>(block_bytes) / static_cast<double>(replayed.peak.rounded);
@@ -44,10 +46,13 @@ Replayed replay_job(const Job& job, const Gpu* gpu, const AllocatorOptions& opti
   const bool whole = job.recording ? is_whole(*job.recording)
                                    : replayed.description.layers == job.description.layers &&
                                          replayed.description.decoder_layers == job.description.decoder_layers;
-  if (gpu == nullptr || !whole) return replay(program, options, workspace);
   // A full card makes the allocator give back what it only caches; where that does not help, what it would have taken.
-  const Replayed on_card = replay(program, options, workspace, segment_capacity(*gpu));
-  return on_card.refused ? replay(program, options, workspace) : on_card;
+  Replayed result;
+  const bool on_card = gpu != nullptr && whole;
+  if (on_card) result = replay(program, options, workspace, segment_capacity(*gpu));
+  if (!on_card || result.refused) result = replay(program, options, workspace);
+  result.is_whole = whole && replayed.recipe.accumulate == job.recipe.accumulate;
+  return result;
 }
 
 int64_t left_whole(int64_t block_bytes, const Replayed& replayed) {

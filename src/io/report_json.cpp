@@ -113,6 +113,15 @@ void write_gap(JsonWriter& out, const Stretch& gap) {
   out.end_object();
 }
 
+/// Absent where the card is not full.
+void write_retries(JsonWriter& out, const std::vector<int32_t>& retries) {
+  if (retries.empty()) return;
+  out.key("retries");
+  out.begin_list();
+  for (const int32_t times : retries) out.value(times);
+  out.end_list();
+}
+
 }  // namespace
 
 void write_allocation(JsonWriter& out, const Allocation& allocation) {
@@ -179,6 +188,7 @@ void write_fits(JsonWriter& out, const Report& report) {
   if (report.fits->headroom_bytes > 0) out.member("headroom_bytes", report.fits->headroom_bytes);
   out.member("verdict", report.fits->verdict);
   if (report.fits->context_at_most) out.member("context_at_most_bytes", *report.fits->context_at_most);
+  write_retries(out, report.fits->retries);
   out.end_object();
 }
 

@@ -69,8 +69,17 @@ struct GptBigCodeParts {
     return positions;
   }
 
+  /// Made of ones, and once more where the weights are initialised: on the device the segment stays.
   static Tensor causal_buffer(const Builder& b) {
-    return b.tape.buffer({b.dims.positions, b.dims.positions}, DType::kBool, "bias");
+    const Shape shape = {b.dims.positions, b.dims.positions};
+    const bool on_device = b.untied != nullptr;
+    const auto make = [&](const char* op) { return on_device ? b.tape.make(shape, DType::kBool, op) : Tensor(); };
+    Tensor ones = make("ones");
+    const Tensor buffer = b.tape.buffer(shape, DType::kBool, "bias");
+    ones.reset();
+    ones = make("ones");
+    const Tensor lower = make("tril");
+    return buffer;
   }
 
   /// 4.48 shifts the logits in the model, in the dtype they have.

@@ -52,6 +52,19 @@ void write_peak(Page& page, const Report& report) {
           "in none but device's high end: optimizer states, on the device while there is room, else on the host");
 }
 
+/// On a full card the allocator gives back what it caches, which waits for all kernels, and asks again.
+void write_retries(Page& page, const std::vector<int32_t>& retries) {
+  if (retries.empty()) return;
+  std::string steps;
+  for (size_t i = 0; i + 1 < retries.size(); ++i)
+    if (retries[i] > 0) add_to_list(steps, std::to_string(retries[i]) + " in step " + std::to_string(i + 1));
+  const int32_t steady = retries.back();
+  add_to_list(steps, (steady > 0 ? std::to_string(steady) : "none") + " in each from step " +
+                         std::to_string(retries.size()) + " on");
+  page.paragraph("  ", "The card is full: the allocator gives back what it caches and asks anew (num_alloc_retries), " +
+                           steps + (steady > 0 ? ", which makes steps slow" : ""));
+}
+
 void write_verdict(Page& page, const Report& report, const Inquiry& inquiry) {
   if (!report.fits) return;
   const Verdict& verdict = *report.fits;
@@ -68,6 +81,7 @@ void write_verdict(Page& page, const Report& report, const Inquiry& inquiry) {
     page.paragraph("  ", "The CUDA context decides, of which " + in_binary_units(inquiry.gpu->context_low) + " to " +
                              in_binary_units(inquiry.gpu->context_most) + " were seen: it fits where that is at most " +
                              in_binary_units(*verdict.context_at_most) + " (--context; peakmem verify measures it)");
+  write_retries(page, verdict.retries);
 }
 
 void write_failure(Page& page, const Report& report) {

@@ -146,6 +146,33 @@ TEST(Allocator, ExpandableSegmentsGiveBackAtTheCapacity) {
   EXPECT_TRUE(allocator.out_of_memory());
 }
 
+// A segment that was given back leaves a hole, and the next that has room there is put into it.
+TEST(Allocator, ASegmentGoesWhereOneWasGivenBack) {
+  CachingAllocator allocator({});
+  const int32_t first = allocator.allocate(20 * kMiB);
+  allocator.allocate(30 * kMiB);
+  allocator.free(first);
+  allocator.release_cached();
+  allocator.allocate(24 * kMiB);
+  EXPECT_EQ(allocator.blocks().back().address, 50 * kMiB);
+  allocator.allocate(16 * kMiB);
+  EXPECT_EQ(allocator.blocks().front().address, 0);
+  EXPECT_EQ(allocator.blocks().front().size, 16 * kMiB);
+}
+
+// An expandable segment has addresses for an eighth more than the device's memory; behind them another one begins.
+TEST(Allocator, AnExpandableSegmentEnds) {
+  CachingAllocator allocator(conf("expandable_segments:True"), 160 * kMiB);
+  const int32_t first = allocator.allocate(60 * kMiB);
+  allocator.allocate(60 * kMiB);
+  allocator.allocate(20 * kMiB);
+  allocator.free(first);
+  allocator.allocate(70 * kMiB);  // 40 MiB of addresses are left there
+  EXPECT_EQ(allocator.retries(), 1);
+  EXPECT_NE(allocator.blocks().back().segment, allocator.blocks().front().segment);
+  EXPECT_EQ(allocator.now().reserved, 160 * kMiB);
+}
+
 TEST(Allocator, NothingTakesNoBlock) {
   CachingAllocator allocator({});
   EXPECT_EQ(allocator.allocate(0), CachingAllocator::kNone);
