@@ -31,6 +31,7 @@ from ._rows import (
     Launch,
     LedgerDifference,
     LedgerRow,
+    Nccl,
     OptimizerRow,
     OptionRow,
     Parameters,
@@ -212,6 +213,7 @@ class Report(Answer):
         fits: the verdict, or None where no GPU was named.
         failure: the first allocation that the GPU cannot serve, or None.
         host: what the rank keeps on the host where ZeRO offloads, or None.
+        nccl: what NCCL's communicators take, or None where there is one rank.
         knobs: what would help, the best first.
         assumptions: what was taken for granted.
         not_understood: settings of TrainingArguments that were not used and may matter.
@@ -234,6 +236,7 @@ class Report(Answer):
     not_understood: tuple[str, ...] = ()
     launch: Launch | None = None
     host: Host | None = None
+    nccl: Nccl | None = None
     _subject: Subject = field(default=NOBODY, repr=False, compare=False, kw_only=True)
 
     def formula(self, **options: Option) -> Formula:

@@ -108,6 +108,14 @@ class Host:
 
 
 @dataclass(frozen=True)
+class Nccl:
+    """What NCCL's communicators take beside PyTorch's allocator: an estimate, only in the high end of `device_range`."""
+
+    communicators: int
+    bytes: Range
+
+
+@dataclass(frozen=True)
 class Fits:
     """Whether the run fits on the GPU: "fits", "tight" or "does not fit".
 

@@ -29,17 +29,18 @@ Range reserved_range(int64_t allocated_bytes) {
   return range;
 }
 
-Range device_range(const Range& reserved, const Gpu* gpu, int64_t managed_bytes) {
+Range device_range(const Range& reserved, const Gpu* gpu, int64_t managed_bytes, int64_t nccl_bytes) {
   const Gpu& card = gpu != nullptr ? *gpu : *find_gpu(kUsual);
   Range range;
   range.low = reserved.low + card.context_low;
   range.likely = reserved.likely + likely_context(card);
-  range.high = reserved.high + card.context_most + managed_bytes;
+  range.high = reserved.high + card.context_most + managed_bytes + nccl_bytes;
   range.why = "reserved memory and the CUDA context, which grows as kernels are loaded";
   if (card.context_most > card.context_high)
     range.why += ", and of which, with what else lay on the card, published runs had up to " +
                  in_binary_units(card.context_most);
   if (managed_bytes > 0) range.why += "; at the high end all managed memory too, which else is on the host";
+  if (nccl_bytes > 0) range.why += "; at the high end what NCCL's communicators take, too";
   return range;
 }
 

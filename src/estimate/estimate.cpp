@@ -4,6 +4,7 @@
 
 #include "estimate/device.h"
 #include "estimate/ledger.h"
+#include "estimate/nccl.h"
 #include "estimate/reserved.h"
 #include "size/order.h"
 #include "size/terms.h"
@@ -167,7 +168,7 @@ Result<Report> estimate(const Job& job, const Gpu* gpu, const std::optional<Allo
   report.managed_bytes = evaluate(program.managed, report.symbol_values);
   if (report.managed_bytes < 0 || report.managed_bytes > kMostManaged)
     return Error{"sizes", "managed memory passes 2^60 bytes", "check the config's sizes"};
-  report.device = device_range(report.reserved, gpu, report.managed_bytes);
+  report.device = device_range(report.reserved, gpu, report.managed_bytes, nccl_bytes(job.recipe));
   // Counts multiply sizes here, so the pool has formulas that were not evaluated yet.
   report.ledger = ledger(job, program, most.blocks.at, *pool, report.symbol_values,
                          {most.workspaces, report.allocated_bytes - report.block_bytes});

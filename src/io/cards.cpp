@@ -4,6 +4,7 @@
 
 #include "estimate/device.h"
 #include "estimate/estimate.h"
+#include "estimate/nccl.h"
 #include "estimate/reserved.h"
 #include "io/gpu_choice.h"
 #include "io/report_json.h"
@@ -53,7 +54,7 @@ Result<Inquiry> fill_verdict(const NamedConfig* model, const OptionValues& value
       inquiry->allocator
           ? reserved_range(levels->allocated, replay_job(inquiry->job, inquiry->gpu, *inquiry->allocator))
           : reserved_range(levels->allocated);
-  row.device = device_range(reserved, inquiry->gpu, levels->managed);
+  row.device = device_range(reserved, inquiry->gpu, levels->managed, nccl_bytes(inquiry->job.recipe));
   row.verdict = verdict(row.device, *inquiry->gpu, inquiry->headroom_bytes);
   return inquiry;
 }

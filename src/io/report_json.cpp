@@ -1,6 +1,7 @@
 #include "io/report_json.h"
 
 #include "estimate/ledger.h"
+#include "estimate/nccl.h"
 #include "io/json_writer.h"
 #include "size/print.h"
 #include "train/zero_host.h"
@@ -242,6 +243,17 @@ void write_host(JsonWriter& out, const Job& job) {
   out.end_object();
 }
 
+/// `nccl`: what its communicators take beside PyTorch's allocator; absent where the job has one rank.
+void write_nccl(JsonWriter& out, const Job& job) {
+  const std::optional<NcclBuffers> buffers = nccl_buffers(job.recipe);
+  if (!buffers) return;
+  out.key("nccl");
+  out.begin_object();
+  out.member("communicators", buffers->communicators);
+  write_range(out, "bytes", buffers->bytes);
+  out.end_object();
+}
+
 std::string report_json(const Report& report, std::span<const Knob> knobs, const Job& job) {
   JsonWriter out;
   out.begin_object();
@@ -251,6 +263,7 @@ std::string report_json(const Report& report, std::span<const Knob> knobs, const
   write_phases(out, report);
   write_ledger(out, report);
   write_host(out, job);
+  write_nccl(out, job);
   write_fits(out, report);
   write_failure(out, report.failure);
   write_knobs(out, knobs);

@@ -19,7 +19,7 @@ constexpr std::array<std::string_view, 2> kDtypes = {"fsdp-param-dtype", "fsdp-r
 constexpr std::array<std::string_view, 12> kElementwise = {"adamw",   "adam",     "sgd",   "sgd-momentum",
                                                            "adagrad", "rmsprop",  "nadam", "radam",
                                                            "adamax",  "adadelta", "asgd",  "lion"};
-constexpr const char* kNccl = "NCCL's own buffers are not counted (tenths of a GiB for each group of ranks)";
+constexpr const char* kNccl = "NCCL's own buffers are an estimate, which the verdict counts at its high end only";
 constexpr int64_t kMostRanks = 1 << 20;
 constexpr int64_t kMostBucketMb = 1 << 20;
 constexpr std::array<std::string_view, 4> kDdpOptions = {"bucket-mb", "bucket-view", "no-sync", "find-unused"};

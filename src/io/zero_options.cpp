@@ -122,7 +122,7 @@ std::optional<Error> read_zero(const Asked& asked, Inquiry& inquiry) {
   zero.pins_optimizer = host != nullptr && *host == "pinned";
   take_precision(inquiry);
   recipe.lora.full_precision = false;  // module.bfloat16() takes adapters along
-  inquiry.warnings.emplace_back("NCCL's own buffers are not counted (tenths of a GiB for each group of ranks)");
+  inquiry.warnings.emplace_back("NCCL's own buffers are an estimate, which the verdict counts at its high end only");
   return std::nullopt;
 }
 

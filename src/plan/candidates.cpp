@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "estimate/device.h"
+#include "estimate/nccl.h"
 #include "estimate/reserved.h"
 #include "size/terms.h"
 
@@ -46,8 +47,8 @@ std::optional<Candidates::Bytes> Candidates::bytes(int64_t value) {
 /// The device bytes by what is allocated alone.
 std::optional<Range> Candidates::bounds(int64_t value) {
   const std::optional<Bytes> taken = bytes(value);
-  if (!taken) return std::nullopt;
-  return device_range(reserved_range(taken->allocated), &gpu_, taken->managed);
+  if (!taken || !set(value)) return std::nullopt;
+  return device_range(reserved_range(taken->allocated), &gpu_, taken->managed, nccl_bytes(job_.recipe));
 }
 
 std::optional<Range> Candidates::device(int64_t value) {
@@ -57,7 +58,7 @@ std::optional<Range> Candidates::device(int64_t value) {
   if (!taken || !set(value)) return std::nullopt;
   const Range reserved = allocator_ ? reserved_range(taken->allocated, replay_job(job_, &gpu_, *allocator_))
                                     : reserved_range(taken->allocated);
-  known->second = device_range(reserved, &gpu_, taken->managed);
+  known->second = device_range(reserved, &gpu_, taken->managed, nccl_bytes(job_.recipe));
   tried_[value] = known->second->likely <= capacity_;
   return known->second;
 }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "estimate/nccl.h"
 #include "io/choices.h"
 #include "report/ledger_text.h"
 #include "size/bytes.h"
@@ -39,6 +40,15 @@ void write_host(Page& page, const Inquiry& inquiry) {
             in_binary_units(host->pageable) + " pageable");
 }
 
+/// What communicators take beside PyTorch's allocator.
+void write_nccl(Page& page, const Inquiry& inquiry) {
+  const std::optional<NcclBuffers> nccl = nccl_buffers(inquiry.job.recipe);
+  if (!nccl) return;
+  level(page, "NCCL ~", nccl->bytes.likely,
+        between(nccl->bytes) + ", in device's high end only: an estimate of communicators' buffers, here of " +
+            std::to_string(nccl->communicators));
+}
+
 void write_peak(Page& page, const Report& report) {
   page.heading("Peak: " + in_binary_units(report.allocated_bytes) + ", in " +
                where(report.allocated_phase, report.allocated_step));
@@ -54,15 +64,11 @@ void write_peak(Page& page, const Report& report) {
 
 /// On a full card the allocator gives back what it caches, which waits for all kernels, and asks again.
 void write_retries(Page& page, const std::vector<int32_t>& retries) {
-  if (retries.empty()) return;
   std::string steps;
-  for (size_t i = 0; i + 1 < retries.size(); ++i)
-    if (retries[i] > 0) add_to_list(steps, std::to_string(retries[i]) + " in step " + std::to_string(i + 1));
-  const int32_t steady = retries.back();
-  add_to_list(steps, (steady > 0 ? std::to_string(steady) : "none") + " in each from step " +
-                         std::to_string(retries.size()) + " on");
+  for (size_t i = 0; i < retries.size(); ++i)
+    add_to_list(steps, std::to_string(retries[i]) + " in step " + std::to_string(i + 1));
   page.paragraph("  ", "The card is full: the allocator gives back what it caches and asks anew (num_alloc_retries), " +
-                           steps + (steady > 0 ? ", which makes steps slow" : ""));
+                           steps + " and each that follows" + (retries.back() > 0 ? ", which makes steps slow" : ""));
 }
 
 void write_verdict(Page& page, const Report& report, const Inquiry& inquiry) {
@@ -81,7 +87,7 @@ void write_verdict(Page& page, const Report& report, const Inquiry& inquiry) {
     page.paragraph("  ", "The CUDA context decides, of which " + in_binary_units(inquiry.gpu->context_low) + " to " +
                              in_binary_units(inquiry.gpu->context_most) + " were seen: it fits where that is at most " +
                              in_binary_units(*verdict.context_at_most) + " (--context; peakmem verify measures it)");
-  write_retries(page, verdict.retries);
+  if (!verdict.retries.empty()) write_retries(page, verdict.retries);
 }
 
 void write_failure(Page& page, const Report& report) {
@@ -275,10 +281,6 @@ std::string kernels_text(const Kernels& kernels) {
          choice("rope", name_in(kKernels, kernels.rope)) + choice("loss", name_in(kLossKernels, kernels.loss));
 }
 
-}  // namespace
-
-namespace {
-
 /// "B = 8, T = 1024 · optimizer adamw, precision bf16": the letters that can be changed, and what was traced.
 std::string recorded_line(const Job& job) {
   std::string letters;
@@ -345,6 +347,7 @@ std::string report_text(const Report& report, std::span<const Knob> knobs, const
   Page page(style);
   write_title(page, report, inquiry);
   write_peak(page, report);
+  write_nccl(page, inquiry);
   write_host(page, inquiry);
   write_verdict(page, report, inquiry);
   write_failure(page, report);
