@@ -19,15 +19,46 @@ void apply_liger_rope(Tensor& query, Tensor& key, const Rotation& rotation) {
   key = std::move(key_rotated);
 }
 
+/// What is in use while inverse frequencies are computed, and goes when they are there: the power and its base's
+/// inverse.
+struct Frequencies {
+  Tensor power, inverse;
+};
+
+/// compute_default_rope_parameters, 1 / base ** (arange(0, dim, 2) / dim), on the device that a model is built on:
+/// which small blocks its buffers take depends on it.
+Frequencies begin_frequencies(const Builder& b, const Shape& half) {
+  if (b.untied == nullptr) return {};
+  const auto make = [&](const Shape& shape, const char* op) { return b.tape.make(shape, DType::kFloat32, op); };
+  Tensor range = make(half, "arange");
+  Tensor share = make(half, "div");
+  range.reset();
+  Tensor power = make(half, "pow");
+  make({2}, "base");
+  share.reset();
+  Tensor inverse = make(half, "reciprocal");
+  return {std::move(power), std::move(inverse)};
+}
+
+void end_frequencies(Frequencies made) {
+  made.inverse.reset();
+  made.power.reset();
+}
+
 }  // namespace
 
 RotaryEmbedding::RotaryEmbedding(const Builder& builder, const char* name, bool keeps_original)
     : b_(builder), name_(name) {
   const Scope scope(b_.tape, name_);
   const Shape half = {exact_div(b_.dims.rotary, 2)};
+  Frequencies made = begin_frequencies(b_, half);
   inv_freq_ = b_.tape.buffer(half, DType::kFloat32, "inv_freq");
-  if (keeps_original && b_.structure.transformers == Transformers::kV523)
-    original_inv_freq_ = b_.tape.buffer(half, DType::kFloat32, "original_inv_freq");
+  end_frequencies(std::move(made));
+  if (!keeps_original || b_.structure.transformers != Transformers::kV523) return;
+  original_inv_freq_ = b_.tape.buffer(half, DType::kFloat32, "original_inv_freq");
+  made = begin_frequencies(b_, half);  // again where weights are initialised
+  const Tensor copied = b_.untied != nullptr ? b_.tape.make(half, DType::kFloat32, "mul") : Tensor();
+  end_frequencies(std::move(made));
 }
 
 Rotation RotaryEmbedding::in_dtype(DType dtype, const Tensor& position_ids) const {
