@@ -9,6 +9,7 @@ import transformers
 from transformers.models.auto.configuration_auto import model_type_to_module_name
 
 import fused
+import preference
 from experts import run_in_a_loop
 
 AUTO = {
@@ -47,6 +48,8 @@ def load_libraries(case):
     """Import what the case will need and what is slow to import; none of it changes anything by being imported."""
     family = model_type_to_module_name(case["config"]["model_type"])
     importlib.import_module(f"transformers.models.{family}.modeling_{family}")
+    if case.get("objective"):
+        preference.trainer_of(case)
     for library, needed in (("peft", case.get("lora")), ("quantized", case.get("quantize"))):
         if needed:
             importlib.import_module(library)
@@ -84,6 +87,8 @@ def build_model(case, phase=lambda name: None):
             convert_beside_quantized(model, case.get("trainer"))
     if case.get("freeze"):
         freeze(model, case["freeze"])
+    if case.get("objective"):
+        preference.disable_dropout(model)
     if case.get("checkpointing"):
         enable_checkpointing(model, case)
     return model.train()
@@ -148,6 +153,8 @@ def enable_checkpointing(model, case):
 
 def build_batch(case, config):
     """One batch; its values do not matter. No attention mask is passed."""
+    if case.get("objective"):
+        return preference.build_batch(case)
     size = case["batch"]
 
     def integers(*shape):

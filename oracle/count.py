@@ -14,10 +14,11 @@ aten = torch.ops.aten
 # What a new storage is called when nothing better is known: its phase's name.
 PHASE_CATEGORY = {"forward": "activation", "optimizer": "optimizer_temp"}
 
-# The backward formulas of indexing, gather, topk and sort write in place on
+# The backward formulas of indexing, index_select, gather, topk and sort write in place on
 # ordinary tensors and out of place on tensor subclasses (fake ones too).
 IN_PLACE = {
     aten.index_put.default: aten.index_put_.default,
+    aten.index_add.default: aten.index_add_.default,
     aten.scatter_add.default: aten.scatter_add_.default,
     aten.scatter.src: aten.scatter_.src,
 }

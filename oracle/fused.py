@@ -12,6 +12,8 @@ import sys
 import types
 
 import torch
+
+import preference
 from device import HAS_KERNELS
 from transformers.models.auto.configuration_auto import model_type_to_module_name
 
@@ -109,7 +111,7 @@ def apply(case, model):
         _apply_foak(kernels, model)
     if kernels.get("loss") == "chunked":
         from trl.trainer.utils import add_fused_lm_head
-        add_fused_lm_head(model, outputs=("log_probs", "entropy", "is_top1"))  # as SFTTrainer asks for it
+        add_fused_lm_head(model, outputs=preference.outputs_of(case))  # SFTTrainer's, or another's
 
 
 def _apply_foak(kernels, model):

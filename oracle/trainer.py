@@ -15,6 +15,7 @@ import transformers
 from accelerate.utils import DistributedType, convert_outputs_to_fp32
 from transformers.utils.generic import find_labels
 
+import preference
 from cases import autocast_dtype
 
 
@@ -72,7 +73,9 @@ def stand_in(case, model):
         _prepare_inputs=lambda inputs: inputs, compute_loss_context_manager=contextlib.nullcontext)
     self.use_apex = False  # asked by 4.48
     trainer = trainer_of(case)
-    if case["trainer"] == "trl":
+    if case.get("objective"):
+        preference.prepare(case, self, model, accelerator)
+    elif case["trainer"] == "trl":
         prepare_sft(self, model, accelerator)
     self.compute_loss = types.MethodType(trainer.compute_loss, self)
     for name in ("training_step", "get_batch_samples", "_get_num_items_in_batch"):
@@ -85,6 +88,8 @@ def trainer_of(case):
     """The class whose methods a step runs."""
     if case["trainer"] != "trl":
         return transformers.Trainer
+    if case.get("objective"):
+        return preference.trainer_of(case)
     from trl import SFTTrainer
     return SFTTrainer
 
@@ -109,14 +114,21 @@ class Loop:
         if "fsdp" not in case.get("ranks", {}):  # there is a policy in the place of autocast
             wrap(case, inner, context)
         self.trainer = stand_in(case, inner)
+        self.reference = getattr(self.trainer, "ref_model", None)
+        if self.reference is not None:
+            wrap(case, self.reference, context)
         self.batches = self.inputs = self.items = None
         self.loss = torch.zeros((), device="cuda")
+
+    def reference_parameters(self):
+        """Those of a second model."""
+        return [] if self.reference is None else self.reference.parameters()
 
     def micro_batches(self, make, many):
         """The batches of a step, and how many labels they have."""
         batches = [make() for _ in range(many)]
         for batch in batches:
-            if "input_ids" in batch:
+            if "input_ids" in batch and "attention_mask" not in batch:
                 batch["attention_mask"] = torch.ones_like(batch["input_ids"])
         if not hasattr(self.trainer, "get_batch_samples"):
             self.batches = batches

@@ -119,6 +119,8 @@ def run(case, counter, steps):
     counter.label(optimizer_tensors(optimizer), "optimizer_state")
     counter.phase("model", 1)
     loop = Loop(case, model, autocast) if case.get("trainer", "loop") != "loop" else None
+    if loop is not None:
+        counter.label(loop.reference_parameters(), "parameter")
     names = Names()
     for step in range(1, steps + 1):
         train_step(case, model, optimizer, counter, step, loop, names)

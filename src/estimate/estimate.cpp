@@ -86,11 +86,14 @@ constexpr Change kChanges[] = {
        r.rest = nullptr;
        return true;
      }},
+    {"--reference precomputed",
+     [](Recipe& r) { return r.reference != Reference::kNone && set(r.reference, Reference::kPrecomputed); }},
     {"half the evaluation's batch",
      [](Recipe& r) { return r.eval_batch > 1 && set(r.eval_batch, (r.eval_batch + 1) / 2); }},
     {"half the batch, --accumulate twice",
      [](Recipe& r) {
-       if (r.batch % 2 != 0) return false;
+       const int64_t least = r.objective == Objective::kKto ? 4 : 2;  // KTOTrainer wants two sequences
+       if (r.batch % 2 != 0 || r.batch < least) return false;
        r.batch /= 2;
        r.accumulate *= 2;
        return true;

@@ -52,6 +52,12 @@ inline constexpr std::array<Choice<Checkpointing>, 3> kCheckpointings = {
      {Checkpointing::kFullReentrant, "full-reentrant"}}};
 inline constexpr std::array<Choice<Quantize>, 4> kQuantizes = {
     {{Quantize::kNone, "none"}, {Quantize::kNf4, "nf4"}, {Quantize::kFp4, "fp4"}, {Quantize::kInt8, "int8"}}};
+inline constexpr std::array<Choice<Objective>, 4> kObjectives = {
+    {{Objective::kTask, "task"}, {Objective::kDpo, "dpo"}, {Objective::kReward, "reward"}, {Objective::kKto, "kto"}}};
+inline constexpr std::array<Choice<Reference>, 4> kReferences = {{{Reference::kNone, "none"},
+                                                                  {Reference::kCopy, "copy"},
+                                                                  {Reference::kAdapter, "adapter"},
+                                                                  {Reference::kPrecomputed, "precomputed"}}};
 inline constexpr std::array<Choice<Experts>, 2> kExperts = {{{Experts::kGrouped, "grouped"}, {Experts::kLoop, "loop"}}};
 inline constexpr std::array<Choice<Transformers>, 3> kTransformers = {
     {{Transformers::kV523, "5.23"}, {Transformers::kV448, "4.48"}, {Transformers::kV445, "4.45"}}};

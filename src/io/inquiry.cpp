@@ -17,6 +17,7 @@
 #include "io/loop_options.h"
 #include "io/part.h"
 #include "io/precision_options.h"
+#include "io/preference_options.h"
 #include "io/recorded.h"
 #include "io/sharding.h"
 #include "io/stack.h"
@@ -51,6 +52,7 @@ class Reader {
     if (auto wrong = read_imbalance(asked_, inquiry_)) return wrong;
     if (auto wrong = read_adapters(asked_, inquiry_)) return wrong;
     if (auto wrong = read_stack(asked_, inquiry_)) return wrong;
+    if (auto wrong = read_preference(asked_, inquiry_)) return wrong;
     if (auto wrong = read_freeze()) return wrong;
     if (auto wrong = read_rest()) return wrong;
     if (auto wrong = read_sharding(asked_, inquiry_)) return wrong;

@@ -10,6 +10,7 @@
 #include "io/expert_options.h"
 #include "io/kernel_options.h"
 #include "io/loop_options.h"
+#include "io/preference_options.h"
 #include "io/sharding.h"
 #include "io/stack.h"
 #include "io/zero_options.h"
@@ -129,8 +130,8 @@ std::optional<Error> check_batch(const Job& job) {
 
 /// In this order: what comes later may build or trace what passed those before it.
 constexpr auto kChecks = std::to_array<std::optional<Error> (*)(const Job&)>(
-    {check_adapters, check_stack, check_division, check_sharding, check_zero, check_kernels, check_kernels_of_optimizer,
-     check_evaluation, check_loop, check_family, check_experts, check_batch});
+    {check_adapters, check_stack, check_preference, check_division, check_sharding, check_zero, check_kernels,
+     check_kernels_of_optimizer, check_evaluation, check_loop, check_family, check_experts, check_batch});
 
 }  // namespace
 

@@ -49,6 +49,7 @@ class Checker {
       return Error{"--loss", "chunked is SFTTrainer's: " + std::string(trainer.title) + " passes no fused_lm_head",
                    "pass --trainer trl, or --loss hf"};
     if (!trainer.loss || loss == *trainer.loss) return std::nullopt;
+    if (job_.recipe.objective == Objective::kReward) return std::nullopt;  // it has no language model's
     return Error{"--loss", std::string(trainer.title) + " computes the loss in its own way",
                  "pass --loss " + std::string(name_in(kLossKernels, *trainer.loss)) + ", or drop it"};
   }
@@ -164,7 +165,8 @@ std::optional<Error> check_kernels(const Job& job) { return Checker(job).check()
 std::optional<Error> read_kernels(const Asked& asked, Inquiry& inquiry) {
   Recipe& recipe = inquiry.job.recipe;
   Kernels& kernels = recipe.kernels;
-  const std::optional<LossKernel> of_trainer = recipe.trainer->loss;
+  const bool has_own_head = recipe.objective == Objective::kReward;  // and no language model's
+  const std::optional<LossKernel> of_trainer = has_own_head ? std::nullopt : recipe.trainer->loss;
   kernels.loss = of_trainer.value_or(LossKernel::kHf);
   if (const std::string* preset = asked.text("kernels")) kernels = value_in(kKernelPresets, *preset);
   if (const std::string* norm = asked.text("norm")) kernels.norm = value_in(kNormKernels, *norm);

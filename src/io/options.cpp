@@ -38,6 +38,8 @@ Names loss_kernels() { return names_of(kLossKernels); }
 Names kernel_presets() { return names_of(kKernelPresets); }
 Names checkpointings() { return names_of(kCheckpointings); }
 Names experts() { return names_of(kExperts); }
+Names objectives() { return names_of(kObjectives); }
+Names references() { return {"copy", "adapter", "precomputed"}; }
 Names transformers_versions() { return names_of(kTransformers); }
 Names trainer_names() { return names_of(trainers()); }
 Names upcasts() { return names_of(kUpcasts); }
@@ -143,6 +145,12 @@ constexpr std::array kOptions = std::to_array<OptionRow>({
      "parameters not to train, by their Hugging Face names: globs, and 0-11 for the numbers 0 to 11", kRun},
     {"trainer", kChoice, "T", trainer_names, "loop", "Run",
      "whose training loop: a plain one, Trainer of transformers, SFTTrainer of TRL", kRun},
+    {"objective", kChoice, "O", objectives, "task", "Run",
+     "what is trained for: the task's own loss, or preferences, as TRL's DPOTrainer, RewardTrainer and KTOTrainer do "
+     "(with --trainer trl)",
+     kRun},
+    {"reference", kChoice, "R", references, "", "Run",
+     "what dpo and kto compare with: copy (a second model), adapter (this one, its adapters off), precomputed", kRun},
     {"init", kChoice, "W", inits, "", "Run",
      "device: the model is built on it, and tied or cut to shards there; loaded: it comes as it is trained, from "
      "from_pretrained or by .to(), and shards from meta tensors (FSDP's default)",

@@ -9,6 +9,7 @@
 #include "io/job_checks.h"
 #include "train/built_model.h"
 #include "train/freezing.h"
+#include "train/preference.h"
 
 namespace peakmem {
 namespace {
@@ -219,6 +220,8 @@ std::optional<Error> read_recipe(const Value& what, Recipe& recipe) {
   if (const Value* trainer = what.find("trainer")) recipe.trainer = find_trainer(trainer->string);
   if (recipe.trainer == nullptr) return not_modelled("trainer", text(what, "trainer"));
   convert_quantized(recipe);
+  recipe.objective = value_in(kObjectives, text(what, "objective"));
+  recipe.reference = value_in(kReferences, text(what, "reference"));
   recipe.keeps_outputs = flag(what, "keep_outputs");
   recipe.use_cache = flag(what, "use_cache");
   if (const Value* version = what.find("transformers")) recipe.transformers = value_in(kTransformers, version->string);
@@ -284,6 +287,7 @@ Result<Job> read_case(const Value& what) {
   if (job.description.task == Task::kMultipleChoice) job.recipe.choices = number(what, "choices", 4);
   if (job.description.image > 0) job.recipe.seq = job.description.positions;
   if (auto error = freeze(job, texts(what, "freeze"), "freeze")) return *error;
+  if (job.recipe.objective != Objective::kTask) settle_preference(job);
   if (const Value* lora = what.find("lora"); lora != nullptr && names_head(*lora)) keep_the_head_there_is(job);
   if (auto error = check_job(job)) return *error;
   return job;

@@ -52,6 +52,8 @@ void add_loop(const Job& job, Settled& out) {
   out.text("checkpointing", name_in(kCheckpointings, recipe.checkpointing));
   out.text("transformers", name_in(kTransformers, recipe.transformers));
   out.text("trainer", recipe.trainer->name);
+  if (recipe.objective != Objective::kTask) out.text("objective", name_in(kObjectives, recipe.objective));
+  if (recipe.reference != Reference::kNone) out.text("reference", name_in(kReferences, recipe.reference));
   out.text("init", name_in(kInits, builds_on_device(recipe)));
   out.text("keep-outputs", name_in(kYesNo, recipe.keeps_outputs));
   out.text("use-cache", name_in(kYesNo, recipe.use_cache));

@@ -102,7 +102,8 @@ std::optional<Error> check_trainer(const Job& job) {
                  "cannot be yes: " + std::string(recipe.trainer->title) + " keeps nothing but the loss",
                  "drop it, or --trainer " + name};
   if (!recipe.trainer->is_transformers_loop) return std::nullopt;
-  if (recipe.trainer->runs_no_other && job.description.task != Task::kCausalLm)
+  const bool trains_rewards = recipe.objective == Objective::kReward;
+  if (recipe.trainer->runs_no_other && !trains_rewards && job.description.task != Task::kCausalLm)
     return Error{"--trainer", name + " trains language models: SFTTrainer's loss is over the next tokens",
                  "pass --trainer hf, or --task causal-lm"};
   if (job.description.task == Task::kFeatureExtraction)

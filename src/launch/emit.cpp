@@ -230,8 +230,9 @@ class Writer {
       else
         put(object, line[3], value_of(line[4], *text));
     }
-    const std::string start =
-        filled(filled(format_.start, "{ranks}", *Asked(words).text("processes")), "{file}", name_);
+    const std::string* objective = Asked(words).text("objective");
+    std::string start = filled(filled(format_.start, "{ranks}", *Asked(words).text("processes")), "{file}", name_);
+    start = filled(start, "{kind}", objective == nullptr ? "sft" : *objective);
     emitted_.text = format_.style == Style::kYaml   ? to_yaml(object)
                     : format_.style == Style::kJson ? to_json(object) + "\n"
                                                     : flags_of(object, start);

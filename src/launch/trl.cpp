@@ -13,6 +13,8 @@ std::string kind_of(const Settings& s) {
       return kind;
   for (const char* key : {"num_generations", "max_completion_length", "use_vllm", "num_iterations", "reward_funcs"})
     if (s.says(key)) return "grpo";
+  for (const char* key : {"desirable_weight", "undesirable_weight"})
+    if (s.says(key)) return "kto";
   for (const char* key : {"precompute_ref_log_probs", "ref_model_name_or_path", "beta", "rpo_alpha", "reference_free"})
     if (s.says(key)) return "dpo";
   return "sft";
@@ -35,13 +37,32 @@ void take_preset(Understanding& u) {
   }
 }
 
+/// DPOTrainer, RewardTrainer or KTOTrainer: rows are pairs or rated, and the reference is made as the trainer makes it.
+void prepare_pairs(Understanding& u, const std::string& kind) {
+  Settings& s = u.settings;
+  u.set("objective", kind);
+  if (kind == "reward") u.set("task", "sequence-classification");
+  if (kind == "reward" && s.text("lora_task_type") == "SEQ_CLS")
+    u.set("lora-modules-to-save", "score");  // as PEFT does
+  if (s.flag("precompute_ref_log_probs")) u.set("reference", "precomputed");
+  for (const std::string& loss : s.list("loss_type"))
+    if (loss != (kind == "kto" ? "kto" : "sigmoid"))
+      u.doubt("loss_type: " + loss + ": what it makes otherwise than the default is not modelled");
+  if (const std::string strategy = s.text("eval_strategy"); !strategy.empty() && strategy != "no") {
+    u.doubt("eval_strategy: an evaluation of pairs is not modelled");
+    s.put("eval_strategy", "no");
+  }
+}
+
 }  // namespace
 
 void prepare_trl(Understanding& u) {
   Settings& s = u.settings;
   take_preset(u);
   if (!s.says("bf16") && !s.flag("fp16")) s.put("bf16", flag_value(true));
-  if (const std::string kind = kind_of(s); kind != "sft") return refuse_kind(u, kind);
+  const std::string kind = kind_of(s);
+  if (kind == "dpo" || kind == "reward" || kind == "kto") return prepare_pairs(u, kind);
+  if (kind != "sft") return refuse_kind(u, kind);
   const bool flat = (s.flag("packing") && s.text("packing_strategy") != "wrapped") || s.flag("padding_free");
   if (flat) flatten_rows(u);
   if (flat) s.put("packing", flag_value(true));

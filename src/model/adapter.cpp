@@ -68,6 +68,7 @@ Tensor LoraPair::update(const Tensor& x) const {
 }
 
 Tensor LoraPair::operator()(Tensor result, const Tensor& input) const {
+  if (!result.tape().adapters) return result;
   const DType result_dtype = result.dtype();
   if (beside_ == Quantize::kNone) {
     const Tensor x = to(input, a_.dtype());

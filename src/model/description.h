@@ -183,6 +183,15 @@ struct Dims {
   std::vector<Expr> letters;           // of a recording, which has no other sizes
 };
 
+/// What a batch carries beside its tokens: labels, or which tokens count in pairs of a chosen and a rejected sequence,
+/// with what a reference gave for them where it ran before the training; or nothing, for pairs that are ranked whole;
+/// or sequences that are rated one by one, beside others whose prompts and completions do not belong together.
+enum class BatchKind : uint8_t { kLabelled, kPairs, kScoredPairs, kRankedPairs, kRated, kScoredRated };
+
+/// What TRL's chunked loss gives for every token: log-probabilities alone, with entropy and whether the label is the
+/// likeliest, or with the mean of the logits too.
+enum class TokenOutputs : uint8_t { kLogProbs, kMetrics, kMetricsAndLogits };
+
 /// What decides which ops run.
 struct Structure {
   Attention attention = Attention::kSdpa;
@@ -205,11 +214,13 @@ struct Structure {
   bool dequantizes_experts = false;  // the same of an expert's rows
   DType compute = DType::kFloat32;   // of matrix products
   DType packed = DType::kFloat32;    // of those with packed weights
-  const Lora* lora = nullptr;        // null: no adapters, and weights are trained
-  const Freeze* freeze = nullptr;    // null: all of them are
-  bool grouped = false;              // fewer kv heads than heads
-  bool wide_heads = false;           // too wide for a kernel that takes grouped ones
-  bool window_cuts = false;          // the sequence is longer than the window
+  BatchKind batch = BatchKind::kLabelled;
+  TokenOutputs outputs = TokenOutputs::kMetrics;
+  const Lora* lora = nullptr;      // null: no adapters, and weights are trained
+  const Freeze* freeze = nullptr;  // null: all of them are
+  bool grouped = false;            // fewer kv heads than heads
+  bool wide_heads = false;         // too wide for a kernel that takes grouped ones
+  bool window_cuts = false;        // the sequence is longer than the window
   AttentionKernels attention_kernels;
   bool single_token = false;   // sequences of length 1
   bool single_target = false;  // targets of length 1

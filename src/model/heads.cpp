@@ -44,7 +44,39 @@ void make_labels(const Builder& b, Batch& batch) {
 
 }  // namespace
 
+namespace {
+
+bool is_rated(BatchKind kind) { return kind == BatchKind::kRated || kind == BatchKind::kScoredRated; }
+
+/// What TRL 1.16's collators for preferences make (trainer/dpo_trainer.py, reward_trainer.py, kto_trainer.py): chosen
+/// sequences, then rejected ones; or rated ones and as many others.
+Batch make_preferences(const Builder& b) {
+  const BatchKind kind = b.structure.batch;
+  const Shape tokens = {b.dims.batch, b.dims.seq};
+  Batch batch;
+  batch.input_ids = b.tape.make(tokens, DType::kInt64, "input_ids");
+  batch.attention_mask = b.tape.make(tokens, DType::kInt64, "attention_mask");
+  if (kind == BatchKind::kRankedPairs) return batch;
+  batch.completion_mask = b.tape.make(tokens, DType::kInt64, "completion_mask");
+  if (is_rated(kind)) {
+    for (Tensor& of_others : batch.mismatched) of_others = b.tape.make(tokens, DType::kInt64, "KL_input_ids");
+    batch.ratings = b.tape.make({b.dims.examples}, DType::kBool, "label");
+  }
+  if (kind == BatchKind::kScoredPairs || kind == BatchKind::kScoredRated)
+    for (Tensor& scores : batch.scores) scores = b.tape.make({b.dims.examples}, DType::kFloat32, "ref_logps");
+  return batch;
+}
+
+/// What the trainer asks of its fused head; KTOTrainer does not ask which label is the likeliest.
+ChunkedOutputs asked_outputs(const Structure& s) {
+  const bool metrics = s.outputs != TokenOutputs::kLogProbs;
+  return {metrics, s.outputs == TokenOutputs::kMetricsAndLogits, metrics && !is_rated(s.batch)};
+}
+
+}  // namespace
+
 Batch make_batch(const Builder& b) {
+  if (b.structure.batch != BatchKind::kLabelled) return make_preferences(b);
   const Expr rows = b.dims.batch;
   const Shape tokens = {rows, b.dims.seq};
   const Expr side = b.description.image;
@@ -110,8 +142,12 @@ ModelOutput fused_lm_loss(const Builder& b, const Tensor& hidden_states, const T
   if (s.kernels.loss == LossKernel::kChunked) {
     ChunkedLoss made =
         chunked_log_prob_loss(hidden_states, head, labels, {d.batch * (d.seq - 1), kTokenTile, s.loss.token_tiles},
-                              {d.vocab, kVocabularyTile, s.loss.vocabulary_tiles});
-    return {std::move(made.loss), {}, {}, {made.log_probs, made.entropy, made.is_top1}};
+                              {d.vocab, kVocabularyTile, s.loss.vocabulary_tiles}, asked_outputs(s));
+    ModelOutput output;
+    output.loss = std::move(made.loss);
+    for (const Tensor& one : {made.log_probs, made.entropy, made.mean_logits, made.is_top1, made.mask})
+      if (one) output.others.push_back(one);
+    return output;
   }
   const auto [padded, shifted] = shift(b, labels);
   Tensor loss =
@@ -139,7 +175,7 @@ ModelOutput last_token_output(const Builder& b, const Tensor& logits, const Tens
   if (!b.description.has_padding_token) {  // logits[rows, -1]: Python takes the -1 first, as a view
     const Tensor rows = tape.make({b.dims.batch}, DType::kInt64, "arange");
     const Tensor pooled = take_rows(select_first(logits), rows);
-    Tensor loss = label_loss(b, pooled, labels);
+    Tensor loss = labels ? label_loss(b, pooled, labels) : Tensor();
     return {std::move(loss), pooled, {}, take_cache(b)};
   }
   Tensor not_padding;
@@ -155,7 +191,7 @@ ModelOutput last_token_output(const Builder& b, const Tensor& logits, const Tens
   }
   const Tensor rows = tape.make({b.dims.batch}, DType::kInt64, "arange");
   const Tensor pooled = index_rows(logits, rows, last);
-  Tensor loss = label_loss(b, pooled, labels);
+  Tensor loss = labels ? label_loss(b, pooled, labels) : Tensor();
   return {std::move(loss), pooled, {}, take_cache(b)};
 }
 

@@ -2,6 +2,8 @@
 // modeling_layers.py).
 #pragma once
 
+#include <array>
+
 #include "model/modules.h"
 
 namespace peakmem {
@@ -11,10 +13,14 @@ struct Batch {
   Tensor input_ids;
   Tensor pixel_values;
   Tensor labels;
-  Tensor attention_mask;    // as input_ids, all ones; of trainers that pass one
-  bool is_counted = false;  // the loss is divided by the number of labels, not their mean
-  Tensor items;             // that number, where it is on the device
-  Tensor more_labels;       // the tokens answers end at beside those they start at; whether a second sentence follows
+  Tensor attention_mask;         // as input_ids, all ones; of trainers that pass one
+  bool is_counted = false;       // the loss is divided by the number of labels, not their mean
+  Tensor items;                  // that number, where it is on the device
+  Tensor completion_mask;        // of preferences, as input_ids: which tokens count
+  std::array<Tensor, 2> scores;  // what a reference gave for the chosen and the rejected, or for these and `mismatched`
+  std::array<Tensor, 3> mismatched;  // tokens of rated sequences, and their two masks
+  Tensor ratings;                    // whether each sequence is a good one
+  Tensor more_labels;  // the tokens answers end at beside those they start at; whether a second sentence follows
 };
 
 /// What a model's forward pass returns (transformers' ModelOutput).
@@ -22,7 +28,7 @@ struct ModelOutput {
   Tensor loss;
   Tensor logits;
   Tensor encoder_hidden_states;  // of an encoder-decoder
-  std::vector<Tensor> others;    // past_key_values, or what a fused loss gives for every token
+  std::vector<Tensor> others;    // past_key_values, or what a fused loss gives for every token, log-probabilities first
   bool lists_others = false;     // in a list, not in a Cache that nobody looks into
   Tensor more_logits;            // of answers' ends beside their starts; of whether a second sentence follows
 };

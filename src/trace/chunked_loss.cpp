@@ -96,12 +96,13 @@ void log_prob_backward(Gradients& g, const Tiles& tiles) {
   if (g.needs(1)) g.out[1] = to(grad_weight, weight.dtype());
 }
 
-/// What the function gives for every token.
+/// What the function gives for every token; in the order in which it is put in its place.
 struct PerToken {
-  Tensor log_probs, entropy, is_top1;
+  Tensor log_probs, entropy, mean_logits, is_top1;
 };
 
-PerToken log_probs(const Tensor& hidden, const Tensor& weight, const Tensor& targets, const Tiles& tiles) {
+PerToken log_probs(const Tensor& hidden, const Tensor& weight, const Tensor& targets, const Tiles& tiles,
+                   const ChunkedOutputs& outputs) {
   Tape& tape = hidden.tape();
   Node* node = tape.record(kChunkedLogProb, {&hidden, &weight});
   const NoGrad no_grad(tape);
@@ -116,29 +117,38 @@ PerToken log_probs(const Tensor& hidden, const Tensor& weight, const Tensor& tar
   logarithm.reset();
   PerToken result;
   result.log_probs = make(kFull, "sub");
-  Tensor quotient = make(kFull, "div");
-  result.entropy = make(kFull, "sub");
-  quotient.reset();
-  const Tensor as_large = make(DType::kBool, "ge");
-  const Tensor first = make(DType::kBool, "gt");
-  result.is_top1 = make(DType::kBool, "bitwise_and");
+  if (outputs.entropy) {
+    const Tensor quotient = make(kFull, "div");
+    result.entropy = make(kFull, "sub");
+  }
+  if (outputs.mean_logits) result.mean_logits = make(kFull, "div");
+  if (outputs.is_top1) {
+    const Tensor as_large = make(DType::kBool, "ge");
+    const Tensor first = make(DType::kBool, "gt");
+    result.is_top1 = make(DType::kBool, "bitwise_and");
+  }
   Tape::attach(node, result.log_probs);
-  Tape::attach(node, result.entropy, 1);
   for (const Tensor* saved : {&hidden, &weight, &targets, &log_z}) tape.save(node, *saved);
-  tape.save_output(node, result.entropy);
+  if (outputs.entropy) {
+    Tape::attach(node, result.entropy, 1);
+    tape.save_output(node, result.entropy);
+  }
   if (node != nullptr) node->function = [tiles](Gradients& g) { log_prob_backward(g, tiles); };
   return result;
 }
 
 /// What FusedCausalLMOutput holds, until only its loss is taken.
 PerToken in_place_of(const PerToken& flat, const Tensor& mask) {
-  return {scattered(flat.log_probs, mask), scattered(flat.entropy, mask), scattered(flat.is_top1, mask)};
+  PerToken placed;
+  for (Tensor PerToken::* one : {&PerToken::log_probs, &PerToken::entropy, &PerToken::mean_logits, &PerToken::is_top1})
+    if (flat.*one) placed.*one = scattered(flat.*one, mask);
+  return placed;
 }
 
 }  // namespace
 
 ChunkedLoss chunked_log_prob_loss(const Tensor& hidden_states, const Tensor& weight, const Tensor& labels,
-                                  const Pieces& tokens, const Pieces& vocabulary) {
+                                  const Pieces& tokens, const Pieces& vocabulary, const ChunkedOutputs& outputs) {
   Tape& tape = hidden_states.tape();
   const Expr targets = labels.size(1) - 1;
   const Tensor shifted = slice(hidden_states, 1, targets);
@@ -149,7 +159,7 @@ ChunkedLoss chunked_log_prob_loss(const Tensor& hidden_states, const Tensor& wei
     const Tiles tiles = {tokens, vocabulary, tape.autocast.enabled ? tape.autocast.dtype : hidden_states.dtype()};
     Tensor hidden = select_unmasked(shifted, mask);
     Tensor chosen = select_unmasked(next, mask);
-    const PerToken flat = log_probs(hidden, weight, chosen, tiles);
+    const PerToken flat = log_probs(hidden, weight, chosen, tiles, outputs);
     hidden.reset();
     chosen.reset();
     per_token = in_place_of(flat, mask);
@@ -157,7 +167,8 @@ ChunkedLoss chunked_log_prob_loss(const Tensor& hidden_states, const Tensor& wei
   const Tensor total = neg(sum_all(per_token.log_probs));
   tape.make({}, DType::kInt64, "sum");
   const Tensor count = tape.make({}, DType::kInt64, "clamp");
-  return {divide(total, count), per_token.log_probs, per_token.entropy, per_token.is_top1};
+  Tensor loss = divide(total, count);
+  return {std::move(loss), per_token.log_probs, per_token.entropy, per_token.mean_logits, per_token.is_top1, mask};
 }
 
 }  // namespace peakmem

@@ -55,7 +55,23 @@ Tensor mean_over_elements(const Op& op, Tensor input, const Tensor& target) {
   return loss;
 }
 
+// The buffer that is saved beside the input is empty on CUDA.
+void log_sigmoid_backward(Gradients& g) {
+  g.out[0] = g.in[0].tape().make(contiguous(g.saved(0).shape()), g.in[0].dtype(), "log_sigmoid_backward");
+}
+const Op kLogSigmoid = {"log_sigmoid_forward", log_sigmoid_backward};
+
 }  // namespace
+
+Tensor log_sigmoid(Tensor input) {
+  const Tensor x = std::move(input);
+  Tape& tape = x.tape();
+  Node* node = tape.record(kLogSigmoid, {&x});
+  tape.save(node, x);
+  Tensor result = tape.make(contiguous(x.shape()), x.dtype(), kLogSigmoid.name);
+  Tape::attach(node, result);
+  return result;
+}
 
 Tensor cross_entropy(Tensor logits, const Tensor& labels) {
   const DType dtype = logits.dtype();

@@ -164,15 +164,21 @@ Tensor liger_linear_cross_entropy(Tensor rows, const Tensor& weight, const Piece
 
 // --- chunked_loss.cpp
 // --------------------------------------------------------------------------------------------------
-/// TRL's loss, and what it gives for every token.
+/// TRL's loss, and what it gives for every token; what is not asked for is empty.
 struct ChunkedLoss {
-  Tensor loss, log_probs, entropy, is_top1;
+  Tensor loss, log_probs, entropy, mean_logits, is_top1, mask;
+};
+/// What is asked of it besides log-probabilities.
+struct ChunkedOutputs {
+  bool entropy = true;
+  bool mean_logits = false;
+  bool is_top1 = true;
 };
 
 /// ChunkedLogProbFunction and what add_fused_lm_head does around it (TRL 1.16, kernels/chunked_logprob.py,
 /// trainer/utils.py): the loss of hidden states [B, T, C] in tiles that the backward pass makes again.
 ChunkedLoss chunked_log_prob_loss(const Tensor& hidden_states, const Tensor& weight, const Tensor& labels,
-                                  const Pieces& tokens, const Pieces& vocabulary);
+                                  const Pieces& tokens, const Pieces& vocabulary, const ChunkedOutputs& outputs);
 
 // --- flash_attention.cpp
 // -----------------------------------------------------------------------------------------------
@@ -191,6 +197,8 @@ Tensor flash_attention(Tensor query, Tensor key, Tensor value, const FlashSizes&
 // --- loss.cpp --------------------------------------------------------------------------------------------------------
 /// torch.nn.functional.cross_entropy(logits [rows, classes], labels [rows]), mean over rows.
 Tensor cross_entropy(Tensor logits, const Tensor& labels);
+/// torch.nn.functional.logsigmoid(input)
+Tensor log_sigmoid(Tensor input);
 /// torch.nn.functional.mse_loss(input, target), mean.
 Tensor mse_loss(Tensor input, const Tensor& target);
 /// torch.nn.functional.binary_cross_entropy_with_logits(input, target), mean.

@@ -261,6 +261,8 @@ class Tape {
   bool grad_mode = true;
   /// model.train(): dropout is on.
   bool training = true;
+  /// Whether adapters take part; PEFT's disable_adapter() leaves them out.
+  bool adapters = true;
   /// Parameters are made without memory (torch.device("meta")); who cuts them to shards fills them.
   bool meta_parameters = false;
   Hooks* hooks = nullptr;

@@ -31,7 +31,8 @@ Batches::Batches(const Builder& builder, const Recipe& recipe)
       ranks_(ranks_of(recipe)),
       held_(recipe.trainer->is_transformers_loop),
       counts_evaluated_(recipe.trainer->counts_evaluated && recipe.transformers == Transformers::kV523),
-      counts_(held_ && recipe.transformers > Transformers::kV445 && takes_counts(builder.description)) {
+      counts_(held_ && recipe.transformers > Transformers::kV445 && recipe.objective == Objective::kTask &&
+              takes_counts(builder.description)) {
   if (held_) logged_loss_ = builder_.tape.buffer({}, DType::kFloat32, "logged_loss");
 }
 
@@ -104,7 +105,9 @@ void Batches::renew() {
   std::vector<Tensor> held;
   for (const Batch& batch : of_step_)
     for (const Tensor* tensor :
-         {&batch.input_ids, &batch.pixel_values, &batch.labels, &batch.more_labels, &batch.attention_mask})
+         {&batch.input_ids, &batch.pixel_values, &batch.labels, &batch.more_labels, &batch.attention_mask,
+          &batch.completion_mask, &batch.mismatched[0], &batch.mismatched[1], &batch.mismatched[2], &batch.scores[0],
+          &batch.scores[1], &batch.ratings})
       if (*tensor) held.push_back(*tensor);
   const int32_t outer = tape.turn;
   for (const Tensor& tensor : held) {

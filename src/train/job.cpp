@@ -86,6 +86,21 @@ void put_layers(Expr letter, int64_t layers, const LayerRun& run, const std::vec
   turns[static_cast<size_t>(&run - runs.data())] = exact_div(own, run.period);
 }
 
+BatchKind batch_kind(const Recipe& recipe) {
+  const bool is_scored = recipe.reference == Reference::kPrecomputed;
+  switch (recipe.objective) {
+    case Objective::kDpo:
+      return is_scored ? BatchKind::kScoredPairs : BatchKind::kPairs;
+    case Objective::kReward:
+      return BatchKind::kRankedPairs;
+    case Objective::kKto:
+      return is_scored ? BatchKind::kScoredRated : BatchKind::kRated;
+    case Objective::kTask:
+      break;
+  }
+  return BatchKind::kLabelled;
+}
+
 }  // namespace
 
 Structure structure_of(const Job& job, bool unrolled) {
@@ -118,6 +133,8 @@ Structure structure_of(const Job& job, bool unrolled) {
   s.dequantizes_experts = dequantizes_experts(r, d);
   s.compute = product_dtype(r);
   s.packed = packed_dtype(r);
+  s.batch = batch_kind(r);
+  if (r.reference != Reference::kNone) s.outputs = TokenOutputs::kMetricsAndLogits;
   s.buffers = r.quantize == Quantize::kNone ? r.weights : s.packed;
   if (r.quantize != Quantize::kNone && !r.sharding.casts_parameters) s.weights = frozen_dtype(r);
   s.norms = r.quantize != Quantize::kNone && r.upcast == Upcast::kNorms ? DType::kFloat32 : s.weights;

@@ -32,6 +32,14 @@ struct Sharding {
 /// Whether the model is wrapped at all; copies that are not sharded are, too.
 constexpr bool is_wrapped(const Sharding& sharding) { return sharding.shards > 1 || sharding.replicas > 1; }
 
+/// What a step trains for: the next token (or whatever the model's task is), pairs of a chosen and a rejected sequence,
+/// by TRL's DPOTrainer or RewardTrainer, or sequences that are good or bad, by its KTOTrainer.
+enum class Objective : uint8_t { kTask, kDpo, kReward, kKto };
+
+/// Whose log-probabilities a policy's are compared with: nobody's, those of a second model, of the model without its
+/// adapters, or numbers that come with the batch.
+enum class Reference : uint8_t { kNone, kCopy, kAdapter, kPrecomputed };
+
 /// torch.nn.parallel.DistributedDataParallel.
 struct DataParallelism {
   int64_t ranks = 1;                     // 1: no wrapper
@@ -45,6 +53,8 @@ struct DataParallelism {
 struct Recipe {
   int64_t batch = 8;
   int64_t choices = 1;  // sequences an example has, one of which is chosen
+  Objective objective = Objective::kTask;
+  Reference reference = Reference::kNone;
   int64_t seq = 1024;
   int64_t target_seq = 0;  // of an encoder-decoder, else 0
   int64_t accumulate = 1;

@@ -14,6 +14,7 @@
 #include "train/loading.h"
 #include "train/model_call.h"
 #include "train/optimizer_step.h"
+#include "train/preference.h"
 #include "train/zero_optimizer.h"
 
 namespace peakmem {
@@ -45,6 +46,15 @@ Tensor scaled_by_trainer(Tensor loss, const Batch& batch, const Recipe& recipe) 
   return batch.is_counted ? mul_scalar_in_place(std::move(loss)) : div_scalar(std::move(loss));
 }
 
+/// A trainer's compute_loss on pairs, whose names are gone when it returns.
+void forward_pairs(Tape& tape, Model& model, Names& names, const Recipe& recipe, ReferenceModel& reference,
+                   const DataParallel* parallel) {
+  Tensor loss = preference_loss(tape, model, reference, names.batch, recipe, parallel);
+  names.loss = scaled_by_trainer(std::move(loss), names.batch, recipe);
+  names.leaves = Leaves(tape.take_leaves());
+  tape.autocast.cache.clear();
+}
+
 /// outputs = model(**batch); loss = outputs.loss, divided where gradients accumulate, or scaled by
 /// transformers.Trainer. What the names held goes when they are bound; a frugal loop names nothing but the loss.
 void forward(Tape& tape, Model& model, Names& names, const Recipe& recipe, const DataParallel* parallel) {
@@ -70,14 +80,17 @@ void forward(Tape& tape, Model& model, Names& names, const Recipe& recipe, const
 
 /// One micro-batch of step 1.
 void trace_micro_batch(Tape& tape, Batches& batches, Model& model, const Recipe& recipe, int32_t micro, Names& names,
-                       DataParallel* parallel, ZeroOptimizer* zero) {
+                       DataParallel* parallel, ZeroOptimizer* zero, ReferenceModel* reference) {
   tape.begin_phase(1, micro, "input");
   tape.category = Category::kInputs;
   names.batch = batches.take(micro);
   tape.begin_phase(1, micro, "forward");
   if (parallel != nullptr) parallel->rebuild_buckets();
   tape.category = Category::kActivations;
-  forward(tape, model, names, recipe, parallel);
+  if (reference != nullptr)
+    forward_pairs(tape, model, names, recipe, *reference, parallel);
+  else
+    forward(tape, model, names, recipe, parallel);
   tape.begin_phase(1, micro, "backward");
   const bool scales = zero != nullptr && zero->scales_loss();
   const Tensor scaled = scales ? tape.make(Shape{}, DType::kFloat32, "mul") : Tensor();
@@ -294,6 +307,8 @@ Program trace_step(const Job& job, const Dims& dims, bool unrolled) {
   const std::unique_ptr<ZeroOptimizer> zero = runs(recipe.zero) ? zero_optimizer(tape, recipe) : nullptr;
   std::vector<OptimizerRun> optimizers;
   if (!zero) optimizers = optimizers_of(tape, job, structure);
+  std::optional<ReferenceModel> reference;
+  if (recipe.objective != Objective::kTask) reference.emplace(builder, structure, job);
   Batches batches(builder, recipe);
   Names names;
   for (const int64_t micro : traced_micro_batches(recipe, unrolled)) {
@@ -302,7 +317,7 @@ Program trace_step(const Job& job, const Dims& dims, bool unrolled) {
     if (sharded) sharded->synchronize(reduces);
     if (zero) zero->synchronize(micro + 1 == recipe.accumulate);
     trace_micro_batch(tape, batches, *model, recipe, static_cast<int32_t>(micro), names,
-                      parallel ? &*parallel : nullptr, zero.get());
+                      parallel ? &*parallel : nullptr, zero.get(), reference ? &*reference : nullptr);
   }
   // Both updates happen while the gradients are there: the first makes the state, the second is the steady one.
   const size_t before = tape.program.phases.size();

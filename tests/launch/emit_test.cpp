@@ -51,6 +51,10 @@ const Writing kWritings[] = {
      {{"zero", "2"}, {"ranks", "8"}, {"precision", "bf16"}, {"batch", "1"}, {"offload-optimizer", "pageable"}},
      {"    \"stage\": 2,", "      \"pin_memory\": false"}},
     {"trl", "qwen2.5-7b", {{"zero", "1"}, {"ranks", "4"}, {"precision", "bf16"}, {"batch", "1"}}, {"bf16: false"}},
+    {"trl",
+     "qwen2.5-7b",
+     {{"objective", "dpo"}, {"reference", "precomputed"}, {"precision", "bf16"}, {"batch", "1"}, {"seq", "2048"}},
+     {"beta: 0.1", "precompute_ref_log_probs: true"}},
     {"accelerate", "gpt2", {{"ddp", "4"}, {"precision", "bf16-mixed"}}, {"distributed_type: MULTI_GPU"}},
 };
 
