@@ -11,6 +11,7 @@ from transformers.models.auto.configuration_auto import model_type_to_module_nam
 import fused
 import preference
 from experts import run_in_a_loop
+from images import image_inputs
 
 AUTO = {
     "causal-lm": "AutoModelForCausalLM",
@@ -23,6 +24,7 @@ AUTO = {
     "multiple-choice": "AutoModelForMultipleChoice",
     "pre-training": "AutoModelForPreTraining",
     "feature-extraction": "AutoModel",
+    "image-text-to-text": "AutoModelForImageTextToText",
 }
 COMPUTE = {"bf16": torch.bfloat16, "bf16-autocast": torch.bfloat16, "fp16": torch.float16, "fp16-autocast": torch.float16}
 WEIGHTS = {"bf16": torch.bfloat16, "fp16": torch.float16}
@@ -65,7 +67,8 @@ def build_model(case, phase=lambda name: None):
     """The model in training mode on the fake device, with LoRA and checkpointing; `load` has a phase of its own."""
     phase("load" if case.get("load") else "model")
     config = build_config(case)
-    config.use_cache = bool(case.get("use_cache"))
+    for part in (config, config.get_text_config()):  # a model of text and images asks that of its text model
+        part.use_cache = bool(case.get("use_cache"))
     auto = getattr(transformers, AUTO[case["task"]])
     dtype = (COMPUTE if case.get("quantize") else WEIGHTS).get(case["precision"], torch.float32)
     with torch.device("cpu" if case.get("load") or stays_on_host(case) else "cuda"):
@@ -168,6 +171,8 @@ def build_batch(case, config):
         batch = {"pixel_values": torch.empty(shape, device="cuda")}
     else:
         batch = {"input_ids": integers(*tokens)}
+    if case.get("images"):
+        batch |= image_inputs(case, config)
     task = case["task"]
     if task in ("sequence-classification", "image-classification"):
         batch["labels"] = class_labels(size, config)

@@ -145,6 +145,7 @@ class Reader {
     if (inquiry_.job.description.task == Task::kSeq2SeqLm) recipe.target_seq = target_size(recipe.seq);
     if (inquiry_.job.description.task == Task::kMultipleChoice)
       recipe.choices = size("choices", 4, "as SWAG and RACE have");
+    if (inquiry_.job.description.tower) read_images();
     recipe.accumulate = asked_.size("accumulate").value_or(1);
     if (auto wrong = read_evaluation(asked_, recipe)) return wrong;
     if (auto wrong = read_precision(asked_, inquiry_)) return wrong;
@@ -153,6 +154,14 @@ class Reader {
     recipe.checkpointing = value_in(kCheckpointings, choice("checkpointing"));
     recipe.clip = asked_.flag("clip-grad");
     return std::nullopt;
+  }
+
+  /// What stands for the images among the tokens follows from the config.
+  void read_images() {
+    const Description& d = inquiry_.job.description;
+    inquiry_.job.recipe.images = size("images", 1, "in a sequence");
+    assume("image tokens: " + std::to_string(d.image_tokens) + " of the sequence for each image of " +
+           std::to_string(d.tower->image) + " x " + std::to_string(d.tower->image) + " pixels, by the config");
   }
 
   Attention read_attention() {
@@ -242,6 +251,8 @@ class Reader {
       return Error{"--target-seq", "means nothing here: " + d.family + " is no encoder-decoder", "drop it"};
     if (asked_.has("choices") && d.task != Task::kMultipleChoice)
       return Error{"--choices", "is for the task multiple-choice, and this is another", "drop it, or change --task"};
+    if (asked_.has("images") && !d.tower)
+      return Error{"--images", "means nothing here: " + d.family + " is no model of text and images", "drop it"};
     if (unknown != nullptr && *unknown == "target-seq" && d.task != Task::kSeq2SeqLm)
       return Error{"--for", "target-seq means nothing here: " + d.family + " is no encoder-decoder", "pass --for seq"};
     if (d.image == 0) return std::nullopt;

@@ -106,6 +106,26 @@ std::optional<Error> check_family(const Job& job) {
   return std::nullopt;
 }
 
+/// What is not modelled beside images, and a sequence that does not hold them.
+std::optional<Error> check_images(const Job& job) {
+  const Description& d = job.description;
+  const Recipe& recipe = job.recipe;
+  if (!d.tower) return std::nullopt;
+  const std::string of_images = " is not modelled for " + d.family + ", which is shown images";
+  const std::string part = "drop it, or pass --part text";
+  if (recipe.trainer->is_transformers_loop) return Error{"--trainer", "transformers.Trainer" + of_images, part};
+  if (recipe.quantize != Quantize::kNone) return Error{"--quantize", "packing weights" + of_images, part};
+  if (runs(recipe.zero)) return Error{"--zero", "ZeRO" + of_images, part};
+  if (recipe.transformers != Transformers::kV523) return Error{"--transformers", "an older version" + of_images, part};
+  if (recipe.eval_batch > 0) return Error{"--eval-batch", "an evaluation" + of_images, part};
+  if (recipe.images > recipe.seq / d.image_tokens)
+    return Error{"--seq",
+                 std::to_string(recipe.seq) + " tokens do not hold the " + std::to_string(d.image_tokens) +
+                     " tokens of each of " + std::to_string(recipe.images) + " images",
+                 "pass a longer one, or fewer --images"};
+  return std::nullopt;
+}
+
 std::optional<Error> check_batch(const Job& job) {
   const Description& d = job.description;
   const Recipe& recipe = job.recipe;
@@ -130,8 +150,9 @@ std::optional<Error> check_batch(const Job& job) {
 
 /// In this order: what comes later may build or trace what passed those before it.
 constexpr auto kChecks = std::to_array<std::optional<Error> (*)(const Job&)>(
-    {check_adapters, check_stack, check_preference, check_division, check_sharding, check_zero, check_kernels,
-     check_kernels_of_optimizer, check_evaluation, check_loop, check_family, check_experts, check_batch});
+    {check_images, check_adapters, check_stack, check_preference, check_division, check_sharding, check_zero,
+     check_kernels, check_kernels_of_optimizer, check_evaluation, check_loop, check_family, check_experts,
+     check_batch});
 
 }  // namespace
 

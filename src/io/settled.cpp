@@ -31,6 +31,7 @@ void add_sizes(const Job& job, Settled& out) {
   if (job.description.image == 0) out.size("seq", recipe.seq);
   if (recipe.target_seq > 0) out.size("target-seq", recipe.target_seq);
   if (job.description.task == Task::kMultipleChoice) out.size("choices", recipe.choices);
+  if (recipe.images > 0) out.size("images", recipe.images);
   out.size("accumulate", recipe.accumulate);
 }
 

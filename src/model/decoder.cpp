@@ -4,7 +4,9 @@
 
 #include "model/cache.h"
 #include "model/outer_units.h"
+#include "model/sight.h"
 #include "model/task_heads.h"
+#include "trace/image_ops.h"
 
 namespace peakmem {
 namespace {
@@ -42,9 +44,11 @@ void append(Description& d, bool windowed) {
 /// LlamaModel of a family's parts.
 class Decoder {
  public:
-  Decoder(const Builder& builder, const DecoderParts* parts)
+  Decoder(const Builder& builder, const DecoderParts* parts) : Decoder(builder, parts, parts->model) {}
+  Decoder(const Builder& builder, const DecoderParts* parts, const char* name)
       : b_(builder),
         parts_(*parts),
+        name_(name),
         embed_tokens_(
             in_outer_unit(b_, Outer::kEmbedding, [this] { return parts_.make_embedding(b_, parts_.embedding); })),
         layers_(b_, b_.description.runs, b_.dims.runs,
@@ -55,11 +59,35 @@ class Decoder {
   const Tensor& embedding_weight() const { return embed_tokens_.weight; }
 
   Tensor operator()(const Tensor& input_ids) const {
-    const Scope scope(b_.tape, parts_.model);
+    const Scope scope(b_.tape, name_);
+    return through_layers(embeddings(input_ids), {});
+  }
+  /// get_input_embeddings()(input_ids)
+  Tensor embed(const Tensor& input_ids) const {
+    const Scope scope(b_.tape, name_);
+    return embeddings(input_ids);
+  }
+  /// Of embeddings that its caller holds.
+  Tensor operator()(const Tensor& inputs_embeds, const TextInputs& told) const {
+    const Scope scope(b_.tape, name_);
+    return through_layers(inputs_embeds, told);
+  }
+
+ private:
+  struct KindOfLayer {
+    LayerCall layer;
+    bool windowed;
+  };
+
+  Tensor embeddings(const Tensor& input_ids) const {
     Tensor embedded = call_in_outer_unit(b_.tape, Outer::kEmbedding, [&] { return embed_tokens_.call(input_ids); });
-    Tensor inputs_embeds = parts_.scale_embeddings(peakmem::inputs_embeds(b_, std::move(embedded)));
-    const Tensor positions = position_ids(b_);
-    const DecoderMasks masks = decoder_masks(b_, inputs_embeds.dtype());
+    return peakmem::inputs_embeds(b_, std::move(embedded));
+  }
+
+  Tensor through_layers(Tensor embedded, const TextInputs& told) const {
+    Tensor inputs_embeds = parts_.scale_embeddings(std::move(embedded));
+    const Tensor positions = told.position_ids ? told.position_ids : position_ids(b_);
+    const DecoderMasks masks = told.masks ? *told.masks : decoder_masks(b_, inputs_embeds.dtype());
     Tensor hidden_states = dropout(inputs_embeds, b_.description.embedding_dropout);
     if (!parts_.keeps_embeddings) inputs_embeds.reset();
     const Rotations rotations = rotary_emb_(hidden_states, positions);
@@ -75,12 +103,6 @@ class Decoder {
     hidden_states = call_in_outer_unit(b_.tape, Outer::kNorm, [&] { return norm_(hidden_states); });
     return hidden_states;
   }
-
- private:
-  struct KindOfLayer {
-    LayerCall layer;
-    bool windowed;
-  };
 
   /// What a layer that runs again hands on is dropped, since the backward pass does not ask for it.
   AttentionOutput run(const LayerCall& layer, const Tensor& hidden_states, const Rotation& shared,
@@ -101,41 +123,113 @@ class Decoder {
 
   const Builder& b_;
   const DecoderParts& parts_;
+  const char* name_;
   EmbeddingCall embed_tokens_;
   Layers<KindOfLayer> layers_;
   ModuleCall norm_;
   RotaryCall rotary_emb_;
 };
 
+/// What a decoder's output holds.
+struct DecoderOutput {
+  Tensor last_hidden_state;
+  Tensor image_hidden_states;  // of a model that is shown images
+};
+
+/// LlavaModel: what is seen stands in the places of tokens.
+class SeeingDecoder {
+ public:
+  SeeingDecoder(const Builder& builder, const DecoderParts* parts)
+      : b_(builder),
+        see_(b_.description.sight->make_features(b_)),
+        language_model_(named<Decoder>(b_, kLanguageModel, parts, kLanguageModel)) {}
+
+  const Tensor& embedding_weight() const { return language_model_.embedding_weight(); }
+
+  DecoderOutput operator()(const Batch& batch) const {
+    const Scope scope(b_.tape, "model");
+    Tensor inputs_embeds = language_model_.embed(batch.input_ids);
+    const ImageFeatures image = see_(batch.pixel_values);
+    const Tensor image_features = to(image.features, inputs_embeds.dtype());
+    const Tensor special_image_mask = image_places(batch.input_ids);
+    inputs_embeds = masked_scatter(inputs_embeds, special_image_mask, image_features);
+    const auto make_inputs = b_.description.sight->make_inputs;
+    const TextInputs inputs = make_inputs == nullptr ? TextInputs() : make_inputs(b_, inputs_embeds);
+    return {language_model_(inputs_embeds, inputs), image_features};
+  }
+
+ private:
+  /// get_placeholder_mask: there are as many places as features.
+  Tensor image_places(const Tensor& input_ids) const {
+    Tape& tape = b_.tape;
+    const Tensor places = tape.make(input_ids.shape(), DType::kBool, "eq");
+    const Tensor count = tape.make({}, DType::kInt64, "sum");
+    Tensor elements = tape.make({}, DType::kInt64, "mul");
+    const Tensor is_right = tape.make({}, DType::kBool, "eq");
+    elements.reset();
+    const Tensor all = tape.make({}, DType::kBool, "_is_all_true");
+    return unsqueeze(places, 2);
+  }
+
+  static constexpr const char* kLanguageModel = "language_model";
+  const Builder& b_;
+  FeatureCall see_;
+  Decoder language_model_;
+};
+
+/// A decoder as the head of a language model calls it.
+struct DecoderBody {
+  Tensor embedding_weight;
+  std::function<DecoderOutput(const Batch& batch)> call;
+};
+
+DecoderBody decoder_body(const Builder& b, const DecoderParts& parts) {
+  const Scope scope(b.tape, b.description.tower ? "model" : parts.model);
+  if (b.description.tower) {
+    const auto body = std::make_shared<SeeingDecoder>(b, &parts);
+    return {body->embedding_weight(), [body](const Batch& batch) { return (*body)(batch); }};
+  }
+  const auto body = std::make_shared<Decoder>(b, &parts);
+  return {body->embedding_weight(),
+          [body](const Batch& batch) { return DecoderOutput{(*body)(batch.input_ids), Tensor()}; }};
+}
+
 /// LlamaForCausalLM.
 class CausalLm : public Model {
  public:
   CausalLm(const Builder& b, const DecoderParts& parts)
-      : b_(b), parts_(parts), model_(named<Decoder>(b_, parts.model, &parts)), lm_head_(head(b_, model_)) {}
+      : b_(b), parts_(parts), model_(decoder_body(b_, parts)), lm_head_(head(b_, model_.embedding_weight)) {}
 
   ModelOutput forward(const Batch& batch) override {
-    const Tensor hidden_states = model_(batch.input_ids);
+    const DecoderOutput outputs = model_.call(batch);
+    const Tensor& hidden_states = outputs.last_hidden_state;
     if (makes_no_logits(b_.structure.kernels.loss))
       return fused_lm_loss(b_, hidden_states, head_weight(b_, lm_head_.weight()), batch.labels);
     Tensor scores = call_in_outer_unit(b_.tape, Outer::kHead, [&] { return lm_head_(hidden_states); });
     Tensor logits = parts_.scale_logits(b_, std::move(scores));
     if (b_.structure.transformers == Transformers::kV445) logits = to(std::move(logits), DType::kFloat32);
-    if (b_.structure.kernels.loss == LossKernel::kPlain) return {Tensor(), logits, {}, take_cache(b_)};
+    if (b_.structure.kernels.loss == LossKernel::kPlain) return {Tensor(), logits, {}, others(outputs)};
     Tensor loss = causal_lm_loss(b_, logits, batch);
-    return {std::move(loss), logits, {}, take_cache(b_)};
+    return {std::move(loss), logits, {}, others(outputs)};
   }
 
  private:
-  static Linear head(const Builder& b, const Decoder& model) {
+  std::vector<Tensor> others(const DecoderOutput& outputs) const {
+    std::vector<Tensor> all = take_cache(b_);
+    if (outputs.image_hidden_states) all.push_back(outputs.image_hidden_states);
+    return all;
+  }
+
+  static Linear head(const Builder& b, const Tensor& embedding_weight) {
     return in_outer_unit(b, Outer::kHead, [&] {
-      return b.description.tied ? Linear(b, "lm_head", model.embedding_weight(), b.description.head_bias)
+      return b.description.tied ? Linear(b, "lm_head", embedding_weight, b.description.head_bias)
                                 : Linear(b, "lm_head", b.dims.hidden, b.dims.vocab, b.description.head_bias);
     });
   }
 
   Builder b_;
   const DecoderParts& parts_;
-  Decoder model_;
+  DecoderBody model_;
   Linear lm_head_;
 };
 

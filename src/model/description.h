@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -17,6 +18,8 @@
 
 namespace peakmem {
 
+struct Sight;
+
 /// What the model is trained for: which head and which loss.
 enum class Task : uint8_t {
   kCausalLm,
@@ -29,6 +32,7 @@ enum class Task : uint8_t {
   kMultipleChoice,     // a score for each of several sequences
   kPreTraining,        // BERT's two losses, ELECTRA's discriminator
   kFeatureExtraction,  // a bare encoder or decoder
+  kImageTextToText,    // a causal language model that is shown images
 };
 
 /// What a classifier's labels are, which decides the loss (`problem_type` of a config).
@@ -102,6 +106,14 @@ struct Description {
   int64_t image = 0;  // pixels along a side of a square image, 0 for a model of text; its patches are the sequence
   int64_t patch = 0;
   int64_t channels = 0;
+  std::shared_ptr<const Description> tower;  // what encodes the images among a text's tokens; null: there are none
+  const Sight* sight = nullptr;              // how the family puts them there (model/sight.h)
+  int64_t image_tokens = 0;                  // of the sequence that stand for one image
+  std::string text_family;                   // of the text model there, whose name is another
+  bool takes_last_but_one = false;           // of a tower: what its last layer is given is what is seen
+  bool takes_patches = false;                // of a tower: without the token before them
+  Activation projector_activation = Activation::kGelu;
+  bool projector_bias = false;
   std::vector<LayerRun> runs;
   std::vector<LayerRun> decoder_runs;
   std::string tied_head_bias;  // a parameter that only a masked language model's tied head uses; empty if there is none
@@ -167,7 +179,8 @@ struct Description {
 /// The sizes a trace uses, as numbers or as symbols; structure (which ops run) is in Structure.
 struct Dims {
   Expr batch, seq, hidden, embedding, heads, kv_heads, head_dim, rotary, ffn, vocab, positions, token_types, labels;
-  Expr examples;  // labelled: the batch, or where each has several sequences to choose from a part of it
+  int64_t images = 0;  // in a sequence
+  Expr examples;       // labelled: the batch, or where each has several sequences to choose from a part of it
   Expr experts, experts_per_token, shared_ffn;
   Expr padded_head_dim;  // head_dim and seq rounded up to multiples of 8 as attention kernels need them
   Expr padded_seq;

@@ -27,7 +27,8 @@ constexpr std::array kTasks =
                             {Task::kImageClassification, "image-classification", "ForImageClassification"},
                             {Task::kSeq2SeqLm, "seq2seq-lm", "ForConditionalGeneration"},
                             {Task::kPreTraining, "pre-training", "ForPreTraining"},
-                            {Task::kFeatureExtraction, "feature-extraction", "Model"}});
+                            {Task::kFeatureExtraction, "feature-extraction", "Model"},
+                            {Task::kImageTextToText, "image-text-to-text", "ForConditionalGeneration"}});
 
 /// What `problem_type` may be.
 struct ProblemRow {

@@ -54,6 +54,8 @@ std::span<const ActivationRow> activation_rows();
 
 /// Where a model of several kinds of input has the config of its text model.
 inline constexpr const char* kTextConfig = "text_config";
+/// And of what encodes its images.
+inline constexpr const char* kVisionConfig = "vision_config";
 
 /// A config's description. `task`: what is asked for, or null for what `architectures` says, else the family's usual
 /// one. Fields that are not understood are listed in `unknown`.

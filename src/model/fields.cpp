@@ -116,10 +116,15 @@ void Fields::refuse_flag(std::string_view name, bool harmless, std::string_view 
          std::string("set it to ") + (harmless ? "true" : "false"));
 }
 
+void Fields::note_unknown(std::string_view part, const std::vector<std::string>& names) {
+  for (const std::string& name : names) of_parts_.push_back(std::string(part) + "." + name);
+}
+
 std::vector<std::string> Fields::unknown() const {
   std::vector<std::string> names;
   for (const auto& [name, value] : object_.members)
     if (std::find(asked_.begin(), asked_.end(), name) == asked_.end()) names.push_back(name);
+  names.insert(names.end(), of_parts_.begin(), of_parts_.end());
   return names;
 }
 

@@ -37,14 +37,18 @@ class Fields {
   /// A field that would change the answer and is not modelled: an error unless it has this harmless value.
   void refuse_flag(std::string_view name, bool harmless, std::string_view reason);
 
+  /// Fields of a part, an object of its own, that nobody asked for.
+  void note_unknown(std::string_view part, const std::vector<std::string>& names);
+
   const std::optional<Error>& error() const { return error_; }
-  /// Fields nobody asked for, in the order of the file.
+  /// Fields nobody asked for, in the order of the file; then those of its parts.
   std::vector<std::string> unknown() const;
 
  private:
   std::optional<int64_t> whole(std::string_view name);
   const Value& object_;
   std::vector<std::string_view> asked_;
+  std::vector<std::string> of_parts_;
   std::optional<Error> error_;
 };
 

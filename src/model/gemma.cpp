@@ -2,36 +2,30 @@
 // MLP, capped scores and logits, and a window in every second layer; Gemma 3 norms of q and k, five windowed layers to
 // a full one, and a rotary embedding for either kind (transformers 5.23, models/gemma/modeling_gemma.py,
 // models/gemma2/modeling_gemma2.py and models/gemma3/modeling_gemma3.py).
-#include "model/llama.h"
+#include "model/gemma.h"
+
+#include "model/sight.h"
 
 namespace peakmem {
+
+ShiftedNorm::ShiftedNorm(const Builder& b, const char* name, Expr width) : b_(b), name_(name) {
+  const Scope scope(b.tape, name);
+  weight_ = b.norm_parameter({width}, "weight");
+}
+
+Tensor ShiftedNorm::operator()(const Tensor& input) const {
+  const Scope scope(weight_.tape(), name_);
+  if (b_.structure.kernels.norm == Kernel::kFused) return fused_norm(b_, input, weight_);
+  Tensor output;
+  {
+    const Tensor x = to(input, DType::kFloat32);
+    output = mul(x, rsqrt(add_scalar(mean_last(pow_scalar(x)))));
+  }
+  output = mul(output, add_scalar(to(weight_, DType::kFloat32)));
+  return to(output, input.dtype());
+}
+
 namespace {
-
-/// GemmaRMSNorm: x * rsqrt(mean(x^2) + eps) * (1 + weight) in fp32, cast back at the end.
-class ShiftedNorm {
- public:
-  ShiftedNorm(const Builder& b, const char* name, Expr width) : b_(b), name_(name) {
-    const Scope scope(b.tape, name);
-    weight_ = b.norm_parameter({width}, "weight");
-  }
-
-  Tensor operator()(const Tensor& input) const {
-    const Scope scope(weight_.tape(), name_);
-    if (b_.structure.kernels.norm == Kernel::kFused) return fused_norm(b_, input, weight_);
-    Tensor output;
-    {
-      const Tensor x = to(input, DType::kFloat32);
-      output = mul(x, rsqrt(add_scalar(mean_last(pow_scalar(x)))));
-    }
-    output = mul(output, add_scalar(to(weight_, DType::kFloat32)));
-    return to(output, input.dtype());
-  }
-
- private:
-  const Builder& b_;
-  const char* name_;
-  Tensor weight_;
-};
 
 /// GemmaTextScaledWordEmbedding.
 class ScaledEmbedding {
@@ -186,8 +180,23 @@ Description read_gemma3(Fields& fields) {
   return d;
 }
 
+Description read_gemma3_with_images(Fields& fields) {
+  Description d = read_text_part(fields, {"gemma3_text"});
+  read_tower(fields, d, kGemma3Sight, "siglip_vision_model");
+  d.image_tokens = fields.size("mm_tokens_per_image", 256);
+  fit_gemma3_projector(fields, d);
+  d.tied = fields.flag("tie_word_embeddings", true);
+  fields.ignore({"boi_token_index", "eoi_token_index", "image_token_index"});
+  return d;
+}
+
+constexpr std::array kSeeingTasks = {Task::kImageTextToText};
+
 }  // namespace
 
+const Family kGemma3Seeing = {
+    "gemma3",     "Gemma 3 with images",   "transformers 5.23, models/gemma3", Task::kImageTextToText,
+    kSeeingTasks, read_gemma3_with_images, build_decoder<Gemma3Parts>,         &kSizesOfParts};
 const Family kGemma = {"gemma",
                        "Gemma",
                        "transformers 5.23, models/gemma",

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "model/cache.h"
+#include "model/sight.h"
 
 namespace peakmem {
 
@@ -42,10 +43,6 @@ void make_labels(const Builder& b, Batch& batch) {
     batch.more_labels = b.tape.make({rows}, DType::kInt64, "next_sentence_label");
 }
 
-}  // namespace
-
-namespace {
-
 bool is_rated(BatchKind kind) { return kind == BatchKind::kRated || kind == BatchKind::kScoredRated; }
 
 /// What TRL 1.16's collators for preferences make (trainer/dpo_trainer.py, reward_trainer.py, kto_trainer.py): chosen
@@ -73,18 +70,26 @@ ChunkedOutputs asked_outputs(const Structure& s) {
   return {metrics, s.outputs == TokenOutputs::kMetricsAndLogits, metrics && !is_rated(s.batch)};
 }
 
+/// Images as an encoder of that description takes them.
+Tensor make_images(Tape& tape, const Description& d, Expr images) {
+  const Expr side = d.image;
+  return tape.make({images, d.channels, side, side}, DType::kFloat32, "pixel_values");
+}
+
 }  // namespace
 
 Batch make_batch(const Builder& b) {
   if (b.structure.batch != BatchKind::kLabelled) return make_preferences(b);
+  const Description& d = b.description;
   const Expr rows = b.dims.batch;
   const Shape tokens = {rows, b.dims.seq};
-  const Expr side = b.description.image;
   Batch batch;
-  if (b.description.image > 0)
-    batch.pixel_values = b.tape.make({rows, b.description.channels, side, side}, DType::kFloat32, "pixel_values");
+  if (d.image > 0)
+    batch.pixel_values = make_images(b.tape, d, rows);
   else
     batch.input_ids = b.tape.make(tokens, DType::kInt64, "input_ids");
+  if (d.tower) batch.pixel_values = make_images(b.tape, *d.tower, b.dims.images * rows);
+  if (d.tower && d.sight->tells_tokens_apart) batch.token_types = b.tape.make(tokens, DType::kInt64, "token_type_ids");
   make_labels(b, batch);
   if (b.structure.padding_mask) batch.attention_mask = b.tape.make(tokens, DType::kInt64, "attention_mask");
   return batch;

@@ -8,11 +8,13 @@
 
 namespace peakmem {
 
-/// What the data loader hands over: input_ids, or pixel_values [B, channels, height, width] in fp32, and labels.
+/// What the data loader hands over: input_ids, pixel_values [images, channels, height, width] in fp32, or both, and
+/// labels.
 struct Batch {
   Tensor input_ids;
   Tensor pixel_values;
   Tensor labels;
+  Tensor token_types;            // as input_ids: which are an image's
   Tensor attention_mask;         // as input_ids, all ones; of trainers that pass one
   bool is_counted = false;       // the loss is divided by the number of labels, not their mean
   Tensor items;                  // that number, where it is on the device

@@ -104,8 +104,12 @@ constexpr std::array kKin = std::to_array<Kin>({
     {"mamba2", "", "it has no attention: its layers scan a state"},
     {"falcon_mamba", "", "it has no attention: its layers scan a state"},
     {"rwkv", "", "it has no attention: its layers scan a state"},
+    {"mistral3", "llava", "its images are of any size, and merged by fours"},
+    {"idefics3", "llava", "its patches are shuffled into fewer tokens"},
+    {"llava_next", "llava", "it cuts an image into tiles"},
+    {"vipllava", "llava", "it joins the outputs of several layers"},
+    {"paligemma2", "paligemma", "its text model has windows"},
     // Models of text and images whose configs do not say what their text model is.
-    {"llava", "llama", "its text model is one that its text_config names, LLaMA as a rule; it encodes images besides"},
     {"mllama", "llama", "some layers attend to the image"},
     {"mllama_text_model", "llama", "some layers attend to the image"},
     {"qwen2_vl", "qwen2", "its positions are of text and image, and it encodes images besides"},

@@ -6,9 +6,7 @@
 #include "trace/workspace.h"
 
 namespace peakmem {
-namespace {
 
-/// find_packed_sequence_indices: do the positions form one sequence? Asked of every model that has positions.
 void check_for_packed_sequences(const Builder& b) {
   Tape& tape = b.tape;
   const Shape tokens = {b.dims.batch, b.dims.seq};
@@ -23,6 +21,8 @@ void check_for_packed_sequences(const Builder& b) {
   Tensor last = tape.make({b.dims.batch}, DType::kBool, "eq");
   const Tensor all = tape.make({}, DType::kBool, "all");
 }
+
+namespace {
 
 Tensor positions_from(const Builder& b) {
   const Tensor range = b.tape.make({b.dims.seq}, DType::kInt64, "arange");

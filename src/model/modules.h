@@ -27,6 +27,7 @@ struct Builder {
   const Structure& structure;
   std::vector<Tensor>* cache = nullptr;  // of keys and values; null: the model keeps none
   Untied* untied = nullptr;              // null: the model comes tied
+  bool is_part = false;                  // of a model of text
 
   Tensor parameter(const Shape& shape, const char* name) const { return parameter(shape, structure.weights, name); }
   Tensor parameter(const Shape& shape, DType dtype, const char* name) const {
@@ -117,8 +118,8 @@ class Embedding {
 };
 
 /// What the input embedding gave: checkpointing makes it want a gradient (enable_input_require_grads), so that
-/// reentrant checkpoints of frozen layers pass gradients on. That of an image only where there are adapters, and so
-/// does transformers 4.48 with any.
+/// reentrant checkpoints of frozen layers pass gradients on. That of an image alone only where there are adapters, and
+/// so does transformers 4.48 with any.
 Tensor inputs_embeds(const Builder& b, Tensor output);
 
 /// torch.nn.LayerNorm.

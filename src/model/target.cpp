@@ -1,9 +1,10 @@
 #include "model/target.h"
 
+#include "model/dims.h"
+
 namespace peakmem {
 
 Dims target_dims(const Dims& dims) {
-  constexpr int64_t kFlashRows = 128;
   Dims decoder = dims;
   decoder.seq = dims.target_seq;
   decoder.padded_seq = dims.padded_target;

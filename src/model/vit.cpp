@@ -6,17 +6,21 @@
 
 namespace peakmem {
 
-PatchEmbeddings::PatchEmbeddings(const Builder& builder) : b(builder) {
-  const Scope scope(b.tape, "projection");
+PatchEmbeddings::PatchEmbeddings(const Builder& builder, const char* name, bool has_bias) : b(builder) {
+  const Scope scope(b.tape, name);
   const Description& d = b.description;
   weight = b.parameter({b.dims.hidden, d.channels, d.patch, d.patch}, "weight");
-  bias = b.parameter({b.dims.hidden}, "bias");
+  if (has_bias) bias = b.parameter({b.dims.hidden}, "bias");
+}
+
+Tensor PatchEmbeddings::convolve(const Tensor& pixel_values) const {
+  const int64_t side = b.description.image / b.description.patch;
+  return conv2d(pixel_values, weight, bias, side, side);
 }
 
 Tensor PatchEmbeddings::operator()(const Tensor& pixel_values) const {
   const Scope scope(b.tape, "patch_embeddings.projection");
-  const int64_t side = b.description.image / b.description.patch;
-  return transpose(merge_dims(conv2d(pixel_values, weight, bias, side, side), 2, 2), 1, 2);
+  return in_a_row(convolve(pixel_values));
 }
 
 ImageAttention::ImageAttention(const Builder& builder, SoftmaxDtype softmax_dtype)

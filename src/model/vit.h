@@ -11,8 +11,12 @@ struct PatchEmbeddings {
   Tensor weight;
   Tensor bias;
 
-  explicit PatchEmbeddings(const Builder& builder);
+  explicit PatchEmbeddings(const Builder& builder, const char* name = "projection", bool has_bias = true);
   Tensor operator()(const Tensor& pixel_values) const;
+  /// The convolution alone: [B, C, rows, columns].
+  Tensor convolve(const Tensor& pixel_values) const;
+  /// Its patches as a sequence: [B, T, C].
+  static Tensor in_a_row(const Tensor& patches) { return transpose(merge_dims(patches, 2, 2), 1, 2); }
 };
 
 /// ViTAttention; families differ in the dtype of eager attention's softmax.

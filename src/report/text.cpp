@@ -316,6 +316,7 @@ std::string recipe_line(const Job& job) {
   const char* in_an_example = r.objective == Objective::kTask ? " choices" : " (pairs)";
   std::string text = "batch " + grouped(r.batch) + (r.choices > 1 ? " × " + grouped(r.choices) + in_an_example : "") +
                      " × seq " + grouped(r.seq) + (r.target_seq > 0 ? " × target " + grouped(r.target_seq) : "") +
+                     (r.images > 0 ? " with " + grouped(r.images) + (r.images > 1 ? " images" : " image") : "") +
                      " · " + precision_text(r) + " · " + std::string(name_in(kAttentions, r.attention)) + " · " +
                      std::string(r.optimizer->name) + " (" + std::string(name_in(kOptimizerImpls, r.impl)) + ")";
   if (r.rest != nullptr) text += " and " + std::string(r.rest->name);

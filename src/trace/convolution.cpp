@@ -22,7 +22,7 @@ const Op kConvolution = {"convolution", convolution_backward};
 
 // Input and weight are kept whichever gradients are wanted; autocast casts the arguments from right to left.
 Tensor conv2d(Tensor input, const Tensor& weight, const Tensor& bias, Expr rows, Expr columns) {
-  const Tensor b = to_low_precision(bias);
+  const Tensor b = bias ? to_low_precision(bias) : bias;
   const Tensor w = to_low_precision(weight);
   const Tensor x = to_low_precision(std::move(input));
   Tape& tape = x.tape();

@@ -136,6 +136,18 @@ Tensor conv1d(Tensor input, const Tensor& weight, const Tensor& bias) {
   return with_rows_of(addmm(b, rows, w), shape);
 }
 
+// One product of all rows where the matrix wants a gradient or the rows lie as such (should_fold in LinearAlgebra.cpp,
+// torch 2.13), else one for each sequence.
+Tensor matmul_by_matrix(Tensor input, const Tensor& matrix) {
+  const Tensor held = std::move(input);
+  Tensor x = held;
+  Tensor w = matrix;
+  cast_operands(x, w);
+  const KeptShape& shape = x.shape();
+  if (w->requires_grad || can_merge(shape, 0, 2)) return with_rows_of(mm(as_rows(x), w), shape);
+  return bmm(x, expand(unsqueeze(w, 0), {shape[0], w.size(0), w.size(1)}));
+}
+
 Tensor matmul_broadcast(Tensor self, Tensor other) {
   const std::array<Tensor, 2> held = {std::move(self), std::move(other)};
   Tensor a = held[0];

@@ -96,6 +96,8 @@ Tensor matmul_transposed(Tensor input, const Tensor& weight, const Tensor& bias)
 Tensor conv1d(Tensor input, const Tensor& weight, const Tensor& bias);
 /// torch.bmm of two 3-D tensors, as they are.
 Tensor bmm(const Tensor& self, const Tensor& mat2);
+/// torch.matmul of [B, T, in] and a matrix [in, out].
+Tensor matmul_by_matrix(Tensor input, const Tensor& matrix);
 /// torch.matmul of two 4-D tensors.
 Tensor matmul(Tensor self, Tensor other);
 

@@ -92,7 +92,9 @@ std::vector<std::string> modules_to_save(const Job& job) {
     const std::string path = program.path(program.scopes[static_cast<size_t>(weight.scope)].parent);
     if (std::find(paths.begin(), paths.end(), path) == paths.end()) paths.push_back(path);
   }
-  if (job.description.task == Task::kCausalLm && job.description.tied) paths.emplace_back("lm_head");
+  const Task task = job.description.task;
+  if ((task == Task::kCausalLm || task == Task::kImageTextToText) && job.description.tied)
+    paths.emplace_back("lm_head");
   std::vector<std::string> names;
   for (const std::string& path : paths)
     for (const std::string& name : modules_of(path))

@@ -90,6 +90,11 @@ std::optional<Error> freeze(Job& job, std::vector<std::string> patterns, std::st
   if (count == program.weights.size())
     return Error{std::string(field), "leaves no parameter to train", "take a pattern away"};
   size_t turn = 1;  // 0 is what is in no layer
+  if (d.tower) {
+    Description tower = *d.tower;
+    tower.runs = split(tower.runs, frozen, turn);
+    d.tower = std::make_shared<const Description>(std::move(tower));
+  }
   d.runs = split(d.runs, frozen, turn);
   d.decoder_runs = split(d.decoder_runs, frozen, turn);
   return std::nullopt;

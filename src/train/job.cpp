@@ -3,28 +3,11 @@
 #include <algorithm>
 #include <numeric>
 
+#include "model/dims.h"
 #include "train/evaluation.h"
 
 namespace peakmem {
 namespace {
-
-constexpr int64_t kFlashRows = 128;  // seqlen_q_rounded of flash-attn's flash_api.cpp
-
-int64_t round_up_8(int64_t n) { return (n + 7) / 8 * 8; }
-int64_t round_up_16(int64_t n) { return (n + 15) / 16 * 16; }
-
-/// head_size_rounded of flash_api.cpp.
-Expr flash_columns(const Description& d, Expr padded_head_dim) {
-  const int64_t padded = round_up_8(d.head_dim);
-  if (padded > 192) return 256;
-  return padded % 32 == 0 ? padded_head_dim : round_up(padded_head_dim, 32);
-}
-
-Expr sdpa_columns(const Description& d, Expr padded_head_dim) {
-  const int64_t padded = round_up_8(d.head_dim);
-  const int64_t step = flash_column_step(padded);
-  return padded % step == 0 ? padded_head_dim : round_up(padded_head_dim, step);
-}
 
 /// part / whole of an expression.
 Expr share_of(Expr expression, int64_t part, int64_t whole) {
@@ -174,37 +157,14 @@ Dims number_dims(const Job& job) {
   if (job.recording) return recorded_numbers(job);
   const Description& d = job.description;
   const Recipe& r = job.recipe;
-  Dims dims;
+  Dims dims = sizes_of(d, r.choices * Expr(r.batch), r.seq);
   dims.examples = r.batch;
-  dims.batch = r.choices * dims.examples;
-  dims.seq = r.seq;
-  dims.hidden = d.hidden;
-  dims.embedding = d.embedding;
-  dims.heads = d.heads;
-  dims.kv_heads = d.kv_heads;
-  dims.head_dim = d.head_dim;
-  dims.rotary = d.rotary;
-  dims.ffn = d.ffn;
-  dims.vocab = d.vocab;
-  dims.positions = d.positions;
-  dims.token_types = d.token_types;
-  dims.labels = d.labels;
+  dims.images = r.images;
   dims.lora_rank = r.lora.rank;
-  dims.padded_head_dim = round_up_8(d.head_dim);
-  dims.padded_seq = round_up_8(r.seq);
-  dims.experts = d.experts;
-  dims.experts_per_token = d.experts_per_token;
-  dims.shared_ffn = d.shared_ffn;
-  dims.bias_row = round_up_16(r.seq);
   dims.target_seq = r.target_seq;
   dims.padded_target = round_up_8(r.target_seq);
   dims.target_bias_row = round_up_16(r.target_seq);
-  dims.sdpa_columns = sdpa_columns(d, dims.padded_head_dim);
-  dims.flash_columns = flash_columns(d, dims.padded_head_dim);
-  dims.flash_rows = round_up(dims.seq, kFlashRows);
   dims.loss_rows = loss_rows(d, dims);
-  for (const LayerRun& run : d.runs) dims.runs.emplace_back(run.turns());
-  for (const LayerRun& run : d.decoder_runs) dims.decoder_runs.emplace_back(run.turns());
   return dims;
 }
 

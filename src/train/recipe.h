@@ -57,6 +57,7 @@ struct Recipe {
   Reference reference = Reference::kNone;
   int64_t seq = 1024;
   int64_t target_seq = 0;  // of an encoder-decoder, else 0
+  int64_t images = 0;      // in a sequence, of a model of text and images
   int64_t accumulate = 1;
   int64_t eval_batch = 0;           // sequences that are evaluated after a step; 0: none
   int64_t eval_batches = 1;         // batches of so many

@@ -71,6 +71,29 @@ inline void put_deberta_choices(Value& config, Dice& dice) {
   config.members.emplace_back("norm_rel_ebd", word(dice.coin() ? "layer_norm" : "none"));
 }
 
+/// A text model with what encodes images beside it.
+inline void put_parts(Value& config, const Family& family, Dice& dice) {
+  const int64_t heads = dice.from(1, 3);
+  const auto part = [&](const char* name, std::initializer_list<std::pair<const char*, Value>> own) {
+    Value object;
+    object.kind = Value::Kind::kObject;
+    const auto put = [&object](const char* field, Value value) {
+      object.members.emplace_back(field, std::move(value));
+    };
+    put("hidden_size", whole(heads * 4 * dice.from(1, 9)));
+    put("num_attention_heads", whole(heads));
+    put("num_hidden_layers", whole(dice.from(1, 9)));
+    put("intermediate_size", whole(dice.from(1, 300)));
+    for (const auto& [field, value] : own) put(field, value);
+    config.members.emplace_back(name, std::move(object));
+  };
+  config.members.emplace_back("tie_word_embeddings", truth(dice.coin()));
+  config.members.emplace_back("mm_tokens_per_image", whole(4));
+  part("text_config", {{"vocab_size", whole(dice.from(10, 3000))}, {"num_key_value_heads", whole(heads)}});
+  const bool of_clip = family.name == "llava";
+  part("vision_config", {{"image_size", whole(16)}, {"patch_size", whole(4)}, {"vision_use_head", truth(of_clip)}});
+}
+
 /// A config of a random family and sizes.
 inline Value random_config(Dice& dice) {
   const std::string family(
@@ -82,6 +105,10 @@ inline Value random_config(Dice& dice) {
   config.kind = Value::Kind::kObject;
   auto put = [&config](const char* name, Value value) { config.members.emplace_back(name, std::move(value)); };
   put("model_type", word(family));
+  if (find_family(family)->usual_task == Task::kImageTextToText) {
+    put_parts(config, *find_family(family), dice);
+    return config;
+  }
   put("hidden_size", whole(hidden));
   put("num_attention_heads", whole(heads));
   put("num_hidden_layers", whole(dice.from(1, 9)));
@@ -181,6 +208,11 @@ inline void suit(Recipe& recipe, const Description& description, Dice& dice) {
   if (description.norms_positions && recipe.checkpointing == Checkpointing::kFullReentrant)
     recipe.checkpointing = Checkpointing::kFull;
   if (description.image > 0) recipe.seq = description.positions;
+  if (description.tower) {
+    recipe.images = dice.from(1, 3);
+    recipe.seq = recipe.images * description.image_tokens + dice.from(0, 100);
+    recipe.quantize = Quantize::kNone;
+  }
   if (description.experts > 0 && dice.coin()) {
     recipe.experts = Experts::kLoop;
     recipe.imbalance = {dice.from(10, 40), 10, dice.from(0, description.experts - 1)};

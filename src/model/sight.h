@@ -1,0 +1,55 @@
+// How a model of text and images puts what it sees among its tokens (transformers 5.23, models/llava and its kin).
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <vector>
+
+#include "model/family.h"
+#include "model/heads.h"
+#include "model/masks.h"
+
+namespace peakmem {
+
+/// What a tower's output holds. `selected`: what the model goes on with.
+struct TowerOutput {
+  Tensor selected;
+  Tensor last_hidden_state;
+  Tensor pooled;
+};
+using TowerCall = std::function<TowerOutput(const Tensor& pixel_values)>;
+
+/// What images become: features in the places of tokens, and what the tower's output holds beside them.
+struct ImageFeatures {
+  std::vector<Tensor> held;
+  Tensor features;
+};
+using FeatureCall = std::function<ImageFeatures(const Tensor& pixel_values)>;
+
+/// What the text model is told besides embeddings; what it is not told it makes itself.
+struct TextInputs {
+  std::vector<Tensor> held;
+  Tensor position_ids;
+  std::optional<DecoderMasks> masks;
+};
+
+/// What a family has of its own; its text model is one that is there already.
+struct Sight {
+  /// get_image_features: the tower and the projector, which are made before the text model.
+  FeatureCall (*make_features)(const Builder& b);
+  /// What the text model is told besides embeddings, made when those are there; null where it is told nothing.
+  TextInputs (*make_inputs)(const Builder& b, const Tensor& inputs_embeds);
+  bool tells_tokens_apart = false;  // token_type_ids say which tokens are an image's
+};
+
+/// Its configs have sizes in either part, so that none is the model's.
+inline constexpr SizeNames kSizesOfParts = {nullptr, nullptr, nullptr, nullptr, nullptr, nullptr, nullptr};
+
+/// Reads `text_config` as its family does, which is one of these; the first where the config does not say.
+Description read_text_part(Fields& fields, std::initializer_list<std::string_view> families);
+/// Reads `vision_config` into the description's tower, which is of that `model_type` where the config does not say.
+void read_tower(Fields& fields, Description& description, const Sight& sight, std::string_view otherwise);
+/// What encodes the images of a model, its parameters under `name`; the call follows what the model is run on.
+TowerCall make_tower(const Builder& b, const char* name);
+
+}  // namespace peakmem
