@@ -554,6 +554,8 @@ class ModelConfig:
     batch: int
     seq: int
     target_seq: int
+    images: int
+    image_tokens: int
     learned_positions: bool
     tied: bool
     gated: bool

@@ -18,6 +18,7 @@ struct SizeLine {
 std::vector<SizeLine> size_lines(const Job& job) {
   const Description& d = job.description;
   const Recipe& r = job.recipe;
+  const Description& eyes = d.tower ? *d.tower : d;
   return {{"layers", d.layers},
           {"decoder_layers", d.decoder_layers},
           {"hidden", d.hidden},
@@ -35,12 +36,14 @@ std::vector<SizeLine> size_lines(const Job& job) {
           {"labels", d.labels},
           {"token_types", d.token_types},
           {"buckets", d.buckets},
-          {"image", d.image},
-          {"patch", d.patch},
-          {"channels", d.channels},
+          {"image", eyes.image},
+          {"patch", eyes.patch},
+          {"channels", eyes.channels},
           {"batch", r.batch},
           {"seq", r.seq},
-          {"target_seq", r.target_seq}};
+          {"target_seq", r.target_seq},
+          {"images", r.images},
+          {"image_tokens", d.image_tokens}};
 }
 
 std::string_view task_of(const Description& description) {

@@ -134,6 +134,7 @@ class Decoder {
 struct DecoderOutput {
   Tensor last_hidden_state;
   Tensor image_hidden_states;  // of a model that is shown images
+  Tensor pixel_values;         // as the model got them: FSDP2 casts what it hands to the root, which lives as long
 };
 
 /// LlavaModel: what is seen stands in the places of tokens.
@@ -148,14 +149,16 @@ class SeeingDecoder {
 
   DecoderOutput operator()(const Batch& batch) const {
     const Scope scope(b_.tape, "model");
+    const bool casts = b_.structure.casts_inputs;
+    const Tensor pixel_values = casts ? to(batch.pixel_values, b_.structure.weights) : batch.pixel_values;
     Tensor inputs_embeds = language_model_.embed(batch.input_ids);
-    const ImageFeatures image = see_(batch.pixel_values);
+    const ImageFeatures image = see_(pixel_values);
     const Tensor image_features = to(image.features, inputs_embeds.dtype());
     const Tensor special_image_mask = image_places(batch.input_ids);
     inputs_embeds = masked_scatter(inputs_embeds, special_image_mask, image_features);
     const auto make_inputs = b_.description.sight->make_inputs;
     const TextInputs inputs = make_inputs == nullptr ? TextInputs() : make_inputs(b_, inputs_embeds);
-    return {language_model_(inputs_embeds, inputs), image_features};
+    return {language_model_(inputs_embeds, inputs), image_features, pixel_values};
   }
 
  private:
@@ -191,7 +194,7 @@ DecoderBody decoder_body(const Builder& b, const DecoderParts& parts) {
   }
   const auto body = std::make_shared<Decoder>(b, &parts);
   return {body->embedding_weight(),
-          [body](const Batch& batch) { return DecoderOutput{(*body)(batch.input_ids), Tensor()}; }};
+          [body](const Batch& batch) { return DecoderOutput{(*body)(batch.input_ids), Tensor(), Tensor()}; }};
 }
 
 /// LlamaForCausalLM.
