@@ -8,6 +8,7 @@ import torch
 import transformers
 from transformers.models.auto.configuration_auto import model_type_to_module_name
 
+import device
 import fused
 import preference
 from experts import run_in_a_loop
@@ -48,6 +49,7 @@ ELSEWHERE = {
 
 def load_libraries(case):
     """Import what the case will need and what is slow to import; none of it changes anything by being imported."""
+    device.know_positions()
     family = model_type_to_module_name(case["config"]["model_type"])
     importlib.import_module(f"transformers.models.{family}.modeling_{family}")
     if case.get("objective"):
@@ -103,11 +105,15 @@ def stays_on_host(case):
 
 
 def keep_in_fp32(model, dtype):
-    """from_pretrained's dtypes, of which from_config has no plan: T5's `wo` stays in fp32 where the rest is fp16."""
+    """from_pretrained's dtypes, of which from_config has no plan: T5's `wo` stays in fp32 where the rest is fp16, and so
+    does a buffer of DeepSeek-V3's router."""
     plan = model._get_dtype_plan(dtype) if hasattr(model, "_get_dtype_plan") else {}
     for name, module in model.named_modules():
         if name.rpartition(".")[2] in plan:
             module.to(plan[name.rpartition(".")[2]])
+        for key, buffer in module._buffers.items():
+            if key in plan:
+                module._buffers[key] = buffer.to(plan[key])
 
 
 def mark_quantized(model, dtype):

@@ -5,6 +5,7 @@ the patches that a model without values needs; every patch says why.
 """
 
 import ctypes
+import functools
 import importlib.util
 import os
 import pathlib
@@ -108,6 +109,31 @@ def _transformers():
     warnings.filterwarnings("ignore", category=FutureWarning, module="transformers")
     # Initial values change no byte, and a truncated normal loops until they fit.
     transformers.PreTrainedModel.initialize_weights = lambda self, *a, **k: None
+
+
+def know_positions():
+    """Rotary embeddings that are `dynamic` ask whether the longest position is past those the model was made for: it
+    never is here. To be called before models are imported, which take the decorator by name."""
+    from transformers import modeling_rope_utils as rope
+    original = rope.dynamic_rope_update
+    if getattr(original, "knows_positions", False):
+        return
+
+    def update(rope_forward):
+        inner = original(rope_forward)
+
+        @functools.wraps(rope_forward)
+        def forward(*args, **kwargs):
+            asked = torch.Tensor.__bool__
+            torch.Tensor.__bool__ = lambda tensor: tensor.dtype != torch.bool
+            try:
+                return inner(*args, **kwargs)
+            finally:
+                torch.Tensor.__bool__ = asked
+        return forward
+
+    update.knows_positions = True
+    rope.dynamic_rope_update = update
 
 
 def install():

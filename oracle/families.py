@@ -13,6 +13,8 @@ HF = {"hidden": "hidden_size", "ffn": "intermediate_size", "layers": "num_hidden
       "vocab": "vocab_size"}
 GROUPED = HF | {"groups": "num_key_value_heads"}
 OWN_HEADS = GROUPED | {"head_dim": "head_dim"}
+LATENT = HF | {"groups_of_one": "num_key_value_heads", "expert": "moe_intermediate_size", "queries": "q_lora_rank",
+               "values": "kv_lora_rank", "rest": "qk_nope_head_dim", "turned": "qk_rope_head_dim", "value_dim": "v_head_dim"}
 GPT = {"hidden": "n_embd", "ffn": "n_inner", "layers": "n_layer", "heads": "n_head", "vocab": "vocab_size"}
 DISTILBERT = {"hidden": "dim", "ffn": "hidden_dim", "layers": "n_layers", "heads": "n_heads", "vocab": "vocab_size"}
 T5 = {"hidden": "d_model", "ffn": "d_ff", "layers": "num_layers", "heads": "num_heads", "head_dim": "d_kv", "vocab": "vocab_size"}
@@ -35,6 +37,7 @@ SPARSE = ROUTER | {"decoder_sparse_step": (2,), "mlp_only_layers": ([0],)}
 
 LLAMA_LINEAR = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 ATTENTION_LINEAR = LLAMA_LINEAR[:4]
+LATENT_LINEAR = ("q_a_proj", "q_b_proj", "kv_a_proj_with_mqa", "kv_b_proj", "o_proj")
 BERT_LINEAR = ("query", "key", "value", "dense")
 
 
@@ -97,6 +100,24 @@ ROWS = (
     Family("opt", CAUSAL, {k: v for k, v in HF.items() if k != "ffn"} | {"ffn": "ffn_dim"},
            TIES | {"dropout": (0.0,), "do_layer_norm_before": (False,), "enable_bias": (False,)},
            ATTENTION_LINEAR[:3] + ("out_proj", "fc1", "fc2"), {"max_position_embeddings": 256, "pad_token_id": 1}),
+    Family("deepseek_v2", ("causal-lm", "causal-lm", "sequence-classification", "feature-extraction"), LATENT,
+           TIES | {"q_lora_rank": (None,), "first_k_dense_replace": (0, 1, 2), "attention_bias": (True,), "mlp_bias": (True,),
+                   "topk_method": ("group_limited_greedy",), "attention_dropout": (0.1,)}, LATENT_LINEAR,
+           {"n_routed_experts": 8, "num_experts_per_tok": 2, "n_group": 4, "topk_group": 2}),
+    Family("deepseek_v3", ("causal-lm", "causal-lm", "sequence-classification", "token-classification", "feature-extraction"), LATENT,
+           TIES | {"q_lora_rank": (None,), "first_k_dense_replace": (0, 1, 2), "attention_bias": (True,), "rope_interleave": (False,),
+                   "norm_topk_prob": (False,), "attention_dropout": (0.1,)}, LATENT_LINEAR,
+           {"n_routed_experts": 8, "num_experts_per_tok": 2, "n_group": 4, "topk_group": 2}),
+    Family("bloom", DECODER, {"hidden": "hidden_size", "layers": "n_layer", "heads": "n_head", "vocab": "vocab_size"},
+           TIES | {"apply_residual_connection_post_layernorm": (True,), "hidden_dropout": (0.1,), "attention_dropout": (0.1,)},
+           ("query_key_value", "dense", "dense_h_to_4h", "dense_4h_to_h")),
+    Family("mpt", DECODER, {"hidden": "d_model", "layers": "n_layers", "heads": "n_heads", "vocab": "vocab_size"},
+           TIES | {"attn_config": ({"clip_qkv": 6.0},), "classifier_dropout": (0.2,)}, ("Wqkv", "out_proj", "up_proj", "down_proj"),
+           {"max_seq_len": 256}),
+    Family("gpt_neo", DECODER, {"hidden": "hidden_size", "ffn": "intermediate_size", "heads": "num_heads", "vocab": "vocab_size"},
+           TIES | {"resid_dropout": (0.1,), "embed_dropout": (0.1,), "attention_dropout": (0.1,), "activation_function": ACTIVATIONS},
+           ("q_proj", "k_proj", "v_proj", "out_proj", "c_fc", "c_proj"),
+           {"max_position_embeddings": 256, "num_layers": 3, "attention_types": [[["global", "local"], 1], [["global"], 1]]}),
     Family("gpt2", DECODER, GPT, TIES | {"resid_pdrop": (0.0,), "embd_pdrop": (0.0, 0.2), "attn_pdrop": (0.0, 0.2),
                                          "activation_function": ACTIVATIONS, "reorder_and_upcast_attn": (True,),
                                          "scale_attn_by_inverse_layer_idx": (True,)}, ("c_attn", "c_proj", "c_fc"),

@@ -60,13 +60,19 @@ class Maker:
         heads = self.pick((1, 2, 3, 4, 4, 6, 8))
         width = self.pick((2, 4, 8, 10, 12, 16, 16, 20, 24, 32)) if self.chance(0.9) else self.pick((64, 80, 96, 128, 160))
         experts = self.pick((2, 3, 4, 8))
-        return {"hidden": heads * width, "heads": heads, "ffn": self.pick((16, 36, 56, 96, 100, 157, 176, 256)),
-                "layers": self.pick((1, 2, 3, 4, 5, 7)), "vocab": self.pick((50, 101, 211, 512, 997, 1000, 4001)),
-                "groups": self.pick([n for n in range(1, heads + 1) if heads % n == 0]),  # the default need not divide them
-                "head_dim": width if self.chance(0.6) else self.pick((8, 14, 16, 24, 40)), "experts": experts,
-                "taken": self.pick(range(1, min(experts, 4) + 1)), "expert": self.pick((16, 24, 48, 50)),
-                "shared": self.pick((24, 40, 50)), "embedding": self.pick((16, 24, heads * width)),
-                "decoder": self.pick((1, 2, 3, 5))}
+        latents = self.latents(heads) if "values" in self.row.sizes else {}
+        return latents | {"hidden": heads * width, "heads": heads, "ffn": self.pick((16, 36, 56, 96, 100, 157, 176, 256)),
+                          "layers": self.pick((1, 2, 3, 4, 5, 7)), "vocab": self.pick((50, 101, 211, 512, 997, 1000, 4001)),
+                          "groups": self.pick([n for n in range(1, heads + 1) if heads % n == 0]),  # the default need not divide them
+                          "head_dim": width if self.chance(0.6) else self.pick((8, 14, 16, 24, 40)), "experts": experts,
+                          "taken": self.pick(range(1, min(experts, 4) + 1)), "expert": self.pick((16, 24, 48, 50)),
+                          "shared": self.pick((24, 40, 50)), "embedding": self.pick((16, 24, heads * width)),
+                          "decoder": self.pick((1, 2, 3, 5))}
+
+    def latents(self, heads):
+        """What DeepSeek's narrow projections have besides."""
+        return {"groups_of_one": heads, "queries": self.pick((12, 24, 32)), "values": self.pick((8, 16, 30)),
+                "rest": self.pick((4, 8, 16, 18)), "turned": self.pick((4, 8, 16)), "value_dim": self.pick((5, 8, 16, 24))}
 
     def config(self):
         """A config of the family's; what a family can leave to its default it sometimes does."""

@@ -18,10 +18,12 @@ Error liger_runs_them() {
 
 }  // namespace
 
+bool routes_tokens(const Description& d) { return d.experts > 0 && d.family != "llama4_text"; }
+
 std::optional<Error> check_experts(const Job& job) {
   const Description& d = job.description;
   const Recipe& recipe = job.recipe;
-  if (d.experts == 0) return std::nullopt;
+  if (!routes_tokens(d)) return std::nullopt;
   if (recipe.kernels.mlp == Kernel::kFused)
     return recipe.experts == Experts::kLoop ? std::optional(liger_runs_them()) : std::nullopt;
   constexpr int64_t kMostExperts = 10'000;  // of the loop, whose turns are traced one by one
@@ -40,8 +42,8 @@ std::optional<Error> read_imbalance(const Asked& asked, Inquiry& inquiry) {
   const double times = std::strtod(text->c_str(), &end);
   if (!plain || *end != 0 || times < 1)
     return Error{"--moe-imbalance", "must be a number from 1 on, is " + in_quotes(*text), "such as 1.5"};
-  if (inquiry.job.description.experts == 0)
-    return Error{"--moe-imbalance", inquiry.job.description.family + " has no experts", "drop it"};
+  if (!routes_tokens(inquiry.job.description))
+    return Error{"--moe-imbalance", inquiry.job.description.family + " routes no tokens to experts", "drop it"};
   if (recipe.experts == Experts::kGrouped)
     return Error{"--moe-imbalance", "changes nothing: " + std::string(kGroupedIsEven),
                  "drop it, or pass --experts loop"};
@@ -53,9 +55,9 @@ std::optional<Error> read_imbalance(const Asked& asked, Inquiry& inquiry) {
 
 std::optional<Error> read_routing(const Asked& asked, Inquiry& inquiry) {
   Job& job = inquiry.job;
-  if (job.description.experts == 0)
+  if (!routes_tokens(job.description))
     return asked.has("experts")
-               ? std::optional(Error{"--experts", job.description.family + " has no experts", "drop it"})
+               ? std::optional(Error{"--experts", job.description.family + " routes no tokens to experts", "drop it"})
                : std::nullopt;
   if (asked.has("experts") && job.recipe.kernels.mlp == Kernel::kFused) return liger_runs_them();
   warn_of_whole_experts(inquiry);

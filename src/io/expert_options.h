@@ -7,6 +7,9 @@
 
 namespace peakmem {
 
+/// Whether each token goes to some experts only: all of Llama 4's see every token, in one product.
+bool routes_tokens(const Description& description);
+
 /// Reads --moe-imbalance into the recipe, after --experts was read.
 std::optional<Error> read_imbalance(const Asked& asked, Inquiry& inquiry);
 

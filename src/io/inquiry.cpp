@@ -150,7 +150,7 @@ class Reader {
     if (auto wrong = read_evaluation(asked_, recipe)) return wrong;
     if (auto wrong = read_precision(asked_, inquiry_)) return wrong;
     recipe.attention = read_attention();
-    if (inquiry_.job.description.experts > 0) recipe.experts = value_in(kExperts, choice("experts"));
+    if (routes_tokens(inquiry_.job.description)) recipe.experts = value_in(kExperts, choice("experts"));
     recipe.checkpointing = value_in(kCheckpointings, choice("checkpointing"));
     recipe.clip = asked_.flag("clip-grad");
     return std::nullopt;

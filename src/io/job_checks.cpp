@@ -93,6 +93,11 @@ std::optional<Error> check_family(const Job& job) {
   if (d.decoder_ffn > 0 && recipe.weights == DType::kFloat16)
     return Error{"--precision", "fp16 is not modelled for " + d.family + ", which looks for infinities in every layer",
                  "pass bf16 or fp16-mixed"};
+  if (d.family == "llama4_text" && recipe.quantize != Quantize::kNone)
+    return Error{"--quantize",
+                 "is not modelled for " + d.family +
+                     ", whose router is a linear layer of its own kind, which bitsandbytes packs as any other",
+                 "drop it"};
   if (d.family == "gpt_oss" && recipe.weights == DType::kFloat16)
     return Error{"--precision",
                  "fp16 keeps the norms of gpt_oss in fp32 (_keep_in_fp32_modules), which is not modelled", "pass bf16"};
@@ -139,6 +144,13 @@ std::optional<Error> check_batch(const Job& job) {
         "--target-seq",
         std::to_string(recipe.target_seq) + " is past the learned position table of " + std::to_string(longest),
         "pass at most " + std::to_string(longest)};
+  if (recipe.seq > longest && d.dynamic_rotary)
+    return Error{"--seq",
+                 std::to_string(recipe.seq) + " is past max_position_embeddings, " + std::to_string(longest) +
+                     ", from where on a dynamic rotary embedding makes its frequencies anew, which is not modelled",
+                 "pass at most " + std::to_string(longest)};
+  if (d.dynamic_rotary && recipe.transformers != Transformers::kV523)
+    return Error{"--transformers", "is modelled as 5.23 only for rotary embeddings that are dynamic", "drop it"};
   const bool last_token =
       d.task == Task::kSequenceClassification && find_family(d.family)->usual_task == Task::kCausalLm;
   if (last_token && std::max(recipe.batch, recipe.eval_batch) > 1 && !d.has_padding_token)

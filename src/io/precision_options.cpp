@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "io/choices.h"
+#include "io/expert_options.h"
 
 namespace peakmem {
 namespace {
@@ -13,7 +14,7 @@ const PrecisionName& row_of(std::string_view name) {
 
 const PrecisionName& asked_precision(const Asked& asked, Inquiry& inquiry) {
   const std::string* experts = asked.text("experts");
-  const bool grouped = inquiry.job.description.experts > 0 && (experts == nullptr || *experts != "loop");
+  const bool grouped = routes_tokens(inquiry.job.description) && (experts == nullptr || *experts != "loop");
   if (!grouped || asked.has("precision")) return row_of(read_choice(asked, inquiry, "precision"));
   inquiry.assumptions.emplace_back("precision: bf16, the only one the grouped GEMM of experts takes");
   return row_of("bf16");

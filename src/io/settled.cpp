@@ -4,6 +4,7 @@
 #include <cstdio>
 
 #include "io/choices.h"
+#include "io/expert_options.h"
 
 namespace peakmem {
 namespace {
@@ -49,7 +50,7 @@ void add_loop(const Job& job, Settled& out) {
   out.text("precision", name_in(kTrainingDTypes, recipe.weights));
   out.text("autocast", name_in(kAutocasts, asked_autocast(recipe)));
   out.text("attention", name_in(kAttentions, recipe.attention));
-  if (job.description.experts > 0) out.text("experts", name_in(kExperts, recipe.experts));
+  if (routes_tokens(job.description)) out.text("experts", name_in(kExperts, recipe.experts));
   out.text("checkpointing", name_in(kCheckpointings, recipe.checkpointing));
   out.text("transformers", name_in(kTransformers, recipe.transformers));
   out.text("trainer", recipe.trainer->name);

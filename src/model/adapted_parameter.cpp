@@ -9,10 +9,12 @@ namespace peakmem {
 namespace {
 
 // qwen2_moe has no row: _MODEL_TO_CONVERSION_PATTERN of transformers knows it by another name than PEFT asks for.
-constexpr std::array<MixtureTargets, 3> kMixtures = {{
+constexpr std::array<MixtureTargets, 5> kMixtures = {{
     {"mixtral", "w1", "w3", "w2"},
     {"qwen3_moe", "gate_proj", "up_proj", "down_proj"},
     {"olmoe", "gate_proj", "up_proj", "down_proj"},
+    {"deepseek_v2", "gate_proj", "up_proj", "down_proj"},
+    {"deepseek_v3", "gate_proj", "up_proj", "down_proj"},
 }};
 
 constexpr int64_t kAlpha = 8;  // LoraConfig.lora_alpha by default; over the rank it is the scaling

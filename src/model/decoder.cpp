@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "model/cache.h"
+#include "model/lm.h"
 #include "model/outer_units.h"
 #include "model/sight.h"
 #include "model/task_heads.h"
@@ -11,27 +12,30 @@
 namespace peakmem {
 namespace {
 
-/// The kinds of rotary embedding whose forward runs the same ops; `dynamic` and `longrope` read positions at run time.
-void check_rotary_type(Fields& fields, const char* name, const Value& parameters) {
-  static constexpr std::array<std::string_view, 4> kKnown = {"default", "linear", "llama3", "yarn"};
+/// The kinds of rotary embedding whose forward runs the same ops, and `dynamic`, which asks for the longest position
+/// first; `longrope` makes frequencies at run time.
+void read_rotary_type(Fields& fields, Description& d, const char* name, const Value& parameters) {
+  static constexpr std::array<std::string_view, 4> kAlike = {"default", "linear", "llama3", "yarn"};
   const Value* type = parameters.find("rope_type");
   if (type == nullptr) type = parameters.find("type");
   if (type == nullptr) return;
-  for (const std::string_view kind : kKnown)
+  d.dynamic_rotary = d.dynamic_rotary || type->string == "dynamic";
+  if (d.dynamic_rotary) return;
+  for (const std::string_view kind : kAlike)
     if (type->string == kind) return;
   fields.fail(name, "rotary embedding \"" + type->string.substr(0, 40) + "\" is not modelled",
-              "known: default, linear, llama3, yarn");
+              "known: default, linear, llama3, yarn, dynamic");
 }
 
-void read_rotary_parameters(Fields& fields) {
+void read_rotary_parameters(Fields& fields, Description& d) {
   fields.ignore({"rope_theta", "partial_rotary_factor"});
   for (const char* name : {"rope_parameters", "rope_scaling"}) {
     if (!fields.has(name)) continue;
     const Value* parameters = fields.find(name);
     if (parameters->kind != Value::Kind::kObject) return fields.fail(name, "must be an object");
-    check_rotary_type(fields, name, *parameters);
+    read_rotary_type(fields, d, name, *parameters);
     for (const Member& member : parameters->members)  // by kind of layer
-      if (member.value.kind == Value::Kind::kObject) check_rotary_type(fields, name, member.value);
+      if (member.value.kind == Value::Kind::kObject) read_rotary_type(fields, d, name, member.value);
   }
 }
 
@@ -51,8 +55,9 @@ class Decoder {
         name_(name),
         embed_tokens_(
             in_outer_unit(b_, Outer::kEmbedding, [this] { return parts_.make_embedding(b_, parts_.embedding); })),
-        layers_(b_, b_.description.runs, b_.dims.runs,
-                [this](bool windowed) { return KindOfLayer{parts_.make_layer(b_, parts_.layers), windowed}; }),
+        layers_(
+            b_, b_.description.runs, b_.dims.runs,
+            [this](bool windowed) { return KindOfLayer{parts_.make_layer(b_, parts_.layers, windowed), windowed}; }),
         norm_(in_outer_unit(b_, Outer::kNorm, [this] { return parts_.make_norm(b_, parts_.norm); })),
         rotary_emb_(parts_.make_rotary(b_)) {}
 
@@ -104,21 +109,12 @@ class Decoder {
     return hidden_states;
   }
 
-  /// What a layer that runs again hands on is dropped, since the backward pass does not ask for it.
   AttentionOutput run(const LayerCall& layer, const Tensor& hidden_states, const Rotation& shared,
                       const Tensor& mask) const {
     const Scope scope(b_.tape, parts_.layers);
     const Rotation rotation = layer_inputs(b_, shared);
-    const auto weights = std::make_shared<Tensor>();
-    Tensor output = checkpoint(
-        b_.structure.checkpointing,
-        [&layer, &tape = b_.tape, rotation, mask, weights](const Tensor& input, const Tensor&) {
-          AttentionOutput given = layer(input, rotation, mask);
-          if (!tape.runs_again) *weights = std::move(given.weights);
-          return std::move(given.output);
-        },
-        hidden_states);
-    return {std::move(output), std::exchange(*weights, {})};
+    return run_layer(
+        b_, [&layer, rotation, mask](const Tensor& input) { return layer(input, rotation, mask); }, hidden_states);
   }
 
   const Builder& b_;
@@ -304,7 +300,7 @@ Description read_decoder(Fields& fields, int64_t vocab, int64_t hidden, int64_t 
   d.attention_dropout = fields.probability("attention_dropout", 0.0);
   d.tied = fields.flag("tie_word_embeddings", false);
   d.token_dropout = read_token_dropout(fields, 0.1);
-  read_rotary_parameters(fields);
+  read_rotary_parameters(fields, d);
   if (d.head_dim % 2 != 0)
     fields.fail("head_dim", "is " + std::to_string(d.head_dim) + ", the rotary embedding needs an even one");
   return d;

@@ -3,12 +3,11 @@
 //
 //     TokenEmbedding   (b, name, rows, width);  (input_ids) -> [B, T, C];  weight()
 //     Rotary           (b);  (hidden_states, position_ids) -> Rotation, or one for each kind of layer
-//     Layer            (b);  (hidden_states, rotation, mask) -> hidden_states, perhaps with attention's weights
-//     Norm             (b, name, width);  (hidden_states) -> hidden_states
-//     scale_embeddings (inputs_embeds) -> inputs_embeds, static
-//     kModel, kEmbedding, kLayers, kNorm    what the decoder is called, and its embedding, layers and norm
-//     scale_logits     (b, logits) -> logits, static
-//     kKeepsEmbeddings whether they have a name of their own beside what dropout leaves of them
+//     Layer            (b), or (b, windowed) where its kinds differ in what they are made of;  (hidden_states,
+//     rotation, mask) -> hidden_states, perhaps with attention's weights Norm             (b, name, width);
+//     (hidden_states) -> hidden_states scale_embeddings (inputs_embeds) -> inputs_embeds, static kModel, kEmbedding,
+//     kLayers, kNorm    what the decoder is called, and its embedding, layers and norm scale_logits     (b, logits) ->
+//     logits, static kKeepsEmbeddings whether they have a name of their own beside what dropout leaves of them
 #pragma once
 
 #include <array>
@@ -35,7 +34,7 @@ struct DecoderParts {
   const char* layers;
   const char* norm;
   EmbeddingCall (*make_embedding)(const Builder& b, const char* name);
-  LayerCall (*make_layer)(const Builder& b, const char* name);
+  LayerCall (*make_layer)(const Builder& b, const char* name, bool windowed);
   ModuleCall (*make_norm)(const Builder& b, const char* name);
   RotaryCall (*make_rotary)(const Builder& b);
   Tensor (*scale_embeddings)(Tensor inputs_embeds);
@@ -50,14 +49,20 @@ EmbeddingCall make_embedding(const Builder& b, const char* name) {
   return {embedding.weight(), [embedding](const Tensor& input_ids) { return embedding(input_ids); }};
 }
 template <class Layer>
-LayerCall make_layer(const Builder& b, const char* name) {
-  return [layer = named<Layer>(b, name)](const Tensor& hidden_states, const Rotation& rotation,
-                                         const Tensor& mask) -> AttentionOutput {
-    if constexpr (std::is_same_v<decltype(layer(hidden_states, rotation, mask)), Tensor>)
-      return {layer(hidden_states, rotation, mask), Tensor()};
-    else
-      return layer(hidden_states, rotation, mask);
+LayerCall make_layer(const Builder& b, const char* name, [[maybe_unused]] bool windowed) {
+  const auto call = [](Layer made) -> LayerCall {
+    return [layer = std::move(made)](const Tensor& hidden_states, const Rotation& rotation,
+                                     const Tensor& mask) -> AttentionOutput {
+      if constexpr (std::is_same_v<decltype(layer(hidden_states, rotation, mask)), Tensor>)
+        return {layer(hidden_states, rotation, mask), Tensor()};
+      else
+        return layer(hidden_states, rotation, mask);
+    };
   };
+  if constexpr (std::is_constructible_v<Layer, const Builder&, bool>)
+    return call(named<Layer>(b, name, windowed));
+  else
+    return call(named<Layer>(b, name));
 }
 template <class Norm>
 ModuleCall make_norm(const Builder& b, const char* name) {

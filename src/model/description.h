@@ -99,10 +99,16 @@ struct Description {
   int64_t window = 0;   // of windowed layers
   int64_t experts = 0;  // of every MLP; 0 where it is dense
   int64_t experts_per_token = 0;
-  int64_t shared_ffn = 0;      // of an expert beside them that sees every token
-  int64_t decoder_layers = 0;  // of an encoder-decoder, whose `layers` are the encoder's
-  int64_t decoder_ffn = 0;     // where it may be another
-  int64_t buckets = 0;         // of relative positions
+  int64_t shared_ffn = 0;        // of an expert beside them that sees every token
+  int64_t dense_ffn = 0;         // of layers without experts between those with
+  int64_t expert_groups = 0;     // of which each token's experts are in a few; 0 where any will do
+  int64_t groups_per_token = 0;  // those few
+  int64_t value_dim = 0;         // of a head's values; 0 where it is head_dim
+  int64_t query_latents = 0;     // a narrow projection that queries come from; 0 where there is none (DeepSeek)
+  int64_t value_latents = 0;     // and one that keys and values come from
+  int64_t decoder_layers = 0;    // of an encoder-decoder, whose `layers` are the encoder's
+  int64_t decoder_ffn = 0;       // where it may be another
+  int64_t buckets = 0;           // of relative positions
   int64_t image = 0;  // pixels along a side of a square image, 0 for a model of text; its patches are the sequence
   int64_t patch = 0;
   int64_t channels = 0;
@@ -143,10 +149,13 @@ struct Description {
   bool parallel_residual = false;    // attention and MLP read the same hidden states
   bool norms_after = false;          // attention and MLP have their norms behind the residual sums (OPT-350m)
   bool mlp_norm = false;             // the MLP beside attention has a norm of its own (Falcon's new architecture)
+  bool turns_neighbours = false;     // positions are turned in pairs of neighbours, not of halves (rope_interleave)
   bool interleaves_groups = false;   // in one projection, a group's queries stand beside its key and value
   bool returns_weights = false;      // layers hand on what eager attention weighed, until the next one is through
   bool normalizes_routing = true;    // the weights of a token's experts add up to 1
   bool casts_routing = false;        // and are cast to the dtype of the router's logits
+  bool dynamic_rotary = false;       // frequencies are made anew where a sequence is longer than `positions`
+  bool tunes_temperature = false;    // queries of layers that turn nothing are scaled by position (Llama 4)
   bool has_padding_token = false;    // the family's default where the config says nothing
   bool learned_positions = false;    // a sequence cannot be longer than `positions`
   bool maps_masks = false;           // the full mask is made even where every layer is windowed (Qwen)
@@ -181,7 +190,8 @@ struct Dims {
   Expr batch, seq, hidden, embedding, heads, kv_heads, head_dim, rotary, ffn, vocab, positions, token_types, labels;
   int64_t images = 0;  // in a sequence
   Expr examples;       // labelled: the batch, or where each has several sequences to choose from a part of it
-  Expr experts, experts_per_token, shared_ffn;
+  Expr experts, experts_per_token, shared_ffn, dense_ffn, expert_groups, groups_per_token;
+  Expr value_dim, query_latents, value_latents;
   Expr padded_head_dim;  // head_dim and seq rounded up to multiples of 8 as attention kernels need them
   Expr padded_seq;
   Expr bias_row;  // seq rounded up to a multiple of 16, as the gradient of an attention's bias is

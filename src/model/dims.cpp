@@ -34,6 +34,12 @@ Dims sizes_of(const Description& d, Expr batch, int64_t seq) {
   dims.experts = d.experts;
   dims.experts_per_token = d.experts_per_token;
   dims.shared_ffn = d.shared_ffn;
+  dims.dense_ffn = d.dense_ffn;
+  dims.value_dim = d.value_dim;
+  dims.query_latents = d.query_latents;
+  dims.value_latents = d.value_latents;
+  dims.expert_groups = d.expert_groups;
+  dims.groups_per_token = d.groups_per_token;
   dims.bias_row = round_up_16(seq);
   dims.sdpa_columns = sdpa_columns(d, dims.padded_head_dim);
   dims.flash_columns = flash_columns(d, dims.padded_head_dim);

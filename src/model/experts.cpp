@@ -45,6 +45,13 @@ Tensor SparseMoe::router_logits(const Tensor& hidden_states) const {
   return linear(hidden_states, weight(), Tensor());
 }
 
+Tensor SparseMoe::full_router_logits(const Tensor& hidden_states) const {
+  Parametrization weight(router_);
+  Tensor rows = to(hidden_states, DType::kFloat32);
+  const Tensor full = to(weight(), DType::kFloat32);
+  return linear(std::move(rows), full, Tensor());
+}
+
 SparseMoe::Routing SparseMoe::route(const Tensor& hidden_states) const {
   const Scope scope(b_.tape, "gate");
   const Tensor logits = router_logits(hidden_states);

@@ -52,6 +52,8 @@ class SparseMoe {
   Tensor experts(const Tensor& rows, const Routing& routing) const;
   /// The router's logits of rows of hidden states.
   Tensor router_logits(const Tensor& hidden_states) const;
+  /// The same in fp32, both of them cast.
+  Tensor full_router_logits(const Tensor& hidden_states) const;
 
  private:
   /// Liger's experts in their place.

@@ -118,8 +118,9 @@ Problem read_problem(Fields& fields, int64_t labels) {
 
 /// torch.nn.Embedding's assertion on what most families give it as padding_idx.
 void check_padding(Fields& fields, const Description& d) {
-  constexpr auto kWithout = std::to_array<std::string_view>(
-      {"gpt2", "gpt_bigcode", "gpt_neox", "gptj", "codegen", "falcon", "t5", "mt5", "umt5", "vit"});
+  constexpr auto kWithout =
+      std::to_array<std::string_view>({"gpt2", "gpt_bigcode", "gpt_neox", "gptj", "codegen", "falcon", "gpt_neo",
+                                       "bloom", "mpt", "t5", "mt5", "umt5", "vit"});
   const Value* padding = fields.find("pad_token_id");
   if (padding == nullptr || padding->integer < d.vocab || d.vocab == 0) return;
   if (std::find(kWithout.begin(), kWithout.end(), d.family) != kWithout.end()) return;
@@ -169,6 +170,13 @@ void fit_labels(Fields& fields, const Family& family, Description& d) {
                 "is " + std::to_string(d.labels) + ", and the head of question answering unpacks start and end",
                 "set it to 2");
   d.labels = 2;
+}
+
+/// Rotary embeddings that ask for positions are modelled where they were measured.
+void check_rotary(Fields& fields, const Description& d) {
+  if (!d.dynamic_rotary || d.family == "llama") return;
+  fields.fail(fields.has("rope_parameters") ? "rope_parameters" : "rope_scaling",
+              "dynamic is not modelled for " + d.family, "it is for llama");
 }
 
 void check_sizes(Fields& fields, const Description& d) {
@@ -253,6 +261,7 @@ Result<Description> read_description(const Value& config, const Task* task, std:
   if (!fields.error()) {
     check_task(fields, *family, description.task);
     check_sizes(fields, description);
+    check_rotary(fields, description);
   }
   if (fields.error()) return *fields.error();
   unknown = fields.unknown();

@@ -12,10 +12,8 @@
 #include <memory>
 
 #include "model/cache.h"
-#include "model/family.h"
+#include "model/lm.h"
 #include "model/masks.h"
-#include "model/outer_units.h"
-#include "model/task_heads.h"
 
 namespace peakmem {
 
@@ -75,6 +73,7 @@ struct Gpt2Block {
 template <class Parts>
 struct Gpt2Transformer {
   using Block = Gpt2Block<Parts>;
+  static constexpr const char* kName = "transformer";
 
   const Builder& b;
   Embedding wte;
@@ -146,36 +145,14 @@ class Gpt2LmHead : public Model {
   Linear lm_head_;
 };
 
-/// GPT2ForSequenceClassification.
-template <class Parts>
-class Gpt2Classifier : public Model {
- public:
-  explicit Gpt2Classifier(const Builder& b)
-      : b_(b),
-        transformer_(named<Transformer>(b_, "transformer")),
-        score_(b_, "score", b.dims.hidden, b.dims.labels, false) {}
-
-  ModelOutput forward(const Batch& batch) override {
-    const Tensor hidden_states = transformer_(batch.input_ids);
-    const Tensor logits = score_(hidden_states);
-    return last_token_output(b_, logits, batch.input_ids, batch.labels);
-  }
-
- private:
-  using Transformer = Gpt2Transformer<Parts>;
-
-  Builder b_;
-  Transformer transformer_;
-  Linear score_;
-};
-
 /// A family's `build`.
 template <class Parts>
 std::unique_ptr<Model> build_gpt2(const Builder& b) {
   if (has_common_head(b.description.task))
     return build_common_head(b, {"classifier"},
                              [](const Builder& own) { return body_call<Gpt2Transformer<Parts>>(own, "transformer"); });
-  if (b.description.task == Task::kSequenceClassification) return std::make_unique<Gpt2Classifier<Parts>>(b);
+  if (b.description.task == Task::kSequenceClassification)
+    return std::make_unique<LastTokenClassifier<Gpt2Transformer<Parts>>>(b);
   return std::make_unique<Gpt2LmHead<Parts>>(b);
 }
 

@@ -19,12 +19,9 @@ struct Kin {
 };
 constexpr std::array kKin = std::to_array<Kin>({
     // Decoders with learned positions, or none.
-    {"gpt_neo", "gpt2", "every other layer attends locally, and its scores are in fp32"},
     {"openai-gpt", "gpt2", "its norms come after the residual sums"},
     {"xglm", "gpt2", "its positions are sinusoids and its projections separate"},
     {"biogpt", "gpt2", "its projections are separate and its embeddings scaled"},
-    {"bloom", "gpt2", "ALiBi stands for positions, and a norm follows the embedding"},
-    {"mpt", "gpt2", "ALiBi stands for positions"},
     // Rotary decoders.
     {"persimmon", "gpt_neox", "it norms queries and keys, and its activation is the square of ReLU"},
     {"gpt_neox_japanese", "gpt_neox", "only its last layer has biases, outside of the projections"},
@@ -48,10 +45,7 @@ constexpr std::array kKin = std::to_array<Kin>({
     {"granitemoehybrid", "granite", "most of its layers are Mamba's"},
     // Mixtures.
     {"phimoe", "mixtral", "its routing and norms differ"},
-    {"deepseek_v2", "mixtral", "keys and values come from a narrow projection, and some experts see every token"},
-    {"deepseek_v3", "mixtral", "keys and values come from a narrow projection, and some experts see every token"},
-    {"llama4", "mixtral", "some layers have no rotary embedding, and a shared expert sees every token"},
-    {"llama4_text", "mixtral", "some layers have no rotary embedding, and a shared expert sees every token"},
+    {"kimi_k2", "deepseek_v3", "it is DeepSeek-V3 but for its name: pass a config with model_type deepseek_v3"},
     {"glm4_moe", "qwen3_moe", "a shared expert sees every token, and the first layers are dense"},
     {"ernie4_5_moe", "qwen2_moe", "positions are turned in pairs of neighbours, and the first layers are dense"},
     {"dbrx", "mixtral", "queries, keys and values are one clipped projection"},

@@ -72,6 +72,14 @@ struct PreNormLayer {
         input_layernorm(b, "input_layernorm", b.dims.hidden),
         post_attention_layernorm(b, "post_attention_layernorm", b.dims.hidden),
         dropped(b.description.hidden_dropout) {}
+  /// One whose feed-forward part is of either kind.
+  PreNormLayer(const Builder& b, bool windowed)
+    requires std::is_constructible_v<FeedForward, const Builder&, bool>
+      : self_attn(named<Attention>(b, "self_attn")),
+        mlp(named<FeedForward>(b, kHeldAs<FeedForward>, windowed)),
+        input_layernorm(b, "input_layernorm", b.dims.hidden),
+        post_attention_layernorm(b, "post_attention_layernorm", b.dims.hidden),
+        dropped(b.description.hidden_dropout) {}
 
   Tensor operator()(const Tensor& input, const Rotation& rotation, const Tensor& mask) const {
     Tensor residual = input;

@@ -35,7 +35,10 @@ struct MaskRow {
   std::string_view family;
   bool always;
 };
-constexpr std::array<MaskRow, 2> kMaskRows = {{{"falcon", true}, {"gpt_oss", false}}};
+
+/// Whether windows are chunks: a token sees those before it in its own (create_chunked_causal_mask).
+bool cuts_chunks(const Builder& b, bool windowed) { return windowed && b.description.family == "llama4_text"; }
+constexpr std::array<MaskRow, 4> kMaskRows = {{{"falcon", true}, {"gpt_oss", false}, {"bloom", false}, {"mpt", false}}};
 
 const MaskRow* mask_row(const Builder& b) {
   for (const MaskRow& row : kMaskRows)
@@ -43,11 +46,36 @@ const MaskRow* mask_row(const Builder& b) {
   return nullptr;
 }
 
+/// chunked_overlay and causal_mask_function, which count from the first token that is not padding.
+Tensor keys_of_chunk(const Builder& b) {
+  Tape& tape = b.tape;
+  const Dims& d = b.dims;
+  const Shape square = {d.batch, 1, d.seq, d.seq};
+  Tensor ones = tape.make({}, DType::kBool, "new_ones");
+  Tensor padding = tape.make({d.batch, 1, 1, 1}, DType::kInt64, "index");
+  Tensor place = tape.make({d.batch, 1, 1, d.seq}, DType::kInt64, "sub");
+  padding.reset();
+  const Tensor key_chunk = tape.make({d.batch, 1, 1, d.seq}, DType::kInt64, "floor_divide");
+  place.reset();
+  padding = tape.make({d.batch, 1, 1, 1}, DType::kInt64, "index");
+  place = tape.make({d.batch, 1, d.seq, 1}, DType::kInt64, "sub");
+  padding.reset();
+  const Tensor query_chunk = tape.make({d.batch, 1, d.seq, 1}, DType::kInt64, "floor_divide");
+  place.reset();
+  Tensor same = tape.make(square, DType::kBool, "eq");
+  Tensor keys = tape.make(square, DType::kBool, "bitwise_and");
+  same.reset();
+  ones.reset();
+  const Tensor causal = tape.make({1, 1, d.seq, d.seq}, DType::kBool, "le");
+  return tape.make(square, DType::kBool, "bitwise_and");
+}
+
 /// Which key each query may see whatever is padding: [1, 1, T, T].
 Tensor causal_keys(const Builder& b, bool windowed) {
   Tape& tape = b.tape;
   const Shape square = {1, 1, b.dims.seq, b.dims.seq};
   if (!windowed) return tape.make(square, DType::kBool, "le");
+  if (cuts_chunks(b, windowed)) return keys_of_chunk(b);
   Tensor ones = tape.make({}, DType::kBool, "new_ones");
   Tensor edge = tape.make({b.dims.seq}, DType::kInt64, "sub");
   Tensor inside = tape.make(square, DType::kBool, "gt");
@@ -114,6 +142,7 @@ Tensor causal_mask(const Builder& b, bool windowed, DType dtype, bool has_positi
   const bool does_without = flash2 || (sdpa && !always && !(windowed && b.structure.window_cuts));
   const Tensor padding = b.structure.padding_mask ? padding_of(b, does_without) : Tensor();
   if (has_positions && row == nullptr && !padding) check_for_packed_sequences(b);
+  const Tensor left_padding = cuts_chunks(b, windowed) ? b.tape.make({b.dims.batch}, DType::kInt64, "zeros") : Tensor();
   if (does_without) return {};
   Tensor visible = visible_keys(b, windowed);
   const Shape sizes = {b.dims.batch, 1, b.dims.seq, b.dims.seq};

@@ -247,9 +247,15 @@ Tensor flash2(const Tensor& query, const Tensor& key, const Tensor& value, const
   const auto cast = [&](const Tensor& x) { return query.dtype() == DType::kFloat32 ? to(x, low) : x; };
   const Tensor q = cast(transpose(query, 1, 2));
   const Tensor k = cast(transpose(key, 1, 2));
-  const Tensor v = cast(transpose(value, 1, 2));
+  Tensor states = transpose(value, 1, 2);
+  const Expr width = value.size(-1);
+  const bool is_narrow = !identical(width, query.size(-1));
+  if (is_narrow) states = pad_last(std::move(states), query.size(-1));
+  const Tensor v = cast(states);
   if (input.has_positions) ask_for_packing(model);
-  return flash_attention(q, k, v, {model.dims.padded_head_dim, model.dims.flash_columns, model.dims.flash_rows});
+  Tensor output =
+      flash_attention(q, k, v, {model.dims.padded_head_dim, model.dims.flash_columns, model.dims.flash_rows});
+  return is_narrow ? slice(std::move(output), -1, width) : output;
 }
 
 }  // namespace

@@ -65,6 +65,7 @@ Rotation RotaryEmbedding::in_dtype(DType dtype, const Tensor& position_ids) cons
   const Scope scope(b_.tape, name_);
   const NoGrad no_grad(b_.tape);
   if (b_.structure.transformers <= Transformers::kV448) return in_dtype_4_48(dtype, position_ids);
+  update();
   const Dims& d = b_.dims;
   Tape& tape = b_.tape;
   Tensor positions = tape.make({1, d.seq, 1}, DType::kFloat32, "_to_copy");
@@ -75,6 +76,16 @@ Rotation RotaryEmbedding::in_dtype(DType dtype, const Tensor& position_ids) cons
   const Tensor sin = mul_scalar(tape.make(emb.shape(), DType::kFloat32, "sin"));
   const Tensor cos_cast = to(cos, dtype);
   return {position_ids, cos_cast, to(sin, dtype)};
+}
+
+void RotaryEmbedding::update() const {
+  if (!b_.description.dynamic_rotary) return;
+  Tensor last = b_.tape.make({}, DType::kInt64, "max");
+  const Tensor seq_len = b_.tape.make({}, DType::kInt64, "add");
+  last.reset();
+  Tensor grows = b_.tape.make({}, DType::kBool, "gt");
+  grows.reset();
+  const Tensor shrinks = b_.tape.make({}, DType::kBool, "lt");
 }
 
 // The frequencies are a matrix product there, and all names live to the end.
@@ -111,7 +122,7 @@ Rotations RotaryByKind::in_dtype(DType dtype, const Tensor& position_ids) const 
 }
 
 Rotation layer_inputs(const Builder& b, const Rotation& rotation) {
-  if (!b.structure.casts_inputs || !rotation.cos) return rotation;
+  if (!b.structure.casts_inputs || !rotation.cos || rotation.cos.dtype() == DType::kComplex64) return rotation;
   const Tensor cos = to(rotation.cos, b.structure.weights);
   return {rotation.position_ids, cos, to(rotation.sin, b.structure.weights), rotation.turns};
 }

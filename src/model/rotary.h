@@ -44,6 +44,8 @@ class RotaryEmbedding {
 
  private:
   Rotation in_dtype_4_48(DType dtype, const Tensor& position_ids) const;
+  /// dynamic_rope_update: asks for the longest position first.
+  void update() const;
   const Builder& b_;
   const char* name_;
   Tensor inv_freq_;

@@ -10,9 +10,9 @@ namespace {
 enum class Layout : uint8_t { kTokensFirst, kPreserved };
 
 // Kernels work on [B, T, heads, D] and hand back the transposed view.
-Tensor like_transposed(const Tensor& tensor, Layout layout, const char* name) {
+Tensor like_transposed(const Tensor& tensor, Expr width, Layout layout, const char* name) {
   Tape& tape = tensor.tape();
-  const KeptShape& shape = transposed(tensor.shape(), 1, 2);
+  const KeptShape& shape = transposed(narrowed(tensor.shape(), -1, width), 1, 2);
   const Tensor made =
       tape.make(layout == Layout::kPreserved ? preserved(shape) : contiguous(shape), tensor.dtype(), name);
   return tape.look(made, transposed(made.shape(), 1, 2), false);
@@ -29,7 +29,10 @@ constexpr std::array<size_t, 3> kSavedOperand = {1, 0, 2};  // where query, key 
 constexpr size_t kSavedOutput = 4;                          // flash's, after log-sum-exp
 
 void fused_backward(Gradients& g, Layout layout, const char* name) {
-  for (size_t i = 0; i < 3; ++i) g.out[i] = like_transposed(g.saved(kSavedOperand[i]), layout, name);
+  for (size_t i = 0; i < 3; ++i) {
+    const Tensor operand = g.saved(kSavedOperand[i]);
+    g.out[i] = like_transposed(operand, operand.size(-1), layout, name);
+  }
 }
 // Heads that are not in the order of the kernel, of the gradient and of the output, are put into it first.
 void flash_backward(Gradients& g) {
@@ -56,7 +59,7 @@ void efficient_backward(Gradients& g) {
     g.out[3] = slice(made, -1, mask[-1]);
   }
   const auto [queries, bytes] = g.node.dims;
-  run_efficient_backward(g.saved(kSavedOperand[0]), {true, queries, bytes});
+  run_efficient_backward(g.saved(kSavedOperand[0]), g.in[0], {true, queries, bytes});
 }
 const Op kFlash = {"_scaled_dot_product_flash_attention", flash_backward};
 const Op kCudnn = {"_scaled_dot_product_cudnn_attention", cudnn_backward};
@@ -75,7 +78,7 @@ struct Fused {
         const Tensor& mask = Tensor())
       : tape(query.tape()), node(tape.record(kernel, {&query, &key, &value, &mask})), op(kernel) {
     for (const Tensor* operand : {&key, &query, &value}) tape.save(node, *operand);
-    output = like_transposed(query, layout, op.name);
+    output = like_transposed(query, value.size(-1), layout, op.name);
     Tape::attach(node, output);
   }
   /// Log-sum-exp and the output, in this order.
@@ -109,6 +112,12 @@ Tensor padded(Tensor input, Expr width) {
   Tape::attach(node, result);
   return result;
 }
+
+}  // namespace
+
+Tensor pad_last(Tensor input, Expr width) { return padded(std::move(input), width); }
+
+namespace {
 
 Tensor flash(Tensor query, Tensor key, Tensor value, Expr padded_width, Expr columns) {
   const Expr width = query.size(-1);
@@ -256,7 +265,8 @@ Tensor scaled_dot_product_attention(Tensor query, Tensor key, Tensor value, Tens
   Tape& tape = q.tape();
   const bool autocast = std::exchange(tape.autocast.enabled, false);  // what is inside runs without it
   if (mask && mask.dtype() == DType::kBool) mask = additive(mask, q.dtype());
-  const bool fits_flash = is_half(q.dtype()) && !mask && sizes.kernels.flash;
+  const bool is_even = identical(q.size(-1), v.size(-1));
+  const bool fits_flash = is_half(q.dtype()) && !mask && is_even && sizes.kernels.flash;
   const bool fits_efficient = identical(q.size(1), k.size(1)) && sizes.kernels.efficient(q.dtype()).exists;
   const bool fits_cudnn = fits_flash && prefers_cudnn(q, k, sizes.head_dim);
   Tensor output = fits_cudnn       ? cudnn(q, k, v)

@@ -1,5 +1,8 @@
 #include "trace/attention_kernels.h"
 
+#include <algorithm>
+#include <numeric>
+
 #include "trace/workspace.h"
 
 namespace peakmem {
@@ -39,14 +42,16 @@ const EfficientKernel& AttentionKernels::efficient(DType dtype) const {
   return dtype == DType::kFloat16 ? fp16 : dtype == DType::kBFloat16 ? bf16 : fp32;
 }
 
-AttentionKernels attention_kernels(const Processor& processor, int64_t head_dim) {
+AttentionKernels attention_kernels(const Processor& processor, int64_t head_dim, int64_t value_dim) {
   const int capability = processor.compute_capability;
+  const int64_t wider = std::max(head_dim, value_dim);
+  const int64_t common = std::gcd(head_dim, value_dim);
   AttentionKernels kernels;
   kernels.flash = capability >= kAmpere && head_dim <= kWidestFlash;
-  kernels.fp32 = efficient_kernel(processor, false, head_dim);
-  kernels.fp32.exists = head_dim % gemm_alignment(capability, false) == 0;
-  kernels.fp16 = efficient_kernel(processor, true, head_dim);
-  kernels.fp16.exists = head_dim % gemm_alignment(capability, true) == 0;
+  kernels.fp32 = efficient_kernel(processor, false, wider);
+  kernels.fp32.exists = common % gemm_alignment(capability, false) == 0;
+  kernels.fp16 = efficient_kernel(processor, true, wider);
+  kernels.fp16.exists = common % gemm_alignment(capability, true) == 0;
   kernels.bf16 = kernels.fp16;
   kernels.bf16.exists = kernels.fp16.exists && capability >= kAmpere;
   return kernels;
@@ -65,7 +70,7 @@ void run_flash_backward(const Tensor& query, const Tensor& key, Expr columns) {
 }
 
 // In fp32 the product of output and gradient is summed by ops of its own, in half by the kernel.
-void run_efficient_backward(const Tensor& query, const EfficientKernel& kernel) {
+void run_efficient_backward(const Tensor& query, const Tensor& gradient, const EfficientKernel& kernel) {
   constexpr const char* kName = "_efficient_attention_backward";
   Tape& tape = query.tape();
   const Expr heads = query.size(0) * query.size(1);
@@ -73,7 +78,7 @@ void run_efficient_backward(const Tensor& query, const EfficientKernel& kernel) 
   Tensor product;
   Tensor sum;
   if (size_of(query.dtype()) > 2) {
-    product = workspace(tape, dense_bytes(query), kName);
+    product = workspace(tape, dense_bytes(gradient), kName);
     sum = workspace(tape, rows, kName);
   }
   Tensor gradients;  // it goes after delta

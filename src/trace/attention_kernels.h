@@ -16,7 +16,8 @@ struct EfficientKernel {
   bool operator==(const EfficientKernel&) const = default;
 };
 
-/// What scaled_dot_product_attention has to choose from for heads so wide on one GPU (sdp_utils.cpp, torch 2.13).
+/// What scaled_dot_product_attention has to choose from for heads and values so wide on one GPU (sdp_utils.cpp,
+/// torch 2.13).
 struct AttentionKernels {
   bool flash = true;  // in half precision without a mask
   EfficientKernel fp32;
@@ -29,7 +30,7 @@ struct AttentionKernels {
 
 /// Flash is for Ampere and later, and heads up to 256 wide; the efficient kernel wants heads in whole steps of what the
 /// GPU's products are aligned to (minimum_gemm_alignment), and takes bf16 from Ampere on.
-AttentionKernels attention_kernels(const Processor& processor, int64_t head_dim);
+AttentionKernels attention_kernels(const Processor& processor, int64_t head_dim, int64_t value_dim);
 
 /// What flash's backward rounds a head dim, a multiple of 8, up to a multiple of: head_size_rounded.
 constexpr int64_t flash_column_step(int64_t head_dim) { return head_dim <= 128 ? 32 : 64; }
@@ -38,7 +39,8 @@ constexpr int64_t flash_column_step(int64_t head_dim) { return head_dim <= 128 ?
 /// gradient in fp32, of `columns` a row, and those of keys and values for every head of the queries.
 void run_flash_backward(const Tensor& query, const Tensor& key, Expr columns);
 
-/// _efficient_attention_backward (attention_backward.cu, torch 2.13) on [B, heads, T, D].
-void run_efficient_backward(const Tensor& query, const EfficientKernel& kernel);
+/// _efficient_attention_backward (attention_backward.cu, torch 2.13) on [B, heads, T, D]; the
+/// gradient is of what attention gave.
+void run_efficient_backward(const Tensor& query, const Tensor& gradient, const EfficientKernel& kernel);
 
 }  // namespace peakmem

@@ -21,8 +21,6 @@ Tensor checkpoint_saved_tensors(const CrossLayerFunction& layer, const Arguments
   const int32_t frame = tape.new_frame();
   tape.frame_at(frame).again = [&tape, layer, arguments, frame, scope = tape.scope, autocast = tape.autocast.enabled] {
     const SecondRun surroundings(tape, scope, autocast);
-    Frame& call = tape.frame_at(frame);
-    call.slots.resize(static_cast<size_t>(call.saved));
     const int32_t outer = std::exchange(tape.frame, frame);
     run(layer, arguments);
     tape.ghost = false;

@@ -28,8 +28,8 @@ Tensor gather_last(const Tensor& self, const Tensor& index) {
   Node* node = tape.record(kGather, {&self});
   tape.save(node, self);
   tape.save(node, index);
-  const KeptShape& s = self.shape();
-  Tensor result = tape.make({s[0], s[1], index.size(-1)}, self.dtype(), kGather.name);
+  const Shape taken = contiguous(narrowed(self.shape(), -1, index.size(-1)));
+  Tensor result = tape.make(taken, self.dtype(), kGather.name);
   Tape::attach(node, result);
   return result;
 }
@@ -37,8 +37,9 @@ Tensor gather_last(const Tensor& self, const Tensor& index) {
 Tensor repeat_rows(const Tensor& self, Expr times) {
   Tape& tape = self.tape();
   Node* node = tape.record(kRepeat, {&self});
-  const KeptShape& s = self.shape();
-  Tensor result = tape.make({s[0] * times, s[1], s[2]}, self.dtype(), kRepeat.name);
+  Shape repeated = contiguous(self.shape());
+  repeated.size[0] = repeated.size[0] * times;
+  Tensor result = tape.make(contiguous(repeated), self.dtype(), kRepeat.name);
   Tape::attach(node, result);
   return result;
 }

@@ -8,7 +8,7 @@ namespace peakmem {
 /// torch.gather(self, -1, index): [.., n] becomes [.., index.size(-1)].
 Tensor gather_last(const Tensor& self, const Tensor& index);
 
-/// x.repeat(times, 1, 1) of [N, T, D].
+/// x.repeat(times, 1, ...) along the first dimension.
 Tensor repeat_rows(const Tensor& self, Expr times);
 
 }  // namespace peakmem

@@ -39,6 +39,8 @@ std::array<Tensor, 3> split_in_three(Tensor input, int dim);
 std::array<Tensor, 3> split_in_three(Tensor input, int dim, const std::array<Expr, 3>& lengths);
 /// x.chunk(2, dim)
 std::array<Tensor, 2> split_in_two(Tensor input, int dim);
+/// x.split((first, the rest), dim)
+std::array<Tensor, 2> split_in_two(Tensor input, int dim, Expr first);
 /// x[:, 0] of [B, T, C].
 Tensor select_first(Tensor input);
 /// x[0] along the first dimension, or any other single index.
@@ -129,6 +131,8 @@ struct KernelSizes {
 /// (aten/src/ATen/native/transformers/cuda/sdp_utils.cpp, torch 2.13). `mask` may be empty; `p` is the dropout.
 Tensor scaled_dot_product_attention(Tensor query, Tensor key, Tensor value, Tensor mask, double p, bool is_causal,
                                     const KernelSizes& sizes);
+/// torch.nn.functional.pad of the last dimension to a width.
+Tensor pad_last(Tensor input, Expr width);
 
 // --- fused.cpp: kernels of Liger (liger-kernel 0.8.5)
 // ------------------------------------------------------------------
@@ -215,8 +219,12 @@ Tensor sum_all(Tensor self);
 Tensor mean_all(Tensor self);
 /// torch.topk over the last dimension: values and indices.
 std::array<Tensor, 2> topk(Tensor self, Expr k);
+/// x.sum(dim=-1, keepdim=True)
+Tensor sum_last(const Tensor& self);
 /// x /= x.sum(dim=-1, keepdim=True)
 Tensor divide_by_sum(Tensor self);
+/// self /= other, which wants a gradient too.
+Tensor divide_in_place(Tensor self, const Tensor& other);
 /// self.index_add_(0, rows, source)
 Tensor index_add(Tensor self, const Tensor& rows, Tensor source);
 /// torch.nn.functional.grouped_mm(input [rows, in], weight [groups, out, in].transpose(-2, -1), offs=ends of the

@@ -34,12 +34,12 @@ const Op kTopk = {"topk", topk_backward};
 // Inputs: self 0, other 1. -grad * ((self / other) / other), and grad / other.
 void div_backward(Gradients& g) {
   {
-    const Tensor quotient = div_scalar(g.saved(0));
-    const Tensor again = div_scalar(quotient);
+    const Tensor quotient = div(g.saved(0), g.saved(1));
+    const Tensor again = div(quotient, g.saved(1));
     const Tensor negative = neg(g.in[0]);
     g.out[1] = mul(negative, again);
   }
-  g.out[0] = div_scalar(g.in[0]);
+  g.out[0] = div(g.in[0], g.saved(1));
 }
 const Op kDiv = {"div", div_backward};
 
@@ -75,12 +75,19 @@ const Op kIndexAdd = {"index_add", index_add_backward};
 
 }  // namespace
 
+namespace {
+
+/// Autocast has sums in fp32, without a cast.
+DType summed(const Tensor& x) { return x.tape().autocast.enabled ? DType::kFloat32 : x.dtype(); }
+
+}  // namespace
+
 Tensor sum_dim(Tensor self, int dim) {
   const Tensor x = std::move(self);
   Tape& tape = x.tape();
   Node* node = tape.record(kSumDim, {&x});
   if (node != nullptr) node->dims = {dim, 0};
-  Tensor result = tape.make(without(x.shape(), dim), x.dtype(), kSumDim.name);
+  Tensor result = tape.make(without(x.shape(), dim), summed(x), kSumDim.name);
   Tape::attach(node, result);
   return result;
 }
@@ -115,18 +122,28 @@ std::array<Tensor, 2> topk(Tensor self, Expr k) {
   return {std::move(values), std::move(indices)};
 }
 
-// In place: what the division needs of the values before it is a copy.
+Tensor sum_last(const Tensor& self) {
+  Tape& tape = self.tape();
+  Node* node = tape.record(kSumLast, {&self});
+  Tensor sum = tape.make(reduced_last(self.shape()), summed(self), kSumLast.name);
+  Tape::attach(node, sum);
+  return sum;
+}
+
 Tensor divide_by_sum(Tensor self) {
+  const Tensor sum = sum_last(self);
+  return divide_in_place(std::move(self), sum);
+}
+
+// What the division needs of the values before it is a copy.
+Tensor divide_in_place(Tensor self, const Tensor& other) {
   const Tensor x = std::move(self);
   Tape& tape = x.tape();
-  Node* sum_node = tape.record(kSumLast, {&x});
-  const Tensor sum = tape.make(reduced_last(x.shape()), x.dtype(), kSumLast.name);
-  Tape::attach(sum_node, sum);
-  Node* node = tape.record(kDiv, {&x, &sum});
+  Node* node = tape.record(kDiv, {&x, &other});
   if (node != nullptr) {
     const Tensor original = tape.make(contiguous(x.shape()), x.dtype(), "clone");
     tape.save(node, original);
-    tape.save(node, sum);
+    tape.save(node, other);
   }
   Tensor result = tape.look(x, x.shape(), false);
   Tape::attach(node, result);

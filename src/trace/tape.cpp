@@ -232,6 +232,7 @@ void Tape::save(Node* node, const Tensor& tensor) {
     Saved& saved = *new (&node->saved[node->saved_count++]) Saved;
     saved.frame = frame;
     saved.slot = running->saved++;
+    running->slots.emplace_back();
     ++running->open;
     return;
   }
@@ -245,8 +246,10 @@ void Tape::save(Node* node, const Tensor& tensor) {
     saved.frame = -1;
     return;
   }
-  // Its second run: the slot gets a share in the storage, and after the last one nothing more is needed.
-  running->slots[static_cast<size_t>(running->filled++)] = look(tensor, tensor.shape(), tensor->is_view);
+  // Its second run: the slot gets a share in the storage, but where nobody is left to ask for it (see drop_saved), and
+  // after the last one nothing more is needed.
+  Tensor& slot = running->slots[static_cast<size_t>(running->filled++)];
+  slot = slot ? Tensor() : look(tensor, tensor.shape(), tensor->is_view);
   if (running->filled == running->saved) ghost = true;
 }
 
@@ -285,6 +288,9 @@ void Tape::drop_saved(Node* node) {
     saved.tensor.reset();
     if (saved.frame < 0) continue;
     Frame& call = frame_at(std::exchange(saved.frame, -1));
+    Tensor& slot = call.slots[static_cast<size_t>(saved.slot)];
+    // A graph that nothing holds goes before its layer runs again: what stands in the slot then has no memory.
+    slot = call.has_run ? Tensor() : Tensor(new_meta(keep(Shape{}), DType::kBool, -1));
     if (--call.open > 0) continue;
     const std::function<void()> arguments = std::move(call.again);  // they may hold what holds other frames
     call.again = nullptr;

@@ -146,7 +146,7 @@ struct Node {
   const KeptShape* second = nullptr;  // of output 1, which may differ
   DType dtype = DType::kFloat32;
   std::array<int, 2> dims = {0, 0};          // a view's dimensions, or settings of a kernel
-  Expr kernel_size;                          // of an attention: KernelSizes::bias_row or columns
+  Expr kernel_size;                          // of an attention: KernelSizes::bias_row or columns; of a copy: its width
   std::function<void(Gradients&)> function;  // of a custom autograd function
 
   // Accumulators of leaves (AccumulateGrad) have these.

@@ -136,13 +136,18 @@ std::array<Tensor, 3> split_in_three(Tensor input, int dim, const std::array<Exp
 }
 
 std::array<Tensor, 2> split_in_two(Tensor input, int dim) {
+  const Expr half = exact_div(input.size(dim), 2);
+  return split_in_two(std::move(input), dim, half);
+}
+
+std::array<Tensor, 2> split_in_two(Tensor input, int dim, Expr first) {
   const Tensor x = std::move(input);
   Tape& tape = x.tape();
   Node* node = tape.record(kSplit, {&x});
-  const Shape part = narrowed(x.shape(), dim, exact_div(x.size(dim), 2));
+  const std::array<Expr, 2> lengths = {first, x.size(dim) - first};
   std::array<Tensor, 2> parts;
   for (uint8_t i = 0; i < 2; ++i) {
-    parts[i] = tape.look(x, part, true);
+    parts[i] = tape.look(x, narrowed(x.shape(), dim, lengths[i]), true);
     Tape::attach(node, parts[i], i);
   }
   return parts;

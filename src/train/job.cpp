@@ -103,7 +103,7 @@ Structure structure_of(const Job& job, bool unrolled) {
   s.casts_weights = r.sharding.casts_parameters;
   s.grouped = d.kv_heads != d.heads;
   s.wide_heads = d.head_dim > 256;
-  s.attention_kernels = attention_kernels(r.processor, d.head_dim);
+  s.attention_kernels = attention_kernels(r.processor, d.head_dim, d.value_dim > 0 ? d.value_dim : d.head_dim);
   s.window_cuts = r.seq >= d.window;  // a windowed mask without a window (Qwen2 MoE) is made as one that cuts
   s.single_token = r.seq == 1;
   s.single_target = r.target_seq == 1;

@@ -73,8 +73,8 @@ void flash_backward(Tape& tape, const Row& row) {
   run_flash_backward(heads(tape, row, 1), heads(tape, row, 2), round_up(row.shape[4], flash_column_step(row.shape[4])));
 }
 void efficient_backward(Tape& tape, const Row& row) {
-  const AttentionKernels kernels = attention_kernels(tape.processor, row.shape[4]);
-  run_efficient_backward(heads(tape, row, 1), kernels.efficient(row.dtype));
+  const AttentionKernels kernels = attention_kernels(tape.processor, row.shape[4], row.shape[4]);
+  run_efficient_backward(heads(tape, row, 1), heads(tape, row, 1), kernels.efficient(row.dtype));
 }
 
 const std::map<std::string, void (*)(Tape&, const Row&)> kKernels = {

@@ -94,6 +94,41 @@ inline void put_parts(Value& config, const Family& family, Dice& dice) {
   part("vision_config", {{"image_size", whole(16)}, {"patch_size", whole(4)}, {"vision_use_head", truth(of_clip)}});
 }
 
+/// DeepSeek's narrow projections, and as many heads of keys and values as of queries.
+inline void put_latents(Value& config, int64_t heads, Dice& dice) {
+  const int64_t groups = dice.from(1, 3);
+  const auto put = [&config](const char* name, int64_t value) { config.members.emplace_back(name, whole(value)); };
+  put("num_key_value_heads", heads);
+  if (dice.coin())
+    put("q_lora_rank", dice.from(1, 40));
+  else
+    config.members.emplace_back("q_lora_rank", Value{});
+  put("kv_lora_rank", 2 * dice.from(1, 20));
+  put("qk_nope_head_dim", 2 * dice.from(1, 20));
+  put("qk_rope_head_dim", 2 * dice.from(1, 20));
+  put("v_head_dim", dice.from(1, 40));
+  put("moe_intermediate_size", dice.from(1, 300));
+  put("n_routed_experts", 2 * groups);
+  put("num_experts_per_tok", dice.from(1, 2));
+  put("n_shared_experts", dice.from(1, 3));
+  put("first_k_dense_replace", dice.from(0, 4));
+  put("n_group", groups);
+  put("topk_group", dice.from(1, groups));
+  config.members.emplace_back("topk_method", word(dice.coin() ? "greedy" : "group_limited_greedy"));
+}
+
+/// GPT-Neo's kinds of layers, as many as layers.
+inline void put_attention_types(Value& config) {
+  const auto list = [](std::vector<Value> items) {
+    Value value;
+    value.kind = Value::Kind::kList;
+    value.items = std::move(items);
+    return value;
+  };
+  const int64_t layers = config.find("num_hidden_layers")->integer;
+  config.members.emplace_back("attention_types", list({list({list({word("global")}), whole(layers)})}));
+}
+
 /// A config of a random family and sizes.
 inline Value random_config(Dice& dice) {
   const std::string family(
@@ -128,6 +163,11 @@ inline Value random_config(Dice& dice) {
   if (find_family(family)->sizes != nullptr && find_family(family)->sizes->layers == std::string_view("encoder_layers"))
     put_bart_sizes(config, heads, dice);
   if (family == "deberta-v2") put_deberta_choices(config, dice);
+  if (family.starts_with("deepseek")) {
+    put_latents(config, heads, dice);
+    return config;
+  }
+  if (family == "gpt_neo") put_attention_types(config);
   put("num_key_value_heads", whole(kv));
   const bool mixture = family == "mixtral" || family == "gpt_oss" || family.ends_with("moe");
   if (family == "gemma2" || family == "gemma3_text" || (family == "mixtral" && dice.coin()))
