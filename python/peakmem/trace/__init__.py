@@ -33,6 +33,7 @@ def trace(
     checkpointing: bool = False,
     loss: Callable[[Any, Any], Any] | None = None,
     name: str | None = None,
+    isolate: bool = False,
 ) -> Trace:
     """One training step of a model on shapes, in bytes: no GPU is needed and none is touched.
 
@@ -51,6 +52,7 @@ def trace(
         accumulate: micro-batches a step; clip_grad: the norm that gradients are clipped to.
         checkpointing: the model's own `gradient_checkpointing_enable`.
         loss: of the model's outputs and the batch; else `outputs.loss`, or the outputs' only scalar.
+        isolate: trace in a child process, so that nothing of it stays in this one.
 
     Raises:
         InputError: where it cannot be traced: what, and what to do.
@@ -66,18 +68,30 @@ def trace(
         "name": name,
     }
     _need_torch()
+    if accumulate < 1:
+        raise InputError("accumulate", f"{accumulate} is not positive", "micro-batches a step, from 1 on")
+
+    def work() -> Trace:
+        return _traced(model, batch, at, gpu, options)
+
+    if isolate:
+        from ._isolate import in_child
+
+        return in_child(work)
+    return work()
+
+
+def _traced(model: Any, batch: Any, at: Mapping[str, int] | None, gpu: str | None, options: dict[str, Any]) -> Trace:
     from ._gpu import find_gpu
     from ._trace import is_step, trace_factory, trace_model, trace_step
 
-    if accumulate < 1:
-        raise InputError("accumulate", f"{accumulate} is not positive", "micro-batches a step, from 1 on")
     if at is not None:
         return trace_factory(model, dict(at), find_gpu(gpu), options)
     if batch is not None:
         return trace_model(model, batch, find_gpu(gpu), options)
     if not is_step(model):
         raise InputError("batch", "is missing", "pass what the model is called with, or a closure that runs a step")
-    return trace_step(model, find_gpu(gpu), {"name": name})
+    return trace_step(model, find_gpu(gpu), {"name": options["name"]})
 
 
 def tracing(*, gpu: str | None = None, name: str | None = None) -> AbstractContextManager[Tracing]:

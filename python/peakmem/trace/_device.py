@@ -140,9 +140,18 @@ def _hooks(stub: int) -> Iterator[None]:
         hooks.value = before
 
 
+def _start_engine() -> None:
+    """Autograd's engine starts now, where it sees no GPU: later it would start a thread for the fake one, and a process that
+    is forked after that could run no backward pass."""
+    if torch.version.cuda is None:
+        with torch.inference_mode(False), torch.enable_grad():
+            torch.ones(1, requires_grad=True, device="cpu").sum().backward()
+
+
 @contextlib.contextmanager
 def fake_cuda() -> Iterator[None]:
     """A CUDA device that takes fake tensors. Backward passes run in one thread: the fake mode is one for all."""
     stub = _stub()
+    _start_engine()
     with torch.autograd.set_multithreading_enabled(False), _guard(stub), _hooks(stub):
         yield

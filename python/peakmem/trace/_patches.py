@@ -41,15 +41,17 @@ class Patches(contextlib.ExitStack):
                 self.set(module, name, value)
 
 
-def apply_all(patches: Patches, gpu: Gpu, level: Callable[[], int]) -> None:
-    """`level` says how many bytes are allocated."""
+def apply_all(patches: Patches, gpu: Gpu, level: Callable[[], int], say: Callable[[str], None]) -> None:
+    """`level` says how many bytes are allocated; `say` takes what must be known of the trace."""
     patches.everywhere(F.scaled_dot_product_attention, on_cuda(F.scaled_dot_product_attention, gpu.capability))
     _cuda(patches, gpu, level)
     _kernels(patches)
     _optimizers(patches)
     _modules(patches)
     _initial_values(patches)
+    _compiler(patches, say)
     patch_transformers(patches)
+    patch_scipy(patches, say)
 
 
 def _cuda(patches: Patches, gpu: Gpu, level: Callable[[], int]) -> None:
@@ -180,6 +182,49 @@ def _initial_values(patches: Patches) -> None:
     for name, function in list(vars(torch.nn.init).items()):
         if name.endswith("_") and not name.startswith("_") and callable(function):
             patches.set(torch.nn.init, name, unless_fake(function))
+
+
+def _compiler(patches: Patches, say: Callable[[str], None]) -> None:
+    """Nothing is compiled: a compiled step allocates otherwise, by the plan of its compiler."""
+    original = torch.compile
+
+    def compile(model: Any = None, *args: Any, **kwargs: Any) -> Any:  # noqa: A001
+        if _importing():
+            return original(model, *args, **kwargs)
+        say(NOT_COMPILED)
+        return model if model is not None else lambda function: function
+
+    patches.set(torch, "compile", compile)
+    if "torch._dynamo" in sys.modules and hasattr(torch.compiler, "set_stance"):  # what was compiled before
+        patches.enter_context(torch.compiler.set_stance("force_eager"))
+
+
+NOT_COMPILED = "torch.compile is left out: the code runs as it is written, a compiled one allocates less or more"
+
+
+def is_compiled(module: Any) -> bool:
+    return type(module).__name__ == "OptimizedModule"
+
+
+def patch_scipy(patches: Patches, say: Callable[[str], None]) -> None:
+    """Losses of detection match boxes by their values. How many are matched does not depend on them: here each with the
+    one of its number. scipy may be imported while a trace runs."""
+    library = sys.modules.get("scipy.optimize")
+    original = getattr(library, "linear_sum_assignment", None)
+    if original is None or getattr(original, "of_fakes", False):
+        return
+
+    def linear_sum_assignment(costs: Any, *args: Any, **kwargs: Any) -> Any:
+        if not isinstance(costs, FakeTensor):
+            return original(costs, *args, **kwargs)
+        import numpy
+
+        say("a Hungarian matching without values: each row with the column of its number")
+        pairs = numpy.arange(min(costs.shape))
+        return pairs, pairs
+
+    linear_sum_assignment.of_fakes = True  # type: ignore[attr-defined]
+    patches.everywhere(original, linear_sum_assignment)
 
 
 def patch_transformers(patches: Patches) -> None:

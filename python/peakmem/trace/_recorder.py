@@ -17,13 +17,18 @@ from torch._subclasses.fake_tensor import (
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from ._failures import began_in
 from ._kernels import RETURN_NOTHING, STRICT, from_engine, in_backward, needs_help
 from ._phases import Phases
 from ._places import Places
+from ._progress import Progress
 from ._values import Values, name_of
 
 #: What FakeTensorMode raises where a result depends on values.
-BY_VALUE = (DynamicOutputShapeException, DataDependentOutputException, UnsupportedOperatorException)
+BY_VALUE = (DynamicOutputShapeException, DataDependentOutputException)
+
+#: Progress is told whenever these bits of the number of ops are zero.
+TICK = 255
 
 
 @dataclass(slots=True, eq=False)
@@ -62,10 +67,10 @@ class Recorder(TorchDispatchMode):  # type: ignore[misc, unused-ignore]
         """No wrapper around `__torch_dispatch__`: its caller must be one frame up."""
         return False
 
-    def __init__(self, phases: Phases, places: Places) -> None:
+    def __init__(self, phases: Phases, places: Places, progress: Progress) -> None:
         super().__init__()
         self.log, self.values = Log(), Values(lambda made: self._see(made, None))
-        self.phases, self.places = phases, places
+        self.phases, self.places, self.progress = phases, places, progress
         self.live: dict[int, Storage] = {}
         self.ops = 0
         self._op = self._node = ""
@@ -170,6 +175,8 @@ class Recorder(TorchDispatchMode):  # type: ignore[misc, unused-ignore]
                 self.blind -= 1
         try:
             result = func(*args, **kwargs)
+        except UnsupportedOperatorException as error:
+            return self.values.without_shape(func, args, kwargs, error)
         except BY_VALUE as error:
             return self.values.by_value(func, args, kwargs, error)
         self.values.learn(func, args, kwargs, result)
@@ -187,7 +194,13 @@ class Recorder(TorchDispatchMode):  # type: ignore[misc, unused-ignore]
         if self.phases.name == "backward":
             node = torch._C._current_autograd_node()
             self._node = node.name() if node is not None else self._node
-        result = self._run(func, args, kwargs, sys._getframe().f_back)
+        try:
+            result = self._run(func, args, kwargs, sys._getframe().f_back)
+        except Exception as error:
+            began_in(error, func, args, kwargs)
+            raise
+        if self.ops & TICK == 0:
+            self.progress.say(f"step {self.phases.step}, {self.phases.name}, {self.ops:,} ops")
         sources = args[0] if args and isinstance(args[0], (list, tuple)) else args[:1]
         one = sources[0] if len(sources) == 1 else None
         for i, leaf in enumerate(tree_leaves(result)):

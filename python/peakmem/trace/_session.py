@@ -7,14 +7,15 @@ from collections.abc import Iterator
 from typing import Any
 
 import torch
-from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 
 from ._device import fake_cuda
 from ._gpu import Gpu
-from ._patches import Patches, apply_all, patch_transformers
+from ._mode import fresh_cache, make_mode, no_search_for_numpy
+from ._patches import NOT_COMPILED, Patches, apply_all, is_compiled, patch_scipy, patch_transformers
 from ._phases import Phases
 from ._places import Places
+from ._progress import Progress
 from ._recorder import Recorder
 from ._values import values_leave_tensors
 
@@ -22,15 +23,13 @@ from ._values import values_leave_tensors
 class Session:
     """What a trace knows: the recorder's log, phases, models and optimizers."""
 
-    def __init__(self, gpu: Gpu) -> None:
+    def __init__(self, gpu: Gpu, progress: Progress | None = None) -> None:
         self.gpu = gpu
         self.phases, self.places = Phases(), Places()
-        self.recorder = Recorder(self.phases, self.places)
+        self.recorder = Recorder(self.phases, self.places, progress or Progress())
         self._patches = Patches()
-        # The mode's cache makes outputs anew from sizes and strides, and forgets what a kernel pads behind the last row:
-        # the gradient of an attention mask is 32 bytes short whenever it is made again.
-        self.mode = FakeTensorMode(allow_non_fake_inputs=False)
-        self.mode.cache_enabled = False
+        self.notes: list[str] = []  # what must be known of the trace
+        self.mode = make_mode()
 
     @property
     def events(self) -> int:
@@ -40,6 +39,10 @@ class Session:
         """Bytes that are allocated."""
         return sum(each.bytes for each in self.recorder.live.values())
 
+    def say(self, note: str) -> None:
+        if note not in self.notes:
+            self.notes.append(note)
+
     # --- what is told by what runs
 
     def module_called(self, module: Any) -> None:
@@ -47,6 +50,9 @@ class Session:
         if torch._C._current_autograd_node() is not None:
             return
         patch_transformers(self._patches)
+        patch_scipy(self._patches, self.say)
+        if any(map(is_compiled, module.modules())):
+            self.say(NOT_COMPILED)
         self.places.add(module)
         training = module.training or torch.is_grad_enabled()
         self.phases.forward(self.events, training)
@@ -80,14 +86,16 @@ class Session:
     def active(self) -> Iterator[None]:
         """Ops run on fakes and are recorded."""
         with fake_cuda(), self._patches as patches:
-            apply_all(patches, self.gpu, self.level)
+            apply_all(patches, self.gpu, self.level, self.say)
             self._follow(patches)
             # Known values are small; and threads of a process that was forked would never come.
             patches.callback(torch.set_num_threads, torch.get_num_threads())
             torch.set_num_threads(1)
-            for context in (values_leave_tensors(), self.mode, self.recorder):
+            leaves = values_leave_tensors(self.recorder.values.decide)
+            for context in (leaves, fresh_cache(), no_search_for_numpy(), self.mode, self.recorder):
                 patches.enter_context(context)
             patches.enter_context(self.places.calls(self.module_called))
+            patches.callback(self.recorder.progress.end)
             yield
 
     def _follow(self, patches: Patches) -> None:

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import contextlib
-import traceback
-from collections.abc import Callable, Iterator
+import itertools
+from collections.abc import Callable
 from typing import Any
 
 import torch
 
 from .._errors import InputError
 from ._adopt import Adoption
+from ._failures import users_errors
 from ._gpu import Gpu
 from ._loop import PRECISIONS, Loop, batches_of, chosen, make_optimizer
 from ._program import Program, events_of, make_program
+from ._progress import Progress
 from ._session import Session
 
 #: Steps until two are the same, at most.
@@ -40,12 +41,15 @@ def program_of(make: Maker, gpu: Gpu, options: dict[str, Any]) -> Program:
     return run_model(make, gpu, options)[1]
 
 
-def run_model(make: Maker, gpu: Gpu, options: dict[str, Any]) -> tuple[Session, Program, str]:
+def run_model(
+    make: Maker, gpu: Gpu, options: dict[str, Any], progress: Progress | None = None
+) -> tuple[Session, Program, str]:
     """The program of a model in a plain loop, and the name of its class."""
-    session = Session(gpu)
+    session = Session(gpu, progress)
     weights, autocast = chosen(PRECISIONS, options["precision"], "precision") if options["precision"] else (None, None)
     with Adoption() as adoption, session.active(), users_errors():
         model, batch = make(adoption)
+        _move(model)
         if weights is not None:
             model.to(weights)
         model.train()
@@ -82,6 +86,12 @@ def build(model: Any, adoption: Adoption) -> Any:
     return built
 
 
+def _move(model: Any) -> None:
+    """To the device goes what its factory put on the CPU all the same: `torch.Tensor(n)` asks nobody for a device."""
+    if any(each.device.type == "cpu" for each in itertools.chain(model.parameters(), model.buffers())):
+        model.to("cuda")
+
+
 def _checkpoint(model: Any) -> None:
     enable = getattr(model, "gradient_checkpointing_enable", None)
     if enable is None:
@@ -113,22 +123,3 @@ def program_so_far(session: Session) -> Program:
     if program.steps < 2:
         raise InputError("tracing", "saw one training step", "run at least two: the second is the steady one")
     return program
-
-
-@contextlib.contextmanager
-def users_errors() -> Iterator[None]:
-    """What fails in a user's code on fakes says where: the deepest frame that is neither torch's nor ours."""
-    try:
-        yield
-    except InputError:
-        raise
-    except Exception as error:
-        frames = traceback.extract_tb(error.__traceback__)
-        own = [each for each in frames if not _is_library(each.filename)]
-        where = f" ({own[-1].filename}:{own[-1].lineno}: {own[-1].line})" if own else ""
-        problem = f"fails on shapes alone: {type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}{where}"
-        raise InputError("model", problem, "the error above says what it wanted") from error
-
-
-def _is_library(path: str) -> bool:
-    return "/torch/" in path or path.startswith(str(__file__).rpartition("/")[0]) or path.startswith("<")

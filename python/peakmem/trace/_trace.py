@@ -14,14 +14,16 @@ from .._ask import Option
 from .._errors import InputError
 from ._adopt import Adoption
 from ._answer import Trace
+from ._failures import users_errors
 from ._family import make_family
 from ._family_file import family_json
 from ._file import as_json
 from ._fit import Point
 from ._gpu import Gpu
 from ._program import Program
+from ._progress import Progress
 from ._session import Session
-from ._steps import build, program_so_far, run_model, run_steps, users_errors
+from ._steps import build, program_so_far, run_model, run_steps
 
 #: Versions of torch that the records and tests were run with.
 TESTED = ("2.13",)
@@ -35,9 +37,12 @@ def trace_model(model: Any, batch: Any, gpu: Gpu, options: dict[str, Any]) -> Tr
 def trace_factory(factory: Callable[..., Any], at: Point, gpu: Gpu, options: dict[str, Any]) -> Trace:
     """A function of sizes that makes a model and its batch: traced until its sizes are formulas."""
     traced: list[tuple[Session, Program, str]] = []
+    progress = Progress()
 
     def program_at(point: Point) -> Program:
-        found = run_model(lambda adoption: _made(factory, point), gpu, options)
+        sizes = ", ".join(f"{name} = {value}" for name, value in point.items())
+        progress.what = f"tracing at {sizes}"
+        found = run_model(lambda adoption: _made(factory, point), gpu, options, progress)
         if not traced:  # the one at the sizes that are asked for
             traced.append(found)
         return found[1]
@@ -101,6 +106,7 @@ def _answer(session: Session, members: dict[str, Any]) -> Trace:
 def _about(session: Session, program: Program, name: str, options: dict[str, Any]) -> dict[str, Any]:
     """The members of a file that are not the program's."""
     notes = [f"{count} times guessed, values not being known: {what}" for what, count in session.recorder.values.notes.items()]
+    notes.extend(session.notes)
     notes.append("kernels' own workspaces are not traced, but for cuBLAS'")
     if session.gpu.capability[0] in (9, 10):
         notes.append("attention by flash attention where PyTorch may take cuDNN's kernel")

@@ -90,12 +90,17 @@ class Values:
         """Gives an op's results twins, or takes them from what it wrote to."""
         name = name_of(func)
         leaves = tree_leaves(result)
-        if name not in UNKNOWN and _small(leaves):
+        if name not in UNKNOWN and (func.is_view or _small(leaves)):
             real = self._run(func, args, kwargs)
             if real is not None:
+                guessed = guess_in(tree_leaves((args, kwargs)))
                 for fake, twin in zip(leaves, tree_leaves(real)):
                     if isinstance(fake, FakeTensor) and isinstance(twin, torch.Tensor) and fake.shape == twin.shape:
                         give_twin(fake, twin)
+                        twin._peakmem_guess = guessed or getattr(twin, "_peakmem_guess", "")
+                return
+            if name in CHOICES:
+                _choose(leaves[CHOICES[name]], args[0], *args[1 if name == "argmax" else 2 :][:1])
                 return
         if func._schema.is_mutable and not name.startswith("_amp_foreach_non_finite"):  # where nothing is infinite
             for written in tree_leaves(args) if name.startswith("_") else args[:1]:
@@ -105,7 +110,9 @@ class Values:
     def _run(self, func: Any, args: Any, kwargs: Any) -> Any:
         """The op on twins; None where one is missing or the op does not run on a CPU."""
         inputs = tree_leaves((args, kwargs))
-        if any(isinstance(each, FakeTensor) and twin_of(each) is None for each in inputs) or not _small(inputs):
+        if any(isinstance(each, FakeTensor) and twin_of(each) is None for each in inputs):
+            return None
+        if not func.is_view and not _small(inputs):  # a view takes no memory, however large
             return None
         args, kwargs = tree_map(_on_cpu, (args, kwargs))
         try:
@@ -126,9 +133,15 @@ class Values:
             return True, self._masked(func, args, kwargs)
         return False, None
 
+    def decide(self, tensors: Any) -> None:
+        """What follows is decided by the values of these: if they were guessed, it is counted."""
+        if guess := guess_in(tensors):
+            self.guess(guess)
+
     def _number(self, tensor: Any) -> Any:
         twin = twin_of(tensor)
         if twin is not None:
+            self.decide([tensor])
             with _disable_current_modes():
                 return twin.item()
         self.guess(f"{str(tensor.dtype).removeprefix('torch.')}.item(): {'true' if tensor.dtype == torch.bool else 1}")
@@ -163,15 +176,32 @@ class Values:
         if twin is None:
             self.guess("indexing by a mask: nothing is masked")
             return _integers(mask, mask.numel(), mask.dim())
+        self.decide([mask])
         with _disable_current_modes():
+            if not _small([twin]):  # a mask that is expanded over all features: how many is enough
+                return _integers(mask, int(twin.count_nonzero()), mask.dim())
             places = twin.nonzero()
         return _fake_like(places, mask.device)
+
+    def without_shape(self, func: Any, args: Any, kwargs: Any, error: Exception) -> Any:
+        """The result of an op that nobody said the shapes of: of known values by running it."""
+        real = self._run(func, args, kwargs)
+        tensors = [each for each in tree_leaves((args, kwargs)) if isinstance(each, torch.Tensor)]
+        if real is not None and tensors:
+            return tree_map(lambda each: _fake_like(each, tensors[0].device), real)
+        name = str(func._schema.name)
+        raise InputError(
+            "model",
+            f"the op {name} has no shape function",
+            f"give it one: @torch.library.register_fake({name!r})",
+        ) from error
 
     def by_value(self, func: Any, args: Any, kwargs: Any, error: Exception) -> Any:
         """The result of an op whose shape depends on values."""
         real = self._run(func, args, kwargs)
         tensors = [each for each in tree_leaves((args, kwargs)) if isinstance(each, torch.Tensor)]
         if real is not None and tensors:
+            self.decide(tensors)
             return tree_map(lambda each: _fake_like(each, tensors[0].device), real)
         guess = GUESSES.get(name_of(func))
         if guess is None:
@@ -220,8 +250,36 @@ GUESSES: dict[str, tuple[str, Callable[..., Any]]] = {
 }
 
 
+#: Ops that choose by values, such as a router its experts, and which of their results says what was chosen.
+CHOICES = {"topk": 1, "argmax": 0}
+
+BALANCED = "what topk or argmax chose: each equally often"
+
+
+def guess_in(tensors: Any) -> str:
+    """The guess that the values of some of these tensors come from; nothing if they are known."""
+    twins = (twin_of(each) for each in tensors if isinstance(each, FakeTensor))
+    return next((guess for each in twins if each is not None and (guess := getattr(each, "_peakmem_guess", ""))), "")
+
+
+def _choose(chosen: Any, among: Any, dim: Any = -1) -> None:
+    """Values of what was chosen where nobody knows: one after the other, so that all are chosen equally often."""
+    if not isinstance(chosen, FakeTensor) or not isinstance(dim, int) or not 0 < among.dim() <= chosen.dim() + 1:
+        return
+    with _disable_current_modes():
+        last = chosen.dim() - 1
+        turned = chosen.dim() == among.dim() and dim % among.dim() != last
+        shape = list(chosen.shape)
+        if turned:
+            shape.append(shape.pop(dim % among.dim()))
+        values = (torch.arange(chosen.numel()) % among.shape[dim]).view(shape)
+        values = values.movedim(-1, dim % among.dim()) if turned else values
+        values._peakmem_guess = BALANCED
+    give_twin(chosen, values)
+
+
 @contextlib.contextmanager
-def values_leave_tensors() -> Iterator[None]:
+def values_leave_tensors(decide: Callable[[Any], None]) -> Iterator[None]:
     """Lists and arrays of a fake tensor whose values are known."""
 
     def known(tensor: Any, what: str) -> Any:
@@ -229,6 +287,7 @@ def values_leave_tensors() -> Iterator[None]:
         if twin is None:
             problem = f".{what}() of {list(tensor.shape)} whose values are not known here"
             raise InputError("model", problem, "pass the batch as real tensors, or leave it out of the step")
+        decide([tensor])
         return twin
 
     def numpy(tensor: Any, *args: Any, **kwargs: Any) -> Any:

@@ -104,6 +104,19 @@ class TestAPlainLoop:
         assert peaks[0] > peaks[1] > peaks[2]
 
 
+    def test_moves_what_a_factory_leaves_on_the_cpu(self) -> None:
+        class Legacy(torch.nn.Linear):
+            def __init__(self) -> None:
+                super().__init__(8, 4, bias=False)
+                self.extra = torch.nn.Parameter(torch.Tensor(4))
+
+            def forward(self, x: Any) -> Any:
+                return (super().forward(x) + self.extra).sum()
+
+        members = peakmem.trace(Legacy, torch.zeros(16, 8), optimizer="sgd").members
+        assert sorted(each[0] for each in members["storages"] if each[4] == "weights") == [16, 128]
+
+
 class TestOptions:
     def test_autocast_keeps_weights_and_halves_activations(self) -> None:
         plain = phases_of(peakmem.trace(lambda: Decoder(dropout=0.0), batch()).members, 2)

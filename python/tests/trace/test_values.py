@@ -49,6 +49,19 @@ def test_unknown_ones_are_guessed_and_said() -> None:
     assert value == 2 * 4 * 4 and "nothing is masked" in notes[0]
 
 
+def test_what_a_router_chooses_is_balanced() -> None:
+    def counts(ids: Any, x: Any) -> Any:
+        return torch.bincount(x.topk(2, -1).indices.flatten(), minlength=4).tolist()
+
+    value, notes = looked(counts, IDS)
+    assert value == [4, 4, 4, 4] and len(notes) == 1 and "equally often" in notes[0]
+    value, notes = looked(lambda ids, x: x.argmax(-1).unique().shape[0], IDS)
+    assert value == 4 and "equally often" in notes[0]
+    value, notes = looked(lambda ids, x: x.topk(3, 1).indices.sort(1).values[0, :, 1].tolist(), IDS)
+    assert len(set(value)) == 3
+    assert looked(lambda ids, x: x.topk(2, -1).indices.shape, IDS) == ((2, 4, 2), ())
+
+
 def test_what_is_written_over_is_known_no_more() -> None:
     def look(ids: Any, x: Any) -> Any:
         mask = torch.zeros(4, device=ids.device)
