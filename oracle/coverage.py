@@ -1,20 +1,26 @@
 #!/usr/bin/env python3
 """Which models of transformers peakmem.trace traces: every type of a mapping, its default config cut to four layers.
 
-    coverage.py [--tasks causal-lm,masked-lm] [--types gpt2,llama] -o RESULTS.jsonl
-    coverage.py --table RESULTS.jsonl > docs/coverage.md
+    coverage.py [--tasks causal-lm,masked-lm] [--types gpt2,llama] [--fit] -o RESULTS.jsonl
+    coverage.py --tasks modules -o RESULTS.jsonl
+    coverage.py --table RESULTS.jsonl... > docs/coverage.md
 
-A type is tried on 2 sequences of 64 tokens (or 2 images), two or three steps of AdamW, in a process of its own. "Traced" says that
-the steps ran and every allocation was logged; what they are held to, where there is something, are the records.
+A type is tried on 2 sequences of 64 tokens (or 2 images, a second of sound), two or three steps of AdamW, in a process of its
+own. What RESULTS.jsonl has already is passed over. "Traced" says that the steps ran and every allocation was logged; what they
+are held to, where there is something, are the records. --fit also makes formulas of the batch and the length.
 """
 
 import argparse
 import collections
+import gc
+import importlib.util
 import json
+import os
 import pathlib
-import signal
+import re
+import resource
 import sys
-import time
+import traceback
 import types
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -25,31 +31,48 @@ sys.modules["device"] = types.SimpleNamespace(HAS_KERNELS=False)
 
 import torch  # noqa: E402
 import transformers  # noqa: E402
-import transformers.models.auto.modeling_auto as auto  # noqa: E402
+from torch._subclasses.fake_tensor import FakeTensorMode  # noqa: E402
 
 from jobs import in_child  # noqa: E402
+from modules import MODULES  # noqa: E402
+from peakmem.trace._batches import Asked  # noqa: E402
+from peakmem.trace._family import make_family  # noqa: E402
 from peakmem.trace._fold import Folded, fold  # noqa: E402
 from peakmem.trace._gpu import ANY  # noqa: E402
-from peakmem.trace._steps import OPTIONS, program_of  # noqa: E402
+from peakmem.trace._steps import OPTIONS, run_model  # noqa: E402
+from peakmem.trace._transformers import class_of, full_batch, make_of, make_ready, types_of  # noqa: E402
 
 transformers.logging.set_verbosity_error()
 
-LIMIT = 90  # seconds a type
+LIMIT = 100  # seconds of the processor a type
 LAYERS = 4
 BATCH, SEQ = 2, 64
 
-#: The mapping and the class of each task, and what its batch has besides the ids.
-TASKS = {
-    "causal-lm": ("MODEL_FOR_CAUSAL_LM_MAPPING_NAMES", "AutoModelForCausalLM"),
-    "masked-lm": ("MODEL_FOR_MASKED_LM_MAPPING_NAMES", "AutoModelForMaskedLM"),
-    "seq2seq-lm": ("MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING_NAMES", "AutoModelForSeq2SeqLM"),
-    "sequence-classification": ("MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING_NAMES", "AutoModelForSequenceClassification"),
-    "token-classification": ("MODEL_FOR_TOKEN_CLASSIFICATION_MAPPING_NAMES", "AutoModelForTokenClassification"),
-    "question-answering": ("MODEL_FOR_QUESTION_ANSWERING_MAPPING_NAMES", "AutoModelForQuestionAnswering"),
-    "image-classification": ("MODEL_FOR_IMAGE_CLASSIFICATION_MAPPING_NAMES", "AutoModelForImageClassification"),
+#: The mapping of each task: of text, and of the rest.
+TEXT = {
+    "causal-lm": "CAUSAL_LM",
+    "masked-lm": "MASKED_LM",
+    "seq2seq-lm": "SEQ_TO_SEQ_CAUSAL_LM",
+    "sequence-classification": "SEQUENCE_CLASSIFICATION",
+    "token-classification": "TOKEN_CLASSIFICATION",
+    "question-answering": "QUESTION_ANSWERING",
 }
+OTHERS = {
+    "image-classification": "IMAGE_CLASSIFICATION",
+    "semantic-segmentation": "SEMANTIC_SEGMENTATION",
+    "object-detection": "OBJECT_DETECTION",
+    "masked-image-modeling": "MASKED_IMAGE_MODELING",
+    "video-classification": "VIDEO_CLASSIFICATION",
+    "audio-classification": "AUDIO_CLASSIFICATION",
+    "speech-recognition": "CTC",
+    "speech-seq2seq": "SPEECH_SEQ_2_SEQ",
+    "image-text-to-text": "IMAGE_TEXT_TO_TEXT",
+    "zero-shot-image-classification": "ZERO_SHOT_IMAGE_CLASSIFICATION",
+}
+TASKS = {**TEXT, **OTHERS}
+
 COUNTS = ("num_hidden_layers", "num_layers", "n_layer", "n_layers", "encoder_layers", "decoder_layers",
-          "num_decoder_layers", "num_encoder_layers")
+          "num_decoder_layers", "num_encoder_layers", "depth")
 
 
 def cut(config):
@@ -67,94 +90,206 @@ def cut(config):
     return config
 
 
-def batch_of(task, config):
-    """A batch by the task."""
-    ids = torch.ones(BATCH, SEQ, dtype=torch.long)
-    ones = torch.ones(BATCH, dtype=torch.long)
-    if task == "image-classification":
-        size = getattr(config, "image_size", None) or 224
-        height, width = size if isinstance(size, (list, tuple)) else (size, size)
-        return {"pixel_values": torch.empty(BATCH, getattr(config, "num_channels", 3), height, width, device="meta"), "labels": ones}
-    if task == "sequence-classification":
-        return {"input_ids": ids, "labels": ones}
-    if task == "question-answering":
-        return {"input_ids": ids, "start_positions": ones, "end_positions": ones}
-    return {"input_ids": ids, "labels": ids.clone() if task != "token-classification" else ids * 0}
+def asked_of(task, kind, batch=BATCH, seq=SEQ):
+    config = cut(transformers.AutoConfig.for_model(kind))
+    asked = Asked(class_of(config, TASKS[task]), config, batch, seq)
+    make_ready(asked)
+    return asked
 
 
-def attempt(task, kind):
+def loss_if_none(outputs, batch):
+    """The model's loss; of one that has none the sum of its first output that wants a gradient."""
+    loss = getattr(outputs, "loss", None)
+    if isinstance(loss, torch.Tensor):
+        return loss if loss.dim() == 0 else loss.sum()
+    values = outputs.values() if hasattr(outputs, "values") else outputs
+    return next(each for each in values if isinstance(each, torch.Tensor) and each.requires_grad).float().sum()
+
+
+def program_at(task, kind, point, stages=None):
+    """The session and program of a type at a batch and a length; the last of `stages` is how far it came."""
+    stages = [] if stages is None else stages
+    stages.append("config")
+    asked = asked_of(task, kind, point["B"], point["T"])
+    stages.append("model")
+
+    def make():
+        model = make_of(asked)()
+        stages.append("step")
+        return model
+
+    batch = full_batch(asked, make)
+
+    def made(adoption):
+        with torch.device("cuda"):
+            return make(), batch
+
+    return run_model(made, ANY, {**OPTIONS, "loss": loss_if_none})
+
+
+def attempt(task, kind, fits):
     """How far one type comes."""
-    signal.alarm(LIMIT)
-    stage = "config"
+    limit = LIMIT * (6 if fits else 1)
+    resource.setrlimit(resource.RLIMIT_CPU, (limit, limit + 5))
+    stages = []
     try:
-        config = cut(transformers.AutoConfig.for_model(kind))
-        if hasattr(config, "use_cache"):
-            config.use_cache = False
-        if task == "sequence-classification" and getattr(config, "pad_token_id", None) is None:
-            config.pad_token_id = 0
-        maker = getattr(transformers, TASKS[task][1])
-        stage = "model"
-        with torch.device("meta"):
-            maker.from_config(config)
-        stage = "step"
-
-        def make(adoption):
-            with torch.device("cuda"):
-                return maker.from_config(config), batch_of(task, config)
-
-        program = program_of(make, ANY, dict(OPTIONS))
+        session, program, _ = program_at(task, kind, {"B": BATCH, "T": SEQ}, stages)
         folded = fold(program)
-        return {"traced": True, "steady": program.steady, "folded": isinstance(folded, Folded),
-                "why": "" if isinstance(folded, Folded) else folded, "storages": len(program.rows)}
+        found = {"traced": True, "steady": program.steady, "folded": isinstance(folded, Folded),
+                 "why": "" if isinstance(folded, Folded) else folded, "storages": len(program.rows),
+                 "guessed": dict(session.recorder.values.notes)}
     except Exception as error:
-        return {"traced": False, "stage": stage, "why": f"{type(error).__name__}: {error}"[:300]}
+        frames = [each for each in traceback.extract_tb(error.__traceback__) if "/transformers/" in each.filename]
+        where = f"{frames[-1].filename.rpartition('/')[2]}:{frames[-1].lineno}" if frames else ""
+        return {"traced": False, "stage": stages[-1], "why": f"{type(error).__name__}: {error}"[:700], "where": where}
+    if fits:
+        try:
+            family = make_family(lambda at: program_at(task, kind, at)[1], {"B": 4, "T": SEQ})
+            found.update(fitted=True, traces=family.traces, fixed=sorted(family.fixed), unit=family.units)
+        except Exception as error:
+            found.update(fitted=False, not_fitted=f"{error}"[:300])
+    return found
+
+
+def attempt_module(name):
+    """How far a module of another library comes."""
+    resource.setrlimit(resource.RLIMIT_CPU, (6 * LIMIT, 6 * LIMIT + 5))
+    _, factory, at = MODULES[name]
+    found = {"traced": False, "stage": "step", "at": at}
+
+    def program(point):
+        def made(adoption):
+            with torch.device("cuda"):
+                return factory(**point)
+
+        return run_model(made, ANY, {**OPTIONS, "loss": lambda outputs, batch: outputs if outputs.dim() == 0 else outputs.mean()})
+
+    try:
+        found.update(why="", folded=isinstance(fold(program(at)[1]), Folded), traced=True, steady=True)
+    except Exception as error:
+        return {**found, "why": f"{type(error).__name__}: {error}"[:700]}
+    try:
+        family = make_family(lambda point: program(point)[1], at)
+        fixed = f", but for {', '.join(sorted(family.fixed))}" if family.fixed else ""
+        found.update(fitted=True, traces=family.traces, formulas=len(set(family.sizes.values())), fixed=fixed)
+    except Exception as error:
+        found.update(fitted=False, not_fitted=f"{error}"[:300])
+    return found
+
+
+def warm_up():
+    """What torch imports when it is first needed, once for all. No backward pass: no child could run one after it."""
+    import torch._dynamo  # noqa: F401
+
+    asked = asked_of("causal-lm", "gpt2")
+    with FakeTensorMode():
+        make_of(asked)()(torch.zeros(BATCH, SEQ, dtype=torch.long))
+    gc.freeze()
+
+
+def cell(text):
+    return " ".join(str(text).replace("|", "\\|").split())[:160]
+
+
+def builds(line):
+    return line["traced"] or line["stage"] == "step"
 
 
 def table(lines):
     """The page."""
+    latest = {(line["task"], line["type"]): line for line in lines}  # what was tried again counts
     rows = collections.defaultdict(list)
-    for line in lines:
+    for line in latest.values():
         rows[line["task"]].append(line)
-    print("# Coverage of transformers\n")
-    print(f"`oracle/coverage.py` on transformers {transformers.__version__} and torch {torch.__version__.split('+')[0]}: every model type of a mapping, its")
-    print(f"default config cut to {LAYERS} layers, AdamW, 2 sequences of 64 tokens or 2 images. \"Builds\" says that transformers makes the")
-    print("model of that config at all; \"traced\" that training steps ran on fakes and every allocation was logged; \"steady\" that two steps")
-    print("did the same; \"folded\" that its layers are one with a count. A type that takes longer than 90 s counts as not traced.\n")
-    print("| task | types | build | traced | of those that build | steady | folded |\n|---|--:|--:|--:|--:|--:|--:|")
-    for task, found in rows.items():
-        builds = [each for each in found if each.get("stage") not in ("config", "model")]
-        traced = [each for each in found if each["traced"]]
-        steady, folded = (sum(bool(each[key]) for each in traced) for key in ("steady", "folded"))
-        print(f"| {task} | {len(found)} | {len(builds)} | {len(traced)} | {100 * len(traced) / max(len(builds), 1):.0f} % | {steady} | {folded} |")
+    print("# Coverage of `peakmem.trace`\n")
+    print(f"Made by `oracle/coverage.py` on transformers {transformers.__version__} and torch {torch.__version__.split('+')[0]}.")
+    print(__doc__.split("\n\n")[2].replace("\n", " ").strip())
+    print(f"Types are cut to {LAYERS} layers, which is what folding needs. \"Builds\" says that transformers makes the model of the")
+    print("default config at all; \"steady\" that two steps did the same; \"folded\" that its layers are one with a count.")
+    print(f"A type that takes more than {LIMIT} seconds of the processor counts as not traced.\n")
+    for name, tasks in (("Text", TEXT), ("Images, video and sound", OTHERS)):
+        summary(name, {task: rows[task] for task in tasks if rows[task]})
+    modules(rows.pop("modules", []))
     print("\n## Not traced\n\n| task | type | where | why |\n|---|---|---|---|")
-    for line in lines:
+    for line in latest.values():
         if not line["traced"]:
-            why = line["why"].replace("|", "\\|").replace("\n", " ")[:140]
-            print(f"| {line['task']} | {line['type']} | {line['stage']} | {why} |")
-    print("\n## Traced and not folded\n\n| task | type | why |\n|---|---|---|")
-    for line in lines:
-        if line["traced"] and not line["folded"]:
-            print(f"| {line['task']} | {line['type']} | {line['why'].replace('|', ' ')[:140]} |")
+            print(f"| {line['task']} | {line['type']} | {line.get('where') or line['stage']} | {cell(line['why'])} |")
+    print("\n## Traced and not folded\n")
+    reasons = collections.defaultdict(list)
+    for line in latest.values():
+        if line["traced"] and not line["folded"] and line["task"] != "modules":
+            reasons[re.sub(r"\S*\d+\S*|\[.*?\]", "…", line["why"])].append(line["type"])
+    print("| why | types |\n|---|---|")
+    for why, types_ in sorted(reasons.items(), key=lambda each: -len(each[1])):
+        print(f"| {cell(why)} | {', '.join(dict.fromkeys(types_))} |")
+
+
+def summary(name, rows):
+    """A section's table."""
+    print(f"\n## {name}\n\n| task | types tried | build | traced | of those that build | steady | folded | fitted |")
+    print("|---|--:|--:|--:|--:|--:|--:|--:|")
+    counts = {task: count(found) for task, found in rows.items()}
+    counts["together"] = [sum(each) for each in zip(*counts.values())]
+    for task, (tried, built, traced, steady, folded, fitted, fits) in counts.items():
+        share = f"{100 * traced / max(built, 1):.0f} %"
+        print(f"| {task} | {tried} | {built} | {traced} | {share} | {steady} | {folded} | {f'{fitted} of {fits}' if fits else ''} |")
+
+
+def count(found):
+    traced = [each for each in found if each["traced"]]
+    steady, folded, fitted, fits = (
+        sum(bool(each.get(key)) if key != "fits" else "fitted" in each for each in traced)
+        for key in ("steady", "folded", "fitted", "fits")
+    )
+    return [len(found), sum(map(builds, found)), len(traced), steady, folded, fitted, fits]
+
+
+def modules(found):
+    """The section of what is no transformers model."""
+    if not found:
+        return
+    print("\n## Other modules\n\nFactories of `oracle/modules.py`, traced and made formulas of all their sizes.\n")
+    print("| module | of | sizes | traced | fitted | traces | formulas |\n|---|---|---|---|---|--:|--:|")
+    for line in found:
+        said = "yes" if line.get("fitted") else cell(line.get("not_fitted", line["why"]))
+        sizes = " ".join(f"{name}={value}" for name, value in line["at"].items())
+        traced = "yes" if line["traced"] else "no"
+        print(f"| {line['type']} | {line['of']} | {sizes} | {traced} | {said} | {line.get('traces', '')} | {line.get('formulas', '')} |")
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("--tasks", default=",".join(TASKS))
     parser.add_argument("--types", default="")
-    parser.add_argument("-o", "--output")
-    parser.add_argument("--table")
+    parser.add_argument("--fit", action="store_true")
+    parser.add_argument("-o", "--output", default="/dev/stdout")
+    parser.add_argument("--table", nargs="+")
     args = parser.parse_args()
     if args.table:
-        return table([json.loads(line) for line in pathlib.Path(args.table).read_text().splitlines()])
-    out = open(args.output, "a") if args.output else sys.stdout
-    for task in args.tasks.split(","):
-        for kind in dict.fromkeys(getattr(auto, TASKS[task][0])):
-            if args.types and kind not in args.types.split(","):
-                continue
-            begin = time.time()
-            text = in_child(f"{task} {kind}", lambda: attempt(task, kind))
-            found = json.loads(text) if text else {"traced": False, "stage": "step", "why": f"ended after {time.time() - begin:.0f} s"}
-            print(json.dumps({"task": task, "type": kind, **found, "seconds": round(time.time() - begin, 1)}), file=out, flush=True)
+        return table([json.loads(line) for path in args.table for line in pathlib.Path(path).read_text().splitlines()])
+    done = set()
+    if os.path.isfile(args.output):
+        done = {(each["task"], each["type"]) for each in map(json.loads, pathlib.Path(args.output).read_text().splitlines())}
+    warm_up()
+    with open(args.output, "a") as out:
+        for task in args.tasks.split(","):
+            for kind in MODULES if task == "modules" else types_of(TASKS[task]):
+                if args.types and kind not in args.types.split(",") or (task, kind) in done:
+                    continue
+                print(json.dumps({"task": task, "type": kind, **tried(task, kind, args.fit)}), file=out, flush=True)
+
+
+def tried(task, kind, fits):
+    """How far one comes in a process of its own, and the seconds of the processor that it took."""
+    of = {"of": MODULES[kind][0], "at": MODULES[kind][2]} if task == "modules" else {}
+    if of and importlib.util.find_spec(of["of"]) is None:
+        return {**of, "traced": False, "stage": "config", "why": f"{of['of']} is not installed"}
+    begin = os.times()
+    text = in_child(f"{task} {kind}", lambda: attempt_module(kind) if of else attempt(task, kind, fits))
+    end = os.times()
+    seconds = end.children_user + end.children_system - begin.children_user - begin.children_system
+    found = json.loads(text) if text else {"traced": False, "stage": "step", "why": f"ended after {seconds:.0f} s"}
+    return {**of, **found, "seconds": round(seconds, 1)}
 
 
 if __name__ == "__main__":

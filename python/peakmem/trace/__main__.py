@@ -84,12 +84,14 @@ def _sizes(text: str) -> dict[str, int]:
 
 
 def from_config(path: pathlib.Path, batch: int, seq: int, attention: str | None) -> tuple[Any, Any, str]:
-    """What makes the model of a config, its batch of token ids and labels, and its name. The class is the first of
-    `architectures`, else the one for causal language models."""
+    """What makes the model of a config, its batch, and its name. The class is the first of `architectures`, else that of
+    the first task that transformers knows for its type."""
     if importlib.util.find_spec("transformers") is None:
         raise InputError("MODEL", "transformers is not installed, which makes models of configs", "pip install transformers")
-    import torch
     import transformers
+
+    from ._batches import Asked
+    from ._transformers import class_of, full_batch, make_of, make_ready
 
     file = path / "config.json" if path.is_dir() else path
     try:
@@ -97,18 +99,12 @@ def from_config(path: pathlib.Path, batch: int, seq: int, attention: str | None)
         config = transformers.AutoConfig.for_model(fields.pop("model_type"), **fields)
     except (OSError, ValueError, KeyError) as error:
         raise InputError("MODEL", f"{path} is no config: {error}", "pass a config.json of transformers") from None
-    config.use_cache = False
     if attention:
         config._attn_implementation = attention
-    kind = getattr(transformers, (config.architectures or [""])[0], None)
-
-    def make() -> Any:
-        if kind is not None:
-            return kind(config)
-        return transformers.AutoModelForCausalLM.from_config(config)
-
-    ids = torch.zeros(batch, seq, dtype=torch.long)
-    return make, {"input_ids": ids, "labels": ids}, path.parent.name if path.name == "config.json" else path.stem
+    asked = Asked(class_of(config), config, batch, seq)
+    make_ready(asked)
+    make = make_of(asked)
+    return make, full_batch(asked, make), path.parent.name if path.name == "config.json" else path.stem
 
 
 if __name__ == "__main__":

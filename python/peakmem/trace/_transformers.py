@@ -1,0 +1,106 @@
+"""Models of transformers by their config: the class, the config made ready for training, and a batch for it."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+from .._errors import InputError
+from ._adopt import Adoption
+from ._batches import Asked, batch_of, image_token
+from ._gpu import ANY
+from ._loop import batches_of
+from ._session import Session
+
+#: transformers' mappings from a type to its classes, in the order in which a config's class is looked for.
+MAPPINGS = (
+    "CAUSAL_LM",
+    "SEQ_TO_SEQ_CAUSAL_LM",
+    "IMAGE_TEXT_TO_TEXT",
+    "SPEECH_SEQ_2_SEQ",
+    "MASKED_LM",
+    "CTC",
+    "IMAGE_CLASSIFICATION",
+    "VIDEO_CLASSIFICATION",
+    "AUDIO_CLASSIFICATION",
+    "OBJECT_DETECTION",
+    "SEMANTIC_SEGMENTATION",
+    "UNIVERSAL_SEGMENTATION",
+    "ZERO_SHOT_IMAGE_CLASSIFICATION",
+    "MASKED_IMAGE_MODELING",
+    "SEQUENCE_CLASSIFICATION",
+)
+
+
+def types_of(mapping: str) -> dict[str, Any]:
+    """The types of a mapping, each with the name of its class."""
+    from transformers.models.auto import modeling_auto
+
+    return dict(getattr(modeling_auto, f"MODEL_FOR_{mapping}_MAPPING_NAMES"))
+
+
+def class_of(config: Any, mapping: str | None = None) -> Any:
+    """The class that a config's `architectures` names, else the first mapping's that knows its type."""
+    import transformers
+
+    if mapping is None:
+        named = getattr(transformers, (config.architectures or [""])[0], None)
+        if named is not None:
+            return named
+    for each in [mapping] if mapping else MAPPINGS:
+        found = types_of(each).get(config.model_type)
+        if found:
+            return getattr(transformers, found if isinstance(found, str) else found[0])
+    problem = f"transformers has no model with a loss for {config.model_type}"
+    raise InputError("MODEL", problem, "name a class in the config's architectures")
+
+
+def make_ready(asked: Asked) -> None:
+    """The config for training: no cache, and the ids that a task cannot do without."""
+    wanted = []
+    if asked.kind.__name__.endswith("ForSequenceClassification"):
+        wanted.append("pad_token_id")  # a decoder's answer is that of the last token which is none
+    if getattr(asked.config, "is_encoder_decoder", False) or "decoder_input_ids" in asked.takes:
+        wanted += ["pad_token_id", "decoder_start_token_id"]  # labels are shifted
+    for each in (asked.config, asked.text):
+        each.use_cache = False
+        for name in wanted:
+            if getattr(each, name, None) is None:
+                setattr(each, name, 0)
+
+
+def make_of(asked: Asked) -> Callable[[], Any]:
+    """What makes the model."""
+
+    def make() -> Any:
+        model = asked.kind(asked.config)
+        if hasattr(model, "set_default_language"):  # X-MOD's adapters
+            model.set_default_language(asked.config.languages[0])
+        return model
+
+    return make
+
+
+def full_batch(asked: Asked, make: Callable[[], Any]) -> dict[str, Any]:
+    """The batch, with as many image tokens as the model makes features."""
+    without = batch_of(asked)
+    if image_token(asked.config) is None or "pixel_values" not in without:
+        return without
+    return batch_of(asked, _features(make, without) // asked.batch)
+
+
+def _features(make: Callable[[], Any], batch: dict[str, Any]) -> int:
+    """How many rows of features a model makes of a batch's images: asked of the model itself, on fakes."""
+    with Adoption(), Session(ANY).active(), torch.no_grad(), torch.device("cuda"):
+        model = make()
+        if not hasattr(model, "get_image_features"):
+            return 0
+        takes = inspect.signature(model.get_image_features).parameters
+        images = {name: each for name, each in batches_of(batch)().items() if name != "input_ids" and name in takes}
+        found = model.get_image_features(**images)
+        found = getattr(found, "pooler_output", found)
+        parts = found if isinstance(found, (list, tuple)) else [found]
+        return sum(each.numel() // each.shape[-1] for each in parts if isinstance(each, torch.Tensor))
