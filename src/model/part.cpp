@@ -10,7 +10,7 @@ Structure part_structure(const Builder& whole, const Description& d, int64_t seq
   Structure s = whole.structure;
   s.grouped = d.kv_heads != d.heads;
   s.wide_heads = d.head_dim > 256;
-  s.attention_kernels = attention_kernels(whole.tape.processor, d.head_dim);
+  s.attention_kernels = attention_kernels(whole.tape.processor, d.head_dim, d.head_dim);
   s.window_cuts = s.padding_mask = s.single_target = false;
   s.single_token = seq == 1;
   return s;
