@@ -6,16 +6,12 @@
 #include <utility>
 #include <vector>
 
+#include "device/cublas.h"
+
 namespace peakmem {
 namespace {
 
 constexpr int32_t kMaxSteps = 5;
-
-/// Ops that ask cuBLAS for their product.
-bool is_matrix_product(std::string_view op) {
-  constexpr std::array<std::string_view, 4> kProducts = {"mm", "addmm", "bmm", "baddbmm"};
-  return std::find(kProducts.begin(), kProducts.end(), op) != kProducts.end();
-}
 
 /// A cuBLAS handle's workspace: taken at its thread's first product, after the result was made.
 class Workspace {
@@ -41,7 +37,7 @@ class Run {
         allocator_(options, capacity),
         blocks_(program.storages.size(), CachingAllocator::kNone),
         workspace_bytes_(workspace_bytes),
-        workspaces_{Workspace("forward"), Workspace("backward")} {}
+        workspaces_{Workspace(kCublasThreads[0]), Workspace(kCublasThreads[1])} {}
 
   /// `step` of the program; its allocations are added to `log`, if there is one.
   void step(int32_t step, std::vector<Request>* log = nullptr) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "device/cublas.h"
 #include "estimate/device.h"
 #include "estimate/ledger.h"
 #include "estimate/nccl.h"
@@ -14,7 +15,9 @@ namespace {
 
 constexpr int64_t kMostManaged = int64_t{1} << 60;  // so that what is added to it stays in 63 bits
 
-int64_t workspaces(const Gpu* gpu) { return 2 * cublas_workspace_bytes(gpu); }
+int64_t workspaces(const Program& program, const Gpu* gpu) {
+  return cublas_handles(program) * cublas_workspace_bytes(gpu);
+}
 
 /// Where most is allocated: in the steady step, unless the first or what is before it has more.
 struct Fullest {
@@ -26,9 +29,9 @@ struct Fullest {
 
 Fullest fullest(const Program& program, const Timeline& timeline, const Gpu* gpu) {
   Fullest most;
+  const int64_t taken = workspaces(program, gpu);
   for (const int32_t step : {2, 1, 0}) {
-    const Fullest of_step = {step, highest(program, timeline, step, &PhaseLevels::blocks),
-                             step == 0 ? 0 : workspaces(gpu)};
+    const Fullest of_step = {step, highest(program, timeline, step, &PhaseLevels::blocks), step == 0 ? 0 : taken};
     if (of_step.allocated() > most.allocated()) most = of_step;
   }
   return most;
@@ -174,7 +177,7 @@ Result<Report> estimate(const Job& job, const Gpu* gpu, const std::optional<Allo
   report.device = device_range(report.reserved, gpu, report.managed_bytes, nccl_bytes(job.recipe));
   // Counts multiply sizes here, so the pool has formulas that were not evaluated yet.
   report.ledger = ledger(job, program, most.blocks.at, *pool, report.symbol_values,
-                         {most.workspaces, report.allocated_bytes - report.block_bytes});
+                         {cublas_handles(program), most.workspaces, report.allocated_bytes - report.block_bytes});
   if (gpu != nullptr) report.fits = verdict(report.device, *gpu, headroom_bytes);
   if (report.fits && replayed && has_retries(*replayed)) report.fits->retries = replayed->retries;
   report.pool = std::move(pool);

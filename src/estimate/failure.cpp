@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "device/cublas.h"
 #include "estimate/device.h"
 #include "estimate/reserved.h"
 #include "trace/evaluate.h"
@@ -55,7 +56,7 @@ Failure by_levels(const Job& job, const Gpu& gpu, const Report& report) {
   const double share = static_cast<double>(report.allocated_bytes) / static_cast<double>(report.reserved.likely);
   const auto limit = static_cast<int64_t>(static_cast<double>(segment_capacity(gpu)) * share);
   Failure failure;
-  int64_t level = 2 * cublas_workspace_bytes(&gpu);
+  int64_t level = cublas_handles(program) * cublas_workspace_bytes(&gpu);
   for (size_t p = 0; p < program.phases.size(); ++p)
     for (int32_t s = program.phases[p].first_segment; s < program.phases[p].last_segment; ++s) {
       const Segment& segment = program.segments[static_cast<size_t>(s)];

@@ -151,9 +151,9 @@ std::vector<LedgerRow> ledger(const Job& job, const Program& program, const Mome
   ordered.push_back(extra_row("rounding", "blocks left whole", beside.left_whole_bytes,
                               "the allocator does not split off less than 1 MiB of a large block: by its replay, "
                               "of models deeper than it replays in proportion"));
-  ordered.push_back(
-      extra_row("workspace", "cuBLAS, two handles", beside.cublas_bytes,
-                "one for the forward pass's thread, one for autograd's (CublasHandlePool.cpp, torch 2.13)"));
+  ordered.push_back(extra_row(
+      "workspace", beside.cublas_handles == 1 ? "cuBLAS, one handle" : "cuBLAS, two handles", beside.cublas_bytes,
+      "one for the forward pass's thread, one for autograd's (CublasHandlePool.cpp, torch 2.13)"));
   return ordered;
 }
 

@@ -14,6 +14,7 @@ std::string row_name(const Program& program, const Storage& storage);
 
 /// What is allocated beside the trace's storages.
 struct BesideStorages {
+  int32_t cublas_handles = 2;
   int64_t cublas_bytes = 0;
   int64_t left_whole_bytes = 0;
 };

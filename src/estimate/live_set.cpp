@@ -3,6 +3,7 @@
 #include <string_view>
 #include <utility>
 
+#include "device/cublas.h"
 #include "estimate/estimate.h"
 #include "estimate/ledger.h"
 #include "size/wording.h"
@@ -107,10 +108,12 @@ LiveSet gather(const Program& program, const Moment& at, const LiveView& view) {
   return live;
 }
 
-void add_workspaces(LiveSet& live, const LiveView& view) {
-  if (view.workspace_bytes == 0) return;
-  live.groups.push_back({view.workspace_bytes, 2, "workspace cuBLAS, two handles"});
-  live.bytes += 2 * view.workspace_bytes;
+void add_workspaces(const Program& program, LiveSet& live, const LiveView& view) {
+  const int64_t handles = view.workspace_bytes == 0 ? 0 : cublas_handles(program);
+  if (handles == 0) return;
+  live.groups.push_back(
+      {view.workspace_bytes, handles, "workspace cuBLAS, " + std::string(handles == 1 ? "one handle" : "two handles")});
+  live.bytes += handles * view.workspace_bytes;
 }
 
 }  // namespace
@@ -132,7 +135,7 @@ Result<LivePeak> live_peak(const Job& job, const LiveView& view) {
   LivePeak found = {gather(program, peak.at, view), phase_reports(program, *timeline)};
   found.live.step = view.step;
   found.live.phase = program.phases[static_cast<size_t>(peak.at.phase)].name;
-  add_workspaces(found.live, view);
+  add_workspaces(program, found.live, view);
   return found;
 }
 

@@ -44,7 +44,7 @@ struct LiveView {
   std::string phase;            // the highest moment of this phase; empty: of the whole step
   bool in_blocks = false;       // sizes in blocks of 512 bytes, as the caching allocator gives them
   bool earlier_apart = false;   // what was made before the first step is one sum
-  int64_t workspace_bytes = 0;  // of each of cuBLAS's two workspaces, if they are to be there
+  int64_t workspace_bytes = 0;  // of each of cuBLAS's workspaces, if they are to be there
 };
 
 /// What the traced job keeps at its highest moment, or an Error where the step has no such phase.

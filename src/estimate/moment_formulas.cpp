@@ -4,6 +4,8 @@
 #include <cstdlib>
 #include <map>
 
+#include "device/cublas.h"
+
 namespace peakmem {
 namespace {
 
@@ -178,7 +180,7 @@ std::optional<std::vector<Expr>> moment_formulas(const TracedJob& traced, const 
   const Sizes sizes = sizes_of(traced.program(), put_in);
   const std::optional<std::vector<LiveSizes>> moments = moments_of(traced.program(), sizes, put_in);
   if (!moments) return std::nullopt;
-  return formulas_of(*moments, sizes, 2 * cublas_workspace_bytes(gpu));
+  return formulas_of(*moments, sizes, cublas_handles(traced.program()) * cublas_workspace_bytes(gpu));
 }
 
 }  // namespace peakmem

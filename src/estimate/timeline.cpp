@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <string_view>
 
+#include "device/cublas.h"
 #include "estimate/estimate.h"
 #include "size/order.h"
 #include "trace/evaluate.h"
@@ -134,7 +135,7 @@ Result<MemoryTimeline> memory_timeline(const Job& job, const Gpu* gpu,
   MemoryTimeline timeline;
   for (const Phase& phase : program.phases)
     if (phase.step == 2) timeline.events += events_of(program, phase);
-  const int64_t start = start_of_step(program, *levels, 2) + 2 * cublas_workspace_bytes(gpu);
+  const int64_t start = start_of_step(program, *levels, 2) + cublas_handles(program) * cublas_workspace_bytes(gpu);
   Walk walk(program, start, timeline.events);
   for (const Phase& phase : program.phases)
     if (phase.step == 2) walk.run(phase, timeline);

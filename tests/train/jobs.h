@@ -228,6 +228,7 @@ inline void pick_kernels(Recipe& recipe, const Description& description, Dice& d
   const FamilyKernels& there_are = kernels_of(description.family);
   const bool half = product_dtype(recipe) != DType::kFloat32;
   if (recipe.attention == Attention::kFlash2 && !(there_are.flash2 && half)) recipe.attention = Attention::kSdpa;
+  if (description.eager_only) recipe.attention = Attention::kEager;
   const auto kernel = [&](bool there_is) { return there_is && dice.coin() ? Kernel::kFused : Kernel::kHf; };
   Kernels& kernels = recipe.kernels;
   kernels.norm = kernel(there_are.liger);
