@@ -1,6 +1,7 @@
 #include "io/asked.h"
 
 #include <gtest/gtest.h>
+#include <rapidcheck/gtest.h>
 
 namespace peakmem {
 namespace {
@@ -17,11 +18,6 @@ TEST(ParseSize, TakesWholeNumbersOnly) {
 RC_GTEST_PROP(ParseSize, ReadsBackEverySize, ()) {
   const int64_t size = *rc::gen::inRange<int64_t>(1, INT64_MAX);
   RC_ASSERT(*parse_size(std::to_string(size), "--seq") == size);
-}
-
-RC_GTEST_PROP(CheckOptions, AnyTextIsCheckedWithoutTrouble, (const std::string& name, const std::string& text)) {
-  check_options({{name, text}}, Command::kFormula);
-  for (const OptionRow& row : option_rows()) check_options({{std::string(row.name), text}}, Command::kFormula);
 }
 
 TEST(ParseShare, TakesPercentsAndFractions) {

@@ -70,5 +70,10 @@ TEST(Options, SizesMayBeSymbolsInFormulasOnly) {
 
 TEST(Options, GpusHaveAliases) { EXPECT_EQ(problem({{"gpu", "v100"}}), ""); }
 
+RC_GTEST_PROP(CheckOptions, AnyTextIsCheckedWithoutTrouble, (const std::string& name, const std::string& text)) {
+  check_options({{name, text}}, Command::kFormula);
+  for (const OptionRow& row : option_rows()) check_options({{std::string(row.name), text}}, Command::kFormula);
+}
+
 }  // namespace
 }  // namespace peakmem
