@@ -12,7 +12,7 @@ constexpr int64_t kConnection = 524288 + 4915200 + 4 * kMiB;
 // Between cards on PCIe rings have two channels, each with a ring's and a tree's connection. Measured with NVLink:
 // 544 MiB for a pair of A100s and 688 MiB for more of them (github.com/NVIDIA/nccl/issues/964); the most that was
 // reported of a single communicator is 1.6 GB (issue 864).
-constexpr int64_t kLow = 2 * 2 * kConnection;
+constexpr int64_t kLow = int64_t{2} * 2 * kConnection;
 constexpr int64_t kPair = 544 * kMiB;
 constexpr int64_t kMore = 688 * kMiB;
 constexpr int64_t kHigh = 1600 * kMiB;

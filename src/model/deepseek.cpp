@@ -92,11 +92,11 @@ struct LatentAttention {
 struct TurnComplex {
   void operator()(const Builder& b, Tensor& q, Tensor& k, const Rotation& rotation) const {
     const Scope scope(b.tape, "rotary");
-    const Tensor q_ = in_complex_pairs(q);
-    const Tensor k_ = in_complex_pairs(k);
+    const Tensor q_pairs = in_complex_pairs(q);
+    const Tensor k_pairs = in_complex_pairs(k);
     const Tensor freqs_cis = unsqueeze(rotation.cos, 1);
-    Tensor q_out = to(view_as_real(mul_complex(q_, freqs_cis)), q.dtype());
-    k = to(view_as_real(mul_complex(k_, freqs_cis)), k.dtype());
+    Tensor q_out = to(view_as_real(mul_complex(q_pairs, freqs_cis)), q.dtype());
+    k = to(view_as_real(mul_complex(k_pairs, freqs_cis)), k.dtype());
     q = std::move(q_out);
   }
 };

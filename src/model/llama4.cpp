@@ -71,11 +71,11 @@ struct Llama4Attention : SelfAttention {
   /// apply_rotary_emb of [B, T, heads, D].
   void turn(Tensor& query, Tensor& key, const Rotation& rotation) const {
     const Scope scope(b.tape, "rotary");
-    const Tensor q_ = in_complex_pairs(query);
-    const Tensor k_ = in_complex_pairs(key);
+    const Tensor q_pairs = in_complex_pairs(query);
+    const Tensor k_pairs = in_complex_pairs(key);
     const Tensor freqs_cis = unsqueeze(rotation.cos, 2);
-    const Tensor q_out = view_as_real(mul_complex(q_, freqs_cis));
-    const Tensor k_out = view_as_real(mul_complex(k_, freqs_cis));
+    const Tensor q_out = view_as_real(mul_complex(q_pairs, freqs_cis));
+    const Tensor k_out = view_as_real(mul_complex(k_pairs, freqs_cis));
     Tensor turned = to(q_out, query.dtype());
     key = to(k_out, key.dtype());
     query = std::move(turned);

@@ -13,7 +13,7 @@ void masked_scatter_backward(Gradients& g) {
   const Tensor mask = g.saved(0);
   if (g.needs(0)) g.out[0] = tape.make(preserved(g.in[0].shape()), g.in[0].dtype(), "masked_fill");
   if (!g.needs(1)) return;
-  constexpr int64_t kIndices = 3 * 8;
+  constexpr int64_t kIndices = int64_t{3} * 8;
   const KeptShape& source = g.input_shape(1);
   const Tensor found = workspace(tape, kIndices * source.elements(), "masked_scatter_backward");
   g.out[1] = tape.make(contiguous(source), g.in[0].dtype(), "masked_scatter_backward");
