@@ -288,12 +288,9 @@ Program trace_step(const Job& job, const Dims& dims, bool unrolled) {
   tape.symbol_values = dims.symbol_values;
   std::vector<Tensor> cache;
   Untied untied = {{}, recipe.weights};
-  const Builder builder = {tape,
-                           job.description,
-                           sizes,
-                           structure,
-                           recipe.use_cache ? &cache : nullptr,
-                           builds_on_device(recipe) ? &untied : nullptr};
+  std::vector<Tensor>* const kept = recipe.use_cache ? &cache : nullptr;
+  Untied* const on_device = builds_on_device(recipe) ? &untied : nullptr;
+  const Builder builder = {tape, job.description, sizes, structure, kept, on_device};
   tape.begin_phase(0, -1, "model");
   std::optional<FullyShard> sharded;
   if (is_wrapped(recipe.sharding)) sharded.emplace(tape, recipe);

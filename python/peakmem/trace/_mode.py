@@ -23,8 +23,7 @@ def make_mode() -> FakeTensorMode:
     mode = FakeTensorMode(allow_non_fake_inputs=False)
     checks = getattr(mode, "_validate_output_for_cache_entry", None)
     bypass = getattr(fake_tensor, "_BypassDispatchCache", None)
-    known = checks is not None and list(inspect.signature(checks).parameters) == PARAMETERS
-    if not known or bypass is None:
+    if checks is None or bypass is None or list(inspect.signature(checks).parameters) != PARAMETERS:
         mode.cache_enabled = False
         return mode
 
