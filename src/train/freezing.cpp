@@ -104,7 +104,7 @@ std::string without_gradient(const Job& job) {
   Job alone = job;
   alone.recipe.ddp = {};
   alone.recipe.sharding = {};
-  alone.recipe.kernels = {};  // the foak plug-in's norm gives its weight no gradient, whatever is frozen
+  alone.recipe.kernels.norm = {};  // the foak plug-in's norm gives its weight no gradient, whatever is frozen
   const Program program = trace_step(alone, number_dims(alone));
   std::set<int32_t> have;
   for (const Storage& storage : program.storages)
