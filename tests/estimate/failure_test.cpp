@@ -1,10 +1,12 @@
 #include "estimate/failure.h"
 
 #include "../train/jobs.h"
+#include "device/cublas.h"
 #include "estimate/device.h"
 #include "estimate/estimate.h"
 #include "estimate/reserved.h"
 #include "trace/evaluate.h"
+#include "train/step.h"
 
 namespace peakmem {
 namespace {
@@ -41,7 +43,7 @@ TEST(Failure, ByLevelsIsWhereTheyPassTheGpu) {
     const Job job = random_job(seed);
     const Result<Report> bounds = estimate(job, nullptr, std::nullopt);
     ASSERT_TRUE(bounds);
-    const int64_t workspaces = 2 * cublas_workspace_bytes(nullptr);
+    const int64_t workspaces = cublas_handles(trace_step(job, number_dims(job))) * cublas_workspace_bytes(nullptr);
     const int64_t limit = workspaces + (bounds->allocated_bytes - workspaces) / 2;
     const double share = static_cast<double>(limit) / static_cast<double>(bounds->allocated_bytes);
     const Gpu gpu = gpu_with(static_cast<int64_t>(static_cast<double>(bounds->reserved.likely) * share));
