@@ -19,12 +19,17 @@ namespace peakmem {
 
 inline constexpr SizeNames kGpt2Sizes = {"n_layer", "n_head", "n_embd", "n_inner"};
 
+/// torch.nn.Linear with a bias.
+struct BiasedLinear : Linear {
+  BiasedLinear(const Builder& b, const char* name, Expr in, Expr out) : Linear(b, name, in, out, true) {}
+};
+
 /// GPT2MLP.
-template <class Parts>
+template <class Projection>
 struct Gpt2Mlp {
   const Builder& b;
-  typename Parts::Projection c_fc;
-  typename Parts::Projection c_proj;
+  Projection c_fc;
+  Projection c_proj;
 
   explicit Gpt2Mlp(const Builder& builder)
       : b(builder), c_fc(b, "c_fc", b.dims.hidden, b.dims.ffn), c_proj(b, "c_proj", b.dims.ffn, b.dims.hidden) {}
@@ -43,7 +48,7 @@ struct Gpt2Mlp {
 template <class Parts>
 struct Gpt2Block {
   using Attention = typename Parts::Attention;
-  using Mlp = Gpt2Mlp<Parts>;
+  using Mlp = Gpt2Mlp<typename Parts::Projection>;
 
   LayerNorm ln_1;
   Attention attn;

@@ -7,11 +7,6 @@
 namespace peakmem {
 namespace {
 
-/// torch.nn.Linear with a bias.
-struct BiasedLinear : Linear {
-  BiasedLinear(const Builder& b, const char* name, Expr in, Expr out) : Linear(b, name, in, out, true) {}
-};
-
 /// GPTBigCodeAttention: query, keys and values by one projection.
 struct SharedKeyAttention {
   const Builder& b;

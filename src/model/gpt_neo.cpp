@@ -1,5 +1,6 @@
 // GPT-Neo: learned positions, scores in fp32, and a table in every layer of what each token may see: all before it, or
 // in every other layer those within a window (transformers 5.23, models/gpt_neo/modeling_gpt_neo.py).
+#include "model/gpt2.h"
 #include "model/lm.h"
 #include "model/masks.h"
 
@@ -56,25 +57,7 @@ struct NeoAttention {
   }
 };
 
-/// GPTNeoMLP.
-struct NeoMlp {
-  const Builder& b;
-  Linear c_fc, c_proj;
-
-  explicit NeoMlp(const Builder& builder)
-      : b(builder),
-        c_fc(b, "c_fc", b.dims.hidden, b.dims.ffn, true),
-        c_proj(b, "c_proj", b.dims.ffn, b.dims.hidden, true) {}
-
-  Tensor operator()(const Tensor& input) const {
-    const Scope scope(b.tape, "mlp");
-    Tensor hidden_states = c_fc(input);
-    hidden_states = activate(b.description.activation, hidden_states);
-    hidden_states = c_proj(hidden_states);
-    hidden_states = dropout(hidden_states, b.description.hidden_dropout);
-    return hidden_states;
-  }
-};
+using NeoMlp = Gpt2Mlp<BiasedLinear>;
 
 /// What GPTNeoAttention holds its attention as.
 struct HeldAttention {
