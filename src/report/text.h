@@ -8,6 +8,7 @@
 #include "io/inquiry.h"
 #include "plan/solve.h"
 #include "report/page.h"
+#include "report/recipe_line.h"
 
 namespace peakmem {
 
@@ -24,8 +25,5 @@ std::string headroom_text(const Inquiry& inquiry);
 std::string where(const std::string& phase, int32_t step);
 /// "the forward of step 1: model.layers.3.mlp, mul asks for 448.00 MiB".
 std::string moment_text(const Allocation& at);
-
-/// One line that says how the job is trained: `batch 8 × seq 1024 · fp32 · sdpa · adamw (foreach)`.
-std::string recipe_line(const Job& job);
 
 }  // namespace peakmem

@@ -1,0 +1,13 @@
+// How a job is trained, in a line.
+#pragma once
+
+#include <string>
+
+#include "train/job.h"
+
+namespace peakmem {
+
+/// `batch 8 × seq 1024 · fp32 · sdpa · adamw (foreach)`.
+std::string recipe_line(const Job& job);
+
+}  // namespace peakmem
