@@ -7,7 +7,9 @@
 
 #include "commands.h"
 #include "door/inquire.h"
+#include "io/asked.h"
 #include "io/json.h"
+#include "io/report_json.h"
 #include "report/held_records.h"
 #include "report/published.h"
 #include "source.h"
@@ -32,15 +34,15 @@ std::vector<std::string> shipped(const fs::path& folder, std::string_view extens
   return {};
 }
 
-Result<std::string> records_table(const std::vector<std::string>& files) {
+Result<HeldRecords> hold_to_files(const std::vector<std::string>& files) {
   HeldRecords held;
   for (const std::string& file : files) {
     const Result<std::string> text = read_text(file);
     if (!text) return text.error();
-    if (const auto wrong = hold_to_records(*text, held))
+    if (const auto wrong = hold_to_records(*text, file, held))
       return Error{file + ", " + wrong->field, wrong->problem, wrong->hint};
   }
-  return held_table(held);
+  return held;
 }
 
 /// What the program answers to a command line.
@@ -72,6 +74,23 @@ Result<HeldSource> hold_to_published(const std::string& file) {
   return held;
 }
 
+std::string as_text(const HeldRecords& held, const std::vector<HeldSource>& sources) {
+  std::string text = held_table(held);
+  if (!sources.empty()) text += (text.empty() ? "" : "\n") + published_table(sources);
+  return text;
+}
+
+std::string as_json(const HeldRecords& held, const std::vector<HeldSource>& sources) {
+  JsonWriter out;
+  out.begin_object();
+  out.member("schema", kSchema);
+  write_held(held, out);
+  out.key("published");
+  write_published(sources, out);
+  out.end_object();
+  return std::move(out).text() + "\n";
+}
+
 }  // namespace
 
 Result<Answer> run_accuracy(const Arguments& arguments) {
@@ -85,20 +104,15 @@ Result<Answer> run_accuracy(const Arguments& arguments) {
     if (records.empty())
       return Error{"accuracy", "finds no oracle/records here", "name the files: peakmem accuracy records.jsonl"};
   }
-  std::string answer;
-  if (!records.empty()) {
-    const Result<std::string> table = records_table(records);
-    if (!table) return table.error();
-    answer += *table;
-  }
+  const Result<HeldRecords> held = hold_to_files(records);
+  if (!held) return held.error();
   std::vector<HeldSource> sources;
   for (const std::string& file : published) {
-    Result<HeldSource> held = hold_to_published(file);
-    if (!held) return held.error();
-    sources.push_back(std::move(*held));
+    Result<HeldSource> source = hold_to_published(file);
+    if (!source) return source.error();
+    sources.push_back(std::move(*source));
   }
-  if (!sources.empty()) answer += (answer.empty() ? "" : "\n") + published_table(sources);
-  return Answer{answer};
+  return Answer{Asked(arguments.options).flag("json") ? as_json(*held, sources) : as_text(*held, sources)};
 }
 
 }  // namespace peakmem::cli

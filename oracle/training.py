@@ -45,7 +45,7 @@ def micro_step(case, model, counter, step, names):
     counter.phase("forward", step)
     with autocast(case):
         loss = forward(case, model, names)
-        if not case.get("keep_outputs"):
+        if case.get("keep_outputs") in (None, False, "loss"):  # the last names the batch and the loss
             names.outputs = None
         if case.get("accumulate"):
             loss = loss / case["accumulate"]

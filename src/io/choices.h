@@ -66,6 +66,8 @@ inline constexpr std::array<Choice<Upcast>, 3> kUpcasts = {
 /// Whether the model is built on the device.
 inline constexpr std::array<Choice<bool>, 2> kInits = {{{true, "device"}, {false, "loaded"}}};
 inline constexpr std::array<Choice<bool>, 2> kYesNo = {{{true, "yes"}, {false, "no"}}};
+inline constexpr std::array<Choice<LoopNames>, 3> kLoopNames = {
+    {{LoopNames::kOutputs, "yes"}, {LoopNames::kLoss, "loss"}, {LoopNames::kNothing, "no"}}};
 inline constexpr std::array<Choice<OptimizerImpl>, 3> kOptimizerImpls = {
     {{OptimizerImpl::kLoop, "loop"}, {OptimizerImpl::kForeach, "foreach"}, {OptimizerImpl::kFused, "fused"}}};
 inline constexpr std::array<Choice<DType>, 3> kTrainingDTypes = {

@@ -10,10 +10,11 @@ namespace {
 void read_outputs(const Asked& asked, Inquiry& inquiry) {
   Recipe& recipe = inquiry.job.recipe;
   const std::string* kept = asked.text("keep-outputs");
-  recipe.keeps_outputs = kept != nullptr ? value_in(kYesNo, *kept) : recipe.trainer->keeps_outputs;
-  if (recipe.keeps_outputs && kept == nullptr)
+  recipe.names = kept != nullptr ? value_in(kLoopNames, *kept) : recipe.trainer->names;
+  if (recipe.names != LoopNames::kNothing && kept == nullptr)
     inquiry.assumptions.emplace_back(
-        "the loop keeps the model's outputs until the next forward pass (--keep-outputs no: only the loss)");
+        "the loop keeps the model's outputs until the next forward pass (--keep-outputs loss: only batch and loss; no: "
+        "nothing)");
 }
 
 /// Where the model is built unless said otherwise: what FSDP cuts is mostly made without memory first.
@@ -50,7 +51,7 @@ std::string cannot_cache(const Job& job) {
 /// none, nor has one around a model outside of transformers.
 bool leaves_cache(const Recipe& recipe) {
   if (recipe.trainer->is_transformers_loop) return recipe.transformers != Transformers::kV523;
-  return recipe.keeps_outputs && recipe.kernels.loss != LossKernel::kPlain;
+  return recipe.names == LoopNames::kOutputs && recipe.kernels.loss != LossKernel::kPlain;
 }
 
 void read_cache(const Asked& asked, Inquiry& inquiry) {

@@ -40,6 +40,7 @@ Names transformers_versions() { return names_of(kTransformers); }
 Names trainer_names() { return names_of(trainers()); }
 Names upcasts() { return names_of(kUpcasts); }
 Names yes_or_no() { return names_of(kYesNo); }
+Names loop_names() { return names_of(kLoopNames); }
 Names inits() { return names_of(kInits); }
 Names impls() { return names_of(kOptimizerImpls); }
 Names lora_dtypes() { return {"fp32", "model"}; }
@@ -152,8 +153,11 @@ constexpr std::array kOptions = std::to_array<OptionRow>({
      "device: the model is built on it, and tied or cut to shards there; loaded: it comes as it is trained, from "
      "from_pretrained or by .to(), and shards from meta tensors (FSDP's default)",
      kRun},
-    {"keep-outputs", kChoice, "W", yes_or_no, "", "Run",
-     "the loop names what the model returned, until the next forward pass has returned (a plain loop does)", kRun},
+    {"keep-outputs", kChoice, "W", loop_names, "", "Run",
+     "what the loop names until the next forward pass has returned: outputs, batch and loss (as a plain loop does); "
+     "batch "
+     "and loss, as of loss = model(**batch).loss; or nothing, where the step is a function",
+     kRun},
     {"use-cache", kChoice, "W", yes_or_no, "", "Run",
      "the model keeps keys and values, and returns them (as the config, the trainer and its version leave it)", kRun},
     {"kernels", kChoice, "K", kernel_presets, "hf", "Kernels",

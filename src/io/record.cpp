@@ -222,7 +222,8 @@ std::optional<Error> read_recipe(const Value& what, Recipe& recipe) {
   convert_quantized(recipe);
   recipe.objective = value_in(kObjectives, text(what, "objective"));
   recipe.reference = value_in(kReferences, text(what, "reference"));
-  recipe.keeps_outputs = flag(what, "keep_outputs");
+  if (const Value* kept = what.find("keep_outputs"))
+    recipe.names = kept->string == "loss" ? LoopNames::kLoss : LoopNames::kOutputs;
   recipe.use_cache = flag(what, "use_cache");
   if (const Value* version = what.find("transformers")) recipe.transformers = value_in(kTransformers, version->string);
   const std::string attention = text(what, "attention");

@@ -57,7 +57,7 @@ void add_loop(const Job& job, Settled& out) {
   if (recipe.objective != Objective::kTask) out.text("objective", name_in(kObjectives, recipe.objective));
   if (recipe.reference != Reference::kNone) out.text("reference", name_in(kReferences, recipe.reference));
   out.text("init", name_in(kInits, builds_on_device(recipe)));
-  out.text("keep-outputs", name_in(kYesNo, recipe.keeps_outputs));
+  out.text("keep-outputs", name_in(kLoopNames, recipe.names));
   out.text("use-cache", name_in(kYesNo, recipe.use_cache));
   if (!recipe.freeze.patterns.empty()) out.list("freeze", recipe.freeze.patterns);
 }

@@ -97,9 +97,10 @@ std::optional<Error> check_transformers(const Job& job) {
 std::optional<Error> check_trainer(const Job& job) {
   const Recipe& recipe = job.recipe;
   const std::string name(recipe.trainer->name);
-  if (recipe.keeps_outputs && !recipe.trainer->keeps_outputs)
+  if (recipe.names != LoopNames::kNothing && recipe.trainer->names == LoopNames::kNothing)
     return Error{"--keep-outputs",
-                 "cannot be yes: " + std::string(recipe.trainer->title) + " keeps nothing but the loss",
+                 "cannot be " + std::string(name_in(kLoopNames, recipe.names)) + ": " +
+                     std::string(recipe.trainer->title) + " lets go of all but what it reports",
                  "drop it, or --trainer " + name};
   if (!recipe.trainer->is_transformers_loop) return std::nullopt;
   const bool trains_rewards = recipe.objective == Objective::kReward;

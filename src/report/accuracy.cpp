@@ -28,7 +28,7 @@ double quantile(const std::vector<double>& errors, double share) {
 Accuracy& group_of(std::vector<Accuracy>& groups, const std::string& name) {
   for (Accuracy& group : groups)
     if (group.name == name) return group;
-  groups.push_back({name, {}, 0, 0, {}});
+  groups.emplace_back().name = name;
   return groups.back();
 }
 
@@ -48,9 +48,12 @@ std::string row_of(const Accuracy& group) {
 
 }  // namespace
 
-void Accuracy::add(int64_t got, int64_t measured) {
-  errors.push_back(static_cast<double>(got - measured) / static_cast<double>(measured));
-  if (got == measured) ++exact;
+void Accuracy::add(Difference number) {
+  errors.push_back(static_cast<double>(number.ours - number.measured) / static_cast<double>(number.measured));
+  if (number.ours == number.measured)
+    ++exact;
+  else
+    differences.push_back(std::move(number));
 }
 
 double Accuracy::median() const {
@@ -78,7 +81,7 @@ void Accuracy::add(const Accuracy& more) {
   for (const auto& [why, count] : more.not_covered) not_covered[why] += count;
 }
 
-void hold_to_record(const Value& line, std::vector<Accuracy>& groups) {
+void hold_to_record(const Value& line, const std::string& where, std::vector<Accuracy>& groups) {
   Accuracy& group = group_of(groups, family_of(line));
   const Result<Record> record = read_record(line);
   if (!record) {
@@ -90,8 +93,8 @@ void hold_to_record(const Value& line, std::vector<Accuracy>& groups) {
     ++group.not_covered[report.error().problem];
     return;
   }
-  group.add(report->tensor_bytes, record->peak_bytes);
-  group.add(report->first_step_bytes, record->first_step_bytes);
+  group.add({where, "tensor_bytes", report->tensor_bytes, record->peak_bytes});
+  group.add({where, "first_step tensor_bytes", report->first_step_bytes, record->first_step_bytes});
   if (record->parameters > 0 && report->parameters != record->parameters) ++group.parameters_differ;
 }
 

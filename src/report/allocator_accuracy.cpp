@@ -15,12 +15,12 @@ AllocatorAccuracy& group_of(std::vector<AllocatorAccuracy>& groups, const std::s
 }
 
 /// A run that failed says nothing of how much it would have taken.
-void hold(const GpuRecord& record, const Report& report, AllocatorAccuracy& group) {
+void hold(const GpuRecord& record, const std::string& where, const Report& report, AllocatorAccuracy& group) {
   ++group.verdicts;
   if (record.out_of_memory == report.fits->fits) ++group.wrong_verdicts;
   if (record.out_of_memory || !report.fits->fits) return;
-  group.allocated.add(report.allocated_bytes, record.allocated_bytes);
-  group.reserved.add(report.reserved.likely, record.reserved_bytes);
+  group.allocated.add({where, "allocated_bytes", report.allocated_bytes, record.allocated_bytes});
+  group.reserved.add({where, "reserved_bytes", report.reserved.likely, record.reserved_bytes});
 }
 
 std::string exact_of(const Accuracy& what) {
@@ -43,7 +43,7 @@ void add(const AllocatorAccuracy& group, AllocatorAccuracy& all) {
 
 }  // namespace
 
-void hold_to_gpu_record(const Value& line, std::vector<AllocatorAccuracy>& groups) {
+void hold_to_gpu_record(const Value& line, const std::string& where, std::vector<AllocatorAccuracy>& groups) {
   const Result<GpuRecord> record = read_gpu_record(line);
   const Value* gpu = line.find("gpu");
   AllocatorAccuracy& group = group_of(groups, record ? record->group : gpu->string);
@@ -53,7 +53,7 @@ void hold_to_gpu_record(const Value& line, std::vector<AllocatorAccuracy>& group
   }
   const Result<Report> report = estimate(record->job, &record->gpu, record->allocator);
   if (report)
-    hold(*record, *report, group);
+    hold(*record, where, *report, group);
   else
     ++group.allocated.not_covered[report.error().problem];
 }

@@ -17,8 +17,8 @@ struct AllocatorAccuracy {
   size_t wrong_verdicts = 0;  // that ran where we say it does not fit, or the other way round
 };
 
-/// Adds what is held to one line that `is_gpu_record`.
-void hold_to_gpu_record(const Value& line, std::vector<AllocatorAccuracy>& groups);
+/// Adds what is held to one line that `is_gpu_record`, at `where`.
+void hold_to_gpu_record(const Value& line, const std::string& where, std::vector<AllocatorAccuracy>& groups);
 
 /// The groups as a Markdown table.
 std::string allocator_accuracy_table(const std::vector<AllocatorAccuracy>& groups);

@@ -4,6 +4,7 @@
 #include <string_view>
 #include <vector>
 
+#include "io/json_writer.h"
 #include "report/accuracy.h"
 #include "report/allocator_accuracy.h"
 
@@ -15,11 +16,14 @@ struct HeldRecords {
   std::vector<AllocatorAccuracy> gpus;
 };
 
-/// Holds the estimates to the lines of a .jsonl file; lines that are of neither kind are not covered. A line that is no
-/// JSON is an error that names it.
-std::optional<Error> hold_to_records(std::string_view jsonl, HeldRecords& held);
+/// Holds the estimates to the lines of a .jsonl file of that name; lines that are of neither kind are not covered. A
+/// line that is no JSON is an error that names it.
+std::optional<Error> hold_to_records(std::string_view jsonl, const std::string& file, HeldRecords& held);
 
-/// The tables there are.
+/// The tables there are, and the first numbers that are not met.
 std::string held_table(const HeldRecords& held);
+
+/// The same as members of a JSON object: `groups`, and `differences`, all that are not met.
+void write_held(const HeldRecords& held, JsonWriter& out);
 
 }  // namespace peakmem

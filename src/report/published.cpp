@@ -21,7 +21,7 @@ constexpr std::array<Measure, 3> kMeasures = {{{"allocated", &PublishedRow::allo
 Accuracy errors_of(const std::vector<HeldRow>& rows, const Measure& measure) {
   Accuracy group;
   for (const HeldRow& row : rows)
-    if (row.row.*measure.theirs > 0) group.add(row.*measure.ours, row.row.*measure.theirs);
+    if (row.row.*measure.theirs > 0) group.add({row.row.row, measure.name, row.*measure.ours, row.row.*measure.theirs});
   return group;
 }
 
@@ -74,6 +74,23 @@ std::string published_table(const std::vector<HeldSource>& sources) {
   text += "\n| source | rows not covered | why |\n|---|--:|---|\n";
   for (const HeldSource& source : sources) text += not_covered(source);
   return text;
+}
+
+void write_published(const std::vector<HeldSource>& sources, JsonWriter& out) {
+  out.begin_list();
+  for (const HeldSource& source : sources)
+    for (const HeldRow& row : source.rows)
+      for (const Measure& measure : kMeasures) {
+        if (row.row.*measure.theirs == 0) continue;
+        out.begin_object();
+        out.member("source", source.source.name);
+        out.member("row", row.row.row);
+        out.member("what", measure.name);
+        out.member("ours", row.*measure.ours);
+        out.member("measured", row.row.*measure.theirs);
+        out.end_object();
+      }
+  out.end_list();
 }
 
 }  // namespace peakmem

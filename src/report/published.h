@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "estimate/report.h"
+#include "io/json_writer.h"
 #include "io/published.h"
 
 namespace peakmem {
@@ -27,5 +28,8 @@ HeldRow held_row(const PublishedRow& row, const Report& report);
 
 /// Markdown: errors by source and kind of number, then every row, then what is not covered and why.
 std::string published_table(const std::vector<HeldSource>& sources);
+
+/// The rows as a JSON list, each with its source, what was measured and ours.
+void write_published(const std::vector<HeldSource>& sources, JsonWriter& out);
 
 }  // namespace peakmem

@@ -83,7 +83,8 @@ std::string recipe_line(const Job& job) {
   if (r.objective != Objective::kTask) text += " · " + std::string(name_in(kObjectives, r.objective));
   if (r.reference != Reference::kNone) text += ", reference " + std::string(name_in(kReferences, r.reference));
   if (r.use_cache) text += " · cache";
-  if (r.trainer->keeps_outputs && !r.keeps_outputs) text += " · outputs not kept";
+  if (r.names != r.trainer->names)
+    text += r.names == LoopNames::kLoss ? " · only the loss kept" : " · outputs not kept";
   if (r.transformers != Transformers::kV523)
     text += " · transformers " + std::string(name_in(kTransformers, r.transformers));
   text += kernels_text(r.kernels);

@@ -71,9 +71,9 @@ struct Recipe {
   Transformers transformers = Transformers::kV523;
   const Trainer* trainer = find_trainer("loop");
   bool built_on_device =
-      false;                   // `with torch.device("cuda")`; else it comes whole, from_pretrained's or by .to("cuda")
-  bool use_cache = false;      // the model keeps keys and values, and returns them
-  bool keeps_outputs = false;  // the plain loop's names (batch, outputs, loss) live until they are bound again
+      false;               // `with torch.device("cuda")`; else it comes whole, from_pretrained's or by .to("cuda")
+  bool use_cache = false;  // the model keeps keys and values, and returns them
+  LoopNames names = LoopNames::kNothing;
   Kernels kernels;
   Processor processor;  // of the GPU: some kernels have a buffer for each multiprocessor
   const Optimizer* optimizer = nullptr;

@@ -56,16 +56,17 @@ void forward_pairs(Tape& tape, Model& model, Names& names, const Recipe& recipe,
 }
 
 /// outputs = model(**batch); loss = outputs.loss, divided where gradients accumulate, or scaled by
-/// transformers.Trainer. What the names held goes when they are bound; a frugal loop names nothing but the loss.
+/// transformers.Trainer. What the names held goes when they are bound; a loop
+/// that keeps no outputs names nothing but the loss.
 void forward(Tape& tape, Model& model, Names& names, const Recipe& recipe, const DataParallel* parallel) {
   const Batch given = given_to_model(names.batch, recipe);
   if (recipe.checkpointing != Checkpointing::kNone) names.items = given.items;
   names.outputs = whole_model(tape, model, given, recipe);
   if (parallel != nullptr) names.outputs = parallel->passed(std::move(names.outputs));
-  if (recipe.keeps_outputs && names.bound < 0) names.bound = tape.begin_segment();
+  if (recipe.names != LoopNames::kNothing && names.bound < 0) names.bound = tape.begin_segment();
   if (recipe.kernels.loss == LossKernel::kPlain) names.outputs.others.clear();  // model(input_ids).logits
   Tensor loss = loss_of(tape, names.outputs, names.batch, recipe);
-  if (recipe.keeps_outputs)
+  if (recipe.names == LoopNames::kOutputs)
     mark_outputs(tape, names.outputs);
   else
     names.outputs = {};
@@ -96,7 +97,7 @@ void trace_micro_batch(Tape& tape, Batches& batches, Model& model, const Recipe&
   const Tensor scaled = scales ? tape.make(Shape{}, DType::kFloat32, "mul") : Tensor();
   run_backward(tape, names.loss);
   if (zero != nullptr) zero->finish_backward();
-  if (!recipe.keeps_outputs && (zero == nullptr || !zero->steps())) names = {};
+  if (recipe.names == LoopNames::kNothing && (zero == nullptr || !zero->steps())) names = {};
 }
 
 void trace_update(Tape& tape, std::vector<OptimizerRun>& optimizers, const Recipe& recipe, int32_t step) {
@@ -201,13 +202,13 @@ void leave_out_once(Program& program) {
 
 /// The phases of step 2 in which goes what the loop still holds of step 1: the trainer's batches, or a plain loop's
 /// names, which are bound again when the next batch is there and when the next forward pass has returned.
-std::vector<Phase> renew(Tape& tape, Batches& batches, Names& names, bool keeps_outputs) {
+std::vector<Phase> renew(Tape& tape, Batches& batches, Names& names, const Recipe& recipe) {
   std::vector<Phase>& phases = tape.program.phases;
   const size_t end = phases.size();
   if (batches.are_held()) {
     tape.begin_phase(2, 0, "input");
     batches.renew();
-  } else if (keeps_outputs) {
+  } else if (recipe.names != LoopNames::kNothing) {
     const Phase input = *first_of(phases, "input");
     tape.begin_phase(2, 0, "input");
     tape.repeat(input.first_segment, input.last_segment);
@@ -326,7 +327,7 @@ Program trace_step(const Job& job, const Dims& dims, bool unrolled) {
   Phase cleared = tape.program.phases.back();
   cleared.step = 2;
   if (parallel) parallel->rebuild_buckets();  // in step 2's first forward pass, where no gradients are yet either
-  const std::vector<Phase> renewed = renew(tape, batches, names, recipe.keeps_outputs);
+  const std::vector<Phase> renewed = renew(tape, batches, names, recipe);
   repeat_micro_batches(tape.program, parallel ? parallel->once() : -1, renewed);
   tape.program.phases.insert(tape.program.phases.end(), steady.begin(), steady.end());
   tape.program.phases.push_back(cleared);

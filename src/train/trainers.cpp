@@ -10,7 +10,7 @@ constexpr std::array kTrainers = {
             .title = "a plain loop",
             .source = "PEFT 0.21, prepare_model_for_kbit_training",
             .builds_on_device = true,
-            .keeps_outputs = true},
+            .names = LoopNames::kOutputs},
     Trainer{"hf", "Trainer of transformers",
             "transformers 5.23, trainer.py; PEFT 0.21, prepare_model_for_kbit_training", true},
     Trainer{"trl", "SFTTrainer of TRL", "TRL 1.16, trainer/sft_trainer.py", true, Upcast::kNone, true,

@@ -11,6 +11,10 @@
 
 namespace peakmem {
 
+/// What a loop's names hold until they are bound again, in the next step: nothing (the step is a function), the batch
+/// and the loss (`loss = model(**batch).loss`), or the outputs too (`outputs = model(**batch)`).
+enum class LoopNames : uint8_t { kNothing, kLoss, kOutputs };
+
 /// A training loop. `name` is what --trainer takes.
 struct Trainer {
   std::string_view name;
@@ -27,7 +31,7 @@ struct Trainer {
   std::optional<LossKernel> loss = std::nullopt;    // the one it computes whatever the model has
   bool counts_evaluated = true;                     // the labels of an evaluation's batch too, from 5.23 on
   bool builds_on_device = false;                    // a model that is not loaded, unless --init says otherwise
-  bool keeps_outputs = false;                       // its names outlive the step, unless --keep-outputs says otherwise
+  LoopNames names = LoopNames::kNothing;            // that outlive the step, unless --keep-outputs says otherwise
 };
 
 std::span<const Trainer> trainers();

@@ -6,6 +6,8 @@
 #include <sstream>
 #include <string>
 
+#include "io/json.h"
+
 namespace peakmem {
 namespace {
 
@@ -21,7 +23,7 @@ class GpuRecords : public ::testing::TestWithParam<File> {};
 
 HeldRecords held(const std::string& text) {
   HeldRecords records;
-  EXPECT_FALSE(hold_to_records(text, records));
+  EXPECT_FALSE(hold_to_records(text, "records.jsonl", records));
   return records;
 }
 
@@ -48,9 +50,9 @@ TEST_P(GpuRecords, AreMet) {
 /// The files of the second oracle, with how many of each may be off: in what is allocated, in what is reserved,
 /// verdicts.
 constexpr File kFiles[] = {
-    {"a100-80gb", 0, 8, 0}, {"expandable", 0, 0, 0}, {"fsdp2_trainers", 0, 0, 0}, {"full_card", 0, 0, 1},
-    {"h100-80gb", 0, 0, 0}, {"l4", 0, 0, 0},         {"large", 0, 0, 0},          {"ranks", 17, 1, 0, 0.002},
-    {"t4", 0, 0, 0},        {"zero", 1, 0, 0},
+    {"a100-80gb", 0, 8, 0},     {"expandable", 0, 0, 0}, {"fsdp2_trainers", 0, 0, 0}, {"full_card", 0, 0, 1},
+    {"h100-80gb", 0, 0, 0},     {"l4", 0, 0, 0},         {"large", 0, 0, 0},          {"loss_kept", 0, 0, 0},
+    {"ranks", 17, 1, 0, 0.002}, {"t4", 0, 0, 0},         {"zero", 1, 0, 0},
 };
 
 INSTANTIATE_TEST_SUITE_P(Oracle, GpuRecords, ::testing::ValuesIn(kFiles), [](const auto& info) {
@@ -71,7 +73,18 @@ TEST(HeldRecords, EachKindHasItsTable) {
   ASSERT_EQ(records.gpus.size(), 1U);
   EXPECT_EQ(records.gpus[0].name, "a100-80gb");
   EXPECT_EQ(records.gpus[0].verdicts, 1U);
-  EXPECT_NE(held_table(records).find("| allocator of |"), std::string::npos);
+  const std::string table = held_table(records);
+  EXPECT_NE(table.find("| allocator of |"), std::string::npos);
+  EXPECT_NE(table.find("not met: records.jsonl:1, allocated_bytes: "), std::string::npos);
+  EXPECT_NE(table.find("not met: records.jsonl:2, tensor_bytes: "), std::string::npos);
+  JsonWriter out;
+  out.begin_object();
+  write_held(records, out);
+  out.end_object();
+  const Result<Value> json = parse_json(std::move(out).text());
+  ASSERT_TRUE(json);
+  EXPECT_EQ(json->find("groups")->items.size(), 3U);
+  EXPECT_EQ(json->find("differences")->items.size(), 4U);
 }
 
 TEST(HeldRecords, AGpuThatIsNotKnownIsNotCovered) {

@@ -309,7 +309,7 @@ inline Job random_job(uint32_t seed) {
   suit(job.recipe, job.description, dice);
   if (job.recipe.lora.rank == 0 && dice.coin()) freeze_something(job, dice);
   if (job.recipe.lora.rank > 0 && dice.from(0, 2) == 0) save_something(job, dice);
-  job.recipe.keeps_outputs = dice.coin();
+  job.recipe.names = dice.coin() ? LoopNames::kOutputs : LoopNames::kNothing;
   job.recipe.use_cache = dice.coin() && has_cache(family->usual_task) &&
                          job.recipe.kernels.loss != LossKernel::kChunked &&
                          job.recipe.checkpointing == Checkpointing::kNone;
@@ -359,7 +359,7 @@ inline Job random_replicated_job(uint32_t seed) {
   const bool is_decoder = job.description.task == Task::kCausalLm && job.recipe.seq > 1;
   if (is_decoder && dice.coin()) {
     job.recipe.trainer = find_trainer("hf");
-    job.recipe.keeps_outputs = false;  // it lets them go
+    job.recipe.names = LoopNames::kNothing;  // it lets them go
   }
   ddp.no_sync = ddp.no_sync || reduces_once(job.recipe);
   ddp.finds_unused = trainer_finds_unused(job.recipe) || dice.coin() || has_unused(job.description);

@@ -21,7 +21,8 @@ Job random_zero_job(uint32_t seed) {
     job = random_job(seed += 7919);
   Recipe& recipe = job.recipe;
   recipe.trainer = find_trainer("hf");
-  recipe.keeps_outputs = recipe.use_cache = false;
+  recipe.names = LoopNames::kNothing;
+  recipe.use_cache = false;
   recipe.kernels = {};
   recipe.weights = DType::kBFloat16;
   recipe.autocast.reset();
