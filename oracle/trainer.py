@@ -106,6 +106,12 @@ def prepare_sft(self, model, accelerator):
 OLD = transformers.__version__.startswith("4")
 
 
+def backward(loss):
+    """accelerate's (1.15, Accelerator.backward), which divides by its own number of micro-batches, 1."""
+    loss = loss / 1
+    loss.backward()
+
+
 class Loop:
     """The inner training loop: what it names lives from step to step."""
 
@@ -117,7 +123,7 @@ class Loop:
         self.reference = getattr(self.trainer, "ref_model", None)
         if self.reference is not None:
             wrap(case, self.reference, context)
-        self.batches = self.inputs = self.items = None
+        self.batches = self.inputs = self.items = self.step = self.norm = None
         self.loss = torch.zeros((), device="cuda")
 
     def reference_parameters(self):
@@ -140,5 +146,15 @@ class Loop:
         """One micro-batch."""
         self.inputs = self.batches[part]
         items = (self.items,) if hasattr(self.trainer, "get_batch_samples") else ()  # up to 4.45 nobody counts labels
-        step = self.trainer.training_step(model, self.inputs, *items)
-        self.loss += step
+        self.step = self.trainer.training_step(model, self.inputs, *items)
+        self.loss += self.step
+
+    def clip(self, case, model, begin):
+        """The norm of the gradients, which Trainer reports. From 5 on it is taken where nothing is clipped, too, and the
+        last one goes before; until then it goes when the next is there."""
+        if OLD and not case.get("clip"):
+            return
+        begin()
+        if not OLD:
+            self.norm = None
+        self.norm = torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0 if case.get("clip") else float("inf"))

@@ -10,7 +10,7 @@ from cases import autocast, build_batch, build_model, build_optimizer, loss_of, 
 from data_parallel import replicate, synchronized
 from device import HAS_KERNELS
 from evaluation import evaluate
-from trainer import Loop
+from trainer import backward, Loop
 
 
 def managed_bytes(optimizer):
@@ -65,10 +65,19 @@ def trainer_step(case, model, counter, step, loop):
         if part == 0:
             loop.micro_batches(lambda: build_batch(case, getattr(model, "module", model).config), many)
         counter.phase("forward", number)
-        loop.trainer.accelerator.backward = lambda loss, **_: (counter.phase("backward", number), loss.backward())
+        loop.trainer.accelerator.backward = lambda loss, **_: (counter.phase("backward", number), backward(loss))
         with synchronized(model, case, part + 1 == many):
             loop.run(model, part)
         counter.label((local(p.grad) for p in model.parameters() if p.grad is not None), "gradient")
+
+
+def clip(case, model, counter, step, loop):
+    """Clip the gradients, or have a trainer take their norm, which it names until the next one."""
+    if loop is not None:
+        loop.clip(case, model, lambda: counter.phase("clip", step))
+    elif case.get("clip"):
+        counter.phase("clip", step)
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
 
 
 def train_step(case, model, optimizer, counter, step, loop, names):
@@ -80,9 +89,7 @@ def train_step(case, model, optimizer, counter, step, loop, names):
         with synchronized(model, case, part + 1 == (many or 1)):
             micro_step(case, model, counter, round(step + part / 100, 2) if many else step,
                        names if case.get("keep_outputs") else Names())
-    if case.get("clip"):
-        counter.phase("clip", step)
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+    clip(case, model, counter, step, loop)
     counter.phase("optimizer", step)
     optimizer.step()
     counter.label(optimizer_tensors(optimizer), "optimizer_state")

@@ -222,8 +222,9 @@ std::optional<Error> read_recipe(const Value& what, Recipe& recipe) {
   convert_quantized(recipe);
   recipe.objective = value_in(kObjectives, text(what, "objective"));
   recipe.reference = value_in(kReferences, text(what, "reference"));
-  if (const Value* kept = what.find("keep_outputs"))
-    recipe.names = kept->string == "loss" ? LoopNames::kLoss : LoopNames::kOutputs;
+  recipe.names = text(what, "keep_outputs") == "loss" ? LoopNames::kLoss
+                 : flag(what, "keep_outputs")         ? LoopNames::kOutputs
+                                                      : LoopNames::kNothing;
   recipe.use_cache = flag(what, "use_cache");
   if (const Value* version = what.find("transformers")) recipe.transformers = value_in(kTransformers, version->string);
   const std::string attention = text(what, "attention");

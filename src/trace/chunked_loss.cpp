@@ -1,4 +1,5 @@
 #include "trace/ops.h"
+#include "trace/workspace.h"
 
 namespace peakmem {
 namespace {
@@ -73,10 +74,11 @@ struct Tiles {
     Casts last;
     for (const Expr rows : sizes_of(tokens)) {
       if (hidden.dtype() != compute) last.hidden_chunk = tape.make({rows, hidden.size(1)}, compute, "_to_copy");
-      if (weight.dtype() == compute) continue;
       for (const Expr columns : sizes_of(vocabulary)) {
-        const Tensor cast = tape.make({columns, weight.size(1)}, compute, "_to_copy");
-        if (names_weight) last.weight_chunk = cast;
+        Tensor cast;
+        if (weight.dtype() != compute) cast = tape.make({columns, weight.size(1)}, compute, "_to_copy");
+        run_product(tape);
+        if (names_weight) last.weight_chunk = std::move(cast);
       }
     }
     return last;

@@ -5,6 +5,7 @@
 
 #include "trace/engine.h"
 #include "trace/ops.h"
+#include "trace/workspace.h"
 
 namespace peakmem {
 namespace {
@@ -127,9 +128,11 @@ bool OptimizerRun::concerns(const State& row, size_t i) const {
   return false;
 }
 
-Tensor OptimizerRun::make(const Parameter& parameter, Like like, const char* op) const {
-  const Sized sized = sized_like(parameter, like, {});
-  return tape_.make(*sized.shape, sized.dtype, op);
+Tensor OptimizerRun::make(const Parameter& parameter, const Temporary& line) const {
+  const Sized sized = sized_like(parameter, line.like, {});
+  Tensor made = tape_.make(*sized.shape, sized.dtype, line.op);
+  if (line.reduces) run_reduction(gradient_of(parameter), *sized.shape);
+  return made;
 }
 
 bool OptimizerRun::updates(size_t i) const {
@@ -177,7 +180,7 @@ void OptimizerRun::run_line(const Temporary& line, size_t i, Names& names) {
   std::vector<Tensor>& name = names[line.name];
   switch (line.action) {
     case Temporary::Action::kBind: {
-      Tensor made = make(parameter, line.like, line.op);
+      Tensor made = make(parameter, line);
       name.clear();
       name.push_back(std::move(made));
       break;
@@ -209,7 +212,7 @@ void OptimizerRun::bind_all(const Temporary& line, const std::vector<size_t>& gr
   std::vector<Tensor> made;
   for (const size_t i : group) {
     const At at(tape_, tape_.parameters[i]);
-    if (line.action == Temporary::Action::kBind) made.push_back(make(tape_.parameters[i], line.like, line.op));
+    if (line.action == Temporary::Action::kBind) made.push_back(make(tape_.parameters[i], line));
     if (line.action == Temporary::Action::kMakeState && first_) make_state_of(i, Made::kInUpdate, optimizer_.state);
   }
   if (line.action == Temporary::Action::kTake) made = std::move(names[line.other]);
@@ -260,7 +263,7 @@ void OptimizerRun::step() {
   tape_.category = outer;
 }
 
-void clip_grad_norm(Tape& tape, bool sharded) {
+Tensor clip_grad_norm(Tape& tape, bool sharded) {
   const Scope scope(tape, "clip_grad_norm_");
   const Category outer = std::exchange(tape.category, Category::kTemporaries);
   std::vector<Tensor> norms;
@@ -277,7 +280,7 @@ void clip_grad_norm(Tape& tape, bool sharded) {
   const DType dtype = promoted.value_or(DType::kFloat32);
   Tensor stacked = tape.make({count}, dtype, "stack");
   Tensor reduced = sharded ? sum_over_ranks(stacked) : Tensor();
-  const Tensor total = tape.make(Shape{}, dtype, "linalg_vector_norm");
+  Tensor total = tape.make(Shape{}, dtype, "linalg_vector_norm");
   reduced.reset();
   stacked.reset();
   norms.clear();
@@ -288,6 +291,7 @@ void clip_grad_norm(Tape& tape, bool sharded) {
   sum.reset();
   const Tensor clamped = tape.make(Shape{}, dtype, "clamp");
   tape.category = outer;
+  return total;
 }
 
 }  // namespace peakmem

@@ -27,7 +27,7 @@ class OptimizerRun {
   void run_foreach(bool together);
   void run_line(const Temporary& line, size_t i, Names& names);
   void bind_all(const Temporary& line, const std::vector<size_t>& group, Names& names);
-  Tensor make(const Parameter& parameter, Like like, const char* op) const;
+  Tensor make(const Parameter& parameter, const Temporary& line) const;
   void keep(size_t i, const State& row);
   bool concerns(const State& row, size_t i) const;
   bool updates(size_t i) const;
@@ -44,6 +44,6 @@ class OptimizerRun {
 };
 
 /// torch.nn.utils.clip_grad_norm_, foreach; `sharded`: the gradients are DTensors.
-void clip_grad_norm(Tape& tape, bool sharded);
+Tensor clip_grad_norm(Tape& tape, bool sharded);
 
 }  // namespace peakmem

@@ -11,6 +11,11 @@ using Of = State::Of;
 constexpr Temporary bind(uint8_t name, const char* op, Like like = Like::kParameter) {
   return {Action::kBind, name, like, op};
 }
+constexpr Temporary reduce(uint8_t name, const char* op, Like like) {
+  Temporary line = bind(name, op, like);
+  line.reduces = true;
+  return line;
+}
 constexpr Temporary drop(uint8_t name) { return {Action::kDrop, name}; }
 constexpr Temporary take(uint8_t name, uint8_t other) {
   return {Action::kTake, name, Like::kParameter, "", Temporary::Only::kAny, other};
@@ -61,7 +66,7 @@ constexpr std::array kFactored = {State{"row_var", Like::kRows, Made::kFirstStep
                                   State{"col_var", Like::kColumns, Made::kFirstStep, Of::kMatrices},
                                   State{"variance", Like::kParameter, Made::kFirstStep, Of::kVectors}};
 constexpr std::array kAdafactorMatrix = {bind(0, "linalg_vector_norm", Like::kRows),
-                                         bind(1, "linalg_vector_norm", Like::kColumns),
+                                         reduce(1, "linalg_vector_norm", Like::kColumns),
                                          bind(5, "mm"),
                                          bind(4, "mean", Like::kElement),
                                          drop(4),
@@ -69,7 +74,7 @@ constexpr std::array kAdafactorMatrix = {bind(0, "linalg_vector_norm", Like::kRo
 constexpr std::array kAdafactorVector = {bind(3, "mul"), bind(2, "clone")};
 constexpr std::array kAdafactorMatrices = {bind(0, "linalg_vector_norm", Like::kRows),
                                            drop(0),
-                                           bind(1, "linalg_vector_norm", Like::kColumns),
+                                           reduce(1, "linalg_vector_norm", Like::kColumns),
                                            drop(1),
                                            bind(2, "mm"),
                                            bind(4, "mean", Like::kElement),
@@ -93,7 +98,7 @@ constexpr std::array kHfMatrix = {in_half(drop(0)),
                                   drop(2),
                                   bind(4, "mean", Like::kRowsFull),
                                   drop(4),
-                                  bind(4, "mean", Like::kColumnsFull),
+                                  reduce(4, "mean", Like::kColumnsFull),
                                   drop(4),
                                   bind(4, "div", Like::kRowsFull),
                                   bind(5, "rsqrt", Like::kColumnsFull),

@@ -62,7 +62,8 @@ struct Temporary {
   const char* op = "";
   /// For parameters of which dtype: any, half precision, or all but bf16.
   enum class Only : uint8_t { kAny, kHalf, kNoBfloat16 } only = Only::kAny;
-  uint8_t other = 0;  // of kTake: the name whose tensor it takes
+  uint8_t other = 0;     // of kTake: the name whose tensor it takes
+  bool reduces = false;  // of kBind: what is bound is a reduction of a tensor of the gradient's shape
 };
 
 /// The temporaries of one implementation: per parameter (loop), or of all parameters at once (foreach), matrices first.

@@ -136,6 +136,11 @@ inline void convert_quantized(Recipe& recipe) {
   recipe.upcast = recipe.trainer->upcast;
   recipe.lora.in_bfloat16 = recipe.trainer->half_adapters;
 }
+/// Whether the norm of the gradients is computed: transformers.Trainer does so from 5 on to report it, clipped or not
+/// (5.23, trainer.py, _get_grad_norm).
+constexpr bool takes_norm(const Recipe& recipe) {
+  return recipe.clip || (recipe.trainer->is_transformers_loop && recipe.transformers == Transformers::kV523);
+}
 /// Whether the trainer reduces after the last micro-batch only.
 constexpr bool reduces_once(const Recipe& recipe) {
   return recipe.trainer->is_transformers_loop && recipe.accumulate > 1;

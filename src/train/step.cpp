@@ -30,6 +30,17 @@ struct Names {
   int32_t bound = -1;  // the segment in which outputs has been bound for the first time
 };
 
+/// What transformers.Trainer names until the next step has another (5.23, _run_epoch): the loss of a micro-batch,
+/// detached, and the norm of the gradients.
+struct Reported {
+  Tensor loss;
+  Tensor norm;
+
+  void take(const Recipe& recipe, const Tensor& trained) {
+    if (recipe.trainer->is_transformers_loop) loss = detach(trained);
+  }
+};
+
 void mark_outputs(Tape& tape, const ModelOutput& outputs) {
   const auto mark = [&tape](const Tensor& tensor) {
     if (tensor) tape.program.storages[static_cast<size_t>(tensor->storage)].is_output = true;
@@ -79,9 +90,10 @@ void forward(Tape& tape, Model& model, Names& names, const Recipe& recipe, const
   tape.autocast.cache.clear();
 }
 
-/// One micro-batch of step 1.
+/// One micro-batch of step 1. accelerate divides the loss once more before autograd has it (1.15,
+/// Accelerator.backward), unless DeepSpeed does.
 void trace_micro_batch(Tape& tape, Batches& batches, Model& model, const Recipe& recipe, int32_t micro, Names& names,
-                       DataParallel* parallel, ZeroOptimizer* zero, ReferenceModel* reference) {
+                       DataParallel* parallel, ZeroOptimizer* zero, ReferenceModel* reference, Reported& reported) {
   tape.begin_phase(1, micro, "input");
   tape.category = Category::kInputs;
   names.batch = batches.take(micro);
@@ -95,42 +107,71 @@ void trace_micro_batch(Tape& tape, Batches& batches, Model& model, const Recipe&
   tape.begin_phase(1, micro, "backward");
   const bool scales = zero != nullptr && zero->scales_loss();
   const Tensor scaled = scales ? tape.make(Shape{}, DType::kFloat32, "mul") : Tensor();
-  run_backward(tape, names.loss);
+  run_backward(tape, recipe.trainer->is_transformers_loop && zero == nullptr ? div_scalar(names.loss) : names.loss);
   if (zero != nullptr) zero->finish_backward();
-  if (recipe.names == LoopNames::kNothing && (zero == nullptr || !zero->steps())) names = {};
+  if (zero != nullptr && zero->steps()) return;
+  reported.take(recipe, names.loss);
+  if (recipe.names == LoopNames::kNothing) names = {};
 }
 
-void trace_update(Tape& tape, std::vector<OptimizerRun>& optimizers, const Recipe& recipe, int32_t step) {
-  if (recipe.clip) {
+void trace_update(Tape& tape, std::vector<OptimizerRun>& optimizers, const Recipe& recipe, int32_t step,
+                  Reported& reported) {
+  if (takes_norm(recipe)) {
     tape.begin_phase(step, -1, "clip");
-    clip_grad_norm(tape, recipe.sharding.shards > 1);
+    if (recipe.transformers == Transformers::kV523) reported.norm = {};
+    Tensor norm = clip_grad_norm(tape, recipe.sharding.shards > 1);
+    if (recipe.trainer->is_transformers_loop) reported.norm = std::move(norm);
   }
   tape.begin_phase(step, -1, "optimizer");
   for (OptimizerRun& optimizer : optimizers) optimizer.step();
 }
 
+/// The phases from `first` on, which the program has no longer.
+std::vector<Phase> taken_from(std::vector<Phase>& phases, size_t first) {
+  std::vector<Phase> taken(phases.begin() + static_cast<ptrdiff_t>(first), phases.end());
+  phases.resize(first);
+  return taken;
+}
+
 /// The phases of the update of step 2, which are not in the program yet: those of step 1 (from `first` on) without its
 /// state, or others.
-std::vector<Phase> later_update(Tape& tape, std::vector<OptimizerRun>& optimizers, const Recipe& recipe, size_t first) {
+std::vector<Phase> later_update(Tape& tape, std::vector<OptimizerRun>& optimizers, const Recipe& recipe, size_t first,
+                                Reported& reported) {
   std::vector<Phase>& phases = tape.program.phases;
   const size_t end = phases.size();
   const bool alike = optimizers.size() == 1 && optimizers[0].steady_segment() >= 0;
-  if (!alike) trace_update(tape, optimizers, recipe, 2);
-  std::vector<Phase> later(phases.begin() + static_cast<ptrdiff_t>(alike ? first : end), phases.end());
-  phases.resize(end);
-  for (Phase& phase : later) phase.step = 2;
-  if (alike) later.back().first_segment = optimizers[0].steady_segment();
-  return later;
+  if (!alike) {
+    trace_update(tape, optimizers, recipe, 2, reported);
+  } else {
+    if (takes_norm(recipe)) {
+      const Phase clip = phases[first];
+      tape.begin_phase(2, -1, "clip");
+      if (recipe.transformers == Transformers::kV523) reported.norm = {};
+      tape.repeat(clip.first_segment, clip.last_segment);
+      reported.norm = {};
+    }
+    Phase steady = phases[end - 1];
+    steady.step = 2;
+    steady.first_segment = optimizers[0].steady_segment();
+    phases.push_back(steady);
+  }
+  return taken_from(phases, end);
 }
 
 /// The update under ZeRO: that of step 2 is the same but for the state, see leave_out_once.
-std::vector<Phase> trace_zero_update(Tape& tape, ZeroOptimizer& zero, Names& names) {
+std::vector<Phase> trace_zero_update(Tape& tape, ZeroOptimizer& zero, const Recipe& recipe, Names& names,
+                                     Reported& reported) {
+  std::vector<Phase>& phases = tape.program.phases;
   tape.begin_phase(1, -1, "optimizer");
   zero.step();
+  reported.take(recipe, names.loss);
   names = {};
-  Phase later = tape.program.phases.back();
-  later.step = 2;
-  return {later};
+  const Phase first = phases.back();
+  const size_t end = phases.size();
+  tape.begin_phase(2, -1, "optimizer");
+  tape.repeat(first.first_segment, first.last_segment);
+  if (recipe.accumulate == 1) reported.loss = {};  // else the first micro-batch's backward pass has let it go
+  return taken_from(phases, end);
 }
 
 /// The micro-batches that are traced. From the second one on gradients are there and every one is the same, but for the
@@ -201,8 +242,9 @@ void leave_out_once(Program& program) {
 }
 
 /// The phases of step 2 in which goes what the loop still holds of step 1: the trainer's batches, or a plain loop's
-/// names, which are bound again when the next batch is there and when the next forward pass has returned.
-std::vector<Phase> renew(Tape& tape, Batches& batches, Names& names, const Recipe& recipe) {
+/// names, which are bound again when the next batch is there and when the next forward pass has returned; a trainer's
+/// loss, when the next backward pass has.
+std::vector<Phase> renew(Tape& tape, Batches& batches, Names& names, Reported& reported, const Recipe& recipe) {
   std::vector<Phase>& phases = tape.program.phases;
   const size_t end = phases.size();
   if (batches.are_held()) {
@@ -220,9 +262,13 @@ std::vector<Phase> renew(Tape& tape, Batches& batches, Names& names, const Recip
     tape.repeat(names.bound, forward.last_segment);
     names = {};
   }
-  const std::vector<Phase> renewed(phases.begin() + static_cast<ptrdiff_t>(end), phases.end());
-  phases.resize(end);
-  return renewed;
+  if (reported.loss) {
+    const Phase backward = *first_of(phases, "backward");
+    tape.begin_phase(2, 0, "backward");
+    tape.repeat(backward.first_segment, backward.last_segment);
+    reported.loss = {};
+  }
+  return taken_from(phases, end);
 }
 
 /// Whether the first optimizer of a recipe trains a parameter: all of them, or matrices, those outside of layers only
@@ -309,25 +355,26 @@ Program trace_step(const Job& job, const Dims& dims, bool unrolled) {
   if (recipe.objective != Objective::kTask) reference.emplace(builder, structure, job);
   Batches batches(builder, recipe);
   Names names;
+  Reported reported;
   for (const int64_t micro : traced_micro_batches(recipe, unrolled)) {
     const bool reduces = !reduces_last_only(recipe) || micro + 1 == recipe.accumulate;
     if (parallel) parallel->synchronize(reduces);
     if (sharded) sharded->synchronize(reduces);
     if (zero) zero->synchronize(micro + 1 == recipe.accumulate);
     trace_micro_batch(tape, batches, *model, recipe, static_cast<int32_t>(micro), names,
-                      parallel ? &*parallel : nullptr, zero.get(), reference ? &*reference : nullptr);
+                      parallel ? &*parallel : nullptr, zero.get(), reference ? &*reference : nullptr, reported);
   }
   // Both updates happen while the gradients are there: the first makes the state, the second is the steady one.
   const size_t before = tape.program.phases.size();
-  if (!zero) trace_update(tape, optimizers, recipe, 1);
-  const std::vector<Phase> steady =
-      zero ? trace_zero_update(tape, *zero, names) : later_update(tape, optimizers, recipe, before);
+  if (!zero) trace_update(tape, optimizers, recipe, 1, reported);
+  const std::vector<Phase> steady = zero ? trace_zero_update(tape, *zero, recipe, names, reported)
+                                         : later_update(tape, optimizers, recipe, before, reported);
   tape.begin_phase(1, -1, "zero_grad");
   zero_grad(tape);
   Phase cleared = tape.program.phases.back();
   cleared.step = 2;
   if (parallel) parallel->rebuild_buckets();  // in step 2's first forward pass, where no gradients are yet either
-  const std::vector<Phase> renewed = renew(tape, batches, names, recipe);
+  const std::vector<Phase> renewed = renew(tape, batches, names, reported, recipe);
   repeat_micro_batches(tape.program, parallel ? parallel->once() : -1, renewed);
   tape.program.phases.insert(tape.program.phases.end(), steady.begin(), steady.end());
   tape.program.phases.push_back(cleared);

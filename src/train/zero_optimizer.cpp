@@ -75,7 +75,6 @@ void ZeroOptimizer::step() {
   const Scope scope(tape_, "zero");
   const Category outer = std::exchange(tape_.category, Category::kTemporaries);
   if (!zero_.offloads_optimizer) norm_ = make(1, DType::kFloat32, "grad_norm", Category::kOptimizer);
-  loss_ = make(1, DType::kFloat32, "loss", Category::kOptimizer);
   update();
   tape_.category = outer;
   for (size_t i = first; i < tape_.program.events.size(); ++i) {

@@ -54,7 +54,6 @@ class ZeroOptimizer : public Hooks {
 
  private:
   Tensor norm_;  // of the last step's gradients
-  Tensor loss_;  // of the last step, which the loop names
 };
 
 /// That of a model which has been built: its trained parameters look into flat tensors from now on.
