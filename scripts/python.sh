@@ -31,7 +31,10 @@ traced=python/requirements-trace.txt
 made_of=$(find src data cmake cli/source.* python/peakmem python/core.cpp python/CMakeLists.txt CMakeLists.txt \
   pyproject.toml -type f ! -name '*.pyc' | LC_ALL=C sort | xargs sha256sum | sha256sum)
 [ "$made_of" = "$(cat .venv/made_of 2>/dev/null)" ] || {
-  install --no-build-isolation --no-deps --force-reinstall .
+  # Where the program is built here, its core is the module's too.
+  core=""
+  [ ! -f build/build.ninja ] || { quietly cmake --build build --target peakmem_core && core=$PWD/build/src/libpeakmem_core.a; }
+  install --no-build-isolation --no-deps --force-reinstall -C cmake.define.PEAKMEM_CORE="$core" .
   printf '%s\n' "$made_of" >.venv/made_of
 }
 

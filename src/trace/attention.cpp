@@ -229,8 +229,7 @@ Tensor broadcast_math(const Tensor& query, const Tensor& key, const Tensor& valu
   const Tensor value_full = to(value, DType::kFloat32);
   const Tensor scaled = mul_scalar(query_full);
   Tensor attention = matmul_broadcast(scaled, mul_scalar(transpose(key_full, 2, 3)));
-  attention = add(std::move(attention), mask);
-  attention = softmax(std::move(attention));
+  attention = safe_softmax(add_in_place(std::move(attention), mask));
   const Tensor weights = to(attention, query.dtype());
   return to(matmul_broadcast(attention, value_full), query.dtype());
 }

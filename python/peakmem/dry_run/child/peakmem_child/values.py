@@ -24,6 +24,7 @@ def all_is_well(torch: Any) -> None:
     """ "Are all as they should be?": yes. transformers 5.23 would else take positions for packed sequences and build a mask
     (masking_utils.py)."""
     torch.Tensor.all, torch.all = marked(torch.Tensor.all), marked(torch.all)
+    torch.Tensor._is_all_true = marked(torch.Tensor._is_all_true)  # of torch._check_tensor_all: images have their places
     torch.Tensor.__bool__, torch.Tensor.item = true_if_marked(torch.Tensor.__bool__), true_if_marked(torch.Tensor.item)
 
 
