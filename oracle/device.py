@@ -115,8 +115,8 @@ def know_positions():
     """Rotary embeddings that are `dynamic` ask whether the longest position is past those the model was made for: it
     never is here. To be called before models are imported, which take the decorator by name."""
     from transformers import modeling_rope_utils as rope
-    original = rope.dynamic_rope_update
-    if getattr(original, "knows_positions", False):
+    original = getattr(rope, "dynamic_rope_update", None)  # from 4.50 on
+    if original is None or getattr(original, "knows_positions", False):
         return
 
     def update(rope_forward):

@@ -171,6 +171,10 @@ def efficient_backward():
     return attention(SDPBackend.EFFICIENT_ATTENTION, random.choice(FLOATS), heads(lambda: multiple(8, 8, 256), 1))
 
 
+def efficient_backward_wide():  # heads that no block holds whole
+    return attention(SDPBackend.EFFICIENT_ATTENTION, random.choice(FLOATS), heads(lambda: multiple(8, 136, 512), 1))
+
+
 def efficient_backward_masked():
     return attention(SDPBackend.EFFICIENT_ATTENTION, random.choice(FLOATS), heads(lambda: random.choice((64, 96, 128)), 1), mask=True)
 
@@ -269,7 +273,7 @@ def convolution_backward():  # images, channels, image, patch, columns
 KERNELS = [
     softmax_backward, softmax_fp32_backward, log_softmax_backward, cross_entropy, cross_entropy_backward, sum_over_rows, sum_over_batch,
     sum_over_first, sum_over_columns, mean_of_all, any_of_all, vector_norm, foreach_norm, embedding_backward, flash_forward, flash_backward,
-    flash_backward_usual, efficient_forward, efficient_backward, efficient_backward_masked, cudnn_backward, layer_norm_backward,
+    flash_backward_usual, efficient_forward, efficient_backward, efficient_backward_wide, efficient_backward_masked, cudnn_backward, layer_norm_backward,
     rms_norm_backward, topk, sort_rows, sort, argsort, histc, bincount, cumsum, index_backward, index_add, grouped_mm, linear,
     convolution_backward,
 ]
@@ -289,6 +293,8 @@ def inside(call):
     """(bytes, freed, kept) of a call."""
     live, freed, now, highest = {}, [], 0, 0
     for number, (action, size, address) in enumerate(events(call)):
+        if action != "alloc" and address not in live:
+            continue  # of the call before
         now += size if action == "alloc" else -size
         highest = max(highest, now)
         if action == "alloc":

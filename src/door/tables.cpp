@@ -4,6 +4,7 @@
 
 #include "door/inquire.h"
 #include "size/nearest.h"
+#include "size/text.h"
 
 namespace peakmem {
 namespace {
@@ -39,13 +40,6 @@ Table options_table() {
                           list_cell(row.choices == nullptr ? std::vector<std::string_view>() : row.choices()),
                           commands_cell(row)});
   return table;
-}
-
-std::string lower(std::string_view text) {
-  std::string low(text);
-  for (char& c : low)
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  return low;
 }
 
 /// Of a table the rows whose name has that word in it.

@@ -8,6 +8,7 @@
 #include "io/shipped.h"
 #include "io/trace_file.h"
 #include "size/nearest.h"
+#include "size/text.h"
 #include "size/wording.h"
 
 namespace peakmem {
@@ -49,13 +50,6 @@ Result<NamedConfig> parse_recording(std::string_view text, std::string_view name
 /// Words of a checkpoint's name that say how it was trained or stored; its shape is that of the name without them.
 constexpr std::array<std::string_view, 13> kOfCheckpoints = {"instruct", "chat", "it",   "base", "hf",   "pt",  "meta",
                                                              "unsloth",  "bnb",  "4bit", "8bit", "fp16", "bf16"};
-
-std::string lower(std::string_view text) {
-  std::string low(text);
-  for (char& c : low)
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  return low;
-}
 
 /// A hub id in lower case, without organisation and without the words of checkpoints.
 std::string shape_of(std::string_view id) {

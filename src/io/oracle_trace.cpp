@@ -8,6 +8,7 @@
 
 #include "io/json.h"
 #include "io/record.h"
+#include "size/text.h"
 #include "size/wording.h"
 
 namespace peakmem {
@@ -31,11 +32,6 @@ std::string_view cut(std::string_view& text, std::string_view separator) {
 bool read_number(std::string_view text, int64_t& number) {
   const auto [end, problem] = std::from_chars(text.data(), text.data() + text.size(), number);
   return problem == std::errc() && end == text.data() + text.size();
-}
-
-std::string_view trimmed(std::string_view text) {
-  text.remove_prefix(std::min(text.find_first_not_of(' '), text.size()));
-  return text.substr(0, text.find_last_not_of(" \r") + 1);
 }
 
 /// What is live while a trace is replayed; storages from before it are a sum.

@@ -4,23 +4,11 @@
 
 #include "estimate/estimate.h"
 #include "io/recorded.h"
+#include "size/text.h"
 #include "size/wording.h"
 
 namespace peakmem {
 namespace {
-
-std::vector<std::string> split(std::string_view text, char mark) {
-  std::vector<std::string> parts;
-  for (size_t begin = 0; begin <= text.size();) {
-    const size_t end = std::min(text.find(mark, begin), text.size());
-    std::string_view part = text.substr(begin, end - begin);
-    while (part.starts_with(' ')) part.remove_prefix(1);
-    while (part.ends_with(' ')) part.remove_suffix(1);
-    parts.emplace_back(part);
-    begin = end + 1;
-  }
-  return parts;
-}
 
 Error too_many() { return {"--values", "are more than " + std::to_string(kMaxSweep), "ask for fewer at once"}; }
 

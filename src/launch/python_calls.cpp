@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "launch/arithmetic.h"
+#include "size/text.h"
 
 namespace peakmem {
 namespace {
@@ -19,12 +20,6 @@ bool name_start(char c) { return std::isalpha(static_cast<unsigned char>(c)) != 
 bool name_part(char c) { return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_'; }
 
 Value text_value(std::string_view text) { return {.kind = Kind::kString, .string = std::string(text)}; }
-
-std::string_view trimmed(std::string_view text) {
-  const size_t begin = text.find_first_not_of(" \t\r\n");
-  return begin == std::string_view::npos ? std::string_view()
-                                         : text.substr(begin, text.find_last_not_of(" \t\r\n") + 1 - begin);
-}
 
 /// Reads statements for what they call and assign, whatever stands around.
 class Reader {

@@ -10,6 +10,7 @@
 #include "io/json_writer.h"
 #include "launch/yaml.h"
 #include "size/nearest.h"
+#include "size/text.h"
 #include "size/wording.h"
 
 namespace peakmem {
@@ -19,12 +20,6 @@ using Kind = Value::Kind;
 
 constexpr std::array<std::string_view, 6> kTrue = {"y", "yes", "t", "true", "on", "1"};  // transformers' str_to_bool
 constexpr std::array<std::string_view, 6> kFalse = {"n", "no", "f", "false", "off", "0"};
-
-std::string lower(std::string_view text) {
-  std::string low(text);
-  for (char& c : low) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-  return low;
-}
 
 bool is_one_of(std::string_view word, const std::array<std::string_view, 6>& words) {
   return std::find(words.begin(), words.end(), word) != words.end();

@@ -5,6 +5,8 @@
 #include <cmath>
 #include <optional>
 
+#include "size/text.h"
+
 namespace peakmem {
 namespace {
 
@@ -53,13 +55,6 @@ std::string in_units(int64_t bytes, double step, const std::array<std::string_vi
 }
 
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
-
-std::string_view trimmed(std::string_view text) {
-  const auto is_space = [](char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r'; };
-  while (!text.empty() && is_space(text.front())) text.remove_prefix(1);
-  while (!text.empty() && is_space(text.back())) text.remove_suffix(1);
-  return text;
-}
 
 /// A decimal number's digits without the point, and how many of them stand before it.
 struct Digits {

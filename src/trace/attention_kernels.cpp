@@ -13,6 +13,8 @@ constexpr int kVolta = 70;   // the first with tensor cores, for half precision
 constexpr int kAmpere = 80;  // with flash attention, and tensor cores for bf16 and fp32
 constexpr int64_t kWidestFlash = 256;
 constexpr int64_t kFlashRows = 128;    // queries are rounded up to
+constexpr int64_t kKeys = 64;          // of a block of keys, in the efficient kernel
+constexpr int64_t kMostSplits = 200;   // over all heads
 constexpr int64_t kLock = 16;          // of a block of gradients that several thread blocks add to
 constexpr int64_t kLargeShared = 128;  // KiB that the kernels for large shared memory need at least
 
@@ -21,11 +23,27 @@ EfficientKernel in_blocks(int64_t queries, int64_t width, int64_t columns) {
   return {true, queries, columns * (queries * width * kFloat + kLock)};
 }
 
+/// One whose output does not stay in registers: in half precision the gradients of keys and values have memory too.
+EfficientKernel beyond_registers(int64_t queries, bool is_half, int64_t head_dim) {
+  EfficientKernel kernel = in_blocks(queries, 64, (head_dim + 63) / 64);
+  if (is_half) kernel.key_columns = (head_dim + queries - 1) / queries * queries;
+  return kernel;
+}
+
+/// How many blocks of keys of a head are worked on at once where their gradients have memory of their own
+/// (attention_backward.cu, num_splits_key).
+Expr key_splits(const Tensor& query) {
+  const Expr at_most = most(1, floor_div(kMostSplits, query.size(0) * query.size(1)));
+  return least(ceil_div(query.size(2), kKeys), at_most);
+}
+
 /// Which kernel PyTorch takes for heads so wide (cutlassB.h, kernel_backward.h: workspace_elements_gq).
 EfficientKernel efficient_kernel(const Processor& processor, bool is_half, int64_t head_dim) {
   const bool has_room = processor.shared_kib >= kLargeShared;
   if (head_dim <= 64) return in_blocks(64, 64, 1);
-  if (head_dim > 128) return {};
+  if (head_dim > 128) return beyond_registers(has_room || is_half ? 128 : 64, is_half, head_dim);
+  if (head_dim > 96 && is_half && !has_room && processor.compute_capability >= kAmpere)
+    return beyond_registers(64, is_half, head_dim);
   if (has_room) return is_half ? in_blocks(128, 128, 1) : in_blocks(128, 64, 2);
   return is_half ? in_blocks(128, 64, 2) : in_blocks(64, 64, 2);
 }
@@ -85,7 +103,9 @@ void run_efficient_backward(const Tensor& query, const Tensor& gradient, const E
   const Tensor delta = workspace(tape, rows, kName);
   sum.reset();
   product.reset();
-  gradients = workspace(tape, heads * ceil_div(query.size(2), kernel.queries) * kernel.bytes, kName);
+  Expr bytes = ceil_div(query.size(2), kernel.queries) * kernel.bytes;
+  if (kernel.key_columns > 0) bytes = bytes + key_splits(query) * (2 * kKeys * kernel.key_columns * kFloat);
+  gradients = workspace(tape, heads * bytes, kName);
 }
 
 }  // namespace peakmem

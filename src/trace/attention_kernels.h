@@ -8,11 +8,14 @@
 namespace peakmem {
 
 /// The memory-efficient kernel for heads of one width and one dtype. It cuts a head's queries into blocks, each of
-/// which adds up its gradient in memory of its own.
+/// which adds up its gradient in memory of its own. Where a head is too wide for registers (past 128, or 96 on GPUs
+/// with little shared memory) the gradients of keys and values of half precision are added up in fp32, in blocks of
+/// keys.
 struct EfficientKernel {
   bool exists = true;  // where it does not, PyTorch takes plain products
   int64_t queries = 64;
-  int64_t bytes = 0;  // of a block; 0 where it is not known (heads wider than 128)
+  int64_t bytes = 0;        // of a block of queries
+  int64_t key_columns = 0;  // of the head, in blocks of keys; 0 where these have no memory
   bool operator==(const EfficientKernel&) const = default;
 };
 

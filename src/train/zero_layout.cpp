@@ -5,6 +5,8 @@
 #include <memory>
 #include <string>
 
+#include "size/text.h"
+
 namespace peakmem {
 namespace {
 
@@ -19,13 +21,6 @@ bool has_part(std::string_view text, std::string_view word, bool whole) {
     if (begins && (end == text.size() || text[end] == '.')) return true;
   }
   return false;
-}
-
-std::string lower(std::string_view text) {
-  std::string result(text);
-  for (char& c : result)
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  return result;
 }
 
 /// _round_robin_reorder: every so manieth from the first one on, then from the second one on, and so forth.
