@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 """Dry runs of the scripts here, really run: their answers are the records that test_records.py reads.
 
-    measure.py --python PYTHON [--torchrun FILE] [--only NAME]
+    measure.py FOLDER [--only NAME]
 
-PYTHON has the CUDA build of torch (oracle/gpu/setup.sh); DeepSpeed for `zero3`. This Python has peakmem.
+FOLDER has the programs of an environment with the CUDA build of torch (oracle/gpu/.venv/bin; DeepSpeed for `zero3`). This Python
+has peakmem.
 """
 
 import argparse
@@ -15,16 +16,18 @@ from typing import Any
 
 HERE = pathlib.Path(__file__).resolve().parent
 
-#: What is asked, and the script with its words; {python} and {torchrun} are the programs.
+#: What is asked, and the script with its words; {} is the folder of the programs.
 CASES = {
-    "nano_gpt": ("--gpu h100-80gb --steps 2", "{python} nano_gpt.py"),
-    "nano_gpt_compiled": ("--gpu a100-80gb --steps 2", "{python} nano_gpt.py --layers 2 --accumulate 1 --compile"),
-    "out_of_memory": ("--gpu t4", "{python} nano_gpt.py --batch 64"),
-    "trainer": ("--gpu a100-80gb", "{python} trainer.py"),
-    "qlora": ("--gpu rtx-4090 --empty-weights", "{python} qlora.py"),
-    "fsdp2": ("--gpu h100-80gb --ranks 8", "{python} fsdp2.py"),
-    "torchrun": ("--gpu h100-80gb --ranks 8 --rank 0,3", "{torchrun} --nproc-per-node 8 fsdp2.py"),
-    "zero3": ("--gpu h100-80gb --ranks 8", "{python} zero3.py"),
+    "nano_gpt": ("--gpu h100-80gb --steps 2", "{}/python nano_gpt.py"),
+    "nano_gpt_compiled": ("--gpu a100-80gb --steps 2", "{}/python nano_gpt.py --layers 2 --accumulate 1 --compile"),
+    "out_of_memory": ("--gpu t4", "{}/python nano_gpt.py --batch 64"),
+    "trainer": ("--gpu a100-80gb", "{}/python trainer.py"),
+    "qlora": ("--gpu rtx-4090 --empty-weights", "{}/python qlora.py"),
+    "fsdp2": ("--gpu h100-80gb --ranks 8", "{}/python fsdp2.py"),
+    "torchrun": ("--gpu h100-80gb --ranks 8 --rank 0,3", "{}/torchrun --nproc-per-node 8 fsdp2.py"),
+    "zero3": ("--gpu h100-80gb --ranks 8", "{}/python zero3.py"),
+    "accelerate": ("--gpu h100-80gb --ranks 8 --rank 0,last", "{}/accelerate launch --num_processes 8 --num_machines 1 --mixed_precision no fsdp2.py"),
+    "deepspeed": ("--gpu h100-80gb --ranks 8 --rank 0,last", "{}/python {}/deepspeed --num_gpus 8 zero3.py"),
 }
 
 
@@ -46,14 +49,13 @@ def record(answer: dict[str, Any]) -> dict[str, Any]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
-    parser.add_argument("--python", required=True)
-    parser.add_argument("--torchrun", default="torchrun")
+    parser.add_argument("programs")
     parser.add_argument("--only")
     args = parser.parse_args()
     for name, (options, words) in CASES.items():
         if args.only not in (None, name):
             continue
-        command = words.format(python=args.python, torchrun=args.torchrun).split()
+        command = words.replace("{}", args.programs).split()
         asked = [sys.executable, "-m", "peakmem.dry_run", "--json", *options.split(), "--", *command]
         done = subprocess.run(asked, cwd=HERE / "scripts", stdout=subprocess.PIPE, text=True)
         found = {"asked": options, "command": words, **record(json.loads(done.stdout))}

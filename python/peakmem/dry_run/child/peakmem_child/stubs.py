@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Iterable, List, Set
 
 FUNCTION = re.compile(
-    r"(__cuda|cu[A-Z]|cuda[A-Z]|cublas|cudnn|cufft|cufile|cuFile|cupti|curand|cusolver|cusparse|nccl[A-Z]|nvml[A-Z]|nvrtc[A-Z]|nvshmem)\w+"
+    r"(__cuda|cu[A-Z]|cuda[A-Z]|cublas|cudnn|cufft|cufile|cuFile|cupti|curand|cusolver|cusparse|nccl[A-Z]|nvml[A-Z]|nvrtc[A-Z]|nvshmem|nvtx[A-Z])\w+"
 )
 BY_NAME = re.compile(rb"\0((?:cu[A-Z]|cuda[A-Z]|nvml[A-Z])\w+)(?=\0)")
 CALLED = re.compile(rb"\b(cu[A-Z]\w+)")
