@@ -58,8 +58,11 @@ void efficient_backward(Gradients& g) {
     const Tensor made = g.in[0].tape().make(contiguous(narrowed(mask, -1, g.node.kernel_size)), g.in[0].dtype(), kName);
     g.out[3] = slice(made, -1, mask[-1]);
   }
-  const auto [queries, bytes] = g.node.dims;
-  run_efficient_backward(g.saved(kSavedOperand[0]), g.in[0], {true, queries, bytes});
+  const Tensor& query = g.saved(kSavedOperand[0]);
+  const Tape& tape = query.tape();
+  const auto width = [&](size_t operand) { return evaluate(g.saved(operand).size(-1), tape.symbol_values); };
+  const AttentionKernels kernels = attention_kernels(tape.processor, width(kSavedOperand[0]), width(kSavedOperand[2]));
+  run_efficient_backward(query, g.in[0], kernels.efficient(query.dtype()));
 }
 const Op kFlash = {"_scaled_dot_product_flash_attention", flash_backward};
 const Op kCudnn = {"_scaled_dot_product_cudnn_attention", cudnn_backward};
@@ -151,11 +154,7 @@ Tensor efficient(const Tensor& query, const Tensor& key, const Tensor& value, Te
   if (mask && !identical(mask.size(-1), sizes.seq)) mask = slice(padded(mask, sizes.seq), -1, mask.size(-1));
   if (mask) mask = expand(mask, {query.size(0), query.size(1), query.size(2), key.size(2)});
   Fused kernel(kEfficient, Layout::kTokensFirst, query, key, value, mask);
-  if (kernel.node != nullptr) {
-    kernel.node->kernel_size = sizes.bias_row;
-    const EfficientKernel& blocks = sizes.kernels.efficient(query.dtype());
-    kernel.node->dims = {static_cast<int>(blocks.queries), static_cast<int>(blocks.bytes)};
-  }
+  if (kernel.node != nullptr) kernel.node->kernel_size = sizes.bias_row;
   if (mask) kernel.tape.save(kernel.node, mask);
   const Expr rows = kernel.node != nullptr ? round_up(query.size(2), 32) : Expr(0);  // for a backward pass only
   kernel.keep_outputs({query.size(0), query.size(1), rows});

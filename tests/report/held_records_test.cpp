@@ -61,7 +61,7 @@ constexpr File kFiles[] = {
     {"large", 0, 0, 0},
     {"loss_kept", 0, 0, 0},
     {"ranks", 5, 1, 0, 0.002},
-    {"t4", 1, 0, 0, 0.037},
+    {"t4", 0, 0, 0},
     {"trainers", 3, 4, 0},
     {"zero", 1, 0, 0},
 };
