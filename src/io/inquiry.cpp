@@ -48,10 +48,10 @@ class Reader {
     if (auto wrong = read_model(model.config)) return wrong;
     if (auto wrong = check_lengths()) return wrong;
     if (auto wrong = read_recipe()) return wrong;
-    if (auto wrong = read_optimizer()) return wrong;
     if (auto wrong = read_imbalance(asked_, inquiry_)) return wrong;
     if (auto wrong = read_adapters(asked_, inquiry_)) return wrong;
     if (auto wrong = read_stack(asked_, inquiry_)) return wrong;
+    if (auto wrong = read_optimizer()) return wrong;
     if (auto wrong = read_preference(asked_, inquiry_)) return wrong;
     if (auto wrong = read_freeze()) return wrong;
     if (auto wrong = read_rest()) return wrong;
@@ -190,13 +190,19 @@ class Reader {
     Recipe& recipe = inquiry_.job.recipe;
     recipe.optimizer = find_optimizer(choice("optimizer"));
     recipe.impl = recipe.optimizer->usual;
-    const std::string* impl = asked_.text("optimizer-impl");
-    if (impl != nullptr)
+    if (const std::string* impl = asked_.text("optimizer-impl"))
       recipe.impl = value_in(kOptimizerImpls, *impl);
+    else if (takes_fused_adamw(recipe) && !asked_.has("optimizer"))
+      assume_fused();
     else
       assume_impl(*recipe.optimizer);
     assume_pages(*recipe.optimizer);
     return check_impl(*recipe.optimizer, recipe.impl);
+  }
+
+  void assume_fused() {
+    inquiry_.job.recipe.impl = OptimizerImpl::kFused;
+    assume("optimizer-impl: fused, as TrainingArguments has it where none is named (optim=adamw_torch_fused)");
   }
 
   void assume_impl(const Optimizer& optimizer) {
