@@ -37,6 +37,14 @@ Error as_asked(const Asked& asked, Error error) {
   return error;
 }
 
+/// Whether a trainer's AdamW is fused where its user names no optimizer (transformers 5.23, training_args.py).
+bool has_fused_adamw(const Asked& asked) {
+  const std::string* name = asked.text("trainer");
+  const Trainer* trainer = name != nullptr ? find_trainer(*name) : nullptr;
+  return trainer != nullptr && trainer->is_transformers_loop && trainer->transformers == Transformers::kV523 &&
+         !asked.has("optimizer") && !asked.has("transformers");
+}
+
 /// Reads the options into a recipe and says what was taken for granted.
 class Reader {
  public:
@@ -48,10 +56,10 @@ class Reader {
     if (auto wrong = read_model(model.config)) return wrong;
     if (auto wrong = check_lengths()) return wrong;
     if (auto wrong = read_recipe()) return wrong;
+    if (auto wrong = read_optimizer()) return wrong;
     if (auto wrong = read_imbalance(asked_, inquiry_)) return wrong;
     if (auto wrong = read_adapters(asked_, inquiry_)) return wrong;
     if (auto wrong = read_stack(asked_, inquiry_)) return wrong;
-    if (auto wrong = read_optimizer()) return wrong;
     if (auto wrong = read_preference(asked_, inquiry_)) return wrong;
     if (auto wrong = read_freeze()) return wrong;
     if (auto wrong = read_rest()) return wrong;
@@ -192,23 +200,17 @@ class Reader {
     recipe.impl = recipe.optimizer->usual;
     if (const std::string* impl = asked_.text("optimizer-impl"))
       recipe.impl = value_in(kOptimizerImpls, *impl);
-    else if (takes_fused_adamw(recipe) && !asked_.has("optimizer"))
-      assume_fused();
     else
       assume_impl(*recipe.optimizer);
     assume_pages(*recipe.optimizer);
     return check_impl(*recipe.optimizer, recipe.impl);
   }
 
-  void assume_fused() {
-    inquiry_.job.recipe.impl = OptimizerImpl::kFused;
-    assume("optimizer-impl: fused, as TrainingArguments has it where none is named (optim=adamw_torch_fused)");
-  }
-
   void assume_impl(const Optimizer& optimizer) {
     const std::string usual(name_in(kOptimizerImpls, optimizer.usual));
     assume("optimizer-impl: " + usual +
-           (impls_of(optimizer) == usual ? ", the only one there is" : ", what PyTorch picks on CUDA"));
+           (impls_of(optimizer) == usual ? ", the only one there is" : ", what PyTorch picks on CUDA") +
+           (has_fused_adamw(asked_) ? " (TrainingArguments' own is fused)" : ""));
   }
 
   void assume_pages(const Optimizer& optimizer) {

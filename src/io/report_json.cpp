@@ -52,11 +52,11 @@ void write_phases(JsonWriter& out, const Report& report) {
   out.end_list();
 }
 
-void write_monomials(JsonWriter& out, Expr formula) {
+void write_monomials(JsonWriter& out, Expr formula, const SymbolValues& values) {
   out.key("monomials");
   out.begin_list();
   if (Pool* pool = formula.pool(); pool != nullptr)
-    for (const Term& term : terms(formula)) out.value(monomial_text(term, *pool));
+    for (const Term& term : terms(formula, values)) out.value(monomial_text(term, *pool));
   else
     out.value("1");
   out.end_list();
@@ -74,7 +74,7 @@ void write_ledger(JsonWriter& out, const Report& report) {
     out.member("count", row.count);
     out.member("bytes", row.bytes);
     out.member("formula", print(row.formula, options));
-    write_monomials(out, row.formula);
+    write_monomials(out, row.formula, report.symbol_values);
     out.member("why", row.why);
     out.end_object();
   }

@@ -141,11 +141,6 @@ inline void convert_quantized(Recipe& recipe) {
 constexpr bool takes_norm(const Recipe& recipe) {
   return recipe.clip || (recipe.trainer->is_transformers_loop && recipe.transformers == Transformers::kV523);
 }
-/// Whether the trainer takes fused AdamW where no optimizer is named (transformers 5.23, training_args.py, of torch
-/// from 2.8 on); older ones take what PyTorch picks.
-constexpr bool takes_fused_adamw(const Recipe& recipe) {
-  return recipe.trainer->is_transformers_loop && recipe.transformers == Transformers::kV523;
-}
 /// Whether the trainer reduces after the last micro-batch only.
 constexpr bool reduces_once(const Recipe& recipe) {
   return recipe.trainer->is_transformers_loop && recipe.accumulate > 1;

@@ -114,16 +114,19 @@ void trace_micro_batch(Tape& tape, Batches& batches, Model& model, const Recipe&
   if (recipe.names == LoopNames::kNothing) names = {};
 }
 
-void trace_update(Tape& tape, std::vector<OptimizerRun>& optimizers, const Recipe& recipe, int32_t step,
-                  Reported& reported) {
+void run_optimizers(Tape& tape, std::vector<OptimizerRun>& optimizers, int32_t step) {
+  tape.begin_phase(step, -1, "optimizer");
+  for (OptimizerRun& optimizer : optimizers) optimizer.step();
+}
+
+/// The update of step 1.
+void trace_update(Tape& tape, std::vector<OptimizerRun>& optimizers, const Recipe& recipe, Reported& reported) {
   if (takes_norm(recipe)) {
-    tape.begin_phase(step, -1, "clip");
-    if (recipe.transformers == Transformers::kV523) reported.norm = {};
+    tape.begin_phase(1, -1, "clip");
     Tensor norm = clip_grad_norm(tape, recipe.sharding.shards > 1);
     if (recipe.trainer->is_transformers_loop) reported.norm = std::move(norm);
   }
-  tape.begin_phase(step, -1, "optimizer");
-  for (OptimizerRun& optimizer : optimizers) optimizer.step();
+  run_optimizers(tape, optimizers, 1);
 }
 
 /// The phases from `first` on, which the program has no longer.
@@ -140,20 +143,20 @@ std::vector<Phase> later_update(Tape& tape, std::vector<OptimizerRun>& optimizer
   std::vector<Phase>& phases = tape.program.phases;
   const size_t end = phases.size();
   const bool alike = optimizers.size() == 1 && optimizers[0].steady_segment() >= 0;
-  if (!alike) {
-    trace_update(tape, optimizers, recipe, 2, reported);
-  } else {
-    if (takes_norm(recipe)) {
-      const Phase clip = phases[first];
-      tape.begin_phase(2, -1, "clip");
-      if (recipe.transformers == Transformers::kV523) reported.norm = {};
-      tape.repeat(clip.first_segment, clip.last_segment);
-      reported.norm = {};
-    }
+  if (takes_norm(recipe)) {
+    const Phase clip = phases[first];
+    tape.begin_phase(2, -1, "clip");
+    if (recipe.transformers == Transformers::kV523) reported.norm = {};
+    tape.repeat(clip.first_segment, clip.last_segment);
+    reported.norm = {};  // older ones let the last norm go when the next is there
+  }
+  if (alike) {
     Phase steady = phases[end - 1];
     steady.step = 2;
     steady.first_segment = optimizers[0].steady_segment();
     phases.push_back(steady);
+  } else {
+    run_optimizers(tape, optimizers, 2);
   }
   return taken_from(phases, end);
 }
@@ -366,7 +369,7 @@ Program trace_step(const Job& job, const Dims& dims, bool unrolled) {
   }
   // Both updates happen while the gradients are there: the first makes the state, the second is the steady one.
   const size_t before = tape.program.phases.size();
-  if (!zero) trace_update(tape, optimizers, recipe, 1, reported);
+  if (!zero) trace_update(tape, optimizers, recipe, reported);
   const std::vector<Phase> steady = zero ? trace_zero_update(tape, *zero, recipe, names, reported)
                                          : later_update(tape, optimizers, recipe, before, reported);
   tape.begin_phase(1, -1, "zero_grad");

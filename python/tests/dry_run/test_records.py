@@ -17,7 +17,7 @@ RECORDS = Path(__file__).parent / "records"
 QUESTIONS: dict[str, tuple[Any, dict[str, Any]]] = {
     "trainer": (
         "gpt2",
-        {"layers": 4, "heads": 4, "hidden": 256, "batch": 4, "seq": 256, "trainer": "hf"},
+        {"layers": 4, "heads": 4, "hidden": 256, "batch": 4, "seq": 256, "trainer": "hf", "optimizer_impl": "fused"},
     ),
     "qlora": (
         {
@@ -33,6 +33,7 @@ QUESTIONS: dict[str, tuple[Any, dict[str, Any]]] = {
             "batch": 4,
             "seq": 256,
             "trainer": "trl",
+            "optimizer_impl": "fused",
             "quantize": "nf4",
             "lora_rank": 16,
             "lora_targets": "all-linear",
