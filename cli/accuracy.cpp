@@ -45,16 +45,15 @@ Result<HeldRecords> hold_to_files(const std::vector<std::string>& files) {
   return held;
 }
 
-/// What the program answers to a command line.
-Result<Report> report_of_line(const std::string& line) {
+/// What the program is asked by a command line.
+Result<Inquiry> inquiry_of_line(const std::string& line) {
   std::istringstream words(line);
   const Result<Arguments> arguments = parse_words(
       *find_command("estimate"), {std::istream_iterator<std::string>(words), std::istream_iterator<std::string>()});
   if (!arguments) return arguments.error();
   const Result<Subject> subject = subject_of(*arguments);
   if (!subject) return subject.error();
-  const Result<Inquiry> inquiry = inquire(*subject, Command::kEstimate);
-  return inquiry ? report_of(*inquiry) : Result<Report>(inquiry.error());
+  return inquire(*subject, Command::kEstimate);
 }
 
 Result<HeldSource> hold_to_published(const std::string& file) {
@@ -66,10 +65,18 @@ Result<HeldSource> hold_to_published(const std::string& file) {
   if (!source) return Error{file + ", " + source.error().field, source.error().problem, source.error().hint};
   HeldSource held = {*source, {}};
   for (const PublishedRow& row : source->rows) {
-    const Result<Report> report = report_of_line(row.command);
-    if (!report)
-      return Error{file + ", " + row.row, report.error().field + " " + report.error().problem, report.error().hint};
+    const auto wrong = [&](const Error& error) {
+      return Error{file + ", " + row.row, error.field + " " + error.problem, error.hint};
+    };
+    const Result<Inquiry> inquiry = inquiry_of_line(row.command);
+    if (!inquiry) return wrong(inquiry.error());
+    const Result<Report> report = report_of(*inquiry);
+    if (!report) return wrong(report.error());
     held.rows.push_back(held_row(row, *report));
+    if (row.tokens_per_second <= 0 || inquiry->gpu == nullptr) continue;
+    const Result<StepTime> time = step_time(inquiry->job, *inquiry->gpu);
+    if (!time) return wrong(time.error());
+    held.rows.back().tokens_per_second = time->tokens_per_second;
   }
   return held;
 }
@@ -77,7 +84,8 @@ Result<HeldSource> hold_to_published(const std::string& file) {
 std::string as_text(const HeldRecords& held, const std::vector<HeldSource>& sources) {
   std::string text = held_table(held);
   if (!sources.empty()) text += (text.empty() ? "" : "\n") + published_table(sources);
-  return text;
+  const std::string throughput = throughput_table(sources);
+  return throughput.empty() ? text : text + "\n" + throughput;
 }
 
 std::string as_json(const HeldRecords& held, const std::vector<HeldSource>& sources) {

@@ -143,6 +143,12 @@ std::optional<Error> read_measured(OptionValues& options) {
   return std::nullopt;
 }
 
+/// Whether a plan is to be written as a launch file.
+bool writes_plan(const Arguments& arguments) {
+  const Asked asked(arguments.options);
+  return asked.has("emit") || asked.has("save");
+}
+
 }  // namespace
 
 Result<Subject> subject_of(const Arguments& arguments) {
@@ -186,6 +192,7 @@ Result<Answer> run(const Arguments& arguments) {
   if (arguments.row->command == Command::kExplain) return run_explain(arguments);
   if (arguments.row->command == Command::kTrace) return run_trace(arguments);
   if (arguments.row->command == Command::kEmit) return run_emit(arguments);
+  if (arguments.row->command == Command::kPlan && writes_plan(arguments)) return run_plan_emit(arguments);
   if (arguments.row->answer == nullptr) return run_accuracy(arguments);
   Result<Question> question = question_of(arguments);
   if (!question) return question.error();

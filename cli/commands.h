@@ -20,6 +20,8 @@ Result<Answer> run_explain(Arguments arguments);
 Result<Answer> run_trace(const Arguments& arguments);
 /// A job as a launch file; the first operand is whose.
 Result<Answer> run_emit(Arguments arguments);
+/// A plan as a launch file.
+Result<Answer> run_plan_emit(Arguments arguments);
 Result<Answer> run_accuracy(const Arguments& arguments);
 
 }  // namespace peakmem::cli

@@ -112,6 +112,20 @@ Examples:
   peakmem sweep gpt2 --over batch,gpu --values "2^0..2^6;t4,l4,a100-40gb" --csv grid.csv
 )";
 
+constexpr std::string_view kPlanExamples = R"(
+Examples:
+  peakmem plan llama-3.1-8b --gpus 8xh100-80gb --global-batch 256 --seq 8192
+  peakmem plan qwen2.5-1.5b --gpus 1xrtx-4090 --global-batch 16 --seq 2048 --allow lora --top 5
+  peakmem plan gpt2-xl --gpus 2xa100-40gb --global-batch 16 --why 17
+  peakmem plan gpt2-xl --gpus 2xa100-40gb --global-batch 16 --emit accelerate 17
+)";
+
+constexpr std::string_view kTimeExamples = R"(
+Examples:
+  peakmem time llama-3.1-8b --precision bf16 --batch 1 --seq 4096 --checkpointing full --gpu h100-80gb
+  peakmem time gpt2 --gpu a100-80gb --json
+)";
+
 constexpr std::string_view kDiff = R"(
 FILE is one of:
   run.pickle   a snapshot: torch.cuda.memory._record_memory_history() before the run, and
@@ -172,6 +186,8 @@ std::string help_text(const CommandRow& row) {
   if (row.command == Command::kTimeline) text += kTimelineExamples;
   if (row.command == Command::kCompare) text += kCompareExamples;
   if (row.command == Command::kSweep) text += kSweepExamples;
+  if (row.command == Command::kPlan) text += kPlanExamples;
+  if (row.command == Command::kTime) text += kTimeExamples;
   text += options_text(row.command);
   if (row.command == Command::kEstimate)
     text += "\nExit codes: 0 answered (and it fits, if asked), 1 does not fit, 2 bad usage or bad input.\n";

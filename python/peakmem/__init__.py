@@ -24,6 +24,7 @@ from ._ask import Model, Option, subject
 from ._build import build
 from ._door import ask
 from ._errors import InputError
+from ._plans import PlanReason, Plans, StepTime, ask_plans, ask_time
 from ._rows import FamilyRow, GpuRow, ModelConfig, ModelRow, OptimizerRow, OptionRow, ParameterRow, Solution, Textbook
 from ._training_args import from_training_args
 from .trace import trace, tracing
@@ -36,8 +37,11 @@ __all__ = [
     "Frontier",
     "InputError",
     "ModelConfig",
+    "PlanReason",
+    "Plans",
     "Report",
     "Solution",
+    "StepTime",
     "Sweep",
     "Textbook",
     "Timeline",
@@ -56,7 +60,9 @@ __all__ = [
     "optimizers",
     "options",
     "parameters",
+    "plan",
     "solve",
+    "step_time",
     "sweep",
     "textbook",
     "timeline",
@@ -138,6 +144,24 @@ def frontier(model: Model | None = None, for_: tuple[str, str] = ("batch", "seq"
 def advise(model: Model | None = None, **options: Option) -> Advice:
     """What would make a job fit on `gpu`: the smallest sets of changes, ordered by what they cost."""
     return _answers.ask_advice(subject(model, options))
+
+
+def plan(model: Model | None = None, *, gpus: str, global_batch: int, **options: Option) -> Plans:
+    """Every way to train a model on a number of cards, ranked by the time of a step.
+
+    Args:
+        model: as in `estimate`.
+        gpus: the cards, a rank on each: `"8xh100-80gb"`.
+        global_batch: sequences in a step, of all ranks and micro-batches.
+        options: those of the run, which hold what they say; `allow="lora"` lets plans change what costs quality, `top`
+            is how many are listed.
+    """
+    return ask_plans(subject(model, {**options, "gpus": gpus, "global_batch": global_batch}))
+
+
+def step_time(model: Model | None = None, **options: Option) -> StepTime:
+    """Floating-point operations of a step on `gpu`, by module, and about how long it takes: a range, and its reasons."""
+    return ask_time(subject(model, options))
 
 
 def compare(a: Report, b: Report) -> Comparison:

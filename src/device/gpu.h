@@ -9,6 +9,20 @@
 
 namespace peakmem {
 
+/// What a GPU computes, reads and sends in a second at most, as its maker states it, without sparsity; 0 where that is
+/// not stated.
+struct Rates {
+  double fp32 = 0;             // floating-point operations, outside of tensor cores: how PyTorch multiplies fp32
+  double tf32 = 0;             // in tensor cores, which PyTorch uses for fp32 where it is told to
+  double bf16 = 0;             // in tensor cores
+  double fp16 = 0;             // in tensor cores, summed in fp32
+  double memory = 0;           // bytes read or written
+  double link = 0;             // bytes sent to other cards, while as many are received
+  double reached = 0;          // share of bf16's rate that one product of matrices was measured to reach at best
+  std::string_view link_name;  // "NVLink 4"
+  std::string_view source;
+};
+
 /// A GPU: its memory as CUDA reports it, and what was measured of a process's context on it, with kernels loaded lazily
 /// (low), all at once (high), and at most in published runs, which may hold more than that. Bytes.
 struct Gpu {
@@ -22,6 +36,7 @@ struct Gpu {
   int compute_capability;   // 80 for sm_80; 0 where there is none
   int multiprocessors;      // torch's multi_processor_count
   std::string_view source;  // of the memory and of the context
+  Rates rates;
 };
 
 std::span<const Gpu> gpus();

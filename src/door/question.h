@@ -75,6 +75,10 @@ Result<Answer> answer_textbook(const Question& question);
 Result<Answer> answer_solve(const Question& question);
 /// What would make it fit.
 Result<Answer> answer_advise(const Question& question);
+/// How long a step takes, about.
+Result<Answer> answer_time(const Question& question);
+/// Every way to train a model on a number of cards, ranked.
+Result<Answer> answer_plan(const Question& question);
 /// Which allocation of the trace a message of PyTorch's speaks of.
 Result<Answer> answer_explain(const Question& question);
 Result<Answer> answer_timeline(const Question& question);

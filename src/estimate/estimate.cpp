@@ -122,7 +122,10 @@ std::vector<PhaseReport> phase_reports(const Program& program, const Timeline& t
 }
 
 Result<Levels> peak_levels(const Job& job, const Gpu* gpu) {
-  const Program program = trace_step(job, number_dims(job));
+  return peak_levels(trace_step(job, number_dims(job)), gpu);
+}
+
+Result<Levels> peak_levels(const Program& program, const Gpu* gpu) {
   const Result<Timeline> timeline = evaluate(program, {});
   if (!timeline) return timeline.error();
   Levels levels = levels_of(program, *timeline, gpu);

@@ -19,6 +19,8 @@ struct Levels {
   int64_t managed = 0;  // managed memory beside these; peak_levels() alone says it
 };
 Result<Levels> peak_levels(const Job& job, const Gpu* gpu);
+/// The same of a job's trace on numbers.
+Result<Levels> peak_levels(const Program& program, const Gpu* gpu);
 
 /// Every phase's levels, in order.
 std::vector<PhaseReport> phase_reports(const Program& program, const Timeline& timeline);

@@ -65,6 +65,7 @@ Result<GpuChoice> plain_capacity(std::string_view text, std::string_view field) 
   gpu.memory_bytes = *bytes;
   gpu.aliases = {};
   gpu.source = "a plain capacity";
+  gpu.rates = {};
   GpuChoice choice;
   choice.own = own_gpu(gpu, std::string(text), "a GPU of " + in_binary_units(*bytes));
   choice.gpu = choice.own.get();

@@ -93,11 +93,13 @@ constexpr uint16_t kExplain = bits(Command::kExplain);
 constexpr uint16_t kTrace = bits(Command::kTrace);
 constexpr uint16_t kEmit = bits(Command::kEmit);
 constexpr uint16_t kAdvise = bits(Command::kAdvise);
+constexpr uint16_t kPlan = bits(Command::kPlan);
+constexpr uint16_t kTime = bits(Command::kTime);
 constexpr uint16_t kReport = bits(Command::kEstimate) | kTimeline | kCompare | kSolve | kSweep | kExplain | kAdvise |
-                             kEmit;  // replays the allocator
+                             kEmit | kPlan;  // replays the allocator
 constexpr uint16_t kVerdict =
-    bits(Command::kEstimate) | kCompare | kSolve | kSweep | kAdvise | kEmit;  // says whether it fits
-constexpr uint16_t kRun = kReport | kFormula | kDiff | kTrace | bits(Command::kConfig);
+    bits(Command::kEstimate) | kCompare | kSolve | kSweep | kAdvise | kEmit | kPlan;  // says whether it fits
+constexpr uint16_t kRun = kReport | kFormula | kDiff | kTrace | kTime | bits(Command::kConfig);
 constexpr uint16_t kAll = (kRun & ~kTrace) | bits(Command::kTable) | bits(Command::kAccuracy);
 constexpr OptionKind kSize = OptionKind::kSize;
 constexpr OptionKind kChoice = OptionKind::kChoice;
@@ -251,14 +253,21 @@ constexpr std::array kOptions = std::to_array<OptionRow>({
     {"over", kChoice, "WHAT", varied, "", "Sweep", "the option to vary, or several: batch,gpu", kSweep},
     {"values", kText, "1,2,4", nullptr, "", "Sweep",
      "its values: also 1..64, 8..64:8, 2^0..2^6, all; of several options with semicolons between", kSweep},
+    {"gpus", kText, "8xNAME", nullptr, "", "Plan", "the cards to train on, a rank on each", kPlan},
+    {"global-batch", kSize, "N", nullptr, "", "Plan", "sequences in a step, of all ranks and micro-batches", kPlan},
+    {"allow", kText, "a,b", nullptr, "", "Plan",
+     "what may be changed that costs quality: optimizer, precision, lora, or all", kPlan},
+    {"top", kSize, "N", nullptr, "10", "Plan", "plans to show", kPlan},
+    {"why", kText, "ID", nullptr, "", "Plan", "why the plan of that number fails, or which ones beat it", kPlan},
+    {"emit", kText, "FORMAT:ID", nullptr, "", "Plan", "the plan of that number as a launch file (peakmem emit)", kPlan},
     {"message", kText, "TEXT", nullptr, "", "Explain", "what PyTorch printed: Tried to allocate ...", kExplain},
-    {"svg", kFile, "FILE", nullptr, "", "Files", "the picture as SVG", kTimeline | kSolve},
-    {"csv", kFile, "FILE", nullptr, "", "Files", "its points as CSV", kTimeline | kSolve | kSweep},
+    {"svg", kFile, "FILE", nullptr, "", "Files", "the picture as SVG", kTimeline | kSolve | kPlan},
+    {"csv", kFile, "FILE", nullptr, "", "Files", "its points as CSV", kTimeline | kSolve | kSweep | kPlan},
     {"jsonl", kFile, "FILE", nullptr, "", "Files", "its points as JSON lines", kSweep},
     {"perfetto", kFile, "FILE", nullptr, "", "Files", "its points as a Chrome trace (ui.perfetto.dev)", kTimeline},
     {"save", kFile, "FILE", nullptr, "", "Trace",
      "the trace as a file, which ends with .peakmem; the launch file; or these options, as YAML that is a MODEL too",
-     kTrace | kEmit | bits(Command::kEstimate)},
+     kTrace | kEmit | kPlan | bits(Command::kEstimate)},
     {"record", kSize, "N", nullptr, "", "Diff", "the record of a file that has several", kDiff},
     {"step", kChoice, "S", steps, "2", "Diff", "the first step, or the steady one", kDiff},
     {"phase", kChoice, "P", phases, "", "Diff", "compare the peaks of this phase (a trace has them)", kDiff},

@@ -28,7 +28,9 @@ enum class Command : uint16_t {
   kExplain = 1024,
   kTrace = 2048,
   kEmit = 4096,
-  kAdvise = 8192
+  kAdvise = 8192,
+  kPlan = 16384,
+  kTime = 32768
 };
 
 /// What an option's value is; a file is written by the command line alone.

@@ -15,13 +15,22 @@ int64_t bytes(const Value& object, std::string_view name) {
   return found != nullptr && found->kind == Value::Kind::kInteger ? found->integer : 0;
 }
 
+double number(const Value& object, std::string_view name) {
+  const Value* found = object.find(name);
+  return found == nullptr ? 0 : found->real;
+}
+
 std::optional<Error> read_row(const Value& value, PublishedSource& source) {
   const std::string* row = text(value, "row");
   const std::string* command = text(value, "command");
   if (row == nullptr) return Error{"row", "is missing", "see data/published/README.md"};
   if (command == nullptr) return Error{"command", "is missing of " + *row, "see data/published/README.md"};
-  const PublishedRow read = {*row, *command, bytes(value, "allocated_bytes"), bytes(value, "reserved_bytes"),
-                             bytes(value, "device_bytes")};
+  const PublishedRow read = {*row,
+                             *command,
+                             bytes(value, "allocated_bytes"),
+                             bytes(value, "reserved_bytes"),
+                             bytes(value, "device_bytes"),
+                             number(value, "tokens_per_second")};
   if (read.allocated_bytes <= 0 && read.reserved_bytes <= 0 && read.device_bytes <= 0)
     return Error{"row", *row + " has no bytes", "see data/published/README.md"};
   source.rows.push_back(read);

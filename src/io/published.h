@@ -14,9 +14,10 @@ namespace peakmem {
 struct PublishedRow {
   std::string row;  // where in the source
   std::string command;
-  int64_t allocated_bytes = 0;  // torch.cuda.max_memory_allocated
-  int64_t reserved_bytes = 0;   // torch.cuda.max_memory_reserved
-  int64_t device_bytes = 0;     // nvidia-smi
+  int64_t allocated_bytes = 0;   // torch.cuda.max_memory_allocated
+  int64_t reserved_bytes = 0;    // torch.cuda.max_memory_reserved
+  int64_t device_bytes = 0;      // nvidia-smi
+  double tokens_per_second = 0;  // of one GPU
 };
 
 /// Rows of a source that are not modelled.

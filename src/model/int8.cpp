@@ -57,6 +57,7 @@ Tensor Int8Weight::product(const Tensor& rows) const {
   const Int8Rows quantized_rows = quantized(rows);
   const Shape shape = contiguous(narrowed(rows.shape(), -1, packed_.size(0)));
   const Tensor sums = tape.make(shape, DType::kInt32, "int8_linear_matmul");
+  count_product(sums, shape.rows(), packed_.size(1), packed_.size(0));
   if (!is_aligned_) multiply_in_fp32(quantized_rows.values, packed_, sums);
   const Tensor scaled = tape.make(shape, DType::kFloat16, "int8_mm_dequant");
   return rows.dtype() == DType::kFloat16 ? scaled : tape.make(shape, rows.dtype(), "_to_copy");

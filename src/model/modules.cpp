@@ -253,8 +253,8 @@ Tensor flash2(const Tensor& query, const Tensor& key, const Tensor& value, const
   if (is_narrow) states = pad_last(std::move(states), query.size(-1));
   const Tensor v = cast(states);
   if (input.has_positions) ask_for_packing(model);
-  Tensor output =
-      flash_attention(q, k, v, {model.dims.padded_head_dim, model.dims.flash_columns, model.dims.flash_rows});
+  Tensor output = flash_attention(
+      q, k, v, {model.dims.padded_head_dim, model.dims.flash_columns, model.dims.flash_rows, input.causal});
   return is_narrow ? slice(std::move(output), -1, width) : output;
 }
 

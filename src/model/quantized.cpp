@@ -55,7 +55,9 @@ Tensor QuantizedWeight::multiplied(const Tensor& input) const {
     if (nested_) shifted = constants();
     weight = dequantized(unshifted);
   }
-  return input.tape().make(contiguous(narrowed(input.shape(), -1, weight_[0])), compute_, "gemm_4bit");
+  Tensor result = input.tape().make(contiguous(narrowed(input.shape(), -1, weight_[0])), compute_, "gemm_4bit");
+  count_product(result, input.shape().rows(), weight_[1], weight_[0]);
+  return result;
 }
 
 Tensor QuantizedWeight::product(const Tensor& input) const {

@@ -27,6 +27,8 @@ Accuracy errors_of(const std::vector<HeldRow>& rows, const Measure& measure) {
 
 std::string signed_percent(double share) { return (share < 0 ? "-" : "+") + percent(share < 0 ? -share : share, 3); }
 
+int64_t whole(double number) { return static_cast<int64_t>(number + 0.5); }
+
 std::string summary(const HeldSource& source) {
   std::string text;
   for (const Measure& measure : kMeasures) {
@@ -61,7 +63,29 @@ std::string not_covered(const HeldSource& source) {
 }  // namespace
 
 HeldRow held_row(const PublishedRow& row, const Report& report) {
-  return {row, report.allocated_bytes, report.reserved.likely, report.device.likely};
+  return {row, report.allocated_bytes, report.reserved.likely, report.device.likely, {}};
+}
+
+std::string throughput_table(const std::vector<HeldSource>& sources) {
+  std::string lines;
+  Accuracy errors;
+  size_t within = 0;
+  for (const HeldSource& source : sources)
+    for (const HeldRow& row : source.rows) {
+      const double theirs = row.row.tokens_per_second;
+      if (theirs <= 0 || row.tokens_per_second.likely <= 0) continue;
+      const About& ours = row.tokens_per_second;
+      errors.add(whole(ours.likely), whole(theirs));
+      within += ours.low <= theirs && theirs <= ours.high ? 1 : 0;
+      lines += "| " + row.row.row + " | " + grouped(whole(theirs)) + " | " + grouped(whole(ours.low)) + " | " +
+               grouped(whole(ours.likely)) + " | " + grouped(whole(ours.high)) + " | " +
+               signed_percent(ours.likely / theirs - 1) + " |\n";
+    }
+  if (lines.empty()) return {};
+  return "Tokens a second, an estimate: " + std::to_string(within) + " of " + std::to_string(errors.errors.size()) +
+         " lie within its range; of what is likely the median error is " + percent(errors.median(), 1) +
+         ", the worst " + percent(errors.worst(), 1) +
+         ".\n\n| row | published | low | likely | high | error of likely " + "|\n|---|--:|--:|--:|--:|--:|\n" + lines;
 }
 
 std::string published_table(const std::vector<HeldSource>& sources) {

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "estimate/report.h"
+#include "estimate/step_time.h"
 #include "io/json_writer.h"
 #include "io/published.h"
 
@@ -16,6 +17,7 @@ struct HeldRow {
   int64_t allocated_bytes = 0;
   int64_t reserved_bytes = 0;
   int64_t device_bytes = 0;
+  About tokens_per_second;  // where the row has it
 };
 
 /// A source with its rows held to what was measured.
@@ -25,6 +27,10 @@ struct HeldSource {
 };
 
 HeldRow held_row(const PublishedRow& row, const Report& report);
+
+/// Markdown: tokens a second of every row that has them, beside our estimates, and how many lie within them; empty
+/// where none has.
+std::string throughput_table(const std::vector<HeldSource>& sources);
 
 /// Markdown: errors by source and kind of number, then every row, then what is not covered and why.
 std::string published_table(const std::vector<HeldSource>& sources);

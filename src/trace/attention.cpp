@@ -28,11 +28,28 @@ Tensor tokens_first(const Tensor& tensor) {
 constexpr std::array<size_t, 3> kSavedOperand = {1, 0, 2};  // where query, key and value are: key, query, value
 constexpr size_t kSavedOutput = 4;                          // flash's, after log-sum-exp
 
+/// What a kernel computes for queries and keys [B, heads, T, D].
+Work attention_work(const Tensor& query, const Tensor& key, Expr value_width, bool causal) {
+  return {.kind = WorkKind::kAttention,
+          .causal = causal,
+          .batch = query.size(0),
+          .heads = query.size(1),
+          .rows = query.size(2),
+          .columns = key.size(2),
+          .inner = query.size(3),
+          .width = value_width};
+}
+
 void fused_backward(Gradients& g, Layout layout, const char* name) {
   for (size_t i = 0; i < 3; ++i) {
     const Tensor operand = g.saved(kSavedOperand[i]);
     g.out[i] = like_transposed(operand, operand.size(-1), layout, name);
   }
+  const Tensor query = g.saved(kSavedOperand[0]);
+  const Tensor key = g.saved(kSavedOperand[1]);
+  Work work = attention_work(query, key, g.in[0].size(-1), g.node.causal);
+  work.kind = WorkKind::kAttentionBackward;
+  count_attention(g.out[0], work);
 }
 // Heads that are not in the order of the kernel, of the gradient and of the output, are put into it first.
 void flash_backward(Gradients& g) {
@@ -77,11 +94,13 @@ struct Fused {
   std::array<Tensor, 3> extras;  // alive until the op returns
   size_t count = 0;
 
-  Fused(const Op& kernel, Layout layout, const Tensor& query, const Tensor& key, const Tensor& value,
+  Fused(const Op& kernel, Layout layout, const Tensor& query, const Tensor& key, const Tensor& value, bool causal,
         const Tensor& mask = Tensor())
       : tape(query.tape()), node(tape.record(kernel, {&query, &key, &value, &mask})), op(kernel) {
     for (const Tensor* operand : {&key, &query, &value}) tape.save(node, *operand);
     output = like_transposed(query, value.size(-1), layout, op.name);
+    count_attention(output, attention_work(query, key, value.size(-1), causal));
+    if (node != nullptr) node->causal = causal;
     Tape::attach(node, output);
   }
   /// Log-sum-exp and the output, in this order.
@@ -122,14 +141,14 @@ Tensor pad_last(Tensor input, Expr width) { return padded(std::move(input), widt
 
 namespace {
 
-Tensor flash(Tensor query, Tensor key, Tensor value, Expr padded_width, Expr columns) {
+Tensor flash(Tensor query, Tensor key, Tensor value, bool causal, Expr padded_width, Expr columns) {
   const Expr width = query.size(-1);
   if (!identical(width, padded_width)) {
     query = padded(std::move(query), padded_width);
     key = padded(std::move(key), padded_width);
     value = padded(std::move(value), padded_width);
   }
-  Fused kernel(kFlash, Layout::kPreserved, query, key, value);
+  Fused kernel(kFlash, Layout::kPreserved, query, key, value, causal);
   if (kernel.node != nullptr) kernel.node->kernel_size = columns;
   kernel.keep_outputs({query.size(0), query.size(1), query.size(2)});
   kernel.keep({2}, DType::kUInt64);  // random state
@@ -137,11 +156,11 @@ Tensor flash(Tensor query, Tensor key, Tensor value, Expr padded_width, Expr col
   return identical(width, padded_width) ? kernel.output : slice(std::move(kernel.output), -1, width);
 }
 
-Tensor cudnn(const Tensor& query, const Tensor& key, const Tensor& value) {
+Tensor cudnn(const Tensor& query, const Tensor& key, const Tensor& value, bool causal) {
   Tape& tape = query.tape();
   const Tensor seed = tape.make({}, DType::kInt64, kCudnn.name);
   const Tensor offset = tape.make({}, DType::kInt64, kCudnn.name);
-  Fused kernel(kCudnn, Layout::kPreserved, query, key, value);
+  Fused kernel(kCudnn, Layout::kPreserved, query, key, value, causal);
   kernel.keep_outputs({query.size(0), query.size(1), query.size(2)});
   tape.save(kernel.node, offset);
   tape.save(kernel.node, seed);
@@ -150,10 +169,11 @@ Tensor cudnn(const Tensor& query, const Tensor& key, const Tensor& value) {
 
 // The additive mask is kept, its rows padded to a multiple of 8 and looked at as one for all heads; log-sum-exp is
 // padded to 32 rows (kernel_forward.h).
-Tensor efficient(const Tensor& query, const Tensor& key, const Tensor& value, Tensor mask, const KernelSizes& sizes) {
+Tensor efficient(const Tensor& query, const Tensor& key, const Tensor& value, Tensor mask, bool causal,
+                 const KernelSizes& sizes) {
   if (mask && !identical(mask.size(-1), sizes.seq)) mask = slice(padded(mask, sizes.seq), -1, mask.size(-1));
   if (mask) mask = expand(mask, {query.size(0), query.size(1), query.size(2), key.size(2)});
-  Fused kernel(kEfficient, Layout::kTokensFirst, query, key, value, mask);
+  Fused kernel(kEfficient, Layout::kTokensFirst, query, key, value, causal, mask);
   if (kernel.node != nullptr) kernel.node->kernel_size = sizes.bias_row;
   if (mask) kernel.tape.save(kernel.node, mask);
   const Expr rows = kernel.node != nullptr ? round_up(query.size(2), 32) : Expr(0);  // for a backward pass only
@@ -267,9 +287,9 @@ Tensor scaled_dot_product_attention(Tensor query, Tensor key, Tensor value, Tens
   const bool fits_flash = is_half(q.dtype()) && !mask && is_even && sizes.kernels.flash;
   const bool fits_efficient = identical(q.size(1), k.size(1)) && sizes.kernels.efficient(q.dtype()).exists;
   const bool fits_cudnn = fits_flash && prefers_cudnn(q, k, sizes.head_dim);
-  Tensor output = fits_cudnn       ? cudnn(q, k, v)
-                  : fits_flash     ? flash(q, k, v, sizes.head_dim, sizes.columns)
-                  : fits_efficient ? efficient(q, k, v, std::move(mask), sizes)
+  Tensor output = fits_cudnn       ? cudnn(q, k, v, is_causal)
+                  : fits_flash     ? flash(q, k, v, is_causal, sizes.head_dim, sizes.columns)
+                  : fits_efficient ? efficient(q, k, v, std::move(mask), is_causal, sizes)
                                    : math(q, k, v, mask, p, is_causal);
   tape.autocast.enabled = autocast;
   return output;

@@ -10,7 +10,9 @@ namespace {
 void baddbmm_backward(Gradients& g) {
   for (const size_t batch : {1U, 2U}) {
     if (!g.needs(batch)) continue;
-    Tensor gradient = g.in[0].tape().make(contiguous(g.input_shape(batch)), g.in[0].dtype(), "bmm");
+    const KeptShape& shape = g.input_shape(batch);
+    Tensor gradient = g.in[0].tape().make(contiguous(shape), g.in[0].dtype(), "bmm");
+    count_product(gradient, g.in[0].size(1), shape[batch == 1 ? 2 : 1], g.in[0].size(2), g.in[0].size(0));
     g.out[batch] = g.node.dims[0] != 0 ? mul_scalar(std::move(gradient)) : std::move(gradient);
   }
   if (g.needs(0)) g.out[0] = g.in[0];
@@ -26,6 +28,7 @@ Tensor baddbmm(const Tensor& self, const Tensor& batch1, const Tensor& batch2, b
   if (batch2->requires_grad) tape.save(node, batch1);
   if (batch1->requires_grad) tape.save(node, batch2);
   Tensor result = tape.make(product(batch1.shape(), batch2.shape()), self.dtype(), kBaddbmm.name);
+  count_product(result, batch1.size(1), batch1.size(2), batch2.size(2), batch1.size(0));
   Tape::attach(node, result);
   return result;
 }

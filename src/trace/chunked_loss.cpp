@@ -94,6 +94,8 @@ void log_prob_backward(Gradients& g, const Tiles& tiles) {
   if (g.needs(1)) grad_weight = tape.make(contiguous(weight.shape()), kFull, "zeros");
   const Tensor mm_buf = tiles.buffer(tape);
   const Tiles::Casts casts = tiles.run(hidden, weight, true);
+  for (const bool made : {true, g.needs(0), g.needs(1)})  // the logits again, and both gradients
+    if (made) count_product(mm_buf, hidden.size(0), hidden.size(1), weight.size(0));
   if (g.needs(0)) g.out[0] = to(grad_hidden, hidden.dtype());
   if (g.needs(1)) g.out[1] = to(grad_weight, weight.dtype());
 }
@@ -114,6 +116,7 @@ PerToken log_probs(const Tensor& hidden, const Tensor& weight, const Tensor& tar
   for (Tensor& statistic : statistics) statistic = make(kFull, kChunkedLogProb.name);
   const Tensor mm_buf = tiles.buffer(tape);
   const Tiles::Casts casts = tiles.run(hidden, weight, false);
+  count_product(mm_buf, hidden.size(0), hidden.size(1), weight.size(0));
   Tensor logarithm = make(kFull, "log");
   const Tensor log_z = make(kFull, "add");
   logarithm.reset();

@@ -4,6 +4,12 @@
 namespace peakmem {
 namespace {
 
+/// A product of patches [rows · columns, in · height · width] and the weight, for each image.
+void count_convolution(const Tensor& result, const Tensor& output, const Tensor& weight) {
+  const Expr patch = weight.size(1) * weight.size(2) * weight.size(3);
+  count_product(result, output.size(2) * output.size(3), patch, output.size(1), output.size(0));
+}
+
 // Inputs: input 0, weight 1, bias 2. The kernels of input and weight read a gradient without gaps
 // (cudnn_convolution_backward_weight in ConvShared.cpp, torch 2.13); the bias's is a sum.
 void convolution_backward(Gradients& g) {
@@ -14,6 +20,7 @@ void convolution_backward(Gradients& g) {
     const bool is_copied = i < 2 && !is_contiguous(g.in[0].shape());
     const Tensor gradient = workspace(tape, is_copied ? dense_bytes(g.in[0]) : Expr(0), kName);
     g.out[i] = tape.make(contiguous(g.input_shape(i)), g.in[0].dtype(), kName);
+    if (i < 2) count_convolution(g.out[i], g.in[0], g.saved(1));
   }
 }
 const Op kConvolution = {"convolution", convolution_backward};
@@ -30,6 +37,7 @@ Tensor conv2d(Tensor input, const Tensor& weight, const Tensor& bias, Expr rows,
   tape.save(node, x);
   tape.save(node, w);
   Tensor result = tape.make({x.size(0), w.size(0), rows, columns}, x.dtype(), kConvolution.name);
+  count_convolution(result, result, w);
   Tape::attach(node, result);
   return result;
 }

@@ -23,9 +23,22 @@ void run_kernel(Tape& tape, const Shape& query, const Shape& key, DType dtype, c
   const Tensor dv_expanded = tape.make({batch, query[1], heads, query[3]}, dtype, kBackward);
 }
 
+/// Of queries and keys [B, T, heads, D].
+Work work_of(WorkKind kind, const Tensor& query, const Tensor& key, bool causal) {
+  return {.kind = kind,
+          .causal = causal,
+          .batch = query.size(0),
+          .heads = query.size(2),
+          .rows = query.size(1),
+          .columns = key.size(1),
+          .inner = query.size(3),
+          .width = query.size(3)};
+}
+
 void backward(Gradients& g, const FlashSizes& sizes) {
   const Tensor query = g.saved(0);
   for (size_t i = 0; i < 3; ++i) g.out[i] = like(g.saved(i));
+  count_attention(g.out[0], work_of(WorkKind::kAttentionBackward, query, g.saved(1), sizes.causal));
   const Tensor gradient = padded(g.in[0], query.size(-1));
   run_kernel(query.tape(), query.shape(), g.saved(1).shape(), query.dtype(), sizes);
   const Expr width = g.in[0].size(-1);
@@ -45,6 +58,7 @@ Tensor flash_attention(Tensor query, Tensor key, Tensor value, const FlashSizes&
   const Tensor k = padded(held[1], sizes.head_dim);
   const Tensor v = padded(held[2], sizes.head_dim);
   const Tensor out_padded = tape.make(contiguous(q.shape()), q.dtype(), kFlash.name);
+  count_attention(out_padded, work_of(WorkKind::kAttention, q, k, sizes.causal));
   const Tensor softmax_lse = tape.make({q.size(0), q.size(2), q.size(1)}, DType::kFloat32, kFlash.name);
   const Tensor rng_state = tape.make({2}, DType::kInt64, kFlash.name);
   Tensor result = slice(out_padded, -1, held[0].size(-1));

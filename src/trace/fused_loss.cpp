@@ -81,6 +81,8 @@ Tensor liger_linear_cross_entropy(Tensor rows, const Tensor& weight, const Piece
   const bool trains_weight = x->requires_grad && weight->requires_grad;
   const Tensor grad_input = tape.make(contiguous(x.shape()), x.dtype(), kName);
   const Tensor grad_weight = trains_weight ? tape.make(weight.shape(), weight.dtype(), kName) : Tensor();
+  const int products = trains_weight ? 3 : 2;  // logits, and the gradients
+  for (int i = 0; i < products; ++i) count_product(grad_input, x.size(0), x.size(1), weight.size(0));
   const Tensor loss_1d = tape.make({x.size(0)}, DType::kFloat32, kName);
   const Tensor target_mask = tape.make({x.size(0)}, DType::kBool, "ne");
   tape.make({}, DType::kInt64, "sum");

@@ -42,11 +42,15 @@ void liger_experts_backward(Gradients& g) {
   const Expr pairs = pre_act.size(0);
   const Tensor d_pre_act = tape.make({pairs, pre_act.size(1)}, dtype, "empty");
   const Tensor weighted_act = tape.make({pairs, down_proj.size(2)}, dtype, "empty");
+  count_grouped_product(d_pre_act, down_proj.size(0), pairs, down_proj.size(1), down_proj.size(2));
   const Tensor of_weights = tape.make({pairs}, dtype, "zeros");
   const Tensor of_down = tape.make(contiguous(down_proj.shape()), down_proj.dtype(), "zeros_like");
+  count_grouped_product(of_down, down_proj.size(0), pairs, down_proj.size(2), down_proj.size(1));
   const Tensor of_pairs = tape.make({pairs, output.size(1)}, dtype, "empty");
+  count_grouped_product(of_pairs, down_proj.size(0), pairs, pre_act.size(1), output.size(1));
   const Tensor of_rows = tape.make(contiguous(output.shape()), dtype, "zeros");
   const Tensor of_gate_up = tape.make(contiguous(gate_up_proj.shape()), gate_up_proj.dtype(), "zeros_like");
+  count_grouped_product(of_gate_up, down_proj.size(0), pairs, output.size(1), pre_act.size(1));
   if (g.needs(0)) g.out[0] = of_rows;
   if (g.needs(1)) g.out[1] = of_gate_up;
   if (g.needs(2)) g.out[2] = of_down;
@@ -74,6 +78,8 @@ Tensor liger_experts(const Tensor& rows, const Tensor& gate_up_proj, const Tenso
   const Tensor pre_act = tape.make({pairs, gate_up_proj.size(1)}, x.dtype(), "empty");
   const Tensor post_act = tape.make({pairs, down_proj.size(2)}, x.dtype(), "empty");
   const Tensor of_pairs = tape.make({pairs, x.size(1)}, x.dtype(), "empty");
+  count_grouped_product(pre_act, gate_up_proj.size(0), pairs, x.size(1), gate_up_proj.size(1));
+  count_grouped_product(of_pairs, down_proj.size(0), pairs, down_proj.size(2), x.size(1));
   Tensor result = tape.make({x.size(0), x.size(1)}, x.dtype(), "empty");
   for (const Tensor& kept : {routing.scatter, routing.tile_rows, routing.tile_experts}) tape.save(view, kept);
   for (const Tensor& kept :

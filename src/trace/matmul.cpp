@@ -16,24 +16,36 @@ Tensor laid_out_as(const char* name, const Tensor& like, const KeptShape& operan
   return transpose(flipped, 0, 1);
 }
 
+/// The gradient of an operand of a product of two matrices, a product of the same three sizes.
+Tensor operand_gradient(const Gradients& g, size_t left, size_t operand) {
+  Tensor made = laid_out_as("mm", g.in[0], g.input_shape(operand));
+  const Expr inner = g.input_shape(operand)[operand == left ? 1 : 0];
+  count_product(made, g.in[0].size(0), inner, g.in[0].size(1));
+  return made;
+}
+
 // Inputs of mm: self 0, mat2 1.
 void mm_backward(Gradients& g) {
-  if (g.needs(1)) g.out[1] = laid_out_as("mm", g.in[0], g.input_shape(1));
-  if (g.needs(0)) g.out[0] = laid_out_as("mm", g.in[0], g.input_shape(0));
+  if (g.needs(1)) g.out[1] = operand_gradient(g, 0, 1);
+  if (g.needs(0)) g.out[0] = operand_gradient(g, 0, 0);
 }
 const Op kMm = {"mm", mm_backward};
 
 // Inputs of addmm: the bias 0, mat1 1, mat2 2. The engine sums the bias's gradient over the rows.
 void addmm_backward(Gradients& g) {
-  if (g.needs(1)) g.out[1] = laid_out_as("mm", g.in[0], g.input_shape(1));
-  if (g.needs(2)) g.out[2] = laid_out_as("mm", g.in[0], g.input_shape(2));
+  if (g.needs(1)) g.out[1] = operand_gradient(g, 1, 1);
+  if (g.needs(2)) g.out[2] = operand_gradient(g, 1, 2);
   if (g.needs(0)) g.out[0] = g.in[0];
 }
 const Op kAddmm = {"addmm", addmm_backward};
 
 void bmm_backward(Gradients& g) {
-  if (g.needs(1)) g.out[1] = made("bmm", g.in[0], contiguous(g.input_shape(1)));
-  if (g.needs(0)) g.out[0] = made("bmm", g.in[0], contiguous(g.input_shape(0)));
+  for (const size_t operand : {size_t{1}, size_t{0}}) {
+    if (!g.needs(operand)) continue;
+    const KeptShape& shape = g.input_shape(operand);
+    g.out[operand] = made("bmm", g.in[0], contiguous(shape));
+    count_product(g.out[operand], g.in[0].size(1), shape[operand == 0 ? 2 : 1], g.in[0].size(2), g.in[0].size(0));
+  }
 }
 const Op kBmm = {"bmm", bmm_backward};
 
@@ -53,6 +65,7 @@ Tensor mm(const Tensor& self, const Tensor& mat2) {
   Node* node = tape.record(kMm, {&self, &mat2});
   save_self_and(mat2, self, tape, node);
   Tensor result = tape.make(product(self.shape(), mat2.shape()), self.dtype(), kMm.name);
+  count_product(result, self.size(0), self.size(1), mat2.size(1));
   Tape::attach(node, result);
   return result;
 }
@@ -62,6 +75,7 @@ Tensor addmm(const Tensor& bias, const Tensor& mat1, const Tensor& mat2) {
   Node* node = tape.record(kAddmm, {&bias, &mat1, &mat2});
   save_operands(tape, node, mat1, mat2);
   Tensor result = tape.make(product(mat1.shape(), mat2.shape()), mat1.dtype(), kAddmm.name);
+  count_product(result, mat1.size(0), mat1.size(1), mat2.size(1));
   Tape::attach(node, result);
   return result;
 }
@@ -93,6 +107,7 @@ Tensor bmm(const Tensor& self, const Tensor& mat2) {
   Node* node = tape.record(kBmm, {&self, &mat2});
   save_self_and(mat2, self, tape, node);
   Tensor result = tape.make(product(self.shape(), mat2.shape()), self.dtype(), kBmm.name);
+  count_product(result, self.size(1), self.size(2), mat2.size(2), self.size(0));
   Tape::attach(node, result);
   return result;
 }

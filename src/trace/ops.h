@@ -194,6 +194,7 @@ struct FlashSizes {
   Expr head_dim;
   Expr columns;
   Expr rows;
+  bool causal = true;
 };
 
 /// flash_attn_func of the flash-attn package (2.8, flash_attn_interface.py and csrc/flash_attn/flash_api.cpp) on

@@ -18,6 +18,7 @@
 
 #include "size/dtype.h"
 #include "size/expr.h"
+#include "trace/work.h"
 
 namespace peakmem {
 
@@ -120,6 +121,7 @@ struct Program {
   std::vector<ScopeName> scopes = {{-1, ""}};
   std::vector<Phase> phases;
   std::vector<Weight> weights;  // in the order they were made
+  std::vector<Work> works;      // of the ops that multiply
   Expr trained_parameters = 0;  // elements of those that gather gradients
   Expr parameters = 0;          // elements of all of the model's, however many of them this rank holds
   Expr managed = 0;             // bytes of managed memory (cudaMallocManaged), which are no storage's

@@ -60,7 +60,9 @@ void grouped_mm_backward(Gradients& g) {
   const Tensor ends = g.saved(size_t{g.node.saved_count} - 1);
   for (const size_t i : {size_t{1}, size_t{0}}) {
     if (!g.needs(i)) continue;
-    g.out[i] = tape.make(contiguous(g.input_shape(i)), g.in[0].dtype(), "_grouped_mm");
+    const KeptShape& shape = g.input_shape(i);
+    g.out[i] = tape.make(contiguous(shape), g.in[0].dtype(), "_grouped_mm");
+    count_grouped_product(g.out[i], ends.size(0), g.in[0].size(0), shape[-1], g.in[0].size(1));
     run_grouped_mm(tape, g.in[0].dtype(), ends.size(0));
   }
 }
@@ -170,6 +172,7 @@ Tensor grouped_linear(Tensor input, const Tensor& weight, const Tensor& ends) {
   if (x->requires_grad) tape.save(node, weight);
   tape.save(node, ends);
   Tensor result = tape.make({x.size(0), weight.size(1)}, x.dtype(), kGroupedMm.name);
+  count_grouped_product(result, ends.size(0), x.size(0), x.size(1), weight.size(1));
   run_grouped_mm(tape, x.dtype(), ends.size(0));
   Tape::attach(node, result);
   return result;

@@ -27,9 +27,13 @@ const Op kClampBoth = {"clamp", clamp_both_backward};
 
 // Inputs: input 0, weight 1; the gradient of `mat2` comes first.
 void grouped_backward(Gradients& g) {
-  Tape& tape = g.in[0].tape();
-  if (g.needs(1)) g.out[1] = tape.make(contiguous(g.input_shape(1)), g.in[0].dtype(), "_grouped_mm");
-  if (g.needs(0)) g.out[0] = tape.make(contiguous(g.input_shape(0)), g.in[0].dtype(), "_grouped_mm");
+  const Expr groups = g.saved(size_t{g.node.saved_count} - 1).size(0);
+  for (const size_t i : {size_t{1}, size_t{0}}) {
+    if (!g.needs(i)) continue;
+    const KeptShape& shape = g.input_shape(i);
+    g.out[i] = g.in[0].tape().make(contiguous(shape), g.in[0].dtype(), "_grouped_mm");
+    count_grouped_product(g.out[i], groups, g.in[0].size(0), shape[1], g.in[0].size(1));
+  }
 }
 const Op kGroupedProduct = {"_grouped_mm", grouped_backward};
 
@@ -63,6 +67,7 @@ Tensor grouped_product(Tensor input, const Tensor& weight, const Tensor& ends) {
   if (x->requires_grad) tape.save(node, weight);
   tape.save(node, ends);
   Tensor result = tape.make({x.size(0), weight.size(2)}, x.dtype(), kGroupedProduct.name);
+  count_grouped_product(result, ends.size(0), x.size(0), x.size(1), weight.size(2));
   Tape::attach(node, result);
   return result;
 }

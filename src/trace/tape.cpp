@@ -59,6 +59,7 @@ Tape::Tape() {
   program.segments.reserve(64);
   program.scopes.reserve(64);
   program.weights.reserve(128);
+  program.works.reserve(512);
   parameters.reserve(128);
   nodes_.reserve(1024);
   links_.reserve(64);
@@ -112,6 +113,7 @@ Node* Tape::new_node() {
   node->inputs = 0;
   node->saved_count = 0;
   node->accumulates = false;
+  node->causal = false;
   node->reached_in = 0;
   node->pending = 0;
   return node;

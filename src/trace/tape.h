@@ -151,6 +151,7 @@ struct Node {
 
   // Accumulators of leaves (AccumulateGrad) have these.
   bool accumulates = false;
+  bool causal = false;  // of an attention: its kernel leaves out what the mask hides
   Tensor gradient;
 
   // While a backward pass runs.

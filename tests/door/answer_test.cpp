@@ -49,11 +49,12 @@ TEST(Answer, EveryCommandAnswers) {
   for (const CommandRow& row : command_rows()) {
     const std::string name(row.name);
     const bool table = row.command == Command::kTable;
-    const std::string options = row.command == Command::kSolve   ? R"({"for": "batch", "gpu": "t4"})"
-                                : row.command == Command::kSweep ? R"({"over": "layers", "values": [1, 2]})"
-                                : name == "advise"               ? R"({"gpu": "a100-80gb"})"
-                                : name == "explain"              ? R"({"message": "Tried to allocate 2.00 MiB. "})"
-                                                                 : "{}";
+    const std::string options = row.command == Command::kSolve       ? R"({"for": "batch", "gpu": "t4"})"
+                                : row.command == Command::kSweep     ? R"({"over": "layers", "values": [1, 2]})"
+                                : name == "advise" || name == "time" ? R"({"gpu": "a100-80gb"})"
+                                : name == "plan"    ? R"({"gpus": "1xa100-80gb", "global-batch": 1, "seq": 128})"
+                                : name == "explain" ? R"({"message": "Tried to allocate 2.00 MiB. "})"
+                                                    : "{}";
     const std::string subject = R"("model": "gpt2", "options": )" + options;
     const std::string asked = table ? ""
                               : row.command == Command::kCompare
