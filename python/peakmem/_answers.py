@@ -407,6 +407,7 @@ class Sweep(Answer):
     Attributes:
         over: the option that varies, or several with commas between.
         points: one for each value.
+        first: the number of the first point, and `grid` how many there are, where `shard` asked for some of them.
         textbook: the formulas in circulation; every point has their bytes in this order.
     """
 
@@ -416,6 +417,8 @@ class Sweep(Answer):
     textbook: tuple[Textbook, ...]
     assumptions: tuple[str, ...]
     warnings: tuple[str, ...]
+    first: int = 0
+    grid: int | None = None
 
     def rows(self) -> list[dict[str, Any]]:
         """Every point as a row: the options that vary, bytes, categories, the verdict, and why there is none."""

@@ -22,6 +22,8 @@ constexpr std::array<SizeField, 7> kFields = {{{"layers", &SizeNames::layers, "n
                                                {"vocab", &SizeNames::vocab, "vocab_size"},
                                                {"kv-heads", &SizeNames::kv_heads, "num_key_value_heads"},
                                                {"head-dim", &SizeNames::head_dim, "head_dim"}}};
+/// What configs of mixtures call the number of experts that tokens are routed to.
+constexpr std::array<std::string_view, 3> kExpertFields = {"num_local_experts", "num_experts", "n_routed_experts"};
 constexpr const SizeField& kKvHeads = kFields[5];
 constexpr std::array<const char*, 3> kRequired = {"layers", "heads", "hidden"};
 
@@ -158,6 +160,20 @@ void resize(Value& config, const SizeField& field, const char* name, int64_t siz
   assumptions.emplace_back("layer_types: as transformers makes them for that many layers");
 }
 
+/// Puts --num-experts where the config says it.
+std::optional<Error> resize_experts(Value& config, const Asked& asked, std::vector<std::string>& assumptions) {
+  const std::optional<int64_t> experts = asked.size("num-experts");
+  if (!experts) return std::nullopt;
+  for (const std::string_view field : kExpertFields) {
+    if (config.find(field) == nullptr) continue;
+    const std::string held = take(config, field);
+    config.members.push_back({std::string(field), size_value(*experts)});
+    assumptions.push_back("num-experts: " + std::to_string(*experts) + " in place of " + held);
+    return std::nullopt;
+  }
+  return Error{"--num-experts", "is of a mixture, and this config does not say how many experts it has", "drop it"};
+}
+
 }  // namespace
 
 bool has_bare_sizes(const Asked& asked) {
@@ -170,6 +186,8 @@ Result<NamedConfig> bare_config(const Asked& asked, std::vector<std::string>& as
     if (!asked.has(option))
       return Error{std::string("--") + option, "is missing",
                    "a model without a config needs --layers, --heads and --hidden"};
+  if (asked.has("num-experts"))
+    return Error{"--num-experts", "is of a mixture with a config, and there is none", "drop it"};
   const std::string* family = asked.text("family");
   if (family == nullptr) assumptions.emplace_back("family: gpt2");
   const Task task = find_family(family == nullptr ? "gpt2" : std::string_view(*family))->usual_task;
@@ -201,6 +219,7 @@ Result<NamedConfig> resized_config(const NamedConfig& model, const Asked& asked,
     if (name == nullptr) return no_choice(field, *family);
     resize(changed.config, field, name, *size, assumptions);
   }
+  if (auto wrong = resize_experts(changed.config, asked, assumptions)) return *wrong;
   return changed;
 }
 

@@ -99,7 +99,7 @@ Result<GpuChoice> changed_memory(GpuChoice choice, std::string_view change, std:
 
 /// Options whose answer is a number of cards.
 bool seeks_cards(const Asked& asked) {
-  constexpr std::array<std::string_view, 2> kSought = {"fsdp", "gpus"};
+  constexpr std::array<std::string_view, 3> kSought = {"fsdp", "gpus", "ranks"};
   const std::string* sought = asked.text("for");
   return sought != nullptr && std::find(kSought.begin(), kSought.end(), *sought) != kSought.end();
 }

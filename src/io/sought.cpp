@@ -19,16 +19,17 @@ struct OptionUnknown {
   std::string_view name;
   int64_t Description::* own;
 };
-constexpr std::array<OptionUnknown, 8> kOptionUnknowns = {{{"layers", &Description::layers},
+constexpr std::array<OptionUnknown, 9> kOptionUnknowns = {{{"layers", &Description::layers},
                                                            {"hidden", &Description::hidden},
                                                            {"heads", &Description::heads},
                                                            {"kv-heads", &Description::kv_heads},
                                                            {"head-dim", &Description::head_dim},
                                                            {"ffn", &Description::ffn},
                                                            {"vocab", &Description::vocab},
+                                                           {"num-experts", &Description::experts},
                                                            {"lora-rank", nullptr}}};
 constexpr std::array<std::string_view, 3> kLetters = {"batch", "seq", "target-seq"};
-constexpr std::array<std::string_view, 3> kFewest = {"accumulate", "fsdp", "gpus"};
+constexpr std::array<std::string_view, 5> kFewest = {"accumulate", "fsdp", "gpus", "ranks", "zero"};
 
 void drop(OptionValues& values, std::string_view name) {
   std::erase_if(values, [&](const OptionValue& value) { return value.name == name; });
@@ -166,7 +167,27 @@ Result<Sought> of_accumulate(const NamedConfig* model, const OptionValues& value
   return sought;
 }
 
-/// Ranks of FSDP2, a card for each; one of them is a run without it where cards are counted.
+/// Stages of ZeRO over as many ranks as are asked for.
+Result<Sought> of_zero(const NamedConfig* model, const OptionValues& values) {
+  Sought sought;
+  sought.at = [model, values](int64_t value) {
+    OptionValues changed = values;
+    put(changed, "zero", std::to_string(value));
+    return make_inquiry(model, changed, Command::kSolve);
+  };
+  Grid grid;
+  for (const std::string_view stage : find_option("zero")->choices()) grid.values.push_back(stage.front() - '0');
+  Result<Inquiry> base = sought.at(grid.values.front());
+  if (!base) return base.error();
+  sought.inquiry = std::move(*base);
+  sought.variants.name = "zero";
+  sought.variants.at = jobs_of(sought.at);
+  sought.variants.smallest = true;
+  set_grid(sought, std::move(grid));
+  return sought;
+}
+
+/// Ranks of FSDP2 or of ZeRO, a card for each; one of them is a run without FSDP2 where cards are counted.
 Result<Sought> of_ranks(const NamedConfig* model, OptionValues values, const std::string& name) {
   for (const char* other : {"ddp", "hsdp", "fsdp"})
     if (Asked(values).has(other))
@@ -179,9 +200,10 @@ Result<Sought> of_ranks(const NamedConfig* model, OptionValues values, const std
     if (choice->count > 1) most = choice->count;
     put(values, "gpu", std::string(choice->gpu->name));
   }
-  sought.at = [model, values, counts = name == "gpus"](int64_t value) {
+  const std::string option = name == "ranks" ? "ranks" : "fsdp";
+  sought.at = [model, values, option, counts = name == "gpus"](int64_t value) {
     OptionValues changed = values;
-    if (!counts || value > 1) put(changed, "fsdp", std::to_string(value));
+    if (!counts || value > 1) put(changed, option, std::to_string(value));
     return make_inquiry(model, changed, Command::kSolve);
   };
   Result<Inquiry> base = sought.at(2);
@@ -207,7 +229,8 @@ std::vector<std::string_view> unknown_names() {
 Result<Sought> read_sought(const NamedConfig* model, const OptionValues& values, const std::string& name) {
   const bool recorded = model != nullptr && model->recording;
   if (!recorded && name == "accumulate") return of_accumulate(model, values);
-  if (!recorded && (name == "fsdp" || name == "gpus")) return of_ranks(model, values, name);
+  if (!recorded && name == "zero") return of_zero(model, values);
+  if (!recorded && (name == "fsdp" || name == "gpus" || name == "ranks")) return of_ranks(model, values, name);
   for (const OptionUnknown& row : kOptionUnknowns)
     if (!recorded && row.name == name) return of_option(model, values, row);
   return of_letter(model, values, name);

@@ -25,7 +25,8 @@ std::vector<std::string_view> unknown_names();
 ///
 ///   hidden, heads, …   edits of the config; values are multiples of what the model's other sizes ask for
 ///   accumulate         the batch is cut in so many micro-batches, and the smallest number that fits is sought
-///   fsdp, gpus         the smallest number of ranks; `gpus` may be 1, without FSDP
+///   fsdp, gpus, ranks  the smallest number of ranks; `gpus` may be 1, without FSDP; `ranks` are ZeRO's
+///   zero               the smallest stage of ZeRO
 Result<Sought> read_sought(const NamedConfig* model, const OptionValues& values, const std::string& name);
 
 /// Solves it on the inquiry's GPU, and says what limits it where the next value is no job.

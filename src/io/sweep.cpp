@@ -105,10 +105,38 @@ Result<std::vector<SweepAxis>> read_axes(const Asked& asked) {
     Result<std::vector<std::string>> values = parse_values(texts[i], overs[i]);
     if (!values) return values.error();
     points *= values->size();
-    if (points > kMaxSweep) return too_many();
+    if (points > (asked.has("shard") ? kMaxGrid : kMaxSweep)) return too_many();
     axes.push_back({overs[i], is_size(overs[i]), std::move(*values)});
   }
   return axes;
+}
+
+constexpr int64_t kMaxShards = int64_t{1} << 20;
+
+/// A stretch of points by their numbers.
+struct Stretch {
+  size_t first = 0;
+  size_t last = 0;
+};
+
+/// The I-th of N stretches that are as long as they can be made alike.
+Result<Stretch> read_shard(const Asked& asked, size_t points) {
+  const std::string* text = asked.text("shard");
+  if (text == nullptr) return Stretch{0, points};
+  const size_t slash = std::min(text->find('/'), text->size());
+  const std::string which = text->substr(0, slash);
+  const Result<int64_t> index = which == "0" ? 0 : parse_size(which, "--shard");
+  const Result<int64_t> count = parse_size(text->substr(std::min(slash + 1, text->size())), "--shard");
+  const bool good = index && count && *index < *count && *count <= kMaxShards;
+  if (!good)
+    return Error{"--shard", "must be I/N with I from 0 to N - 1, N up to 2^20, is " + in_quotes(*text), "such as 0/8"};
+  const auto place = [&](int64_t shard) {  // in 60 bits
+    return points * static_cast<size_t>(shard) / static_cast<size_t>(*count);
+  };
+  const Stretch stretch = {place(*index), place(*index + 1)};
+  if (stretch.last - stretch.first > kMaxSweep)
+    return Error{"--shard", "has more than " + std::to_string(kMaxSweep) + " points", "cut the grid in more shards"};
+  return stretch;
 }
 
 /// Puts a value behind the option that is varied: its own, or where it is a letter --at.
@@ -186,11 +214,17 @@ Result<Sweep> sweep(const NamedConfig* model, OptionValues values) {
   Sweep swept;
   swept.over = *asked.text("over");
   swept.axes = std::move(*axes);
-  std::erase_if(values, [](const OptionValue& option) { return option.name == "over" || option.name == "values"; });
-  size_t count = 1;
-  for (const SweepAxis& axis : swept.axes) count *= axis.values.size();
+  swept.grid = 1;
+  for (const SweepAxis& axis : swept.axes) swept.grid *= axis.values.size();
+  const bool is_shard = asked.has("shard");
+  const Result<Stretch> stretch = read_shard(asked, swept.grid);
+  if (!stretch) return stretch.error();
+  swept.first = stretch->first;
+  std::erase_if(values, [](const OptionValue& option) {
+    return option.name == "over" || option.name == "values" || option.name == "shard";
+  });
   bool found = false;
-  for (size_t number = 0; number < count; ++number) {
+  for (size_t number = stretch->first; number < stretch->last; ++number) {
     std::vector<std::string> at = values_at(swept.axes, number);
     OptionValues asked_there = values;
     for (size_t i = 0; i < at.size(); ++i) put(asked_there, swept.axes[i].over, at[i]);
@@ -200,7 +234,8 @@ Result<Sweep> sweep(const NamedConfig* model, OptionValues values) {
     swept.inquiry = std::move(*inquiry);
     found = true;
   }
-  if (!found) return *swept.points[0].error;
+  if (!found && !is_shard) return *swept.points[0].error;
+  if (!found && model != nullptr) swept.inquiry.name = model->name;
   return swept;
 }
 

@@ -30,19 +30,23 @@ struct SweepPoint {
 struct Sweep {
   std::string over;  // as asked: "batch", "batch,gpu"
   std::vector<SweepAxis> axes;
+  size_t first = 0;  // the number of the first of `points` in the grid, of `grid` in all
+  size_t grid = 0;
   Inquiry inquiry;  // at the first point that is a job
   std::vector<SweepPoint> points;
 };
 
-/// At most this many points are asked for at once.
+/// At most this many points are asked for at once, and a grid that is asked for in shards has at most so many.
 inline constexpr size_t kMaxSweep = 4096;
+inline constexpr size_t kMaxGrid = size_t{1} << 40;
 
 /// Values of one axis: "1,2,4", "1..64" (every one), "8..64:8" (in steps), "2^0..2^6" (powers), and of a choice names,
 /// or "all".
 Result<std::vector<std::string>> parse_values(const std::string& text, const std::string& over);
 
-/// `values` has --over and --values, with axes between commas and their values between semicolons; the others make the
-/// job. Fails where no point is one.
+/// `values` has --over and --values, with axes between commas and their values between semicolons, and perhaps --shard
+/// I/N, the I-th of N stretches of the points, from 0; the others make the job. Fails where no point is one, but for a
+/// shard, whose points then say so.
 Result<Sweep> sweep(const NamedConfig* model, OptionValues values);
 
 }  // namespace peakmem

@@ -1,6 +1,7 @@
 #include "report/cards_text.h"
 
 #include <algorithm>
+#include <array>
 
 #include "report/text.h"
 #include "size/bytes.h"
@@ -37,7 +38,8 @@ std::string heading_of(const Page& page, const Cards& cards) {
   const bool verdicts = cards.rows.empty() || cards.sought.empty() || cards.rows[0].verdict;
   std::string text = left("card", kGpu) + right("memory", kBytes);
   if (verdicts) text += right("device ~", kBytes) + right("margin", kBytes + 1) + "  " + left("verdict", 14);
-  const bool smallest = cards.sought == "fsdp" || cards.sought == "gpus" || cards.sought == "accumulate";
+  constexpr std::array<std::string_view, 5> kSmallest = {"fsdp", "gpus", "accumulate", "ranks", "zero"};
+  const bool smallest = std::find(kSmallest.begin(), kSmallest.end(), cards.sought) != kSmallest.end();
   if (!cards.sought.empty()) text += right((smallest ? "smallest " : "largest ") + cards.sought, kValue);
   if (!verdicts) text += right("device ~", kBytes + 2);
   return page.strong(text);

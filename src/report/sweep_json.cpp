@@ -79,6 +79,10 @@ std::string sweep_json(const Sweep& sweep) {
   JsonWriter out;
   begin_answer(out, "sweep", sweep.inquiry);
   out.member("over", sweep.over);
+  if (sweep.points.size() < sweep.grid) {
+    out.member("first", static_cast<int64_t>(sweep.first));
+    out.member("grid", static_cast<int64_t>(sweep.grid));
+  }
   write_textbook(out, sweep);
   out.key("points");
   out.begin_list();

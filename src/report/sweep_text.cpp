@@ -46,7 +46,11 @@ void write_point(Page& page, const Sweep& sweep, const SweepPoint& point, int64_
 std::string sweep_text(const Sweep& sweep, const Style& style) {
   Page page(style);
   page.line(page.strong(sweep.inquiry.name) + " · by " + sweep.over);
-  page.paragraph("first of them: ", recipe_line(sweep.inquiry.job));
+  if (sweep.points.size() < sweep.grid)
+    page.line(grouped(static_cast<int64_t>(sweep.points.size())) + " of " + grouped(static_cast<int64_t>(sweep.grid)) +
+              " points, from number " + grouped(static_cast<int64_t>(sweep.first)));
+  if (sweep.inquiry.job.recipe.optimizer != nullptr)  // of a shard none of whose points is a job
+    page.paragraph("first of them: ", recipe_line(sweep.inquiry.job));
   if (sweep.inquiry.headroom_bytes > 0)
     page.line(std::string(sweep.inquiry.gpu->title) + ": " + headroom_text(sweep.inquiry));
   page.line();

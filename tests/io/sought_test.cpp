@@ -80,6 +80,41 @@ TEST(Sought, EstimateSaysThatTheValueFitsAndTheNextDoesNot) {
   EXPECT_GT(solved, 30);
 }
 
+/// Holds a solution to the estimate at its value and at the next.
+void expect_solved(const char* model, OptionValues values, const char* name, bool smallest) {
+  SCOPED_TRACE(std::string(model) + " for " + name);
+  const NamedConfig config = *shipped_config(model);
+  const Result<Sought> sought = read_sought(&config, values, name);
+  ASSERT_TRUE(sought) << sought.error().field << " " << sought.error().problem;
+  const Result<Solution> solution = solve_for(*sought);
+  ASSERT_TRUE(solution) << solution.error().problem;
+  EXPECT_EQ(solution->smallest, smallest);
+  ASSERT_GT(solution->value, 0);
+  EXPECT_TRUE(fits(sought->at(solution->value)));
+  if (solution->next > 0) {
+    EXPECT_FALSE(fits(sought->at(solution->next)));
+  }
+}
+
+TEST(Sought, StagesAndRanksOfZeroAreTheFewest) {
+  OptionValues values = {{"gpu", "5GiB"}, {"trainer", "hf"}, {"precision", "bf16"}, {"batch", "1"},
+                         {"seq", "128"},  {"layers", "6"},   {"accumulate", "2"},   {"optimizer-impl", "fused"}};
+  OptionValues staged = values;
+  staged.push_back({"ranks", "4"});
+  expect_solved("qwen2.5-0.5b", staged, "zero", true);
+  values.push_back({"zero", "2"});
+  expect_solved("qwen2.5-0.5b", values, "ranks", true);
+}
+
+TEST(Sought, ExpertsOfAMixtureAreTheMost) {
+  expect_solved("qwen3-30b-a3b",
+                {{"gpu", "24GiB"}, {"layers", "2"}, {"precision", "bf16"}, {"batch", "1"}, {"seq", "128"}},
+                "num-experts", false);
+  const Result<Sought> dense = read_sought(&*shipped_config("gpt2"), {{"gpu", "t4"}}, "num-experts");
+  ASSERT_FALSE(dense);
+  EXPECT_EQ(dense.error().field, "--num-experts");
+}
+
 TEST(Sought, AFrontiersPointsAreSolutions) {
   for (uint32_t seed = 0; seed < 3; ++seed) {
     Request request = random_request(seed);
