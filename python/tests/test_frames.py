@@ -13,7 +13,7 @@ import pytest
 from peakmem import InputError
 
 pyarrow = pytest.importorskip("pyarrow")
-from peakmem import frames  # noqa: E402
+from peakmem import frames
 
 ASKED: dict[str, Any] = {
     "over": ["batch", "seq"],

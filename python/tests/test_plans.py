@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import peakmem
 import pytest
 from peakmem import InputError
 
-HELD = {"seq": 128, "layers": 2, "optimizer_impl": "fused", "checkpointing": "none", "kernels": "hf"}
+HELD: dict[str, Any] = {"seq": 128, "layers": 2, "optimizer_impl": "fused", "checkpointing": "none", "kernels": "hf"}
 
 
 def test_plans_are_ranked_and_answer_why() -> None:

@@ -150,7 +150,7 @@ std::vector<OpWork> steady_work(const Program& program, const std::vector<int64_
   for (size_t i = 0; i < program.storages.size(); ++i) {
     const Storage& storage = program.storages[i];
     if (births.times[i] == 0 || births.passes[i] == Pass::kUpdate || !is_op(storage) ||
-        multiplying.count(storage.made_by) != 0)
+        multiplying.contains(storage.made_by))
       continue;
     const auto bytes = static_cast<double>(value_of(storage.bytes, values));
     ops.push_back({.pass = births.passes[i],

@@ -1,6 +1,7 @@
 #include "estimate/step_time.h"
 
 #include <algorithm>
+#include <cmath>
 #include <map>
 
 #include "estimate/collectives.h"
@@ -149,7 +150,7 @@ About over(double amount, const About& seconds) {
 
 void add_reasons(StepTime& time, const Recipe& recipe, const Gpu& gpu, const Sent& sent) {
   const bool measured = gpu.rates.reached > 0;
-  const auto share = static_cast<int>((measured ? gpu.rates.reached : kReached) * 100 + 0.5);
+  const int64_t share = std::llround((measured ? gpu.rates.reached : kReached) * 100);
   time.reasons.push_back("low: every op at the rates that its maker states, and nothing waits");
   time.reasons.push_back("likely: products at " + std::to_string(share) + " % of that, " +
                          (measured ? "the best that was measured of one on this card" : "as of an H100's best") +

@@ -110,7 +110,7 @@ class Best {
   void count_rule(const Error& error) {
     auto& rules = plans_.counts.rules;
     const std::string rule = error.field + " " + error.problem;
-    ++rules[rules.count(rule) == 0 && rules.size() >= kMostRules ? kOtherRules : rule];
+    ++rules[!rules.contains(rule) && rules.size() >= kMostRules ? kOtherRules : rule];
   }
 
   void note_miss(int64_t id, const Tried& tried) {

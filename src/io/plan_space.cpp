@@ -61,7 +61,8 @@ constexpr std::array kAxes = std::to_array<AxisRow>({
 });
 constexpr std::array<std::string_view, 3> kAllowed = {"optimizer", "precision", "lora"};
 constexpr std::array<std::string_view, 4> kLayoutOptions = {"ddp", "zero", "fsdp", "hsdp"};
-constexpr std::array<std::string_view, 7> kOwn = {"gpus", "global-batch", "allow", "top", "why", "emit", "json"};
+constexpr std::array<std::string_view, 10> kOwn = {"gpus", "global-batch", "allow", "top", "why",
+                                                   "emit", "json",         "csv",   "svg", "save"};
 
 void drop(OptionValues& values, std::string_view name) {
   std::erase_if(values, [&](const OptionValue& value) { return value.name == name; });

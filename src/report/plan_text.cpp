@@ -1,5 +1,7 @@
 #include "report/plan_text.h"
 
+#include <cmath>
+
 #include "report/time_text.h"
 #include "size/bytes.h"
 #include "size/order.h"
@@ -22,7 +24,7 @@ std::string choices_text(const PlanRow& row) {
   return text;
 }
 
-std::string whole_number(double number) { return grouped(static_cast<int64_t>(number + 0.5)); }
+std::string whole_number(double number) { return grouped(std::llround(number)); }
 
 void write_head(Page& page) {
   page.line(page.faint(right("id", kId) + right("step ~", kTime) + right("tokens/s ~", kTokens) + right("MFU ~", kMfu) +

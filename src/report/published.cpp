@@ -1,6 +1,7 @@
 #include "report/published.h"
 
 #include <array>
+#include <cmath>
 
 #include "report/accuracy.h"
 #include "size/bytes.h"
@@ -27,7 +28,7 @@ Accuracy errors_of(const std::vector<HeldRow>& rows, const Measure& measure) {
 
 std::string signed_percent(double share) { return (share < 0 ? "-" : "+") + percent(share < 0 ? -share : share, 3); }
 
-int64_t whole(double number) { return static_cast<int64_t>(number + 0.5); }
+int64_t whole(double number) { return std::llround(number); }
 
 std::string summary(const HeldSource& source) {
   std::string text;
