@@ -1,4 +1,5 @@
-# Writes OUTPUT, the rows of FILE (data/gpus.json) as a C++ table that src/device/gpu.cpp includes.
+# Writes OUTPUT, the rows of FILE (data/gpus.json) as a C++ table that src/device/gpu.cpp includes. BARE leaves out
+# rates, which the page does not ask for.
 file(READ "${FILE}" text)
 string(JSON count LENGTH "${text}")
 math(EXPR last "${count} - 1")
@@ -16,7 +17,7 @@ foreach(i RANGE ${last})
   endif()
   set(rates "")
   string(JSON has_rates ERROR_VARIABLE absent GET "${text}" ${i} rates)
-  if(NOT absent)
+  if(NOT absent AND NOT BARE)
     foreach(rate fp32 tf32 bf16 fp16 memory link)
       string(JSON value GET "${text}" ${i} rates ${rate})
       if(rate MATCHES "memory|link")
