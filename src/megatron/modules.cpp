@@ -1,0 +1,94 @@
+#include "megatron/modules.h"
+
+#include <array>
+#include <utility>
+
+namespace peakmem::mcore {
+
+Tensor Builder::parameter(const Shape& shape, const char* name, const Trait& trait) const {
+  const bool outer = std::exchange(tape.meta_parameters, trait.on_host);
+  Tensor made = tape.parameter(shape, job.training.precision, name);
+  tape.meta_parameters = outer;
+  traits.push_back(trait);
+  return made;
+}
+
+ColumnParallelLinear::ColumnParallelLinear(const Builder& b, int64_t in, int64_t out, LinearKind kind, bool skips_bias)
+    : b_(b), skips_bias_(skips_bias) {
+  const int64_t ranks = kind.expert ? b.job.degrees.expert_tp() : b.tp();
+  const Trait trait = {.expert = kind.expert && b.job.degrees.ep > 1};
+  weight_ = b.parameter({out / ranks, in}, "weight", trait);
+  if (kind.bias) bias_ = b.parameter({out / ranks}, "bias", trait);
+  if (!kind.expert) gathers_ = b.sequence_ranks();
+}
+
+ColumnParallelLinear::ColumnParallelLinear(const Builder& b, Tensor weight)
+    : b_(b), weight_(std::move(weight)), gathers_(b.sequence_ranks()) {}
+
+Tensor ColumnParallelLinear::operator()(const Tensor& input) const {
+  return linear(input, weight_, skips_bias_ ? Tensor() : bias_, gathers_, b_.buffer);
+}
+
+RowParallelLinear::RowParallelLinear(const Builder& b, int64_t in, int64_t out, LinearKind kind) : b_(b) {
+  const int64_t ranks = kind.expert ? b.job.degrees.expert_tp() : b.tp();
+  Trait trait = {.expert = kind.expert && b.job.degrees.ep > 1};
+  weight_ = b.parameter({out, in / ranks}, "weight", trait);
+  trait.sums = b.job.degrees.sequence_parallel;
+  if (kind.bias) bias_ = b.parameter({out}, "bias", trait);
+  if (!kind.expert) scatters_ = b.sequence_ranks();
+}
+
+Tensor RowParallelLinear::operator()(const Tensor& input) const {
+  Tensor output_parallel = linear(input, weight_, {}, 1, b_.buffer);
+  return reduce_scatter_first(std::move(output_parallel), scatters_);
+}
+
+Normalization::Normalization(const Builder& b, int64_t width) : b_(b) {
+  const Trait trait = {.on_host = true, .sums = b.job.degrees.sequence_parallel};
+  weight_ = b.parameter({width}, "weight", trait);
+  if (b.job.model.norm == Norm::kLayerNorm) bias_ = b.parameter({width}, "bias", trait);
+}
+
+Tensor Normalization::operator()(const Tensor& input) const {
+  return b_.job.model.norm == Norm::kLayerNorm ? layer_norm(input, weight_, bias_) : rms_norm(input, weight_);
+}
+
+Tensor bias_dropout_add(const Tensor& x, const Tensor& bias, const Tensor& residual, double p) {
+  const Tensor biased = bias ? add(x, bias) : x;
+  Tensor out = dropout(biased, p);
+  return add(residual, std::move(out));
+}
+
+Mlp::Mlp(const Builder& b, int64_t ffn, bool expert)
+    : b_(b),
+      linear_fc1_(named<ColumnParallelLinear>(b, "linear_fc1", b.job.model.hidden, b.job.model.gated ? 2 * ffn : ffn,
+                                              LinearKind{b.job.model.linear_bias, expert}, true)),
+      linear_fc2_(named<RowParallelLinear>(b, "linear_fc2", ffn, b.job.model.hidden,
+                                           LinearKind{b.job.model.linear_bias, expert})) {}
+
+Tensor Mlp::activate(const Tensor& input) const {
+  const Gpt& model = b_.job.model;
+  if (!model.gated) return model.is_silu ? silu(input) : gelu(input);
+  const auto [glu, linear] = split_in_two(input, input.shape().rank - 1);
+  const Tensor activated = model.is_silu ? silu(glu) : gelu(glu);
+  const Tensor offset = add_scalar(linear);
+  return mul(activated, offset);
+}
+
+Tensor Mlp::operator()(const Tensor& hidden_states, const Tensor& scales) const {
+  const Scope scope(b_.tape, "mlp");
+  Tensor intermediate = linear_fc1_(hidden_states);
+  if (b_.job.kernels.fuses_activation) {
+    intermediate = b_.job.model.gated ? swiglu(intermediate) : bias_gelu(intermediate, linear_fc1_.bias());
+  } else {
+    if (linear_fc1_.bias()) intermediate = add(intermediate, linear_fc1_.bias());
+    intermediate = activate(intermediate);
+    if (scales) {
+      intermediate = mul(intermediate, unsqueeze(scales, scales.shape().rank));
+      intermediate = to(intermediate, hidden_states.dtype());
+    }
+  }
+  return linear_fc2_(intermediate);
+}
+
+}  // namespace peakmem::mcore
