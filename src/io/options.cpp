@@ -47,6 +47,8 @@ Names lora_dtypes() { return {"fp32", "model"}; }
 Names quantizes() { return names_of(kQuantizes); }
 Names host_memories() { return {"pinned", "pageable"}; }
 Names zero_stages() { return {"1", "2"}; }
+Names stacks() { return {"transformers", "megatron"}; }
+Names recomputations() { return {"none", "selective", "full"}; }
 Names dtypes() { return names_of(kTrainingDTypes); }
 Names parts() { return {"text"}; }
 Names tasks() { return names_of(task_rows()); }
@@ -83,6 +85,7 @@ Names family_names() {
 }
 
 constexpr uint16_t bits(Command command) { return static_cast<uint16_t>(command); }
+constexpr uint16_t kEstimate = bits(Command::kEstimate);
 constexpr uint16_t kFormula = bits(Command::kFormula);
 constexpr uint16_t kSolve = bits(Command::kSolve);
 constexpr uint16_t kTimeline = bits(Command::kTimeline);
@@ -213,6 +216,21 @@ constexpr std::array kOptions = std::to_array<OptionRow>({
      kRun},
     {"zero-optimizer", kFlag, "", nullptr, "", "Ranks",
      "the optimizer is the one of DeepSpeed's JSON, to which norms and biases are no group of their own", kRun},
+    {"stack", kChoice, "S", stacks, "transformers", "Megatron",
+     "whose model code trains: transformers', or Megatron-Core's, rank by rank", kEstimate},
+    {"tp", kSize, "N", nullptr, "1", "Megatron", "tensor-parallel ranks", kEstimate},
+    {"pp", kSize, "N", nullptr, "1", "Megatron", "pipeline stages; --accumulate is their micro-batches", kEstimate},
+    {"dp", kSize, "N", nullptr, "1", "Megatron", "data-parallel ranks", kEstimate},
+    {"sequence-parallel", kFlag, "", nullptr, "", "Megatron",
+     "tensor-parallel ranks divide the sequence between their layers", kEstimate},
+    {"distributed-optimizer", kFlag, "", nullptr, "", "Megatron", "data-parallel ranks divide the optimizer's state",
+     kEstimate},
+    {"recompute", kChoice, "R", recomputations, "none", "Megatron",
+     "selective: core attention runs again in the backward pass; full: every layer", kEstimate},
+    {"first-stage-layers", kSize, "N", nullptr, "", "Megatron", "layers of the first stage (as many as others)",
+     kEstimate},
+    {"last-stage-layers", kSize, "N", nullptr, "", "Megatron", "layers of the last stage (as many as others)",
+     kEstimate},
     {"eval-batch", kSize, "N", nullptr, "", "Run",
      "evaluate N sequences after a step: a forward pass without gradients, beside the optimizer's states", kRun},
     {"eval-batches", kSize, "N", nullptr, "2", "Run",

@@ -59,10 +59,12 @@ void GradientBuffers::allocate(const Builder& b, const std::vector<size_t>& whic
   Buffer buffer = lay_out(b.tape, b.traits, which, rules);
   if (t.distributed_optimizer) {
     const At at(b.tape, Category::kWeights);
+    const Scope scope(b.tape, "param_data");
     buffer.parameters = b.tape.make({buffer.elements}, t.precision, "zeros");
   }
   {
     const At at(b.tape, Category::kGradients);
+    const Scope scope(b.tape, "grad_data");
     const DType dtype = t.full_gradients ? DType::kFloat32 : t.precision;
     buffer.gradients = b.tape.make({buffer.elements}, dtype, "zeros");
   }

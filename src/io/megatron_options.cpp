@@ -1,0 +1,246 @@
+#include "io/megatron_options.h"
+
+#include <algorithm>
+#include <array>
+
+#include "io/bare_model.h"
+#include "model/family.h"
+#include "size/bytes.h"
+#include "size/wording.h"
+
+namespace peakmem {
+namespace {
+
+/// What the model code of a family is in Megatron-Core, where a config does not say it.
+struct FamilyRow {
+  std::string_view family;
+  mcore::Norm norm;
+  mcore::Positions position;
+  bool gated;
+  bool linear_bias;
+  bool qkv_bias;
+  bool norms_heads;
+};
+
+constexpr auto kLayerNorm = mcore::Norm::kLayerNorm;
+constexpr auto kRmsNorm = mcore::Norm::kRmsNorm;
+constexpr auto kLearned = mcore::Positions::kLearned;
+constexpr auto kRotary = mcore::Positions::kRotary;
+constexpr std::array kFamilies = std::to_array<FamilyRow>({
+    {"gpt2", kLayerNorm, kLearned, false, true, false, false},
+    {"llama", kRmsNorm, kRotary, true, false, false, false},
+    {"mistral", kRmsNorm, kRotary, true, false, false, false},
+    {"qwen2", kRmsNorm, kRotary, true, false, true, false},
+    {"qwen3", kRmsNorm, kRotary, true, false, false, true},
+});
+
+constexpr std::array kOptions =
+    std::to_array<std::string_view>({"tp", "pp", "dp", "sequence-parallel", "distributed-optimizer", "recompute",
+                                     "first-stage-layers", "last-stage-layers"});
+/// Options of other stacks that mean the same here.
+constexpr std::array kShared = std::to_array<std::string_view>(
+    {"stack", "batch", "seq", "precision", "accumulate", "clip-grad", "rank", "json", "layers", "heads", "hidden",
+     "kv-heads", "head-dim", "ffn", "vocab", "family", "optimizer"});
+
+bool is_in(std::span<const std::string_view> names, std::string_view name) {
+  return std::find(names.begin(), names.end(), name) != names.end();
+}
+
+/// The divisors of a size that lie next to a degree: "1 and 4".
+std::string divisors_near(int64_t size, int64_t degree) {
+  int64_t below = 1;
+  int64_t above = size;
+  for (int64_t d = 1; d <= size; ++d) {
+    if (size % d != 0) continue;
+    if (d < degree) below = d;
+    if (d > degree && d < above) above = d;
+  }
+  return std::to_string(below) + (above == below ? "" : " and " + std::to_string(above));
+}
+
+/// A size that a degree must divide.
+struct Divided {
+  const char* option;
+  int64_t degree;
+  int64_t size;
+  const char* what;
+};
+
+std::optional<Error> check_division(const Divided& d) {
+  if (d.degree <= d.size && d.size % d.degree == 0) return std::nullopt;
+  return Error{d.option, std::to_string(d.degree) + " does not divide the " + grouped(d.size) + " " + d.what,
+               "nearest that do: " + divisors_near(d.size, d.degree)};
+}
+
+std::optional<Error> check_stages(const mcore::Job& job) {
+  const mcore::Training& t = job.training;
+  const int64_t uneven = (t.first_layers > 0 ? 1 : 0) + (t.last_layers > 0 ? 1 : 0);
+  const int64_t stages = job.degrees.pp - uneven;
+  const int64_t rest = job.model.layers - t.first_layers - t.last_layers;
+  if (uneven > 0 && job.degrees.pp == 1)
+    return Error{t.first_layers > 0 ? "--first-stage-layers" : "--last-stage-layers", "one stage has all layers",
+                 "give --pp"};
+  if (stages == 0 && rest == 0) return std::nullopt;
+  if (rest <= 0 || stages == 0)
+    return Error{"--pp",
+                 std::to_string(job.degrees.pp) + " stages of " + std::to_string(job.model.layers) + " layers leave " +
+                     std::to_string(rest) + " for " + std::to_string(stages) + " of them",
+                 "every stage needs a layer"};
+  return check_division({"--pp", stages, rest, uneven > 0 ? "layers of the other stages" : "layers"});
+}
+
+std::optional<Error> check_degrees(const mcore::Job& job) {
+  const mcore::Degrees& d = job.degrees;
+  if (d.sequence_parallel && d.tp == 1)
+    return Error{"--sequence-parallel", "divides the sequence among tensor-parallel ranks, of which there is one",
+                 "give --tp, or drop it"};
+  for (const Divided& each : {Divided{"--tp", d.tp, job.model.heads, "attention heads"},
+                              Divided{"--tp", d.tp, job.model.groups, "heads of keys and values"},
+                              Divided{"--tp", d.tp, job.model.ffn, "features of the MLP"}})
+    if (auto wrong = check_division(each)) return wrong;
+  if (d.sequence_parallel)
+    if (auto wrong = check_division({"--tp", d.tp, job.training.seq, "tokens of the sequence"})) return wrong;
+  return check_stages(job);
+}
+
+/// As Megatron-LM pads it: to a multiple of 128 on every tensor-parallel rank.
+int64_t padded_vocabulary(int64_t vocab, int64_t tp) {
+  const int64_t multiple = 128 * tp;
+  return (vocab + multiple - 1) / multiple * multiple;
+}
+
+Result<mcore::Gpt> read_gpt(const Value& config) {
+  std::vector<std::string> unknown;
+  const Task task = Task::kCausalLm;
+  const Result<Description> read = read_description(config, &task, unknown);
+  if (!read) return read.error();
+  const Description& d = *read;
+  const auto row =
+      std::find_if(kFamilies.begin(), kFamilies.end(), [&](const auto& r) { return r.family == d.family; });
+  if (row == kFamilies.end()) {
+    std::string known;
+    for (const FamilyRow& each : kFamilies) known += (known.empty() ? "" : ", ") + std::string(each.family);
+    return Error{"--stack", "how Megatron-Core runs " + d.family + " is not modelled", "known: " + known};
+  }
+  if (!row->linear_bias && (d.mlp_bias || d.output_bias))
+    return Error{"--stack", "biases of some linear layers and not of others are not modelled for Megatron-Core",
+                 "use a config without attention_bias and mlp_bias"};
+  const bool is_gelu = d.activation == Activation::kGelu || d.activation == Activation::kGeluNew;
+  if (row->gated ? d.activation != Activation::kSilu : !is_gelu)
+    return Error{"--stack", "the config's activation is not modelled for Megatron-Core", "silu with a gate, or gelu"};
+  if (d.window > 0 && std::any_of(d.runs.begin(), d.runs.end(), [](const LayerRun& run) { return run.has(true); }))
+    return Error{"--stack", "windows of attention are not modelled for Megatron-Core", "use a config without one"};
+  return mcore::Gpt{.layers = d.layers,
+                    .hidden = d.hidden,
+                    .heads = d.heads,
+                    .groups = d.kv_heads,
+                    .head_dim = d.head_dim,
+                    .ffn = d.ffn,
+                    .vocab = d.vocab,
+                    .positions = d.positions,
+                    .norm = row->norm,
+                    .position = row->position,
+                    .is_silu = d.activation == Activation::kSilu,
+                    .gated = row->gated,
+                    .linear_bias = row->linear_bias,
+                    .qkv_bias = row->qkv_bias,
+                    .norms_heads = row->norms_heads,
+                    .tied = d.tied,
+                    .hidden_dropout = d.hidden_dropout,
+                    .attention_dropout = d.attention_dropout,
+                    .mixture = {}};
+}
+
+Result<mcore::Training> read_training(const Asked& asked, const mcore::Gpt& model) {
+  mcore::Training t;
+  constexpr int64_t kUsual = 1024;
+  t.seq = asked.size("seq").value_or(std::min(kUsual, model.positions));
+  t.micro_batch = asked.size("batch").value_or(8);
+  t.micro_batches = asked.size("accumulate").value_or(1);
+  if (model.position == mcore::Positions::kLearned && t.seq > model.positions)
+    return Error{"--seq", grouped(t.seq) + " tokens, of positions there are " + grouped(model.positions), ""};
+  const std::string* precision = asked.text("precision");
+  const std::string name = precision != nullptr ? *precision : "fp32";
+  if (name != "fp32" && name != "bf16" && name != "fp16")
+    return Error{"--precision", name + " is none of Megatron-Core's", "fp32, bf16 or fp16"};
+  t.precision = name == "bf16" ? DType::kBFloat16 : name == "fp16" ? DType::kFloat16 : DType::kFloat32;
+  t.full_gradients = t.precision != DType::kFloat16;
+  t.distributed_optimizer = asked.flag("distributed-optimizer");
+  t.given_mask = true;
+  const std::string* recompute = asked.text("recompute");
+  if (recompute != nullptr && *recompute == "selective") t.recompute = mcore::Recompute::kCoreAttention;
+  if (recompute != nullptr && *recompute == "full") t.recompute = mcore::Recompute::kUniform;
+  t.first_layers = asked.size("first-stage-layers").value_or(0);
+  t.last_layers = asked.size("last-stage-layers").value_or(0);
+  return t;
+}
+
+std::optional<Error> read_rank(const Asked& asked, MegatronInquiry& inquiry) {
+  const std::string* text = asked.text("rank");
+  if (text == nullptr) return std::nullopt;
+  const int64_t ranks = inquiry.job.degrees.ranks();
+  const bool number = !text->empty() && text->size() < 10 && text->find_first_not_of("0123456789") == std::string::npos;
+  const int64_t rank = *text == "first" ? 0 : *text == "last" ? ranks - 1 : number ? std::stoll(*text) : -1;
+  if (rank < 0 || rank >= ranks)
+    return Error{"--rank", *text + " is no rank of " + grouped(ranks), "first, last, or a number from 0 on"};
+  inquiry.rank = rank;
+  return std::nullopt;
+}
+
+void say_what_was_assumed(MegatronInquiry& inquiry, int64_t vocab) {
+  inquiry.assumptions = {
+      "code: Megatron-Core 0.16.1, the local spec, with Apex' layer norm and Megatron's fused softmax",
+      "fusions: of softmax, bias and activation, as Megatron-LM has them unless told otherwise",
+      "optimizer: Adam in fused kernels, gradients clipped",
+      "the loader makes the attention mask; what a stage has sent is deallocated"};
+  if (inquiry.job.model.vocab != vocab)
+    inquiry.assumptions.push_back("vocabulary: " + grouped(vocab) + ", padded to " + grouped(inquiry.job.model.vocab));
+  if (inquiry.job.training.distributed_optimizer)
+    inquiry.assumptions.push_back("of data-parallel ranks the first and the last of each stage were traced");
+}
+
+std::optional<Error> check_options(const OptionValues& values) {
+  for (const OptionValue& value : values)
+    if (!is_in(kOptions, value.name) && !is_in(kShared, value.name))
+      return Error{"--" + value.name, "is not modelled with --stack megatron", "drop it"};
+  const Asked asked(values);
+  const std::string* optimizer = asked.text("optimizer");
+  if (optimizer != nullptr && *optimizer != "adamw" && *optimizer != "adam")
+    return Error{"--optimizer", *optimizer + " is not modelled with --stack megatron", "adamw"};
+  return std::nullopt;
+}
+
+}  // namespace
+
+std::string_view megatron_option(const Asked& asked) {
+  for (const std::string_view name : kOptions)
+    if (asked.has(name)) return name;
+  return {};
+}
+
+Result<MegatronInquiry> read_megatron(const NamedConfig& model, const OptionValues& values) {
+  const Asked asked(values);
+  if (auto wrong = check_options(values)) return *wrong;
+  if (model.recording) return Error{"--stack", "a trace says itself what ran", "drop it"};
+  MegatronInquiry inquiry;
+  inquiry.name = model.name;
+  const Result<mcore::Gpt> gpt = read_gpt(model.config);
+  if (!gpt) return gpt.error();
+  mcore::Job& job = inquiry.job;
+  job.model = *gpt;
+  job.kernels = {.apex = true, .fuses_softmax = true, .fuses_activation = true};
+  job.degrees = {.tp = asked.size("tp").value_or(1),
+                 .pp = asked.size("pp").value_or(1),
+                 .dp = asked.size("dp").value_or(1),
+                 .sequence_parallel = asked.flag("sequence-parallel")};
+  job.model.vocab = padded_vocabulary(gpt->vocab, job.degrees.tp);
+  const Result<mcore::Training> training = read_training(asked, job.model);
+  if (!training) return training.error();
+  job.training = *training;
+  if (auto wrong = check_degrees(job)) return *wrong;
+  if (auto wrong = read_rank(asked, inquiry)) return *wrong;
+  say_what_was_assumed(inquiry, gpt->vocab);
+  return inquiry;
+}
+
+}  // namespace peakmem
