@@ -195,7 +195,9 @@ Result<mcore::Job> read_megatron_case(const Value& what) {
   job.degrees = read_degrees(ranks, config);
   job.rank = given.size("rank", 0);
   read_recompute(config, job);
-  if (job.model.mixture.experts > 0) return not_modelled("config", "a mixture of experts");
+  const mcore::Mixture& m = job.model.mixture;
+  if (m.experts > 0 && (job.degrees.ep > 1 || m.dispatcher != mcore::Dispatcher::kAllToAll || m.capacity_percent > 0))
+    return not_modelled("config", "a mixture of experts over ranks");
   return job;
 }
 

@@ -25,7 +25,7 @@ Tensor TransformerLayer::attend(const Tensor& input, const LayerInput& given) co
   return bias_dropout_add(output, self_attention_.bias(), input, b_.job.model.hidden_dropout);
 }
 
-Tensor TransformerLayer::operator()(const Tensor& input, const LayerInput& given) const {
+Tensor TransformerLayer::operator()(const Tensor& input, const LayerInput& given) {
   const Tensor residual = attend(input, given);
   const Tensor pre_mlp_layernorm_output = pre_mlp_layernorm_(residual);
   const Tensor output = mlp_ ? (*mlp_)(pre_mlp_layernorm_output) : (*moe_)(pre_mlp_layernorm_output);
@@ -85,14 +85,14 @@ Tensor GptModel::rotary(const Tensor& decoder_input) {
   return tape.look(angles_, Shape{seq, 1, 1, dim}, true);
 }
 
-void GptModel::run_layer(size_t i, Tensor& hidden_states, const LayerInput& given) const {
+void GptModel::run_layer(size_t i, Tensor& hidden_states, const LayerInput& given) {
   const Unit unit(b_.tape, units_[i]);
   const Scope layer(b_.tape, "layers.*");
   hidden_states = layers_[i](hidden_states, given);
 }
 
 // TransformerBlock.forward, and its _checkpointed_forward.
-Tensor GptModel::layers(Tensor hidden_states, const LayerInput& given) const {
+Tensor GptModel::layers(Tensor hidden_states, const LayerInput& given) {
   const Training& t = b_.job.training;
   const auto count = static_cast<int64_t>(layers_.size());
   const int64_t each = t.recompute == Recompute::kUniform ? t.recompute_layers : 1;

@@ -48,7 +48,7 @@ class Embedding {
 class TransformerLayer {
  public:
   explicit TransformerLayer(const Builder& b);
-  Tensor operator()(const Tensor& input, const LayerInput& given) const;
+  Tensor operator()(const Tensor& input, const LayerInput& given);
 
  private:
   Tensor attend(const Tensor& input, const LayerInput& given) const;
@@ -69,9 +69,9 @@ class GptModel {
   Tensor operator()(const ChunkInput& given);
 
  private:
-  Tensor layers(Tensor hidden_states, const LayerInput& given) const;
+  Tensor layers(Tensor hidden_states, const LayerInput& given);
   Tensor rotary(const Tensor& decoder_input);
-  void run_layer(size_t i, Tensor& hidden_states, const LayerInput& given) const;
+  void run_layer(size_t i, Tensor& hidden_states, const LayerInput& given);
 
   const Builder b_;
   Chunk chunk_;

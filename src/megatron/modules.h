@@ -20,12 +20,15 @@ struct Trait {
   bool shared = false;   // an embedding that the first and the last stage have
 };
 
+struct RouterState;
+
 /// What every module needs.
 struct Builder {
   Tape& tape;
   const Job& job;
   GlobalBuffer& buffer;
   std::vector<Trait>& traits;  // by parameter
+  RouterState* router = nullptr;
 
   Tensor parameter(const Shape& shape, const char* name, const Trait& trait = {}) const;
   int64_t tp() const { return job.degrees.tp; }

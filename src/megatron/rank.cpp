@@ -30,7 +30,7 @@ Rank::Rank(Tape& tape, const Job& job)
       job_(job),
       place_(place_of(job.degrees, job.rank)),
       buffer_(tape),
-      builder_{tape, job, buffer_, traits_},
+      builder_{tape, job, buffer_, traits_, &router_},
       hooks_(tape) {
   for (int64_t i = 0; i < job.degrees.vpp; ++i) {
     chunks_.push_back(chunk_of(job, place_.stage, i));
@@ -125,8 +125,19 @@ ForwardStep Rank::forward(size_t chunk, const ReceivedTensor& input, std::vector
     tape_.category = Category::kActivations;
     output = models_[chunk](given);
   }
+  // The scale of the routers' losses: that of the main one, of a tensor of ones, among the micro-batches.
+  const auto scaled = [&](const char* op) { return tape_.make({1}, DType::kFloat32, op); };
   step.output = heads(chunk) ? loss(output, loss_mask, losses, step.tokens) : output;
   step.leaf = input;
+  if (job_.model.mixture.experts > 0) {
+    Tensor ones = scaled("ones");
+    Tensor scale = scaled("mul");
+    ones.reset();
+    Tensor times = scaled("mul");
+    const Tensor divided = scaled("div");
+    times.reset();
+    if (!router_.loss_scale) router_.loss_scale = divided;
+  }
   return step;
 }
 

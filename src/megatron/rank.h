@@ -70,6 +70,7 @@ class Rank {
   const Job& job_;
   Place place_;
   GlobalBuffer buffer_;
+  RouterState router_;
   std::vector<Trait> traits_;
   Builder builder_;
   GradientHooks hooks_;

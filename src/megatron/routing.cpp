@@ -1,0 +1,164 @@
+#include "megatron/routing.h"
+
+#include <memory>
+
+namespace peakmem::mcore {
+namespace {
+
+Tensor made(const Tensor& like, const Shape& shape, const char* op) {
+  return like.tape().make(contiguous(shape), like.dtype(), op);
+}
+
+// Inputs: input 0, weight 1.
+void gating_backward(Gradients& g) {
+  g.out[0] = made(g.in[0], g.input_shape(0), "mm");
+  g.out[1] = made(g.in[0], g.input_shape(1), "mm");
+}
+const Op kGating = {"RouterGatingLinear", gating_backward};
+
+void scatter_backward(Gradients& g) { g.out[0] = made(g.in[0], g.input_shape(0), "gather"); }
+const Op kScatter = {"scatter", scatter_backward};
+
+// torch.ones_like(loss) * scale, whose one dimension the engine sums away.
+void attach_backward(Gradients& g) {
+  g.out[0] = g.in[0];
+  Tape& tape = g.in[0].tape();
+  const Tensor ones = tape.make(Shape{}, DType::kFloat32, "ones_like");
+  g.out[1] = tape.make({1}, DType::kFloat32, "mul");
+}
+const Op kAttach = {"MoEAuxLossAutoScaler", attach_backward};
+
+void masked_select_backward(Gradients& g) {
+  g.out[0] = made(g.in[0], g.input_shape(0), "zeros_like");
+  const Tensor places = g.in[0].tape().make(contiguous(g.input_shape(0)), DType::kInt64, "_to_copy");
+  g.in[0].reset();
+}
+const Op kMaskedSelect = {"masked_select", masked_select_backward};
+
+void index_select_backward(Gradients& g) { g.out[0] = made(g.in[0], g.input_shape(0), "new_zeros"); }
+const Op kIndexSelect = {"index_select", index_select_backward};
+
+void scatter_add_backward(Gradients& g) { g.out[0] = made(g.in[0], g.input_shape(0), "gather"); }
+const Op kScatterAdd = {"scatter_add_", scatter_add_backward};
+
+const Op kSplit = {"split_with_sizes", run_function};
+
+// Inputs: what was joined before 0, the part 1.
+void cat_backward(Gradients& g) {
+  if (g.needs(0)) g.out[0] = g.in[0];
+  if (g.needs(1)) g.out[1] = g.in[0].tape().look(g.in[0], narrowed(g.in[0].shape(), 0, g.input_shape(1)[0]), true);
+}
+const Op kCat = {"cat", cat_backward};
+
+}  // namespace
+
+Tensor gating_linear(Tensor input, const Tensor& weight) {
+  const Tensor x = std::move(input);
+  Tape& tape = x.tape();
+  Node* node = tape.record(kGating, {&x, &weight});
+  tape.save(node, x);
+  tape.save(node, weight);
+  Tensor output = made(x, {x.size(0), weight.size(0)}, "mm");
+  Tape::attach(node, output);
+  return output;
+}
+
+Tensor scatter_source(const Tensor& like, const Tensor& indices, const Tensor& source) {
+  Tape& tape = like.tape();
+  Node* node = tape.record(kScatter, {&source});
+  tape.save(node, indices);
+  const Tensor zeros = made(like, like.shape(), "zeros_like");
+  Tensor result = made(like, like.shape(), kScatter.name);
+  Tape::attach(node, result);
+  return result;
+}
+
+Tensor chosen_map(const Tensor& like) {
+  Tape& tape = like.tape();
+  Tensor numbers = made(like, like.shape(), "zeros_like");
+  Tensor whole = tape.make(contiguous(like.shape()), DType::kInt32, "_to_copy");
+  numbers.reset();
+  const Tensor ones = tape.make(contiguous(like.shape()), DType::kInt32, "scatter");
+  whole.reset();
+  return tape.make(contiguous(like.shape()), DType::kBool, "_to_copy");
+}
+
+Tensor attach_loss(const Tensor& output, const Tensor& loss) {
+  Tape& tape = output.tape();
+  Node* node = tape.record(kAttach, {&output, &loss});
+  tape.save(node, loss);
+  Tensor result = tape.look(output, output.shape(), true);
+  Tape::attach(node, result);
+  return result;
+}
+
+Tensor masked_select(const Tensor& input, const Tensor& mask, Expr count) {
+  Tape& tape = input.tape();
+  Node* node = tape.record(kMaskedSelect, {&input});
+  tape.save(node, input);
+  tape.save(node, mask);
+  {
+    const Tensor places = tape.make({count, 2}, DType::kInt64, "new_empty");
+  }
+  Tensor result = tape.make({count}, input.dtype(), kMaskedSelect.name);
+  Tape::attach(node, result);
+  return result;
+}
+
+Tensor index_select(const Tensor& input, const Tensor& indices) {
+  Tape& tape = input.tape();
+  Node* node = tape.record(kIndexSelect, {&input});
+  tape.save(node, indices);
+  Tensor result = made(input, {indices.size(0), input.size(1)}, kIndexSelect.name);
+  Tape::attach(node, result);
+  return result;
+}
+
+Tensor scatter_add(const Tensor& source, const Tensor& indices, Expr rows) {
+  Tape& tape = source.tape();
+  Node* node = tape.record(kScatterAdd, {&source});
+  tape.save(node, indices);
+  Tensor result = made(source, {rows, source.size(1)}, "zeros");
+  Tape::attach(node, result);
+  return result;
+}
+
+// A node for each part; the first one's runs last, when the others' gradients are there.
+std::vector<Tensor> split_first(const Tensor& input, const std::vector<Expr>& lengths) {
+  Tape& tape = input.tape();
+  const auto gathered = std::make_shared<std::vector<Tensor>>();
+  std::vector<Tensor> parts;
+  for (size_t i = 0; i < lengths.size(); ++i) {
+    Node* node = tape.record(kSplit, {&input});
+    Tensor part = tape.look(input, narrowed(input.shape(), 0, lengths[i]), true);
+    Tape::attach(node, part);
+    if (node != nullptr)
+      node->function = [gathered, is_last = i == 0](Gradients& g) {
+        gathered->push_back(std::move(g.in[0]));
+        if (!is_last) return;
+        g.out[0] = made(gathered->front(), g.input_shape(0), "cat");
+        gathered->clear();
+      };
+    parts.push_back(std::move(part));
+  }
+  return parts;
+}
+
+Tensor cat_first(std::vector<Tensor> parts) {
+  Tape& tape = parts.front().tape();
+  Expr rows = 0;
+  for (const Tensor& part : parts) rows = rows + part.size(0);
+  Shape whole = parts.front().shape();
+  whole.size[0] = rows;
+  Tensor result = made(parts.front(), whole, kCat.name);
+  Tensor joined;
+  for (const Tensor& part : parts) {
+    Node* node = tape.record(kCat, {&joined, &part});
+    Tensor next = tape.look(result, result.shape(), false);
+    Tape::attach(node, next);
+    joined = std::move(next);
+  }
+  return joined;
+}
+
+}  // namespace peakmem::mcore
