@@ -76,7 +76,7 @@ std::string throughput_table(const std::vector<HeldSource>& sources) {
       const double theirs = row.row.tokens_per_second;
       if (theirs <= 0 || row.tokens_per_second.likely <= 0) continue;
       const About& ours = row.tokens_per_second;
-      errors.add(whole(ours.likely), whole(theirs));
+      errors.add({row.row.row, "throughput", whole(ours.likely), whole(theirs)});
       within += ours.low <= theirs && theirs <= ours.high ? 1 : 0;
       lines += "| " + row.row.row + " | " + grouped(whole(theirs)) + " | " + grouped(whole(ours.low)) + " | " +
                grouped(whole(ours.likely)) + " | " + grouped(whole(ours.high)) + " | " +
