@@ -23,29 +23,35 @@ CheckpointInputs detached(Tape& tape, const Gradients& g, const std::array<bool,
 }
 
 void run_again(Tape& tape, const CheckpointedFunction& run, const std::array<bool, 4>& given, int64_t ranks,
-               int32_t scope, Gradients& g) {
+               RecomputedLeaves* leaves, int32_t scope, Gradients& g) {
   if (ranks > 1) {
     const Tensor kept = g.saved(0);
     set_data(kept, tape.make(contiguous(kept.shape()), kept.dtype(), "empty"));
   }
   const CheckpointInputs inputs = detached(tape, g, given);
+  std::array<std::shared_ptr<const RecomputedLeaf>, 4> kept;
+  for (size_t i = 0; i < inputs.size(); ++i)
+    if (inputs[i]) kept[i] = std::make_shared<RecomputedLeaf>(inputs[i]);
   const int32_t floor = tape.nodes();
   Tensor output;
   {
     const SecondRun surroundings(tape, scope, false);
+    if (leaves != nullptr) leaves->current = kept[0];
     output = run(inputs);
+    if (leaves != nullptr) leaves->current = nullptr;
   }
   run_backward(tape, output, g.in[0], floor);
   for (size_t i = 0; i < inputs.size(); ++i)
     if (inputs[i] && inputs[i]->is_leaf && inputs[i]->node != nullptr && g.needs(i))
-      g.out[i] = std::exchange(inputs[i]->node->gradient, Tensor());
+      g.out[i] = inputs[i]->node->gradient;
 }
 
 }  // namespace
 
 void set_data(const Tensor& tensor, Tensor data) { std::swap(tensor->storage, data->storage); }
 
-Tensor checkpoint(Tape& tape, const CheckpointedFunction& run, const CheckpointInputs& inputs, int64_t ranks) {
+Tensor checkpoint(Tape& tape, const CheckpointedFunction& run, const CheckpointInputs& inputs, int64_t ranks,
+                  RecomputedLeaves* leaves) {
   Node* node = tape.record(kCheckpoint, {&inputs[0], &inputs[1], &inputs[2], &inputs[3]});
   Tensor output;
   {
@@ -61,8 +67,8 @@ Tensor checkpoint(Tape& tape, const CheckpointedFunction& run, const CheckpointI
   }
   Tape::attach(node, output);
   if (node != nullptr)
-    node->function = [&tape, run, given, ranks, scope = tape.scope](Gradients& g) {
-      run_again(tape, run, given, ranks, scope, g);
+    node->function = [&tape, run, given, ranks, leaves, scope = tape.scope](Gradients& g) {
+      run_again(tape, run, given, ranks, leaves, scope, g);
     };
   return output;
 }

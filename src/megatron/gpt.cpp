@@ -107,7 +107,7 @@ Tensor GptModel::layers(Tensor hidden_states, const LayerInput& given) {
         t.recompute == Recompute::kUniform || (t.recompute == Recompute::kBlock && first < t.recompute_layers);
     const CheckpointInputs inputs = {hidden_states, given.mask, given.rotary, Tensor()};
     if (recomputes)
-      hidden_states = checkpoint(b_.tape, run, inputs, t.distributes_saved ? b_.tp() : 1);
+      hidden_states = checkpoint(b_.tape, run, inputs, t.distributes_saved ? b_.tp() : 1, &b_.router->leaves);
     else
       run_layer(static_cast<size_t>(first), hidden_states, given);
   }

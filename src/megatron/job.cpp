@@ -7,6 +7,7 @@ Place place_of(const Degrees& degrees, int64_t rank) {
   return {.tensor = rank % degrees.tp,
           .data = of_stage / degrees.tp,
           .stage = rank / (degrees.tp * degrees.dp),
+          .expert = of_stage / degrees.expert_tp() % degrees.ep,
           .expert_data = of_stage / (degrees.expert_tp() * degrees.ep)};
 }
 

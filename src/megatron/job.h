@@ -111,6 +111,7 @@ struct Place {
   int64_t tensor = 0;
   int64_t data = 0;
   int64_t stage = 0;
+  int64_t expert = 0;  // among those that have parts of the experts
   int64_t expert_data = 0;
 };
 Place place_of(const Degrees& degrees, int64_t rank);

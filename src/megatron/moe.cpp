@@ -21,7 +21,12 @@ Tensor sort_chunks(const Tensor& input, const std::vector<Expr>& lengths) {
 
 }  // namespace
 
-MoeLayer::MoeLayer(const Builder& b) : b_(b), local_experts_(b.job.model.mixture.experts / b.job.degrees.ep) {
+MoeLayer::MoeLayer(const Builder& b)
+    : b_(b),
+      local_experts_(b.job.model.mixture.experts / b.job.degrees.ep),
+      first_expert_(place_of(b.job.degrees, b.job.rank).expert * local_experts_),
+      ep_(b.job.degrees.ep),
+      tp_(b.job.degrees.expert_tp()) {
   {
     const Scope scope(b.tape, "router");
     const Trait trait = {.on_host = true, .casts = false, .sums = b.job.degrees.sequence_parallel};
@@ -77,10 +82,9 @@ MoeLayer::Routing MoeLayer::route(const Tensor& hidden_states) {
 }
 
 // SequentialMLP.forward.
-Tensor MoeLayer::run_experts(const Tensor& tokens, const Tensor& probs) const {
+Tensor MoeLayer::run_experts(const Tensor& tokens, const Tensor& probs, const std::vector<Expr>& lengths) const {
   const Scope scope(b_.tape, "experts");
   if (local_experts_ == 1) return (*experts_[0])(tokens, probs);
-  const std::vector<Expr> lengths = even(tokens.size(0).number(), local_experts_);
   const std::vector<Tensor> tokens_list = split_first(tokens, lengths);
   const std::vector<Tensor> probs_list = split_first(probs, lengths);
   std::vector<Tensor> outputs;
@@ -88,44 +92,131 @@ Tensor MoeLayer::run_experts(const Tensor& tokens, const Tensor& probs) const {
   return cat_first(std::move(outputs));
 }
 
+void MoeLayer::count_tokens() const {
+  Tape& tape = b_.tape;
+  const int64_t experts = b_.job.model.mixture.experts;
+  const auto numbers = [&](int64_t count) { return tape.make({count}, DType::kInt64, "sum"); };
+  Tensor local = numbers(experts);
+  if (ep_ * tp_ == 1) return;
+  const Tensor input_splits = numbers(ep_);
+  Tensor gathered = numbers(ep_ * tp_ * experts);
+  const Tensor of_this_rank = numbers(ep_ * tp_ * local_experts_);
+  const Tensor of_ranks = numbers(ep_ * tp_);
+  const Tensor output_splits = numbers(tp_);
+  const Tensor of_experts = numbers(local_experts_);
+  local.reset();
+  gathered.reset();
+}
+
+std::vector<Expr> MoeLayer::tokens_of_experts(int64_t sent) const {
+  const std::vector<Expr> all = even(sent, b_.job.model.mixture.experts);
+  return {all.begin() + first_expert_, all.begin() + first_expert_ + local_experts_};
+}
+
+Tensor MoeLayer::compute(const Tensor& received, const Tensor& probs, const std::vector<Expr>& mine) const {
+  const Tensor tokens = gather_first(received, tp_);
+  const Tensor weights = gather_first(probs, tp_);
+  std::vector<Expr> chunks;
+  for (int64_t i = 0; i < ep_ * tp_; ++i) chunks.insert(chunks.end(), mine.begin(), mine.end());
+  const bool sorts = local_experts_ > 1;
+  Tensor output;
+  {
+    const Tensor sorted = sorts ? sort_chunks(tokens, chunks) : tokens;
+    const Tensor sorted_weights = sorts ? sort_chunks(weights, chunks) : weights;
+    std::vector<Expr> lengths;
+    for (const Expr& each : mine) lengths.push_back(ep_ * tp_ * each);
+    output = run_experts(sorted, sorted_weights, lengths);
+  }
+  if (sorts) output = sort_chunks(output, chunks);
+  return reduce_scatter_first(output, tp_);
+}
+
 // MoELayer.forward with a MoEAlltoAllTokenDispatcher.
-Tensor MoeLayer::operator()(const Tensor& hidden_states) {
+Tensor MoeLayer::forward(const Tensor& hidden_states) {
   Tape& tape = b_.tape;
   const Mixture& m = b_.job.model.mixture;
   const Shape shape = hidden_states.shape();
   const Expr tokens = hidden_states.size(0) * hidden_states.size(1);
-  const int64_t chosen = tokens.number() * m.experts_per_token;
-  const std::vector<Expr> chunks = even(chosen, m.experts);
-  Tensor dispatched, probs;
+  const int64_t sent = tokens.number() * m.experts_per_token;
   {
     Routing routing = route(hidden_states);
     probs_ = routing.probs;
     map_ = routing.map;
+    leaf_ = b_.router->leaves.current;
   }
-  const Tensor flat = merge_dims(hidden_states, 0, 2);
+  count_tokens();
+  Tensor dispatched;
+  Tensor probs;
   {
-    const Tensor counts = tape.make({m.experts}, DType::kInt64, "sum");
-  }
-  {
+    const Tensor flat = merge_dims(hidden_states, 0, 2);
     const Tensor map = tape.make({m.experts, tokens}, DType::kBool, "clone");
+    const Tensor arange = tape.make({tokens}, DType::kInt64, "arange");
+    {
+      const Tensor places = tape.make({sent, 2}, DType::kInt64, "new_empty");
+    }
+    mapping_ = tape.make({sent}, DType::kInt64, "masked_select");
+    probs = masked_select(contiguous(transpose(probs_, 0, 1)), map, sent);
+    dispatched = index_select(flat, mapping_);
+  }
+  const std::vector<Expr> mine = tokens_of_experts(sent);
+  Expr rows = 0;
+  for (const Expr& each : mine) rows = rows + ep_ * each;
+  const Tensor received = all_to_all(dispatched, rows, ep_);
+  probs = all_to_all(probs, rows, ep_);
+  Tensor output = compute(received, probs, mine);
+  output = all_to_all(output, sent, ep_);
+  output = scatter_add(output, mapping_, tokens);
+  return split_dim(output, 0, shape[0], shape[1]);
+}
+
+// The same with a MoEAllGatherTokenDispatcher: every rank has all tokens, and takes those of its experts.
+Tensor MoeLayer::forward_gathered(const Tensor& hidden_states) {
+  Tape& tape = b_.tape;
+  const Shape shape = hidden_states.shape();
+  const int64_t ranks = ep_ * tp_;
+  const Expr tokens = ranks * hidden_states.size(0) * hidden_states.size(1);
+  Routing routing = route(hidden_states);
+  leaf_ = b_.router->leaves.current;
+  const Tensor flat = merge_dims(hidden_states, 0, 2);
+  Tensor map = ranks > 1 ? tape.make({tokens, routing.map.size(1)}, DType::kBool, "empty") : routing.map;
+  const Tensor gathered_probs = gather_first(std::move(routing.probs), ranks);
+  const Tensor gathered = gather_first(flat, ranks, &b_.buffer);
+  const std::vector<Expr> mine = tokens_of_experts(tokens.number() * b_.job.model.mixture.experts_per_token);
+  Expr chosen = 0;
+  for (const Expr& each : mine) chosen = chosen + each;
+  map_ = tape.make({tokens, local_experts_}, DType::kBool, "clone");
+  probs_ = contiguous(slice(gathered_probs, 1, local_experts_));
+  const auto of_map = [&] { return tape.make({local_experts_, tokens}, DType::kBool, "clone"); };
+  {
+    const Tensor counts = tape.make({local_experts_}, DType::kInt64, "sum");
+  }
+  Tensor dispatched;
+  {
+    const Tensor transposed_map = of_map();
     const Tensor arange = tape.make({tokens}, DType::kInt64, "arange");
     {
       const Tensor places = tape.make({chosen, 2}, DType::kInt64, "new_empty");
     }
     mapping_ = tape.make({chosen}, DType::kInt64, "masked_select");
-    probs = masked_select(contiguous(transpose(probs_, 0, 1)), map, chosen);
-    dispatched = index_select(flat, mapping_);
+    dispatched = index_select(gathered, mapping_);
   }
-  Tensor output;
-  {
-    const bool sorts = local_experts_ > 1;
-    const Tensor sorted = sorts ? sort_chunks(dispatched, chunks) : dispatched;
-    const Tensor sorted_probs = sorts ? sort_chunks(probs, chunks) : probs;
-    output = run_experts(sorted, sorted_probs);
-    if (sorts) output = sort_chunks(output, chunks);
-  }
+  probs_ = masked_select(contiguous(transpose(probs_, 0, 1)), of_map(), chosen);
+  map.reset();
+  Tensor output = run_experts(dispatched, probs_, mine);
   output = scatter_add(output, mapping_, tokens);
+  output = reduce_scatter_first(output, ranks);
   return split_dim(output, 0, shape[0], shape[1]);
+}
+
+Tensor MoeLayer::dispatch(const Tensor& hidden_states) {
+  return b_.job.model.mixture.dispatcher == Dispatcher::kAllGather ? forward_gathered(hidden_states)
+                                                                   : forward(hidden_states);
+}
+
+Tensor MoeLayer::operator()(const Tensor& hidden_states) {
+  if (!b_.job.model.mixture.recomputes) return dispatch(hidden_states);
+  const auto run = [this](const CheckpointInputs& in) { return dispatch(in[0]); };
+  return checkpoint(b_.tape, run, {hidden_states, {}, {}, {}}, 1, &b_.router->leaves);
 }
 
 }  // namespace peakmem::mcore

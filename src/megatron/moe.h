@@ -4,6 +4,7 @@
 #include <memory>
 #include <vector>
 
+#include "megatron/checkpoint.h"
 #include "megatron/modules.h"
 
 namespace peakmem::mcore {
@@ -12,10 +13,11 @@ namespace peakmem::mcore {
 struct RouterState {
   Tensor logged;      // a number for each layer
   Tensor loss_scale;  // MoEAuxLossAutoScaler.main_loss_backward_scale
+  RecomputedLeaves leaves;
 };
 
-/// MoELayer with a TopKRouter, an all-to-all token dispatcher and the experts of this rank, one after another
-/// (SequentialMLP). Tokens are spread evenly over experts.
+/// MoELayer with a TopKRouter, an all-to-all or all-gather token dispatcher and the experts of this rank, one after
+/// another (SequentialMLP). Tokens are spread evenly over experts.
 class MoeLayer {
  public:
   explicit MoeLayer(const Builder& b);
@@ -28,14 +30,27 @@ class MoeLayer {
   };
   Routing route(const Tensor& hidden_states);
   Tensor with_aux_loss(const Tensor& probs, const Tensor& logits);
-  Tensor run_experts(const Tensor& tokens, const Tensor& probs) const;
+  Tensor run_experts(const Tensor& tokens, const Tensor& probs, const std::vector<Expr>& lengths) const;
+  Tensor forward(const Tensor& hidden_states);
+  Tensor forward_gathered(const Tensor& hidden_states);
+  Tensor dispatch(const Tensor& hidden_states);
+  /// What is counted of the tokens before they are sent.
+  void count_tokens() const;
+  /// Of the tokens that one rank sends, how many go to each of this rank's experts.
+  std::vector<Expr> tokens_of_experts(int64_t sent) const;
+  /// Tokens of all ranks, sorted by expert and run, and back in the order they came.
+  Tensor compute(const Tensor& received, const Tensor& probs, const std::vector<Expr>& mine) const;
 
   const Builder& b_;
   int64_t local_experts_;
+  int64_t first_expert_;
+  int64_t ep_;
+  int64_t tp_;  // of the experts
   Tensor router_;
   std::vector<std::unique_ptr<Mlp>> experts_;
   // The dispatcher names them to its next call.
   Tensor probs_, map_, mapping_;
+  std::shared_ptr<const RecomputedLeaf> leaf_;  // in which the graph of probs_ ends, if that ran again
 };
 
 }  // namespace peakmem::mcore

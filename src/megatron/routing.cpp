@@ -41,6 +41,9 @@ const Op kIndexSelect = {"index_select", index_select_backward};
 void scatter_add_backward(Gradients& g) { g.out[0] = made(g.in[0], g.input_shape(0), "gather"); }
 const Op kScatterAdd = {"scatter_add_", scatter_add_backward};
 
+void all_to_all_backward(Gradients& g) { g.out[0] = made(g.in[0], g.input_shape(0), "new_empty"); }
+const Op kAllToAll = {"AllToAll", all_to_all_backward};
+
 const Op kSplit = {"split_with_sizes", run_function};
 
 // Inputs: what was joined before 0, the part 1.
@@ -119,6 +122,16 @@ Tensor scatter_add(const Tensor& source, const Tensor& indices, Expr rows) {
   Node* node = tape.record(kScatterAdd, {&source});
   tape.save(node, indices);
   Tensor result = made(source, {rows, source.size(1)}, "zeros");
+  Tape::attach(node, result);
+  return result;
+}
+
+Tensor all_to_all(const Tensor& input, Expr rows, int64_t ranks) {
+  if (ranks == 1) return input;
+  Node* node = input.tape().record(kAllToAll, {&input});
+  Shape shape = input.shape();
+  shape.size[0] = rows;
+  Tensor result = made(input, shape, "new_empty");
   Tape::attach(node, result);
   return result;
 }

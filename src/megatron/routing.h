@@ -21,6 +21,8 @@ Tensor masked_select(const Tensor& input, const Tensor& mask, Expr count);
 Tensor index_select(const Tensor& input, const Tensor& indices);
 /// torch.zeros([rows, ...]).scatter_add_(0, indices, source)
 Tensor scatter_add(const Tensor& source, const Tensor& indices, Expr rows);
+/// _AllToAll of tensor_parallel/mappings.py among so many ranks: `rows` come for those that go.
+Tensor all_to_all(const Tensor& input, Expr rows, int64_t ranks);
 /// torch.split along the first dimension: views, whose gradients become one tensor when all are there.
 std::vector<Tensor> split_first(const Tensor& input, const std::vector<Expr>& lengths);
 /// torch.cat along the first dimension: gradients are views.

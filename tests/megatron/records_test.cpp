@@ -46,7 +46,7 @@ TEST(MegatronRecords, AreMetToTheByte) {
     expect_met(*record);
     ++count;
   }
-  EXPECT_EQ(count, 29);
+  EXPECT_EQ(count, 38);
 }
 
 }  // namespace
