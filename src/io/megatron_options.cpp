@@ -32,11 +32,12 @@ constexpr std::array kFamilies = std::to_array<FamilyRow>({
     {"mistral", kRmsNorm, kRotary, true, false, false, false},
     {"qwen2", kRmsNorm, kRotary, true, false, true, false},
     {"qwen3", kRmsNorm, kRotary, true, false, false, true},
+    {"mixtral", kRmsNorm, kRotary, true, false, false, false},
 });
 
 constexpr std::array kOptions =
-    std::to_array<std::string_view>({"tp", "pp", "dp", "sequence-parallel", "distributed-optimizer", "recompute",
-                                     "first-stage-layers", "last-stage-layers"});
+    std::to_array<std::string_view>({"tp", "pp", "dp", "ep", "etp", "moe-dispatcher", "sequence-parallel",
+                                     "distributed-optimizer", "recompute", "first-stage-layers", "last-stage-layers"});
 /// Options of other stacks that mean the same here.
 constexpr std::array kShared = std::to_array<std::string_view>(
     {"stack", "batch", "seq", "precision", "accumulate", "clip-grad", "rank", "json", "layers", "heads", "hidden",
@@ -130,25 +131,27 @@ Result<mcore::Gpt> read_gpt(const Value& config) {
     return Error{"--stack", "the config's activation is not modelled for Megatron-Core", "silu with a gate, or gelu"};
   if (d.window > 0 && std::any_of(d.runs.begin(), d.runs.end(), [](const LayerRun& run) { return run.has(true); }))
     return Error{"--stack", "windows of attention are not modelled for Megatron-Core", "use a config without one"};
-  return mcore::Gpt{.layers = d.layers,
-                    .hidden = d.hidden,
-                    .heads = d.heads,
-                    .groups = d.kv_heads,
-                    .head_dim = d.head_dim,
-                    .ffn = d.ffn,
-                    .vocab = d.vocab,
-                    .positions = d.positions,
-                    .norm = row->norm,
-                    .position = row->position,
-                    .is_silu = d.activation == Activation::kSilu,
-                    .gated = row->gated,
-                    .linear_bias = row->linear_bias,
-                    .qkv_bias = row->qkv_bias,
-                    .norms_heads = row->norms_heads,
-                    .tied = d.tied,
-                    .hidden_dropout = d.hidden_dropout,
-                    .attention_dropout = d.attention_dropout,
-                    .mixture = {}};
+  return mcore::Gpt{
+      .layers = d.layers,
+      .hidden = d.hidden,
+      .heads = d.heads,
+      .groups = d.kv_heads,
+      .head_dim = d.head_dim,
+      .ffn = d.ffn,
+      .vocab = d.vocab,
+      .positions = d.positions,
+      .norm = row->norm,
+      .position = row->position,
+      .is_silu = d.activation == Activation::kSilu,
+      .gated = row->gated,
+      .linear_bias = row->linear_bias,
+      .qkv_bias = row->qkv_bias,
+      .norms_heads = row->norms_heads,
+      .tied = d.tied,
+      .hidden_dropout = d.hidden_dropout,
+      .attention_dropout = d.attention_dropout,
+      .mixture = {
+          .experts = d.experts, .experts_per_token = d.experts_per_token, .ffn = d.ffn, .has_aux_loss = d.experts > 0}};
 }
 
 Result<mcore::Training> read_training(const Asked& asked, const mcore::Gpt& model) {
@@ -187,6 +190,27 @@ std::optional<Error> read_rank(const Asked& asked, MegatronInquiry& inquiry) {
   return std::nullopt;
 }
 
+/// A mixture's degrees: its ranks are those of the rest, divided anew.
+std::optional<Error> read_experts(const Asked& asked, mcore::Job& job) {
+  mcore::Degrees& d = job.degrees;
+  mcore::Mixture& m = job.model.mixture;
+  for (const std::string_view option : {"ep", "etp", "moe-dispatcher"})
+    if (asked.has(option) && m.experts == 0)
+      return Error{"--" + std::string(option), "the model has no experts", "drop it"};
+  if (m.experts == 0) return std::nullopt;
+  d.ep = asked.size("ep").value_or(1);
+  d.etp = asked.size("etp").value_or(0);
+  const std::string* dispatcher = asked.text("moe-dispatcher");
+  if (dispatcher != nullptr && *dispatcher == "allgather") m.dispatcher = mcore::Dispatcher::kAllGather;
+  job.kernels.fuses_activation = false;
+  if (d.tp > 1 && !d.sequence_parallel)
+    return Error{"--tp", "Megatron-Core trains experts beside tensor parallelism with sequence parallelism alone",
+                 "give --sequence-parallel"};
+  if (auto wrong = check_division({"--ep", d.ep, m.experts, "experts"})) return wrong;
+  if (auto wrong = check_division({"--etp", d.expert_tp(), m.ffn, "features of an expert"})) return wrong;
+  return check_division({d.etp > 0 ? "--etp" : "--ep", d.ep * d.expert_tp(), d.tp * d.dp, "ranks of a stage"});
+}
+
 void say_what_was_assumed(MegatronInquiry& inquiry, int64_t vocab) {
   inquiry.assumptions = {
       "code: Megatron-Core 0.16.1, the local spec, with Apex' layer norm and Megatron's fused softmax",
@@ -195,6 +219,9 @@ void say_what_was_assumed(MegatronInquiry& inquiry, int64_t vocab) {
       "the loader makes the attention mask; what a stage has sent is deallocated"};
   if (inquiry.job.model.vocab != vocab)
     inquiry.assumptions.push_back("vocabulary: " + grouped(vocab) + ", padded to " + grouped(inquiry.job.model.vocab));
+  if (inquiry.job.model.mixture.experts > 0)
+    inquiry.assumptions.emplace_back(
+        "experts: tokens are spread evenly, a balancing loss, one expert after another without fused activations");
   if (inquiry.job.training.distributed_optimizer)
     inquiry.assumptions.push_back("of data-parallel ranks the first and the last of each stage were traced");
 }
@@ -237,6 +264,7 @@ Result<MegatronInquiry> read_megatron(const NamedConfig& model, const OptionValu
   const Result<mcore::Training> training = read_training(asked, job.model);
   if (!training) return training.error();
   job.training = *training;
+  if (auto wrong = read_experts(asked, job)) return *wrong;
   if (auto wrong = check_degrees(job)) return *wrong;
   if (auto wrong = read_rank(asked, inquiry)) return *wrong;
   say_what_was_assumed(inquiry, gpt->vocab);

@@ -196,6 +196,7 @@ Result<mcore::Job> read_megatron_case(const Value& what) {
   job.rank = given.size("rank", 0);
   read_recompute(config, job);
   const mcore::Mixture& m = job.model.mixture;
+  if (m.experts > 0 && job.kernels.fuses_activation) return not_modelled("config", "a fused activation of experts");
   if (m.experts > 0 && m.capacity_percent > 0) return not_modelled("config", "a capacity of experts");
   return job;
 }

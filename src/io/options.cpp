@@ -48,6 +48,7 @@ Names quantizes() { return names_of(kQuantizes); }
 Names host_memories() { return {"pinned", "pageable"}; }
 Names zero_stages() { return {"1", "2"}; }
 Names stacks() { return {"transformers", "megatron"}; }
+Names dispatchers() { return {"alltoall", "allgather"}; }
 Names recomputations() { return {"none", "selective", "full"}; }
 Names dtypes() { return names_of(kTrainingDTypes); }
 Names parts() { return {"text"}; }
@@ -221,6 +222,10 @@ constexpr std::array kOptions = std::to_array<OptionRow>({
     {"tp", kSize, "N", nullptr, "1", "Megatron", "tensor-parallel ranks", kEstimate},
     {"pp", kSize, "N", nullptr, "1", "Megatron", "pipeline stages; --accumulate is their micro-batches", kEstimate},
     {"dp", kSize, "N", nullptr, "1", "Megatron", "data-parallel ranks", kEstimate},
+    {"ep", kSize, "N", nullptr, "1", "Megatron", "ranks that have parts of a mixture's experts", kEstimate},
+    {"etp", kSize, "N", nullptr, "", "Megatron", "tensor-parallel ranks of each expert (as many as --tp)", kEstimate},
+    {"moe-dispatcher", kChoice, "D", dispatchers, "alltoall", "Megatron", "how tokens come to their experts",
+     kEstimate},
     {"sequence-parallel", kFlag, "", nullptr, "", "Megatron",
      "tensor-parallel ranks divide the sequence between their layers", kEstimate},
     {"distributed-optimizer", kFlag, "", nullptr, "", "Megatron", "data-parallel ranks divide the optimizer's state",
