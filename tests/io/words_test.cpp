@@ -40,7 +40,7 @@ TEST(Words, SizesMayBeGrouped) {
 
 TEST(Words, OfOthersAreHinted) {
   EXPECT_NE(hint_for_option("batch_size").find("--batch"), std::string_view::npos);
-  EXPECT_NE(hint_for_option("tp").find("--fsdp"), std::string_view::npos);
+  EXPECT_NE(hint_for_option("tensor-model-parallel-size").find("--tp"), std::string_view::npos);
   EXPECT_EQ(hint_for_option("nothing-known"), "");
 }
 
