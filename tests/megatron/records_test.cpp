@@ -46,7 +46,7 @@ TEST(MegatronRecords, AreMetToTheByte) {
     expect_met(*record);
     ++count;
   }
-  EXPECT_EQ(count, 38);
+  EXPECT_EQ(count, 46);
 }
 
 }  // namespace
