@@ -116,7 +116,7 @@ Result<mcore::Gpt> read_gpt(const Value& config) {
   const Result<Description> read = read_description(config, &task, unknown);
   if (!read) return read.error();
   const Description& d = *read;
-  const auto row =
+  const auto* const row =
       std::find_if(kFamilies.begin(), kFamilies.end(), [&](const auto& r) { return r.family == d.family; });
   if (row == kFamilies.end()) {
     std::string known;

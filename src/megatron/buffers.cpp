@@ -11,7 +11,7 @@ int64_t padded(int64_t value, int64_t multiple) { return (value + multiple - 1) 
 /// _ParamAndGradBuffer.__init__, step by step.
 class Layout {
  public:
-  Layout(const BufferRules& rules) : rules_(rules) {}
+  explicit Layout(const BufferRules& rules) : rules_(rules) {}
 
   void add(size_t parameter, int64_t elements, bool apart) {
     if (rules_.distributed) at_ = padded(at_, 64);
@@ -64,9 +64,9 @@ Buffer lay_out(const Tape& tape, const std::vector<Trait>& traits, const std::ve
 
 std::vector<Shard> shards_of(const Buffer& buffer, int64_t rank) {
   std::vector<Shard> shards;
-  for (size_t i = 0; i < buffer.buckets.size(); ++i) {
-    const int64_t each = buffer.buckets[i].size() / buffer.ranks;
-    const int64_t start = buffer.buckets[i].start + rank * each;
+  for (const Range& bucket : buffer.buckets) {
+    const int64_t each = bucket.size() / buffer.ranks;
+    const int64_t start = bucket.start + rank * each;
     for (const Slot& slot : buffer.slots) {
       const int64_t elements = std::min(slot.range.end, start + each) - std::max(slot.range.start, start);
       if (elements > 0) shards.push_back({slot.parameter, elements});

@@ -1,6 +1,7 @@
 #include "megatron/optimizer.h"
 
 #include <algorithm>
+#include <ranges>
 #include <utility>
 
 namespace peakmem::mcore {
@@ -82,8 +83,7 @@ Optimizer::Optimizer(const Builder& b, const std::vector<Buffer*>& buffers, int6
     if (t.distributed_optimizer)
       shards = shards_of(*buffer, rank);
     else
-      for (auto slot = buffer->slots.rbegin(); slot != buffer->slots.rend(); ++slot)
-        shards.push_back({slot->parameter, slot->range.size()});
+      for (const Slot& slot : std::views::reverse(buffer->slots)) shards.push_back({slot.parameter, slot.range.size()});
     for (const Shard& shard : shards) {
       const bool decays = b.tape.parameters[shard.parameter].value.shape().rank > 1;
       parameters_.push_back({shard.parameter, shard.elements, decays, {}, {}, {}, {}});

@@ -64,7 +64,7 @@ class Rank {
 
  private:
   void to_device();
-  Tensor loss(const Tensor& losses, const Tensor& mask, std::vector<Tensor>& reported, Tensor& tokens);
+  Tensor loss(const Tensor& output, const Tensor& mask, std::vector<Tensor>& reported, Tensor& tokens);
 
   Tape& tape_;
   const Job& job_;

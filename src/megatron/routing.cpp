@@ -141,12 +141,12 @@ std::vector<Tensor> split_first(const Tensor& input, const std::vector<Expr>& le
   Tape& tape = input.tape();
   const auto gathered = std::make_shared<std::vector<Tensor>>();
   std::vector<Tensor> parts;
-  for (size_t i = 0; i < lengths.size(); ++i) {
+  for (const Expr& length : lengths) {
     Node* node = tape.record(kSplit, {&input});
-    Tensor part = tape.look(input, narrowed(input.shape(), 0, lengths[i]), true);
+    Tensor part = tape.look(input, narrowed(input.shape(), 0, length), true);
     Tape::attach(node, part);
     if (node != nullptr)
-      node->function = [gathered, is_last = i == 0](Gradients& g) {
+      node->function = [gathered, is_last = parts.empty()](Gradients& g) {
         gathered->push_back(std::move(g.in[0]));
         if (!is_last) return;
         g.out[0] = made(gathered->front(), g.input_shape(0), "cat");
