@@ -1,8 +1,8 @@
 """One rank of DeepSpeed's ZeRO under transformers.Trainer, as it really runs: measure.py takes cases whose `ranks` say `zero`.
 
 `"ranks": {"zero": 2, "world": 8, "rank": 0, "reduce_bucket": 1048576}`, and as DeepSpeed's JSON has them `overlap_comm`,
-`round_robin_gradients`, `grad_accum_dtype`; `one_group`: the optimizer is the JSON's own; `offload_optimizer`: "pinned" or
-"pageable". The other ranks do not exist: torch's "fake" process group succeeds and moves nothing.
+`round_robin_gradients`, `grad_accum_dtype`; `one_group`: the optimizer is the JSON's own; `offload_optimizer` and `offload_param`:
+"pinned" or "pageable"; of stage 3 `prefetch_bucket`, `persistence_threshold`, `max_live`, `max_reuse` and `sub_group`. The other ranks do not exist: torch's "fake" process group succeeds and moves nothing.
 """
 
 import contextlib
@@ -44,6 +44,10 @@ class Kernels:
         return (lambda *_: 1) if name.startswith(("create", "destroy")) else (lambda *_: None)
 
 
+STAGE_3 = {"prefetch_bucket": "stage3_prefetch_bucket_size", "persistence_threshold": "stage3_param_persistence_threshold",
+           "max_live": "stage3_max_live_parameters", "max_reuse": "stage3_max_reuse_distance", "sub_group": "sub_group_size"}
+
+
 def prepare_deepspeed():
     """Its kernels stood in for, and its resets of the allocator's peaks left out: phases have them."""
     import deepspeed.ops.adam.cpu_adam
@@ -61,8 +65,10 @@ def deepspeed_json(case):
     ranks = case["ranks"]
     zero = {"stage": ranks["zero"], "reduce_bucket_size": ranks.get("reduce_bucket", 500000000)}
     zero.update({name: ranks[name] for name in ("overlap_comm", "round_robin_gradients") if name in ranks})
-    if "offload_optimizer" in ranks:
-        zero["offload_optimizer"] = {"device": "cpu", "pin_memory": ranks["offload_optimizer"] == "pinned"}
+    zero.update({name: ranks[own] for own, name in STAGE_3.items() if own in ranks})
+    for name in ("offload_optimizer", "offload_param"):
+        if name in ranks:
+            zero[name] = {"device": "cpu", "pin_memory": ranks[name] == "pinned"}
     auto = ("gradient_accumulation_steps", "gradient_clipping", "train_batch_size", "train_micro_batch_size_per_gpu")
     config = {"bf16": {"enabled": "auto"}, "zero_optimization": zero, **dict.fromkeys(auto, "auto")}
     if ranks.get("one_group"):

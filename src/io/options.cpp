@@ -46,10 +46,10 @@ Names impls() { return names_of(kOptimizerImpls); }
 Names lora_dtypes() { return {"fp32", "model"}; }
 Names quantizes() { return names_of(kQuantizes); }
 Names host_memories() { return {"pinned", "pageable"}; }
-Names zero_stages() { return {"1", "2"}; }
 Names stacks() { return {"transformers", "megatron"}; }
 Names dispatchers() { return {"alltoall", "allgather"}; }
 Names recomputations() { return {"none", "selective", "full"}; }
+Names zero_stages() { return {"1", "2", "3"}; }
 Names dtypes() { return names_of(kTrainingDTypes); }
 Names parts() { return {"text"}; }
 Names tasks() { return names_of(task_rows()); }
@@ -213,6 +213,18 @@ constexpr std::array kOptions = std::to_array<OptionRow>({
      "the dtype in which ZeRO gathers gradients (grad_accum_dtype; that of the weights)", kRun},
     {"offload-optimizer", kChoice, "W", host_memories, "", "Ranks",
      "ZeRO's fp32 weights, gradients and states are on the host, what is sent pinned or pageable", kRun},
+    {"offload-parameters", kChoice, "W", host_memories, "", "Ranks",
+     "ZeRO 3's parts of the weights are on the host, pinned or pageable (offload_param)", kRun},
+    {"prefetch-bucket", kText, "N", nullptr, "50000000", "Ranks",
+     "elements that ZeRO 3 gathers ahead (stage3_prefetch_bucket_size); auto: 0.9 hidden²", kRun},
+    {"persistence-threshold", kText, "N", nullptr, "100000", "Ranks",
+     "up to so many elements a parameter stays whole (stage3_param_persistence_threshold); auto: 10 hidden", kRun},
+    {"max-live-parameters", kText, "N", nullptr, "1000000000", "Ranks",
+     "elements that ZeRO 3 gathers ahead at most (stage3_max_live_parameters)", kRun},
+    {"max-reuse-distance", kText, "N", nullptr, "1000000000", "Ranks",
+     "what is used again within so many elements stays whole (stage3_max_reuse_distance)", kRun},
+    {"sub-group", kText, "N", nullptr, "1000000000", "Ranks",
+     "elements of a part that ZeRO 3 updates at a time (sub_group_size)", kRun},
     {"round-robin", kFlag, "", nullptr, "", "Ranks", "ZeRO deals parameters out to its ranks (round_robin_gradients)",
      kRun},
     {"zero-optimizer", kFlag, "", nullptr, "", "Ranks",

@@ -119,15 +119,26 @@ DType read_dtype(const std::string& name) {
 constexpr std::array<std::string_view, 8> kRanks = {"fsdp", "replicate", "param_dtype", "reduce_dtype",
                                                     "ddp",  "bucket_mb", "bucket_view", "find_unused"};
 
-constexpr std::array<std::string_view, 9> kZero = {"zero",
-                                                   "world",
-                                                   "rank",
-                                                   "reduce_bucket",
-                                                   "overlap_comm",
-                                                   "one_group",
-                                                   "grad_accum_dtype",
-                                                   "offload_optimizer",
-                                                   "round_robin_gradients"};
+constexpr std::array<std::string_view, 15> kZero = {
+    "zero",           "world",           "rank",
+    "reduce_bucket",  "overlap_comm",    "one_group",
+    "sub_group",      "grad_accum_dtype", "offload_optimizer",
+    "offload_param",  "prefetch_bucket", "persistence_threshold",
+    "max_live",       "max_reuse",       "round_robin_gradients"};
+
+/// What is of ZeRO 3 alone; sizes that are absent are DeepSpeed's own.
+void read_zero_3(const Value& ranks, Zero& zero) {
+  zero.overlaps = ranks.find("overlap_comm") == nullptr || flag(ranks, "overlap_comm");
+  zero.offloads_parameters = ranks.find("offload_param") != nullptr;
+  zero.pins_parameters = text(ranks, "offload_param") == "pinned";
+  for (const auto& [name, size] : {std::pair("prefetch_bucket", &zero.prefetch_bucket),
+                                   std::pair("persistence_threshold", &zero.persistence_threshold),
+                                   std::pair("max_live", &zero.max_live_parameters),
+                                   std::pair("max_reuse", &zero.max_reuse_distance),
+                                   std::pair("sub_group", &zero.sub_group)})
+    *size = number(ranks, name, *size);
+  zero.loaded_persistence = zero.persistence_threshold;
+}
 
 /// "ranks": {"zero": 2, "world": 8, "rank": 0, "reduce_bucket": 1048576}: DeepSpeed's ZeRO as one of its ranks; what
 /// its engine makes of the weights is said by the precision.
@@ -145,7 +156,8 @@ std::optional<Error> read_zero(const Value& ranks, Recipe& recipe) {
   zero.full_gradients = text(ranks, "grad_accum_dtype") == "fp32";
   zero.offloads_optimizer = ranks.find("offload_optimizer") != nullptr;
   zero.pins_optimizer = text(ranks, "offload_optimizer") == "pinned";
-  if (zero.stage != 1 && zero.stage != 2) return not_modelled("ranks", "ZeRO " + std::to_string(zero.stage));
+  if (zero.stage == 3) read_zero_3(ranks, zero);
+  if (zero.stage < 1 || zero.stage > 3) return not_modelled("ranks", "ZeRO " + std::to_string(zero.stage));
   if (zero.ranks < 1 || zero.rank < 0 || zero.rank >= zero.ranks || zero.reduce_bucket < 1)
     return Error{"ranks", "rank and world must be those of a job", "see oracle/README.md"};
   recipe.lora.full_precision = false;  // module.bfloat16() takes adapters along

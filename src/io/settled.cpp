@@ -113,6 +113,15 @@ void add_shards(const Sharding& sharding, Settled& out) {
   out.flag("no-reshard-after-forward", !sharding.reshard_after_forward);
 }
 
+void add_zero_3(const Zero& zero, Settled& out) {
+  if (zero.offloads_parameters) out.text("offload-parameters", zero.pins_parameters ? "pinned" : "pageable");
+  out.size("prefetch-bucket", zero.prefetch_bucket);
+  out.size("persistence-threshold", zero.persistence_threshold);
+  out.size("max-live-parameters", zero.max_live_parameters);
+  out.size("max-reuse-distance", zero.max_reuse_distance);
+  out.size("sub-group", zero.sub_group);
+}
+
 void add_zero(const Zero& zero, Settled& out) {
   if (!runs(zero)) return;
   out.size("zero", zero.stage);
@@ -124,6 +133,7 @@ void add_zero(const Zero& zero, Settled& out) {
   out.flag("zero-optimizer", zero.one_group);
   if (zero.full_gradients) out.text("zero-gradients", "fp32");
   if (zero.offloads_optimizer) out.text("offload-optimizer", zero.pins_optimizer ? "pinned" : "pageable");
+  if (zero.stage == 3) add_zero_3(zero, out);
 }
 
 void add_evaluation(const Recipe& recipe, Settled& out) {

@@ -17,6 +17,8 @@ constexpr int64_t kMostRanks = 1 << 16;
 constexpr std::array<std::string_view, 8> kOptions = {
     "ranks",          "rank",           "reduce-bucket",     "overlap-comm",
     "zero-optimizer", "zero-gradients", "offload-optimizer", "round-robin"};
+constexpr std::array<std::string_view, 6> kOfStage3 = {"offload-parameters",  "prefetch-bucket",    "persistence-threshold",
+                                                       "max-live-parameters", "max-reuse-distance", "sub-group"};
 
 /// Optimizers whose step on a flat part was measured.
 constexpr std::array<std::string_view, 8> kKnown = {
@@ -36,21 +38,48 @@ std::optional<Error> read_rank(const Asked& asked, Zero& zero) {
                {}};
 }
 
-std::optional<Error> read_bucket(const Asked& asked, Inquiry& inquiry) {
-  Zero& zero = inquiry.job.recipe.zero;
-  const std::string* text = asked.text("reduce-bucket");
-  if (text == nullptr) {
-    inquiry.assumptions.emplace_back("reduce-bucket: 500,000,000 elements, DeepSpeed's own (auto: hidden²)");
+/// A size of elements, or what transformers fills in for "auto", if it does; ZeRO 3's may be 0.
+std::optional<Error> read_elements(const Asked& asked, std::string_view option, std::optional<int64_t> automatic,
+                                   int64_t& size) {
+  const std::string* text = asked.text(option);
+  if (text == nullptr) return std::nullopt;
+  if (automatic && *text == "auto") {
+    size = *automatic;
     return std::nullopt;
   }
-  const int64_t width = inquiry.job.description.hidden;
-  if (*text == "auto") {
-    zero.reduce_bucket = width * width;
+  if (*text == "0" && option != "reduce-bucket") {
+    size = 0;
     return std::nullopt;
   }
-  const Result<int64_t> elements = parse_size(*text, "--reduce-bucket");
+  const Result<int64_t> elements = parse_size(*text, "--" + std::string(option));
   if (!elements) return elements.error();
-  zero.reduce_bucket = *elements;
+  size = *elements;
+  return std::nullopt;
+}
+
+std::optional<Error> read_bucket(const Asked& asked, Inquiry& inquiry) {
+  if (asked.text("reduce-bucket") == nullptr)
+    inquiry.assumptions.emplace_back("reduce-bucket: 500,000,000 elements, DeepSpeed's own (auto: hidden²)");
+  const int64_t width = inquiry.job.description.hidden;
+  return read_elements(asked, "reduce-bucket", width * width, inquiry.job.recipe.zero.reduce_bucket);
+}
+
+/// What is of ZeRO 3 alone. zero.Init loads before transformers fills in what is "auto", with DeepSpeed's own
+/// threshold.
+std::optional<Error> read_stage_3(const Asked& asked, Inquiry& inquiry) {
+  Zero& zero = inquiry.job.recipe.zero;
+  const int64_t width = inquiry.job.description.hidden;
+  if (auto wrong = read_elements(asked, "prefetch-bucket", width * width * 9 / 10, zero.prefetch_bucket)) return wrong;
+  if (auto wrong = read_elements(asked, "persistence-threshold", 10 * width, zero.persistence_threshold)) return wrong;
+  if (const std::string* text = asked.text("persistence-threshold"); text != nullptr && *text != "auto")
+    zero.loaded_persistence = zero.persistence_threshold;
+  for (const auto& [option, size] : {std::pair("max-live-parameters", &zero.max_live_parameters),
+                                     std::pair("max-reuse-distance", &zero.max_reuse_distance),
+                                     std::pair("sub-group", &zero.sub_group)})
+    if (auto wrong = read_elements(asked, option, std::nullopt, *size)) return wrong;
+  const std::string* host = asked.text("offload-parameters");
+  zero.offloads_parameters = host != nullptr;
+  zero.pins_parameters = host != nullptr && *host == "pinned";
   return std::nullopt;
 }
 
@@ -65,7 +94,28 @@ void take_precision(Inquiry& inquiry) {
 }
 
 /// Whether a rank's card holds gradients of whole parameters.
-bool ranks_differ(const Zero& zero) { return !zero.full_gradients && !zero.offloads_optimizer && zero.ranks > 1; }
+bool ranks_differ(const Zero& zero) {
+  return zero.stage < 3 && !zero.full_gradients && !zero.offloads_optimizer && zero.ranks > 1;
+}
+
+/// What beside ZeRO 3 is not modelled: whatever asks for a parameter outside of the module that has it.
+std::optional<Error> check_stage_3(const Job& job) {
+  const Recipe& recipe = job.recipe;
+  if (recipe.zero.round_robin) return Error{"--round-robin", "is of ZeRO 1 and 2", "drop one of them"};
+  if (recipe.zero.full_gradients) return Error{"--zero-gradients", "in fp32 are not modelled under ZeRO 3", "drop it"};
+  if (job.description.task != Task::kCausalLm || job.description.tower)
+    return Error{"--zero", "3 is modelled for language models alone, not for other tasks", "pass --zero 2"};
+  if (job.description.experts > 0) return Error{"--zero", "3 is not modelled for mixtures of experts", "pass --zero 2"};
+  if (recipe.objective != Objective::kTask)
+    return Error{"--zero", "3 is not modelled for training on preferences", "pass --zero 2"};
+  if (recipe.lora.rank > 0) return Error{"--lora-rank", "is not modelled under ZeRO 3", "pass --zero 2"};
+  if (recipe.transformers != Transformers::kV523)
+    return Error{"--transformers", "but 5.23 is not modelled under ZeRO 3", "drop it"};
+  if (recipe.eval_batch > 0) return Error{"--eval-batch", "is not modelled under ZeRO 3", "drop it"};
+  if (makes_no_logits(recipe.kernels.loss))
+    return Error{"--kernels", "whose loss takes the head's weight are not modelled under ZeRO 3", "pass --zero 2"};
+  return std::nullopt;
+}
 
 }  // namespace
 
@@ -80,6 +130,8 @@ std::optional<Error> check_zero(const Job& job) {
   if (recipe.weights != DType::kBFloat16 || recipe.autocast)
     return Error{"--precision", "must be bf16 under ZeRO: other dtypes of its engine are not modelled",
                  "pass --precision bf16 or bf16-mixed"};
+  if (recipe.zero.stage == 3)
+    if (auto wrong = check_stage_3(job)) return wrong;
   if (recipe.zero.full_gradients && recipe.zero.offloads_optimizer)
     return Error{"--zero-gradients", "in fp32 are not modelled where the optimizer is on the host", "drop one of them"};
   if (std::find(kKnown.begin(), kKnown.end(), recipe.optimizer->name) == kKnown.end())
@@ -99,6 +151,8 @@ std::optional<Error> read_zero(const Asked& asked, Inquiry& inquiry) {
   if (stage == nullptr) {
     for (const std::string_view option : kOptions)
       if (asked.has(option)) return Error{"--" + std::string(option), "is about DeepSpeed's ZeRO", "add --zero 2"};
+    for (const std::string_view option : kOfStage3)
+      if (asked.has(option)) return Error{"--" + std::string(option), "is about DeepSpeed's ZeRO 3", "add --zero 3"};
     return std::nullopt;
   }
   Zero& zero = recipe.zero;
@@ -112,7 +166,7 @@ std::optional<Error> read_zero(const Asked& asked, Inquiry& inquiry) {
   if (auto wrong = read_rank(asked, zero)) return wrong;
   if (auto wrong = read_bucket(asked, inquiry)) return wrong;
   const std::string* overlap = asked.text("overlap-comm");
-  zero.overlaps = overlap != nullptr && value_in(kYesNo, *overlap);
+  zero.overlaps = overlap != nullptr ? value_in(kYesNo, *overlap) : zero.stage == 3;
   zero.round_robin = asked.flag("round-robin");
   zero.one_group = asked.flag("zero-optimizer");
   const std::string* gradients = asked.text("zero-gradients");
@@ -120,6 +174,10 @@ std::optional<Error> read_zero(const Asked& asked, Inquiry& inquiry) {
   const std::string* host = asked.text("offload-optimizer");
   zero.offloads_optimizer = host != nullptr;
   zero.pins_optimizer = host != nullptr && *host == "pinned";
+  if (zero.stage == 3)
+    if (auto wrong = read_stage_3(asked, inquiry)) return wrong;
+  for (const std::string_view option : kOfStage3)
+    if (zero.stage < 3 && asked.has(option)) return Error{"--" + std::string(option), "is of ZeRO 3", "pass --zero 3"};
   take_precision(inquiry);
   recipe.lora.full_precision = false;  // module.bfloat16() takes adapters along
   inquiry.warnings.emplace_back("NCCL's own buffers are an estimate, which the verdict counts at its high end only");

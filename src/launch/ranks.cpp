@@ -1,4 +1,4 @@
-// Who trains together: DDP, FSDP2, HSDP and ZeRO 1 and 2 are taken, what else there is is refused by name.
+// Who trains together: DDP, FSDP2, HSDP and ZeRO 1 to 3 are taken, what else there is is refused by name.
 #include <algorithm>
 #include <tuple>
 
@@ -71,8 +71,40 @@ void understand_offload(Understanding& u) {
     u.set("offload-optimizer", !s.says(kPins) || s.flag(kPins) ? "pinned" : "pageable");
   else if (!optimizer.empty() && optimizer != "none")
     u.refuse("zero.offload_optimizer.device", "is not modelled: the host is");
-  if (const std::string device = s.text("zero.offload_param.device"); !device.empty() && device != "none")
-    u.refuse("zero.offload_param.device", "is of ZeRO 3 alone");
+  constexpr const char* kPinsToo = "zero.offload_param.pin_memory";
+  const std::string parameters = s.text("zero.offload_param.device");
+  if (parameters.empty() || parameters == "none") return;
+  if (s.text("zero.stage") != "3") return u.refuse("zero.offload_param.device", "is of ZeRO 3 alone");
+  if (parameters != "cpu") return u.refuse("zero.offload_param.device", "is not modelled: the host is");
+  u.set("offload-parameters", !s.says(kPinsToo) || s.flag(kPinsToo) ? "pinned" : "pageable");
+}
+
+/// What is of ZeRO 3 alone: sizes as files say them, of presets what transformers fills in; what else would change
+/// what is gathered.
+void understand_stage_3(Understanding& u) {
+  const Settings& s = u.settings;
+  const std::string preset = s.text("zero.preset");
+  const bool fills = !preset.empty() && !preset.ends_with(".json");
+  for (const auto& [slot, option, is_auto] :
+       {std::tuple("zero.prefetch_bucket_size", "prefetch-bucket", true),
+        std::tuple("zero.param_persistence_threshold", "persistence-threshold", true),
+        std::tuple("zero.max_live_parameters", "max-live-parameters", false),
+        std::tuple("zero.max_reuse_distance", "max-reuse-distance", false),
+        std::tuple("zero.sub_group_size", "sub-group", false)}) {
+    if (is_auto && (s.text(slot) == "auto" || (s.text(slot).empty() && fills)))
+      u.set(option, "auto");
+    else if (const auto elements = s.number(slot))
+      u.set(option, static_cast<int64_t>(*elements));
+  }
+  for (const char* slot : {"zero.hpz", "zero.mics"})
+    if (const auto ranks = s.number(slot); ranks && *ranks > 1) u.refuse(slot, "is not modelled");
+  for (const char* slot : {"zero.quantized_weights", "zero.quantized_gradients"})
+    if (s.flag(slot)) u.refuse(slot, "is not modelled");
+  if (s.says("zero.model_persistence_threshold")) u.refuse("zero.model_persistence_threshold", "is not modelled");
+  if (s.says("zero.memory_efficient_linear") && !s.flag("zero.memory_efficient_linear"))
+    u.refuse("zero.memory_efficient_linear", "is not modelled: linear layers that keep their weights' views");
+  if (const auto ratio = s.number("zero.offload_optimizer.ratio"); ratio && *ratio < 1)
+    u.refuse("zero.offload_optimizer.ratio", "is not modelled: an optimizer in both places");
 }
 
 /// The optimizer of DeepSpeed's JSON stands in the place of the arguments': FusedAdam, or CPUAdam on the host.
@@ -100,11 +132,12 @@ void understand_bucket(Understanding& u) {
   if (s.says("zero.overlap_comm")) u.set("overlap-comm", s.flag("zero.overlap_comm") ? "yes" : "no");
 }
 
-/// ZeRO 1 and 2 as the files say it.
+/// ZeRO as the files say it.
 void understand_deepspeed(Understanding& u, std::optional<int64_t> ranks) {
   const Settings& s = u.settings;
   const std::string stage = s.text("zero.stage");
-  if (!u.is_given("zero") && stage != "1" && stage != "2") return refuse_deepspeed(u, ranks);
+  if (!u.is_given("zero") && stage != "1" && stage != "2" && stage != "3")
+    return refuse_deepspeed(u, ranks);
   u.set("zero", stage);
   if (ranks)
     u.set("ranks", *ranks);
@@ -116,6 +149,7 @@ void understand_deepspeed(Understanding& u, std::optional<int64_t> ranks) {
   if (s.text("zero.grad_accum_dtype") == "fp32") u.set("zero-gradients", "fp32");
   refuse_keys(u);
   understand_offload(u);
+  if (stage == "3") understand_stage_3(u);
   understand_own_optimizer(u);
 }
 

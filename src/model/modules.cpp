@@ -53,6 +53,7 @@ Linear::Linear(const Builder& b, const char* name, Expr in, Expr out, bool bias,
 }
 
 Linear::Linear(const Builder& b, const char* name, const Tensor& weight, bool bias) : name_(name) {
+  b.tape.share(name, weight);
   const Scope scope(b.tape, name);
   b.make_untied(weight.shape(), "weight");
   weight_ = b.in_use(weight, "weight");
@@ -60,7 +61,9 @@ Linear::Linear(const Builder& b, const char* name, const Tensor& weight, bool bi
 }
 
 Linear::Linear(const char* name, Tensor weight, Tensor bias)
-    : name_(name), weight_(std::move(weight)), bias_(std::move(bias)) {}
+    : name_(name), weight_(std::move(weight)), bias_(std::move(bias)) {
+  weight_.tape().share(name, weight_);
+}
 
 Tensor Linear::base(Tensor input) const {
   if (int8_) return int8_(std::move(input), bias_);
@@ -98,6 +101,7 @@ Embedding::Embedding(const Builder& b, const char* name, Expr rows, Expr width) 
 }
 
 Embedding::Embedding(const char* name, Tensor weight) : name_(name), own_(std::move(weight)), weight_(own_) {
+  weight_.tape().share(name, weight_);
   mark_embedding(weight_);
 }
 
@@ -260,7 +264,28 @@ Tensor flash2(const Tensor& query, const Tensor& key, const Tensor& value, const
 
 }  // namespace
 
+namespace {
+
+/// A module without parameters that the trace has no name for; ends with the C++ scope.
+class Nameless {
+ public:
+  explicit Nameless(Tape& tape) : tape_(tape) {
+    if (tape_.hooks != nullptr) tape_.hooks->before_module(Hooks::kNameless);
+  }
+  ~Nameless() {
+    if (tape_.hooks != nullptr) tape_.hooks->after_module(Hooks::kNameless);
+  }
+  Nameless(const Nameless&) = delete;
+  Nameless& operator=(const Nameless&) = delete;
+
+ private:
+  Tape& tape_;
+};
+
+}  // namespace
+
 Tensor activate(Activation activation, const Tensor& input) {
+  const Nameless module(input.tape());
   switch (activation) {
     case Activation::kRelu:
       return relu(input);

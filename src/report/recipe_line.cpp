@@ -26,6 +26,7 @@ std::string zero_text(const Zero& zero) {
   if (zero.full_gradients) text += ", gradients in fp32";
   if (zero.one_group) text += ", its own optimizer";
   if (zero.offloads_optimizer) text += ", optimizer on the host";
+  if (zero.offloads_parameters) text += ", parameters on the host";
   return text;
 }
 

@@ -133,6 +133,7 @@ void walk(Tape& tape, int32_t newest, int32_t floor, int32_t run) {
     Node* node = tape.node(i);
     if (node == nullptr || node->reached_in != run) continue;
     crossing.enter(i, node->unit);
+    if (tape.hooks != nullptr) tape.hooks->before_node(i);
     std::array<Tensor, 4> out;
     run_node(tape, node, out);
     tape.drop_saved(node);

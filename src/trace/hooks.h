@@ -20,6 +20,13 @@ class Hooks {
   virtual void after_forward(int32_t /*unit*/) {}
   virtual void before_backward(int32_t /*unit*/) {}
   virtual void after_backward(int32_t /*unit*/) {}
+  /// The scope of a module that has no name.
+  static constexpr int32_t kNameless = -1;
+  /// The forward pass of a module begins or ends, for the first time or again; its scope, which may be no module's.
+  virtual void before_module(int32_t /*scope*/) {}
+  virtual void after_module(int32_t /*scope*/) {}
+  /// The backward pass comes to a node, of those that are reached; all newer ones have run.
+  virtual void before_node(int32_t /*index*/) {}
   /// The model made a parameter; of which `Tape::meta_parameters` keep the memory away.
   virtual void made(const Tensor& /*parameter*/) {}
   /// A leaf has its gradient (a post hook of AccumulateGrad).

@@ -72,6 +72,7 @@ void Tape::close() {
     if (nodes_[i] != nullptr) nodes_[i]->function = nullptr, --live_nodes_;
   parameters.clear();
   frozen.clear();
+  shared.clear();
   autocast.cache.clear();
   aside.clear();
 }

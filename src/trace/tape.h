@@ -181,6 +181,12 @@ struct Parameter {
   bool of_embedding = false;  // an embedding's weight, whoever else uses it
 };
 
+/// A module that has a parameter of another one's too, as a tied head has the embedding's.
+struct SharedParameter {
+  int32_t scope;
+  Tensor value;
+};
+
 /// Parts of a model outside of its layers that may be in units of their own.
 enum class Outer : uint8_t { kEmbedding, kNorm, kHead };
 
@@ -266,6 +272,8 @@ class Tape {
   bool adapters = true;
   /// Parameters are made without memory (torch.device("meta")); who cuts them to shards fills them.
   bool meta_parameters = false;
+  /// torch.nn.functional.linear is a function of Python's, which saves all it was given (DeepSpeed's under ZeRO 3).
+  bool linear_function = false;
   Hooks* hooks = nullptr;
   int32_t end_of_model = 0;  // nodes from here on were made of what the model returned
   Autocast autocast;
@@ -282,6 +290,7 @@ class Tape {
   std::vector<Parameter> parameters;
   /// Parameters that are not trained; they have no accumulator.
   std::vector<Parameter> frozen;
+  std::vector<SharedParameter> shared;
   int32_t scope = 0;
   int32_t turn = 0;
   int32_t unit = 0;
@@ -289,6 +298,8 @@ class Tape {
   OuterUnits outer;
 
   int32_t enter(const char* name);
+  /// The module of that name in the running scope has another's parameter.
+  void share(const char* name, const Tensor& parameter) { shared.push_back({enter(name), parameter}); }
   int32_t new_turn(int32_t repeat, Expr count);
   int32_t new_repeat() { return ++repeats_; }
   /// A new unit of the turn that is running.
@@ -357,8 +368,14 @@ class Tape {
 /// The module that is running; ends with the C++ scope.
 class Scope {
  public:
-  Scope(Tape& tape, const char* name) : tape_(tape), outer_(tape.scope) { tape.scope = tape.enter(name); }
-  ~Scope() { tape_.scope = outer_; }
+  Scope(Tape& tape, const char* name) : tape_(tape), outer_(tape.scope) {
+    tape.scope = tape.enter(name);
+    if (tape.hooks != nullptr) tape.hooks->before_module(tape.scope);
+  }
+  ~Scope() {
+    if (tape_.hooks != nullptr) tape_.hooks->after_module(tape_.scope);
+    tape_.scope = outer_;
+  }
   Scope(const Scope&) = delete;
   Scope& operator=(const Scope&) = delete;
 

@@ -38,7 +38,9 @@ Batches::Batches(const Builder& builder, const Recipe& recipe)
 
 Batch Batches::take(int64_t micro) {
   if (!held_) return make_batch(builder_);
-  if (micro == 0) {
+  if (micro == 0 && !of_step_.empty()) {
+    renew();
+  } else if (micro == 0) {
     make_all();
     if (counts_) count_labels();
   }

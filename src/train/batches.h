@@ -13,7 +13,8 @@ class Batches {
  public:
   Batches(const Builder& builder, const Recipe& recipe);
 
-  /// The batch of a micro-batch, in its input phase. The second stands for all that follow.
+  /// The batch of a micro-batch, in its input phase. The second stands for all that follow, and a first one that comes
+  /// again for the next step's.
   Batch take(int64_t micro);
   /// The input phase of the next step, where batches are held: the same again, and those of before go.
   void renew();

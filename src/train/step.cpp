@@ -90,21 +90,27 @@ void forward(Tape& tape, Model& model, Names& names, const Recipe& recipe, const
   tape.autocast.cache.clear();
 }
 
-/// One micro-batch of step 1. accelerate divides the loss once more before autograd has it (1.15,
-/// Accelerator.backward), unless DeepSpeed does.
-void trace_micro_batch(Tape& tape, Batches& batches, Model& model, const Recipe& recipe, int32_t micro, Names& names,
+/// A micro-batch of a step.
+struct Moment {
+  int32_t step;
+  int32_t micro;
+};
+
+/// One micro-batch. accelerate divides the loss once more before autograd has it (1.15, Accelerator.backward), unless
+/// DeepSpeed does.
+void trace_micro_batch(Tape& tape, Batches& batches, Model& model, const Recipe& recipe, Moment at, Names& names,
                        DataParallel* parallel, ZeroOptimizer* zero, ReferenceModel* reference, Reported& reported) {
-  tape.begin_phase(1, micro, "input");
+  tape.begin_phase(at.step, at.micro, "input");
   tape.category = Category::kInputs;
-  names.batch = batches.take(micro);
-  tape.begin_phase(1, micro, "forward");
+  names.batch = batches.take(at.micro);
+  tape.begin_phase(at.step, at.micro, "forward");
   if (parallel != nullptr) parallel->rebuild_buckets();
   tape.category = Category::kActivations;
   if (reference != nullptr)
     forward_pairs(tape, model, names, recipe, *reference, parallel);
   else
     forward(tape, model, names, recipe, parallel);
-  tape.begin_phase(1, micro, "backward");
+  tape.begin_phase(at.step, at.micro, "backward");
   const bool scales = zero != nullptr && zero->scales_loss();
   const Tensor scaled = scales ? tape.make(Shape{}, DType::kFloat32, "mul") : Tensor();
   run_backward(tape, recipe.trainer->is_transformers_loop && zero == nullptr ? div_scalar(names.loss) : names.loss);
@@ -161,7 +167,7 @@ std::vector<Phase> later_update(Tape& tape, std::vector<OptimizerRun>& optimizer
   return taken_from(phases, end);
 }
 
-/// The update under ZeRO: that of step 2 is the same but for the state, see leave_out_once.
+/// The update under ZeRO 1 and 2: that of step 2 is the same but for the state, see leave_out_once.
 std::vector<Phase> trace_zero_update(Tape& tape, ZeroOptimizer& zero, const Recipe& recipe, Names& names,
                                      Reported& reported) {
   std::vector<Phase>& phases = tape.program.phases;
@@ -342,6 +348,7 @@ Program trace_step(const Job& job, const Dims& dims, bool unrolled) {
   Untied* const on_device = builds_on_device(recipe) ? &untied : nullptr;
   const Builder builder = {tape, job.description, sizes, structure, kept, on_device};
   tape.begin_phase(0, -1, "model");
+  tape.meta_parameters = recipe.zero.stage == 3;
   std::optional<FullyShard> sharded;
   if (is_wrapped(recipe.sharding)) sharded.emplace(tape, recipe);
   const std::unique_ptr<Model> model = find_family(job.description.family)->build(builder);
@@ -359,14 +366,28 @@ Program trace_step(const Job& job, const Dims& dims, bool unrolled) {
   Batches batches(builder, recipe);
   Names names;
   Reported reported;
-  for (const int64_t micro : traced_micro_batches(recipe, unrolled)) {
-    const bool reduces = !reduces_last_only(recipe) || micro + 1 == recipe.accumulate;
-    if (parallel) parallel->synchronize(reduces);
-    if (sharded) sharded->synchronize(reduces);
-    if (zero) zero->synchronize(micro + 1 == recipe.accumulate);
-    trace_micro_batch(tape, batches, *model, recipe, static_cast<int32_t>(micro), names,
-                      parallel ? &*parallel : nullptr, zero.get(), reference ? &*reference : nullptr, reported);
+  const auto trace_micro_batches = [&](int32_t step) {
+    for (const int64_t micro : traced_micro_batches(recipe, unrolled)) {
+      const bool reduces = !reduces_last_only(recipe) || micro + 1 == recipe.accumulate;
+      if (parallel) parallel->synchronize(reduces);
+      if (sharded) sharded->synchronize(reduces);
+      if (zero) zero->synchronize(micro + 1 == recipe.accumulate);
+      trace_micro_batch(tape, batches, *model, recipe, {step, static_cast<int32_t>(micro)}, names,
+                        parallel ? &*parallel : nullptr, zero.get(), reference ? &*reference : nullptr, reported);
+    }
+  };
+  if (recipe.zero.stage == 3) {  // whose second step gathers otherwise; what the trainer reports is the wrapper's
+    for (const int32_t step : {1, 2}) {
+      trace_micro_batches(step);
+      tape.begin_phase(step, -1, "optimizer");
+      zero->step();
+      names = {};
+      reported = {};
+      tape.begin_phase(step, -1, "zero_grad");
+    }
+    return tape.finish();
   }
+  trace_micro_batches(1);
   // Both updates happen while the gradients are there: the first makes the state, the second is the steady one.
   const size_t before = tape.program.phases.size();
   if (!zero) trace_update(tape, optimizers, recipe, reported);

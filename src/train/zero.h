@@ -22,6 +22,7 @@ struct Zero {
   bool pins_parameters = false;              // offload_param.pin_memory
   int64_t prefetch_bucket = 50000000;        // stage3_prefetch_bucket_size
   int64_t persistence_threshold = 100000;    // stage3_param_persistence_threshold
+  int64_t loaded_persistence = 100000;       // the same while the model is loaded, where "auto" is not filled in yet
   int64_t max_live_parameters = 1000000000;  // stage3_max_live_parameters
   int64_t max_reuse_distance = 1000000000;   // stage3_max_reuse_distance
   int64_t sub_group = 1000000000;            // sub_group_size

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <limits>
 
 #include "train/zero_layout.h"
 
@@ -21,6 +22,26 @@ void add(HostMemory& memory, std::string_view name, bool pinned, int64_t bytes) 
   (pinned ? memory.pinned : memory.pageable) += taken;
 }
 
+/// ZeRO 3's: a buffer of each group for parameters, of each sub-group for the optimizer's, one for gradients
+/// (_create_param_groups_fp16_flat_cpu_memory, _create_fp32_partitions, initialize_optimizer_states,
+/// grad_partitions_flat_buffer). That of parameters is pinned whatever the file says.
+void add_stage_3(const Job& job, HostMemory& memory) {
+  const Zero& zero = job.recipe.zero;
+  Job whole = job;
+  whole.recipe.zero.sub_group = std::numeric_limits<int64_t>::max();
+  if (zero.offloads_parameters)
+    for (const ZeroGroup& group : zero_groups(whole)) add(memory, "weights", true, kHalf * group.part);
+  if (!zero.offloads_optimizer) return;
+  int64_t elements = 0;
+  for (const ZeroGroup& group : zero_groups(job)) {
+    add(memory, "fp32 weights", false, kFull * group.part);
+    add(memory, "fp32 gradients", zero.pins_optimizer, kFull * group.part);
+    for (int i = 0; i < 2; ++i) add(memory, "optimizer states", false, kFull * group.part);
+    elements += group.part;
+  }
+  add(memory, "gradients of the parts", zero.pins_optimizer, kHalf * elements);
+}
+
 }  // namespace
 
 // single_partition_of_fp32_groups, their gradients, param_buffer_of_bit16_for_cpu_offload_groups,
@@ -28,9 +49,13 @@ void add(HostMemory& memory, std::string_view name, bool pinned, int64_t bytes) 
 // parameters, each by itself.
 std::optional<HostMemory> host_memory(const Job& job) {
   const Zero& zero = job.recipe.zero;
-  if (job.recording || !runs(zero) || !zero.offloads_optimizer) return std::nullopt;
+  if (job.recording || !runs(zero) || (!zero.offloads_optimizer && !zero.offloads_parameters)) return std::nullopt;
   const bool pins = zero.pins_optimizer;
   HostMemory memory;
+  if (zero.stage == 3) {
+    add_stage_3(job, memory);
+    return memory;
+  }
   int64_t largest = 0;
   for (const ZeroGroup& group : zero_groups(job)) {
     add(memory, "fp32 weights", pins, kFull * group.part);

@@ -43,6 +43,29 @@ void lay_out(ZeroGroup& group, int64_t ranks) {
   group.part = group.flat / ranks;
 }
 
+/// ZeRO 3: each member is cut by itself, and padded to the ranks.
+void cut_members(ZeroGroup& group, int64_t ranks) {
+  for (ZeroMember& member : group.members) {
+    member.begin = ranks * group.part;
+    group.part += (member.elements + ranks - 1) / ranks;
+  }
+  group.flat = ranks * group.part;
+}
+
+/// _create_fp16_sub_groups: a group's members until their parts are that many elements.
+std::vector<ZeroGroup> sub_groups(const ZeroGroup& group, const Zero& zero) {
+  std::vector<ZeroGroup> subs;
+  int64_t elements = 0;
+  for (const ZeroMember& member : group.members) {
+    if (elements == 0) subs.emplace_back();
+    subs.back().members.push_back(member);
+    elements += (member.elements + zero.ranks - 1) / zero.ranks;
+    if (elements >= zero.sub_group) elements = 0;
+  }
+  for (ZeroGroup& sub : subs) cut_members(sub, zero.ranks);
+  return subs;
+}
+
 }  // namespace
 
 bool is_decayed(std::string_view name, int rank) {
@@ -62,6 +85,12 @@ std::vector<ZeroGroup> zero_groups(const Tape& tape, const Zero& zero) {
     groups[decays ? 0 : 1].members.push_back({i, 0, shape.elements().number()});
   }
   std::erase_if(groups, [](const ZeroGroup& group) { return group.members.empty(); });
+  if (zero.stage == 3) {
+    std::vector<ZeroGroup> all;
+    for (const ZeroGroup& group : groups)
+      for (ZeroGroup& sub : sub_groups(group, zero)) all.push_back(std::move(sub));
+    return all;
+  }
   for (ZeroGroup& group : groups) {
     if (zero.round_robin) group.members = dealt(group.members, zero.ranks);
     lay_out(group, zero.ranks);

@@ -1,5 +1,6 @@
 // How ZeRO 1 and 2 lay trained parameters out: end to end, a flat tensor for each of the optimizer's groups, cut to one
-// part a rank wherever the cut falls (DeepSpeed 0.19.8, runtime/zero/stage_1_and_2.py).
+// part a rank wherever the cut falls (DeepSpeed 0.19.8, runtime/zero/stage_1_and_2.py). Under ZeRO 3 each parameter is cut
+// by itself, and a group is made of sub-groups (runtime/zero/stage3.py).
 //
 //     group   │ embedding            │ q │ k │ … │ head            │ pad │
 //     ranks   │ 0        │ 1        │ 2        │ 3        │ …           a parameter may lie in several parts
@@ -37,7 +38,7 @@ struct ZeroGroup {
 /// biases are a group of their own (5.23, Trainer.get_decay_parameter_names). A norm may be one by its class alone.
 bool is_decayed(std::string_view name, int rank);
 
-/// The groups of all trained parameters: those that are decayed and the others, none empty.
+/// The groups of all trained parameters: those that are decayed and the others, or their sub-groups, none empty.
 std::vector<ZeroGroup> zero_groups(const Tape& tape, const Zero& zero);
 
 /// The same of a job, of whose model only the parameters are made.

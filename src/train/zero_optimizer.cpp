@@ -1,10 +1,12 @@
 #include "train/zero_optimizer.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "trace/engine.h"
 #include "train/zero_full_gradients.h"
 #include "train/zero_partition.h"
+#include "train/zero_shards.h"
 
 namespace peakmem {
 namespace {
@@ -28,6 +30,18 @@ class Seen {
   Tape& tape_;
   std::vector<Parameter> outer_;
 };
+
+/// The thread blocks that share a sum over all elements of a tensor (Reduce.cuh of torch 2.13, setReduceConfig).
+int64_t blocks_of_sum(const Processor& processor, int64_t elements) {
+  constexpr int64_t kThreads = 512;
+  constexpr int64_t kMinValues = 16;  // of a thread, where blocks share
+  constexpr int64_t kMaxValues = 256;
+  const int64_t values = (elements + kThreads - 1) / kThreads;
+  if (values < kMaxValues) return 1;
+  const int64_t room = processor.multiprocessors * (processor.threads / kThreads);
+  const auto shared_by = [values](int64_t each) { return (values + each - 1) / each; };
+  return std::max(std::min(room, shared_by(kMinValues)), shared_by(kMaxValues));
+}
 
 }  // namespace
 
@@ -56,12 +70,26 @@ void ZeroOptimizer::flatten(const ZeroGroup& group) {
 void ZeroOptimizer::make_master(const ZeroGroup& group) {
   const Scope scope(tape_, "zero");
   const Tensor clone = make(group.part, recipe_.weights, "clone", Category::kTemporaries);
-  if (zero_.offloads_optimizer) return;
+  if (!zero_.offloads_optimizer) add_master(group);
+}
+
+void ZeroOptimizer::add_master(const ZeroGroup& group) {
   const Tensor master = tape_.leaf(make(group.part, DType::kFloat32, "fp32_weights", Category::kOptimizer));
   masters_.push_back({master, master->node, tape_.scope, tape_.turn, 0});
   const Seen seen(tape_, masters_.back());
   const std::vector<Kept> states = {kept(*recipe_.optimizer, group.part, false)};
   optimizers_.emplace_back(tape_, *recipe_.optimizer, recipe_.impl, states);
+}
+
+/// What the kernel shares among its blocks goes with it.
+Tensor ZeroOptimizer::norm_of(int64_t elements) const {
+  const Tensor wide = make(elements, DType::kFloat64, "_to_copy", Category::kTemporaries);
+  const Tensor norm = tape_.make(Shape{}, DType::kFloat64, "linalg_vector_norm");
+  const int64_t blocks = blocks_of_sum(tape_.processor, elements);
+  if (blocks == 1) return norm;
+  const Tensor partial = make(blocks, DType::kFloat64, "linalg_vector_norm", Category::kWorkspace);
+  const Tensor semaphore = make(1, DType::kInt32, "linalg_vector_norm", Category::kWorkspace);
+  return norm;
 }
 
 void ZeroOptimizer::run(size_t group) {
@@ -74,7 +102,7 @@ void ZeroOptimizer::step() {
   const size_t first = tape_.program.events.size();
   const Scope scope(tape_, "zero");
   const Category outer = std::exchange(tape_.category, Category::kTemporaries);
-  if (!zero_.offloads_optimizer) norm_ = make(1, DType::kFloat32, "grad_norm", Category::kOptimizer);
+  if (!zero_.offloads_optimizer && !norm_) norm_ = make(1, DType::kFloat32, "grad_norm", Category::kOptimizer);
   update();
   tape_.category = outer;
   for (size_t i = first; i < tape_.program.events.size(); ++i) {
@@ -84,6 +112,7 @@ void ZeroOptimizer::step() {
 }
 
 std::unique_ptr<ZeroOptimizer> zero_optimizer(Tape& tape, const Recipe& recipe) {
+  if (recipe.zero.stage == 3) return std::make_unique<ZeroShards>(tape, recipe);
   if (recipe.zero.stage == 1 && recipe.zero.full_gradients) return std::make_unique<ZeroFullGradients>(tape, recipe);
   return std::make_unique<ZeroPartition>(tape, recipe);
 }

@@ -36,6 +36,9 @@ class ZeroOptimizer : public Hooks {
   virtual void update() = 0;
   void flatten(const ZeroGroup& group);
   void make_master(const ZeroGroup& group);
+  void add_master(const ZeroGroup& group);
+  /// A gradient's norm, taken in float64.
+  Tensor norm_of(int64_t elements) const;
   /// The optimizer's own step on a group's part.
   void run(size_t group);
   Tensor make(int64_t elements, DType dtype, const char* made_by, Category category,

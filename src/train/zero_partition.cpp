@@ -17,18 +17,6 @@ int64_t largest(const std::vector<ZeroGroup>& groups) {
   return most;
 }
 
-/// The thread blocks that share a sum over all elements of a tensor (Reduce.cuh of torch 2.13, setReduceConfig).
-int64_t blocks_of_sum(const Processor& processor, int64_t elements) {
-  constexpr int64_t kThreads = 512;
-  constexpr int64_t kMinValues = 16;  // of a thread, where blocks share
-  constexpr int64_t kMaxValues = 256;
-  const int64_t values = (elements + kThreads - 1) / kThreads;
-  if (values < kMaxValues) return 1;
-  const int64_t room = processor.multiprocessors * (processor.threads / kThreads);
-  const auto shared_by = [values](int64_t each) { return (values + each - 1) / each; };
-  return std::max(std::min(room, shared_by(kMinValues)), shared_by(kMaxValues));
-}
-
 }  // namespace
 
 // engine.to(device), then each group: empty_cache(), flatten, the part's copy.
@@ -195,17 +183,6 @@ void ZeroPartition::finish_step_of_gradients() {
     if (missing > 0 && !zero_.offloads_optimizer && !zero_.full_gradients)
       pads_[i] = make(missing, recipe_.weights, "zeros", Category::kGradients);
   }
-}
-
-/// A gradient's norm, in float64; what the kernel shares among its blocks goes with it.
-Tensor ZeroPartition::norm_of(int64_t elements) {
-  const Tensor wide = make(elements, DType::kFloat64, "_to_copy", Category::kTemporaries);
-  const Tensor norm = tape_.make(Shape{}, DType::kFloat64, "linalg_vector_norm");
-  const int64_t blocks = blocks_of_sum(tape_.processor, elements);
-  if (blocks == 1) return norm;
-  const Tensor partial = make(blocks, DType::kFloat64, "linalg_vector_norm", Category::kWorkspace);
-  const Tensor semaphore = make(1, DType::kInt32, "linalg_vector_norm", Category::kWorkspace);
-  return norm;
 }
 
 /// get_grad_norm_direct, one parameter after another.

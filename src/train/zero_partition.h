@@ -43,7 +43,6 @@ class ZeroPartition : public ZeroOptimizer {
   void make_room();
   void send_to_host(const Place& place);
   void finish_step_of_gradients();
-  Tensor norm_of(int64_t elements);
   void take_norms(const ZeroGroup& group);
   void update(size_t index);
   Stream reduction_stream() const { return zero_.overlaps ? Stream::kAllReduce : Stream::kMain; }
