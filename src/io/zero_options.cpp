@@ -3,8 +3,10 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <utility>
 
 #include "io/choices.h"
+#include "model/kernels.h"
 #include "size/bytes.h"
 #include "size/wording.h"
 #include "train/optimizers.h"
@@ -108,7 +110,10 @@ std::optional<Error> check_stage_3(const Job& job) {
   if (job.description.experts > 0) return Error{"--zero", "3 is not modelled for mixtures of experts", "pass --zero 2"};
   if (recipe.objective != Objective::kTask)
     return Error{"--zero", "3 is not modelled for training on preferences", "pass --zero 2"};
-  if (recipe.lora.rank > 0) return Error{"--lora-rank", "is not modelled under ZeRO 3", "pass --zero 2"};
+  if (!recipe.lora.saved.empty())
+    return Error{"--lora-modules-to-save", "is not modelled under ZeRO 3", "pass --zero 2"};
+  if (recipe.zero.offloads_parameters && (recipe.lora.rank > 0 || !recipe.freeze.patterns.empty()))
+    return Error{"--offload-parameters", "is not modelled where some are frozen", "drop one of them"};
   if (recipe.transformers != Transformers::kV523)
     return Error{"--transformers", "but 5.23 is not modelled under ZeRO 3", "drop it"};
   if (recipe.eval_batch > 0) return Error{"--eval-batch", "is not modelled under ZeRO 3", "drop it"};
@@ -179,7 +184,7 @@ std::optional<Error> read_zero(const Asked& asked, Inquiry& inquiry) {
   for (const std::string_view option : kOfStage3)
     if (zero.stage < 3 && asked.has(option)) return Error{"--" + std::string(option), "is of ZeRO 3", "pass --zero 3"};
   take_precision(inquiry);
-  recipe.lora.full_precision = false;  // module.bfloat16() takes adapters along
+  if (zero.stage < 3) recipe.lora.full_precision = false;  // module.bfloat16() takes adapters along
   inquiry.warnings.emplace_back("NCCL's own buffers are an estimate, which the verdict counts at its high end only");
   return std::nullopt;
 }

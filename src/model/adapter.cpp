@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <array>
+#include <utility>
 
 #include "model/adapted_parameter.h"
+#include "model/called.h"
 
 namespace peakmem {
 namespace {
@@ -64,7 +66,12 @@ LoraPair::LoraPair(const Builder& b, const char* module, Expr in, Expr out, Quan
 }
 
 Tensor LoraPair::update(const Tensor& x) const {
-  return mul_scalar(apply("lora_B", apply("lora_A", peakmem::dropout(x, dropout_), a_), b_));
+  Tensor dropped;
+  {
+    const Called module(x.tape());
+    dropped = peakmem::dropout(x, dropout_);
+  }
+  return mul_scalar(apply("lora_B", apply("lora_A", std::move(dropped), a_), b_));
 }
 
 Tensor LoraPair::operator()(Tensor result, const Tensor& input) const {

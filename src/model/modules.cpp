@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "model/called.h"
+
 namespace peakmem {
 namespace {
 
@@ -76,7 +78,11 @@ Tensor Linear::operator()(Tensor input) const {
   const Scope scope(input.tape(), name_);
   if (!lora_) return base(std::move(input));
   const Tensor x = std::move(input);
-  return lora_(base(x), x);
+  const auto base_layer = [&] {
+    const Called module(x.tape(), kBaseLayer);
+    return base(x);
+  };
+  return lora_(base_layer(), x);
 }
 
 Conv1D::Conv1D(const Builder& b, const char* name, Expr in, Expr out) : name_(name) {
@@ -90,7 +96,11 @@ Tensor Conv1D::operator()(Tensor input) const {
   const Scope scope(weight_.tape(), name_);
   if (!lora_) return conv1d(std::move(input), weight_, bias_);
   const Tensor x = std::move(input);
-  return lora_(conv1d(x, weight_, bias_), x);
+  const auto base_layer = [&] {
+    const Called module(x.tape(), kBaseLayer);
+    return conv1d(x, weight_, bias_);
+  };
+  return lora_(base_layer(), x);
 }
 
 Embedding::Embedding(const Builder& b, const char* name, Expr rows, Expr width) : name_(name) {
@@ -264,28 +274,8 @@ Tensor flash2(const Tensor& query, const Tensor& key, const Tensor& value, const
 
 }  // namespace
 
-namespace {
-
-/// A module without parameters that the trace has no name for; ends with the C++ scope.
-class Nameless {
- public:
-  explicit Nameless(Tape& tape) : tape_(tape) {
-    if (tape_.hooks != nullptr) tape_.hooks->before_module(Hooks::kNameless);
-  }
-  ~Nameless() {
-    if (tape_.hooks != nullptr) tape_.hooks->after_module(Hooks::kNameless);
-  }
-  Nameless(const Nameless&) = delete;
-  Nameless& operator=(const Nameless&) = delete;
-
- private:
-  Tape& tape_;
-};
-
-}  // namespace
-
 Tensor activate(Activation activation, const Tensor& input) {
-  const Nameless module(input.tape());
+  const Called module(input.tape());
   switch (activation) {
     case Activation::kRelu:
       return relu(input);

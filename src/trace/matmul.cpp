@@ -117,8 +117,8 @@ namespace {
 // LinearFunctionForZeroStage3 of DeepSpeed 0.19.8 (runtime/zero/linear.py). Inputs: input 0, weight 1, bias 2, which are
 // all saved; the gradients are there together, and the bias's is a sum over all rows.
 void linear_function_backward(Gradients& g) {
-  if (g.needs(0)) g.out[0] = made("matmul", g.in[0], contiguous(g.input_shape(0)));
-  if (g.needs(1)) g.out[1] = made("matmul", g.in[0], contiguous(g.input_shape(1)));
+  if (g.needs(0)) g.out[0] = made("mm", g.in[0], contiguous(g.input_shape(0)));
+  if (g.needs(1)) g.out[1] = made("mm", g.in[0], contiguous(g.input_shape(1)));
   if (!g.needs(2)) return;
   g.out[2] = sum_to(g.in[0], g.input_shape(2));
   g.out[2]->is_view = false;
@@ -129,8 +129,8 @@ Tensor linear_function(const Tensor& input, const Tensor& weight, const Tensor& 
   Tape& tape = input.tape();
   Node* node = tape.record(kLinearFunction, {&input, &weight, &bias});
   Shape shape = contiguous(input.shape());
-  shape.size[shape.rank - 1] = weight.size(0);
-  Tensor result = tape.make(contiguous(shape), input.dtype(), "matmul");
+  shape.size[static_cast<size_t>(shape.rank - 1)] = weight.size(0);
+  Tensor result = tape.make(contiguous(shape), input.dtype(), kMm.name);
   for (const Tensor* saved : {&input, &weight, &bias})
     if (*saved) tape.save(node, *saved);
   Tape::attach(node, result);

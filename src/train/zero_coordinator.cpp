@@ -12,6 +12,26 @@ void look_into(const Tensor& tensor, const Tensor& other) {
   std::swap(view->storage, tensor->storage);
 }
 
+/// What is made is a parameter's; ends with the C++ scope.
+class At {
+ public:
+  At(Tape& tape, const CutParameter& cut)
+      : tape_(tape),
+        scope_(std::exchange(tape.scope, cut.whole.scope)),
+        category_(std::exchange(tape.category, Category::kWeights)) {}
+  ~At() {
+    tape_.scope = scope_;
+    tape_.category = category_;
+  }
+  At(const At&) = delete;
+  At& operator=(const At&) = delete;
+
+ private:
+  Tape& tape_;
+  int32_t scope_;
+  Category category_;
+};
+
 }  // namespace
 
 ZeroCoordinator::ZeroCoordinator(Tape& tape, const Zero& zero, std::vector<CutParameter> parameters)
@@ -24,17 +44,23 @@ ZeroCoordinator::ZeroCoordinator(Tape& tape, const Zero& zero, std::vector<CutPa
   load();
 }
 
-/// zero.Init: a module's parameters are cut when it has been made.
+/// zero.Init: a module's parameters are cut when it has been made, those of one that is tied afterwards too; then each
+/// is gathered to be filled from the checkpoint.
 void ZeroCoordinator::load() {
-  const Category category = std::exchange(tape_.category, Category::kWeights);
   for (CutParameter& cut : parameters_) {
-    const int32_t scope = std::exchange(tape_.scope, cut.whole.scope);
+    const At at(tape_, cut);
     tape_.fill(cut.whole.value);
     if (!zero_.offloads_parameters) cut.part = tape_.make({cut.share}, cut.whole.value.dtype(), "parameter");
     look_into(cut.whole.value, nothing_);
-    tape_.scope = scope;
   }
-  tape_.category = category;
+  for (const CutParameter& cut : parameters_)
+    for (const SharedParameter& shared : tape_.shared) {
+      if (shared.value.get() != cut.whole.value.get()) continue;
+      const At at(tape_, cut);
+      const Tensor untied = tape_.make(cut.whole.value.shape(), cut.whole.value.dtype(), "parameter");
+      if (!zero_.offloads_parameters) tape_.make({cut.share}, cut.whole.value.dtype(), "parameter").reset();
+    }
+  for (const CutParameter& cut : parameters_) gather_for_a_moment(cut);
 }
 
 /// reset_step
@@ -51,15 +77,19 @@ void ZeroCoordinator::begin_pass() {
   live_ = 0;
 }
 
-/// fetch_sub_module
-void ZeroCoordinator::fetch(int32_t module, bool forward) {
+/// fetch_sub_module: a frozen parameter that runs again is used by the module whose backward pass asked for it, for
+/// it has none of its own (update_recompute_parameters).
+void ZeroCoordinator::fetch(int32_t module, Pass pass) {
   if (order_ == Order::kRecorded) modules_in_order_.push_back(module);
-  if (!forward && module >= 0) backward_.push_back(module);
+  if (pass == Pass::kBackward && module >= 0) backward_.push_back(module);
   const std::vector<size_t>& wanted = modules_.parameters(module);
   gather(wanted);
   for (const size_t parameter : wanted) {
-    std::vector<int32_t>& active = states_[parameter].active;
-    if (std::find(active.begin(), active.end(), module) == active.end()) active.push_back(module);
+    use(parameter, module);
+    if (pass == Pass::kAgain && !backward_.empty() && parameters_[parameter].whole.accumulator == nullptr) {
+      again_[backward_.back()].push_back(parameter);
+      use(parameter, backward_.back());
+    }
     wait_for(parameter);
   }
   if (order_ == Order::kKnown) {
@@ -67,6 +97,11 @@ void ZeroCoordinator::fetch(int32_t module, bool forward) {
     prefetch();
   }
   ++step_;
+}
+
+void ZeroCoordinator::use(size_t parameter, int32_t module) {
+  std::vector<int32_t>& active = states_[parameter].active;
+  if (std::find(active.begin(), active.end(), module) == active.end()) active.push_back(module);
 }
 
 /// What is fetched now need not be fetched ahead.
@@ -115,12 +150,10 @@ void ZeroCoordinator::gather(const std::vector<size_t>& wanted) {
 }
 
 Tensor ZeroCoordinator::make(const CutParameter& cut, int64_t elements, const char* made_by, Stream stream) const {
-  const int32_t scope = std::exchange(tape_.scope, cut.whole.scope);
-  const Category category = std::exchange(tape_.category, Category::kTemporaries);
+  const At at(tape_, cut);
+  tape_.category = Category::kTemporaries;
   Tensor made = tape_.make({elements}, cut.whole.value.dtype(), made_by);
   tape_.program.storages[static_cast<size_t>(made->storage)].stream = stream;
-  tape_.category = category;
-  tape_.scope = scope;
   return made;
 }
 
@@ -137,11 +170,21 @@ void ZeroCoordinator::gather_one(const CutParameter& cut, Stream stream, Flight&
 }
 
 void ZeroCoordinator::gather_together(Flight& flight) {
-  int64_t elements = 0;
-  for (const size_t parameter : flight.parameters) elements += parameters_[parameter].share;
-  flight.gathered = make(parameters_[flight.parameters.front()], zero_.ranks * elements, "all_gather", stream());
-  std::vector<Tensor> parts;
-  for (const size_t parameter : flight.parameters) parts.push_back(sent(parameters_[parameter], stream()));
+  for (const DType dtype : {DType::kFloat32, DType::kBFloat16}) {
+    const CutParameter* first = nullptr;
+    int64_t elements = 0;
+    for (const size_t parameter : flight.parameters) {
+      const CutParameter& cut = parameters_[parameter];
+      if (cut.whole.value.dtype() != dtype) continue;
+      if (first == nullptr) first = &cut;
+      elements += cut.share;
+    }
+    if (first == nullptr) continue;
+    flight.gathered.push_back(make(*first, zero_.ranks * elements, "all_gather", stream()));
+    std::vector<Tensor> parts;
+    for (const size_t parameter : flight.parameters)
+      if (parameters_[parameter].whole.value.dtype() == dtype) parts.push_back(sent(parameters_[parameter], stream()));
+  }
 }
 
 void ZeroCoordinator::wait_for(size_t parameter) {
@@ -159,7 +202,7 @@ void ZeroCoordinator::end(Flight& flight) {
   flight.sent.clear();
   for (const size_t parameter : flight.parameters) {
     const CutParameter& cut = parameters_[parameter];
-    if (flight.gathered) look_into(cut.whole.value, make(cut, cut.elements, "cat", stream()));
+    if (!flight.gathered.empty()) look_into(cut.whole.value, make(cut, cut.elements, "cat", stream()));
     states_[parameter].status = Status::kWhole;
   }
 }
@@ -169,7 +212,7 @@ void ZeroCoordinator::let_go(size_t parameter) {
   State& state = states_[parameter];
   if (state.status != Status::kWhole || !state.active.empty()) return;
   CutParameter& cut = parameters_[parameter];
-  if (cut.kept && cut.whole.value->storage == cut.kept->storage) tape_.empty(cut.kept);
+  if (zero_.ranks > 1 && cut.kept && cut.whole.value->storage == cut.kept->storage) tape_.empty(cut.kept);
   look_into(cut.whole.value, nothing_);
   state.status = Status::kCut;
   live_ -= cut.elements;
@@ -190,27 +233,36 @@ std::vector<bool> ZeroCoordinator::released_by(int32_t module) const {
 }
 
 /// release_sub_module
-void ZeroCoordinator::release(int32_t module, bool forward) {
-  if (!forward) {
-    const auto begun = std::find(backward_.rbegin(), backward_.rend(), module);
-    if (begun != backward_.rend()) backward_.erase(std::next(begun).base());
+void ZeroCoordinator::release(int32_t module, Pass pass) {
+  if (module < 0) return;
+  std::vector<size_t> own = modules_.parameters(module);
+  std::vector<bool> released =
+      order_ == Order::kKnown ? released_by(module) : std::vector<bool>(parameters_.size(), true);
+  if (pass == Pass::kBackward) {
+    std::erase(backward_, module);
+    if (auto ran = again_.extract(module))
+      for (const size_t parameter : ran.mapped()) {
+        own.push_back(parameter);
+        released[parameter] = !parameters_[parameter].persists;
+      }
   }
-  const std::vector<size_t>& own = modules_.parameters(module);
-  if (own.empty()) return;
-  const std::vector<bool> released = order_ == Order::kKnown ? released_by(module) : std::vector<bool>();
   for (const size_t parameter : own) {
     std::erase(states_[parameter].active, module);
-    if (released.empty() || released[parameter]) let_go(parameter);
+    if (released[parameter]) let_go(parameter);
   }
 }
 
 /// release_backward_leftovers
 void ZeroCoordinator::release_leftovers() {
-  for (; !backward_.empty(); backward_.pop_back())
-    for (const size_t parameter : modules_.parameters(backward_.back())) {
-      std::erase(states_[parameter].active, backward_.back());
+  for (; !backward_.empty(); backward_.pop_back()) {
+    const int32_t module = backward_.back();
+    std::vector<size_t> own = modules_.parameters(module);
+    if (auto ran = again_.extract(module)) own.insert(own.end(), ran.mapped().begin(), ran.mapped().end());
+    for (const size_t parameter : own) {
+      std::erase(states_[parameter].active, module);
       if (!parameters_[parameter].persists) let_go(parameter);
     }
+  }
 }
 
 void ZeroCoordinator::clear_flights() {
@@ -235,7 +287,9 @@ void ZeroCoordinator::gather_persistent() {
   for (size_t i = 0; i < parameters_.size(); ++i) {
     CutParameter& cut = parameters_[i];
     if (!cut.is_persistent || std::exchange(states_[i].status, Status::kWhole) != Status::kCut) continue;
-    if (cut.kept)
+    if (zero_.ranks == 1 && cut.part)
+      cut.kept = cut.part;
+    else if (cut.kept)
       tape_.fill(cut.kept);
     else
       cut.kept = make(cut, zero_.ranks * cut.share, "all_gather", Stream::kMain);

@@ -29,6 +29,9 @@ struct CutParameter {
   bool is_persistent = false;  // and is gathered again behind the update
 };
 
+/// What a module is called for: by the forward pass, by a checkpoint that runs it again, by the backward pass.
+enum class Pass : uint8_t { kForward, kAgain, kBackward };
+
 /// The coordinator of one model.
 class ZeroCoordinator {
  public:
@@ -38,9 +41,9 @@ class ZeroCoordinator {
   /// The forward pass begins.
   void begin_pass();
   /// A module runs, or its backward pass begins.
-  void fetch(int32_t module, bool forward);
+  void fetch(int32_t module, Pass pass);
   /// It is over.
-  void release(int32_t module, bool forward);
+  void release(int32_t module, Pass pass);
   /// Behind the backward pass: modules of which nothing said that theirs is over.
   void release_leftovers();
   /// Before the update all are cut, behind it the persistent ones gathered.
@@ -57,7 +60,7 @@ class ZeroCoordinator {
   /// Parameters that are gathered together, and what holds them until each was waited for.
   struct Flight {
     std::vector<size_t> parameters;
-    Tensor gathered;
+    std::vector<Tensor> gathered;  // of each dtype
     std::vector<Tensor> sent;
     bool is_over = false;
   };
@@ -85,6 +88,7 @@ class ZeroCoordinator {
   void end(Flight& flight);
   void forget_uses(const std::vector<size_t>& fetched);
   void prefetch();
+  void use(size_t parameter, int32_t module);
   void let_go(size_t parameter);
   void clear_flights();
   std::vector<bool> released_by(int32_t module) const;
@@ -105,6 +109,7 @@ class ZeroCoordinator {
   int64_t step_ = 0;        // calls of modules so far
   int64_t live_ = 0;        // elements that were gathered in this pass and are whole
   std::vector<int32_t> backward_;  // modules whose backward pass began
+  std::map<int32_t, std::vector<size_t>> again_;  // frozen parameters that ran again within it, by module
 };
 
 }  // namespace peakmem

@@ -24,13 +24,19 @@ void add(HostMemory& memory, std::string_view name, bool pinned, int64_t bytes) 
 
 /// ZeRO 3's: a buffer of each group for parameters, of each sub-group for the optimizer's, one for gradients
 /// (_create_param_groups_fp16_flat_cpu_memory, _create_fp32_partitions, initialize_optimizer_states,
-/// grad_partitions_flat_buffer). That of parameters is pinned whatever the file says.
+/// grad_partitions_flat_buffer). That of parameters is pinned whatever the file says; what each was loaded into is free
+/// then, but PyTorch's allocator of pinned memory gives nothing back.
 void add_stage_3(const Job& job, HostMemory& memory) {
   const Zero& zero = job.recipe.zero;
   Job whole = job;
   whole.recipe.zero.sub_group = std::numeric_limits<int64_t>::max();
   if (zero.offloads_parameters)
-    for (const ZeroGroup& group : zero_groups(whole)) add(memory, "weights", true, kHalf * group.part);
+    for (const ZeroGroup& group : zero_groups(whole)) {
+      add(memory, "weights", true, kHalf * group.part);
+      for (const ZeroMember& member : group.members)
+        if (zero.pins_parameters)
+          add(memory, "weights as loaded", true, kHalf * ((member.elements + zero.ranks - 1) / zero.ranks));
+    }
   if (!zero.offloads_optimizer) return;
   int64_t elements = 0;
   for (const ZeroGroup& group : zero_groups(job)) {

@@ -8,6 +8,7 @@ namespace {
 
 /// Modules without parameters that the trace has a scope for.
 constexpr std::string_view kRotary = "rotary_emb";
+constexpr std::string_view kAdapter = "lora_A";
 
 int32_t parent_of(const Tape& tape, int32_t scope) { return tape.program.scopes[static_cast<size_t>(scope)].parent; }
 
@@ -21,7 +22,10 @@ std::vector<Parameter> all_parameters(const Tape& tape) {
   return all;
 }
 
-ZeroModules::ZeroModules(const Tape& tape) : tape_(tape), holds_(tape.program.scopes.size()) {
+ZeroModules::ZeroModules(const Tape& tape)
+    : tape_(tape), holds_(tape.program.scopes.size()), is_adapted_(tape.program.scopes.size()) {
+  for (const ScopeName& scope : tape.program.scopes)
+    if (scope.name == kAdapter) is_adapted_[static_cast<size_t>(scope.parent)] = true;
   const std::vector<Parameter> all = all_parameters(tape);
   for (size_t i = 0; i < all.size(); ++i) add(parent_of(tape, all[i].scope), all[i].unit, i);
   for (const SharedParameter& shared : tape.shared)
@@ -44,9 +48,15 @@ bool ZeroModules::is_module(int32_t scope) const {
 
 int32_t ZeroModules::find(int32_t scope, int32_t unit) const {
   if (scope == Hooks::kNameless) return kEmpty;
+  if (static_cast<size_t>(scope) < is_adapted_.size() && is_adapted_[static_cast<size_t>(scope)]) return kEmpty;
   const auto found = modules_.find({unit, scope});
   if (found != modules_.end()) return found->second;
   return is_module(scope) ? kEmpty : kNone;
+}
+
+int32_t ZeroModules::find_base(int32_t scope, int32_t unit) const {
+  const auto found = modules_.find({unit, scope});
+  return found != modules_.end() ? found->second : kEmpty;
 }
 
 const std::vector<size_t>& ZeroModules::parameters(int32_t module) const {

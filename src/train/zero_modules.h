@@ -23,8 +23,10 @@ class ZeroModules {
 
   /// Those of a model that has been built.
   explicit ZeroModules(const Tape& tape);
-  /// The module that a scope is, where `unit` runs.
+  /// The module that a scope is, where `unit` runs: of a linear layer with adapters PEFT's, whose parameters are its
+  /// base layer's.
   int32_t find(int32_t scope, int32_t unit) const;
+  int32_t find_base(int32_t scope, int32_t unit) const;
   /// Its parameters, by place among all, ascending.
   const std::vector<size_t>& parameters(int32_t module) const;
 
@@ -34,6 +36,7 @@ class ZeroModules {
 
   const Tape& tape_;
   std::vector<bool> holds_;                                 // by scope: a parameter, or a module that does
+  std::vector<bool> is_adapted_;                            // by scope
   std::map<std::pair<int32_t, int32_t>, int32_t> modules_;  // by unit and scope
   std::vector<std::vector<size_t>> parameters_;             // by module
 };

@@ -70,11 +70,12 @@ void ZeroOptimizer::flatten(const ZeroGroup& group) {
 void ZeroOptimizer::make_master(const ZeroGroup& group) {
   const Scope scope(tape_, "zero");
   const Tensor clone = make(group.part, recipe_.weights, "clone", Category::kTemporaries);
-  if (!zero_.offloads_optimizer) add_master(group);
+  if (zero_.offloads_optimizer) return;
+  add_master(group, make(group.part, DType::kFloat32, "fp32_weights", Category::kOptimizer));
 }
 
-void ZeroOptimizer::add_master(const ZeroGroup& group) {
-  const Tensor master = tape_.leaf(make(group.part, DType::kFloat32, "fp32_weights", Category::kOptimizer));
+void ZeroOptimizer::add_master(const ZeroGroup& group, const Tensor& weights) {
+  const Tensor master = tape_.leaf(weights);
   masters_.push_back({master, master->node, tape_.scope, tape_.turn, 0});
   const Seen seen(tape_, masters_.back());
   const std::vector<Kept> states = {kept(*recipe_.optimizer, group.part, false)};
@@ -102,7 +103,8 @@ void ZeroOptimizer::step() {
   const size_t first = tape_.program.events.size();
   const Scope scope(tape_, "zero");
   const Category outer = std::exchange(tape_.category, Category::kTemporaries);
-  if (!zero_.offloads_optimizer && !norm_) norm_ = make(1, DType::kFloat32, "grad_norm", Category::kOptimizer);
+  if (zero_.stage < 3 && !zero_.offloads_optimizer)
+    norm_ = make(1, DType::kFloat32, "grad_norm", Category::kOptimizer);
   update();
   tape_.category = outer;
   for (size_t i = first; i < tape_.program.events.size(); ++i) {

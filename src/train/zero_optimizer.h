@@ -36,7 +36,8 @@ class ZeroOptimizer : public Hooks {
   virtual void update() = 0;
   void flatten(const ZeroGroup& group);
   void make_master(const ZeroGroup& group);
-  void add_master(const ZeroGroup& group);
+  /// What the optimizer trains for a group.
+  void add_master(const ZeroGroup& group, const Tensor& weights);
   /// A gradient's norm, taken in float64.
   Tensor norm_of(int64_t elements) const;
   /// The optimizer's own step on a group's part.

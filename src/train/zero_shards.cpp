@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "model/called.h"
 #include "trace/engine.h"
 
 namespace peakmem {
@@ -20,7 +21,9 @@ ZeroShards::ZeroShards(Tape& tape, const Recipe& recipe) : ZeroOptimizer(tape, r
   for (const Parameter& whole : all_parameters(tape_)) {
     const int64_t elements = whole.value.shape().elements().number();
     const bool is_persistent = elements <= zero_.persistence_threshold;
-    const bool persists = is_persistent || elements <= zero_.loaded_persistence;
+    // zero.Init knows no adapters: these are cut when the engine starts.
+    const bool is_loaded = whole.accumulator == nullptr || recipe_.lora.rank == 0;
+    const bool persists = is_persistent || (is_loaded && elements <= zero_.loaded_persistence);
     if (whole.accumulator != nullptr) {
       by_leaf_[whole.accumulator] = parameters.size();
       places_.push_back(parameters.size());
@@ -32,7 +35,7 @@ ZeroShards::ZeroShards(Tape& tape, const Recipe& recipe) : ZeroOptimizer(tape, r
   tape_.begin_phase(0, -1, "prepare");
   flatten();
   const Scope scope(tape_, "zero");
-  tracker_ = make(1, DType::kBool, "zeros", Category::kOptimizer);
+  if (!zero_.offloads_optimizer) tracker_ = make(1, DType::kBool, "zeros", Category::kOptimizer);
   make_masters();
   make_buffers();
   for (const ZeroGroup& group : groups_)
@@ -49,18 +52,23 @@ void ZeroShards::flatten() {
   for (const ZeroGroup& group : groups_)
     for (const ZeroMember& member : group.members) cut(member).part.reset();
   const Scope scope(tape_, "zero");
-  flat_.push_back(make(elements, recipe_.weights, "flat_weights", Category::kWeights));
+  flat_.push_back(make(elements, dtype_of_parts(), "flat_weights", Category::kWeights));
   for (const ZeroGroup& group : groups_)
     for (const ZeroMember& member : group.members) cut(member).part = flat_.back();
 }
 
-/// _create_fp32_partitions: cast, and cloned; the last cast is named until the next is there.
+/// _create_fp32_partitions: cast, and cloned; the last cast is named until the next is there. What is fp32 already is
+/// trained itself.
 void ZeroShards::make_masters() {
   if (zero_.offloads_optimizer) return;
   Tensor converted;
   for (const ZeroGroup& group : groups_) {
+    if (dtype_of_parts() == DType::kFloat32 && !flat_.empty()) {
+      add_master(group, tape_.look(flat_.front(), {group.part}, true));
+      continue;
+    }
     converted = make(group.part, DType::kFloat32, "_to_copy", Category::kTemporaries);
-    add_master(group);
+    add_master(group, make(group.part, DType::kFloat32, "fp32_weights", Category::kOptimizer));
   }
 }
 
@@ -86,26 +94,39 @@ void ZeroShards::before_forward(int32_t unit) {
   first_node_ = tape_.nodes();
   coordinator_->begin_pass();
   before_module(0);
+  if (recipe_.lora.rank > 0) begin(ZeroModules::kEmpty);  // PEFT's model, and its LoraModel
 }
 
 void ZeroShards::after_forward(int32_t unit) {
-  if (unit == 0) after_module(0);
+  if (unit != 0) return;
+  if (recipe_.lora.rank > 0) end(ZeroModules::kEmpty);
+  after_module(0);
+}
+
+int32_t ZeroShards::module_of(int32_t scope) const {
+  const ZeroModules& modules = coordinator_->modules();
+  return scope == kBaseLayer ? modules.find_base(tape_.scope, tape_.unit) : modules.find(scope, tape_.unit);
+}
+
+/// A checkpoint runs the layer's call again, whose scope was entered around it.
+void ZeroShards::notice_second_run() {
+  if (tape_.runs_again && !std::exchange(in_second_run_, true)) coordinator_->fetch(ZeroModules::kEmpty, Pass::kAgain);
 }
 
 void ZeroShards::before_module(int32_t scope) {
-  if (const int32_t module = coordinator_->modules().find(scope, tape_.unit); module != ZeroModules::kNone)
-    begin(module);
+  notice_second_run();
+  if (const int32_t module = module_of(scope); module != ZeroModules::kNone) begin(module);
 }
 
 void ZeroShards::after_module(int32_t scope) {
-  if (const int32_t module = coordinator_->modules().find(scope, tape_.unit); module != ZeroModules::kNone) end(module);
+  if (const int32_t module = module_of(scope); module != ZeroModules::kNone) end(module);
 }
 
 void ZeroShards::begin(int32_t module) {
   const bool has_graph = tape_.has_graph(first_node_);
   calls_.push_back({tape_.nodes(), has_graph, !tape_.ghost});
   if (tape_.ghost) return;
-  coordinator_->fetch(module, true);
+  coordinator_->fetch(module, pass());
   if (notes_calls() && has_graph && module >= 0) marks_.push_back({module, tape_.nodes(), -1});
 }
 
@@ -113,30 +134,31 @@ void ZeroShards::end(int32_t module) {
   const Call call = calls_.back();
   calls_.pop_back();
   if (tape_.ghost || !call.is_counted) return;
-  coordinator_->release(module, true);
+  coordinator_->release(module, pass());
   if (notes_calls() && tape_.nodes() > call.first) marks_.push_back({module, tape_.nodes(), call.first});
 }
 
 void ZeroShards::before_node(int32_t index) {
+  in_second_run_ = false;
   while (!marks_.empty() && marks_.back().node > index) {
     const Mark mark = marks_.back();
     marks_.pop_back();
-    pass(mark, index);
+    reach(mark, index);
   }
 }
 
 /// A module none of whose nodes is reached has no backward pass.
-void ZeroShards::pass(const Mark& mark, int32_t index) {
+void ZeroShards::reach(const Mark& mark, int32_t index) {
   if (mark.first >= 0) {
     if (index < mark.first) return;
-    coordinator_->fetch(mark.module, false);
+    coordinator_->fetch(mark.module, Pass::kBackward);
     if (mark.module >= 0) open_.push_back(mark.module);
     return;
   }
   const auto begun = std::find(open_.rbegin(), open_.rend(), mark.module);
   if (begun == open_.rend()) return;
   open_.erase(std::next(begun).base());
-  coordinator_->release(mark.module, false);
+  coordinator_->release(mark.module, Pass::kBackward);
 }
 
 /// reduce_independent_p_g_buckets_and_remove_grads: what fits is copied into the bucket, and its own memory goes.
@@ -206,16 +228,26 @@ void ZeroShards::finish_backward() {
 }
 
 void ZeroShards::update() {
-  if (!loss_) loss_ = make(1, DType::kFloat32, "loss", Category::kOptimizer);
   coordinator_->partition_all();
-  for (const ZeroGroup& group : groups_) {
-    std::vector<Tensor> norms;
-    if (zero_.offloads_optimizer) continue;
-    for (const ZeroMember& member : group.members) norms.push_back(norm_of(cut(member).share));
-  }
-  for (size_t i = 0; i < groups_.size() && !zero_.offloads_optimizer; ++i) update(i);
+  if (!zero_.offloads_optimizer) update_groups();
   norms_.clear();
   coordinator_->gather_persistent();
+  if (!reported_.empty()) return;
+  reported_.push_back(make(1, DType::kFloat32, "loss", Category::kOptimizer));
+  if (!zero_.offloads_optimizer) reported_.push_back(make(1, DType::kFloat64, "grad_norm", Category::kOptimizer));
+}
+
+/// A group's norm is named to the end, as are that of all and its quotient.
+void ZeroShards::update_groups() {
+  std::vector<Tensor> named;
+  for (const ZeroGroup& group : groups_) {
+    std::vector<Tensor> norms;
+    for (const ZeroMember& member : group.members) norms.push_back(norm_of(cut(member).share));
+    named.push_back(make(1, DType::kFloat64, "where", Category::kTemporaries));
+  }
+  named.push_back(make(1, DType::kFloat64, "where", Category::kTemporaries));
+  named.push_back(make(1, DType::kFloat64, "div", Category::kTemporaries));
+  for (size_t i = 0; i < groups_.size(); ++i) update(i);
 }
 
 /// A group's gradients joined, where they are several, then in fp32; then the optimizer on them.

@@ -46,14 +46,19 @@ class ZeroShards : public ZeroOptimizer {
   void flatten();
   void make_masters();
   void make_buffers();
+  int32_t module_of(int32_t scope) const;
+  Pass pass() const { return tape_.runs_again ? Pass::kAgain : Pass::kForward; }
+  DType dtype_of_parts() const { return tape_.parameters.front().value.dtype(); }
   bool notes_calls() const;
+  void notice_second_run();
   void begin(int32_t module);
   void end(int32_t module);
-  void pass(const Mark& mark, int32_t index);
+  void reach(const Mark& mark, int32_t index);
   int64_t own(const CutParameter& cut) const;
   void reduce();
   void join(const std::vector<size_t>& taken);
   void send_to_host(const CutParameter& cut);
+  void update_groups();
   void update(size_t index);
   Stream reduction_stream() const { return zero_.overlaps ? Stream::kAllReduce : Stream::kMain; }
   CutParameter& cut(const ZeroMember& member) { return coordinator_->parameters()[places_[member.parameter]]; }
@@ -66,12 +71,13 @@ class ZeroShards : public ZeroOptimizer {
   Tensor gradients_;                          // of the parts
   std::vector<size_t> taken_;                 // into the bucket, or one that is larger than it
   int64_t taken_elements_ = 0;
-  Tensor loss_;                               // of the last step, which the trainer names
+  std::vector<Tensor> reported_;              // loss and norm of the last step, which the trainer names
   std::vector<Tensor> norms_;                 // of gradients that went to the host
   std::vector<Call> calls_;
   std::vector<Mark> marks_;
   std::vector<int32_t> open_;                 // modules whose backward pass has begun
   int32_t first_node_ = 0;                    // of this forward pass
+  bool in_second_run_ = false;                // of a checkpoint
 };
 
 }  // namespace peakmem

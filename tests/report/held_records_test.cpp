@@ -64,6 +64,7 @@ constexpr File kFiles[] = {
     {"t4", 0, 0, 0},
     {"trainers", 3, 4, 0},
     {"zero", 1, 0, 0},
+    {"zero3", 15, 17, 0, 0.0025},
 };
 
 INSTANTIATE_TEST_SUITE_P(Oracle, GpuRecords, ::testing::ValuesIn(kFiles), [](const auto& info) {

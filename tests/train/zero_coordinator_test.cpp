@@ -25,7 +25,8 @@ Job random_sharded_job(uint32_t seed) {
   while (!is_modelled(job)) job = random_job(seed += 7919);
   Recipe& recipe = job.recipe;
   recipe.trainer = find_trainer("hf");
-  recipe.keeps_outputs = recipe.use_cache = false;
+  recipe.names = LoopNames::kNothing;
+  recipe.use_cache = false;
   recipe.kernels = {};
   recipe.quantize = Quantize::kNone;
   recipe.lora = {};
