@@ -119,23 +119,32 @@ DType read_dtype(const std::string& name) {
 constexpr std::array<std::string_view, 8> kRanks = {"fsdp", "replicate", "param_dtype", "reduce_dtype",
                                                     "ddp",  "bucket_mb", "bucket_view", "find_unused"};
 
-constexpr std::array<std::string_view, 15> kZero = {
-    "zero",           "world",           "rank",
-    "reduce_bucket",  "overlap_comm",    "one_group",
-    "sub_group",      "grad_accum_dtype", "offload_optimizer",
-    "offload_param",  "prefetch_bucket", "persistence_threshold",
-    "max_live",       "max_reuse",       "round_robin_gradients"};
+constexpr std::array<std::string_view, 15> kZero = {"zero",
+                                                    "world",
+                                                    "rank",
+                                                    "reduce_bucket",
+                                                    "overlap_comm",
+                                                    "one_group",
+                                                    "sub_group",
+                                                    "grad_accum_dtype",
+                                                    "offload_optimizer",
+                                                    "offload_param",
+                                                    "prefetch_bucket",
+                                                    "persistence_threshold",
+                                                    "max_live",
+                                                    "max_reuse",
+                                                    "round_robin_gradients"};
 
 /// What is of ZeRO 3 alone; sizes that are absent are DeepSpeed's own.
 void read_zero_3(const Value& ranks, Zero& zero) {
   zero.overlaps = ranks.find("overlap_comm") == nullptr || flag(ranks, "overlap_comm");
   zero.offloads_parameters = ranks.find("offload_param") != nullptr;
   zero.pins_parameters = text(ranks, "offload_param") == "pinned";
-  for (const auto& [name, size] : {std::pair("prefetch_bucket", &zero.prefetch_bucket),
-                                   std::pair("persistence_threshold", &zero.persistence_threshold),
-                                   std::pair("max_live", &zero.max_live_parameters),
-                                   std::pair("max_reuse", &zero.max_reuse_distance),
-                                   std::pair("sub_group", &zero.sub_group)})
+  for (const auto& [name, size] :
+       {std::pair("prefetch_bucket", &zero.prefetch_bucket),
+        std::pair("persistence_threshold", &zero.persistence_threshold),
+        std::pair("max_live", &zero.max_live_parameters), std::pair("max_reuse", &zero.max_reuse_distance),
+        std::pair("sub_group", &zero.sub_group)})
     *size = number(ranks, name, *size);
   zero.loaded_persistence = zero.persistence_threshold;
 }

@@ -19,8 +19,9 @@ constexpr int64_t kMostRanks = 1 << 16;
 constexpr std::array<std::string_view, 8> kOptions = {
     "ranks",          "rank",           "reduce-bucket",     "overlap-comm",
     "zero-optimizer", "zero-gradients", "offload-optimizer", "round-robin"};
-constexpr std::array<std::string_view, 6> kOfStage3 = {"offload-parameters",  "prefetch-bucket",    "persistence-threshold",
-                                                       "max-live-parameters", "max-reuse-distance", "sub-group"};
+constexpr std::array<std::string_view, 6> kOfStage3 = {"offload-parameters",    "prefetch-bucket",
+                                                       "persistence-threshold", "max-live-parameters",
+                                                       "max-reuse-distance",    "sub-group"};
 
 /// Optimizers whose step on a flat part was measured.
 constexpr std::array<std::string_view, 8> kKnown = {
@@ -75,9 +76,9 @@ std::optional<Error> read_stage_3(const Asked& asked, Inquiry& inquiry) {
   if (auto wrong = read_elements(asked, "persistence-threshold", 10 * width, zero.persistence_threshold)) return wrong;
   if (const std::string* text = asked.text("persistence-threshold"); text != nullptr && *text != "auto")
     zero.loaded_persistence = zero.persistence_threshold;
-  for (const auto& [option, size] : {std::pair("max-live-parameters", &zero.max_live_parameters),
-                                     std::pair("max-reuse-distance", &zero.max_reuse_distance),
-                                     std::pair("sub-group", &zero.sub_group)})
+  for (const auto& [option, size] :
+       {std::pair("max-live-parameters", &zero.max_live_parameters),
+        std::pair("max-reuse-distance", &zero.max_reuse_distance), std::pair("sub-group", &zero.sub_group)})
     if (auto wrong = read_elements(asked, option, std::nullopt, *size)) return wrong;
   const std::string* host = asked.text("offload-parameters");
   zero.offloads_parameters = host != nullptr;

@@ -29,7 +29,7 @@ void take_auto(Understanding& u) {
   const Settings& s = u.settings;
   const int64_t h = u.hidden;
   for (const auto& [slot, size, rule] : {std::tuple("zero.reduce_bucket_size", h * h, "h²"),
-                                         std::tuple("zero.prefetch_bucket_size", h * h / 10 * 9, "0.9 h²"),
+                                         std::tuple("zero.prefetch_bucket_size", h * h * 9 / 10, "0.9 h²"),
                                          std::tuple("zero.param_persistence_threshold", 10 * h, "10 h")})
     if (s.text(slot) == "auto")
       u.assumptions.push_back(std::string(slot + 5) + ": auto, " + rule +
@@ -136,8 +136,7 @@ void understand_bucket(Understanding& u) {
 void understand_deepspeed(Understanding& u, std::optional<int64_t> ranks) {
   const Settings& s = u.settings;
   const std::string stage = s.text("zero.stage");
-  if (!u.is_given("zero") && stage != "1" && stage != "2" && stage != "3")
-    return refuse_deepspeed(u, ranks);
+  if (!u.is_given("zero") && stage != "1" && stage != "2" && stage != "3") return refuse_deepspeed(u, ranks);
   u.set("zero", stage);
   if (ranks)
     u.set("ranks", *ranks);

@@ -114,8 +114,8 @@ Tensor bmm(const Tensor& self, const Tensor& mat2) {
 
 namespace {
 
-// LinearFunctionForZeroStage3 of DeepSpeed 0.19.8 (runtime/zero/linear.py). Inputs: input 0, weight 1, bias 2, which are
-// all saved; the gradients are there together, and the bias's is a sum over all rows.
+// LinearFunctionForZeroStage3 of DeepSpeed 0.19.8 (runtime/zero/linear.py). Inputs: input 0, weight 1, bias 2, which
+// are all saved; the gradients are there together, and the bias's is a sum over all rows.
 void linear_function_backward(Gradients& g) {
   if (g.needs(0)) g.out[0] = made("mm", g.in[0], contiguous(g.input_shape(0)));
   if (g.needs(1)) g.out[1] = made("mm", g.in[0], contiguous(g.input_shape(1)));

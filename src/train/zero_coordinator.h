@@ -105,10 +105,10 @@ class ZeroCoordinator {
   std::map<size_t, std::shared_ptr<Flight>> in_flight_;  // by parameter, until it was waited for
   Order order_ = Order::kUnknown;
   std::vector<int32_t> modules_in_order_;
-  std::deque<Use> coming_;  // of this pass, without what was fetched
-  int64_t step_ = 0;        // calls of modules so far
-  int64_t live_ = 0;        // elements that were gathered in this pass and are whole
-  std::vector<int32_t> backward_;  // modules whose backward pass began
+  std::deque<Use> coming_;                        // of this pass, without what was fetched
+  int64_t step_ = 0;                              // calls of modules so far
+  int64_t live_ = 0;                              // elements that were gathered in this pass and are whole
+  std::vector<int32_t> backward_;                 // modules whose backward pass began
   std::map<int32_t, std::vector<size_t>> again_;  // frozen parameters that ran again within it, by module
 };
 

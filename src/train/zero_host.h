@@ -1,5 +1,5 @@
-// What one rank of ZeRO keeps on the host where its optimizer or its parameters are there: buffers made once, beside those of the data
-// loader and of Python (DeepSpeed 0.19.8, runtime/zero/stage_1_and_2.py, stage3.py).
+// What one rank of ZeRO keeps on the host where its optimizer or its parameters are there: buffers made once, beside
+// those of the data loader and of Python (DeepSpeed 0.19.8, runtime/zero/stage_1_and_2.py, stage3.py).
 #pragma once
 
 #include <cstdint>

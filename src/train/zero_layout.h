@@ -1,6 +1,6 @@
 // How ZeRO 1 and 2 lay trained parameters out: end to end, a flat tensor for each of the optimizer's groups, cut to one
-// part a rank wherever the cut falls (DeepSpeed 0.19.8, runtime/zero/stage_1_and_2.py). Under ZeRO 3 each parameter is cut
-// by itself, and a group is made of sub-groups (runtime/zero/stage3.py).
+// part a rank wherever the cut falls (DeepSpeed 0.19.8, runtime/zero/stage_1_and_2.py). Under ZeRO 3 each parameter is
+// cut by itself, and a group is made of sub-groups (runtime/zero/stage3.py).
 //
 //     group   │ embedding            │ q │ k │ … │ head            │ pad │
 //     ranks   │ 0        │ 1        │ 2        │ 3        │ …           a parameter may lie in several parts

@@ -103,8 +103,7 @@ void ZeroOptimizer::step() {
   const size_t first = tape_.program.events.size();
   const Scope scope(tape_, "zero");
   const Category outer = std::exchange(tape_.category, Category::kTemporaries);
-  if (zero_.stage < 3 && !zero_.offloads_optimizer)
-    norm_ = make(1, DType::kFloat32, "grad_norm", Category::kOptimizer);
+  if (zero_.stage < 3 && !zero_.offloads_optimizer) norm_ = make(1, DType::kFloat32, "grad_norm", Category::kOptimizer);
   update();
   tape_.category = outer;
   for (size_t i = first; i < tape_.program.events.size(); ++i) {

@@ -28,7 +28,8 @@ ZeroShards::ZeroShards(Tape& tape, const Recipe& recipe) : ZeroOptimizer(tape, r
       by_leaf_[whole.accumulator] = parameters.size();
       places_.push_back(parameters.size());
     }
-    parameters.push_back({whole, Tensor(), Tensor(), elements, share_of(elements, zero_.ranks), persists, is_persistent});
+    parameters.push_back(
+        {whole, Tensor(), Tensor(), elements, share_of(elements, zero_.ranks), persists, is_persistent});
   }
   coordinator_.emplace(tape_, zero_, std::move(parameters));
   tape_.program.phases.back().empties_cache = true;
@@ -201,7 +202,8 @@ void ZeroShards::join(const std::vector<size_t>& taken) {
         const CutParameter& each = parameters[place];
         const int64_t content = std::clamp<int64_t>(each.elements - rank * each.share, 0, each.share);
         if (content == each.share) continue;
-        pads.push_back(make(each.share - content, recipe_.weights, "empty", Category::kTemporaries, reduction_stream()));
+        pads.push_back(
+            make(each.share - content, recipe_.weights, "empty", Category::kTemporaries, reduction_stream()));
       }
     joined = make(zero_.ranks * elements, recipe_.weights, "reduced", Category::kTemporaries, reduction_stream());
   }

@@ -64,20 +64,20 @@ class ZeroShards : public ZeroOptimizer {
   CutParameter& cut(const ZeroMember& member) { return coordinator_->parameters()[places_[member.parameter]]; }
 
   std::optional<ZeroCoordinator> coordinator_;
-  std::vector<size_t> places_;                // of trained parameters, among all
-  std::map<const Node*, size_t> by_leaf_;     // the same, by accumulator
-  Tensor tracker_;                            // of what is no number
+  std::vector<size_t> places_;             // of trained parameters, among all
+  std::map<const Node*, size_t> by_leaf_;  // the same, by accumulator
+  Tensor tracker_;                         // of what is no number
   Tensor bucket_;
-  Tensor gradients_;                          // of the parts
-  std::vector<size_t> taken_;                 // into the bucket, or one that is larger than it
+  Tensor gradients_;           // of the parts
+  std::vector<size_t> taken_;  // into the bucket, or one that is larger than it
   int64_t taken_elements_ = 0;
-  std::vector<Tensor> reported_;              // loss and norm of the last step, which the trainer names
-  std::vector<Tensor> norms_;                 // of gradients that went to the host
+  std::vector<Tensor> reported_;  // loss and norm of the last step, which the trainer names
+  std::vector<Tensor> norms_;     // of gradients that went to the host
   std::vector<Call> calls_;
   std::vector<Mark> marks_;
-  std::vector<int32_t> open_;                 // modules whose backward pass has begun
-  int32_t first_node_ = 0;                    // of this forward pass
-  bool in_second_run_ = false;                // of a checkpoint
+  std::vector<int32_t> open_;   // modules whose backward pass has begun
+  int32_t first_node_ = 0;      // of this forward pass
+  bool in_second_run_ = false;  // of a checkpoint
 };
 
 }  // namespace peakmem

@@ -59,7 +59,7 @@ const Writing kWritings[] = {
       {"prefetch-bucket", "0"},
       {"max-reuse-distance", "1000000"},
       {"offload-parameters", "pinned"}},
-     {"    \"stage\": 3,", "    \"stage3_prefetch_bucket_size\": 0", "    \"stage3_max_reuse_distance\": 1000000"}},
+     {"    \"stage\": 3,", "    \"stage3_prefetch_bucket_size\": 0,", "    \"stage3_max_reuse_distance\": 1000000,"}},
     {"trl", "qwen2.5-7b", {{"zero", "1"}, {"ranks", "4"}, {"precision", "bf16"}, {"batch", "1"}}, {"bf16: false"}},
     {"trl",
      "qwen2.5-7b",

@@ -95,7 +95,7 @@ int64_t persistent(const Traced& traced, const Zero& zero) {
 }
 
 TEST(ZeroCoordinator, StepsEndAlike) {
-  for (uint32_t seed = 0; seed < 60; ++seed) {
+  for (uint32_t seed = 0; seed < 25; ++seed) {
     const Traced one = traced(random_sharded_job(seed));
     EXPECT_EQ(end_of(one, "zero_grad", 1), end_of(one, "zero_grad", 2)) << "seed " << seed;
   }
@@ -103,7 +103,7 @@ TEST(ZeroCoordinator, StepsEndAlike) {
 
 // What was made is released as often, but for what lives on: no storage is twice there or twice gone.
 TEST(ZeroCoordinator, MemoryIsThereOnce) {
-  for (uint32_t seed = 0; seed < 60; ++seed) {
+  for (uint32_t seed = 0; seed < 25; ++seed) {
     const Traced one = traced(random_sharded_job(seed));
     std::vector<int> there(one.program.storages.size());
     for (const Segment& segment : one.program.segments)
@@ -111,14 +111,15 @@ TEST(ZeroCoordinator, MemoryIsThereOnce) {
         const Event& event = one.program.events[static_cast<size_t>(i)];
         int& count = there[static_cast<size_t>(event.storage)];
         count += event.birth ? 1 : -1;
-        ASSERT_GE(count, 0) << "seed " << seed << " " << one.program.storages[static_cast<size_t>(event.storage)].made_by;
+        ASSERT_GE(count, 0) << "seed " << seed << " "
+                            << one.program.storages[static_cast<size_t>(event.storage)].made_by;
         ASSERT_LE(count, 2) << "seed " << seed;  // a trainer's batches are born again before they go
       }
   }
 }
 
 TEST(ZeroCoordinator, ShardsTogetherAreTheWhole) {
-  for (uint32_t seed = 0; seed < 60; ++seed) {
+  for (uint32_t seed = 0; seed < 25; ++seed) {
     const Job job = random_sharded_job(seed);
     const Traced one = traced(job);
     const int64_t ranks = job.recipe.zero.ranks;
@@ -135,10 +136,11 @@ TEST(ZeroCoordinator, ShardsTogetherAreTheWhole) {
 
 // Beside the bucket and the gradients of the parts, which it keeps for good, and the small parameters that stay whole.
 TEST(ZeroCoordinator, KeepsNoMoreThanZero2) {
-  for (uint32_t seed = 0; seed < 60; ++seed) {
+  for (uint32_t seed = 0; seed < 25; ++seed) {
     Job job = random_sharded_job(seed);
     const Traced third = traced(job);
-    const int64_t buffers = 2 * job.recipe.zero.reduce_bucket + made(third.program, "own_gradients", Category::kGradients);
+    const int64_t buffers =
+        2 * job.recipe.zero.reduce_bucket + made(third.program, "own_gradients", Category::kGradients);
     const int64_t padding = 16 * static_cast<int64_t>(third.program.weights.size());  // of each parameter
     const int64_t small = 2 * persistent(third, job.recipe.zero) + padding * job.recipe.zero.ranks;
     job.recipe.zero.stage = 2;
@@ -150,7 +152,7 @@ TEST(ZeroCoordinator, KeepsNoMoreThanZero2) {
 
 // The first step knows no order: it gathers for a module and cuts again behind it.
 TEST(ZeroCoordinator, WhatIsUsedAgainSoonStaysWhole) {
-  for (uint32_t seed = 0; seed < 30; ++seed) {
+  for (uint32_t seed = 0; seed < 12; ++seed) {
     Job job = random_sharded_job(seed);
     job.recipe.checkpointing = Checkpointing::kNone;
     job.recipe.accumulate = 1;
@@ -172,7 +174,7 @@ TEST(ZeroCoordinator, WhatIsUsedAgainSoonStaysWhole) {
 }
 
 TEST(ZeroCoordinator, OnTheHostNothingIsLeftOnTheCard) {
-  for (uint32_t seed = 0; seed < 30; ++seed) {
+  for (uint32_t seed = 0; seed < 12; ++seed) {
     Job job = random_sharded_job(seed);
     const Traced card = traced(job);
     job.recipe.zero.offloads_optimizer = job.recipe.zero.offloads_parameters = true;
