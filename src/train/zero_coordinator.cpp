@@ -47,12 +47,8 @@ ZeroCoordinator::ZeroCoordinator(Tape& tape, const Zero& zero, std::vector<CutPa
 /// zero.Init: a module's parameters are cut when it has been made, those of one that is tied afterwards too; then each
 /// is gathered to be filled from the checkpoint.
 void ZeroCoordinator::load() {
-  for (CutParameter& cut : parameters_) {
-    const At at(tape_, cut);
-    tape_.fill(cut.whole.value);
-    if (!zero_.offloads_parameters) cut.part = tape_.make({cut.share}, cut.whole.value.dtype(), "parameter");
-    look_into(cut.whole.value, nothing_);
-  }
+  for (CutParameter& each : parameters_)
+    if (each.is_loaded) cut(each);
   for (const CutParameter& cut : parameters_)
     for (const SharedParameter& shared : tape_.shared) {
       if (shared.value.get() != cut.whole.value.get()) continue;
@@ -60,7 +56,20 @@ void ZeroCoordinator::load() {
       const Tensor untied = tape_.make(cut.whole.value.shape(), cut.whole.value.dtype(), "parameter");
       if (!zero_.offloads_parameters) tape_.make({cut.share}, cut.whole.value.dtype(), "parameter").reset();
     }
-  for (const CutParameter& cut : parameters_) gather_for_a_moment(cut);
+  for (const CutParameter& each : parameters_)
+    if (each.is_loaded) gather_for_a_moment(each);
+}
+
+void ZeroCoordinator::cut(CutParameter& cut) {
+  const At at(tape_, cut);
+  tape_.fill(cut.whole.value);
+  if (!zero_.offloads_parameters) cut.part = tape_.make({cut.share}, cut.whole.value.dtype(), "parameter");
+  look_into(cut.whole.value, nothing_);
+}
+
+void ZeroCoordinator::cut_adapters() {
+  for (CutParameter& each : parameters_)
+    if (!each.is_loaded) cut(each);
 }
 
 /// reset_step

@@ -25,6 +25,7 @@ struct CutParameter {
   Tensor kept;      // what a persistent one is between steps
   int64_t elements = 0;
   int64_t share = 0;           // elements of a rank's part, padded
+  bool is_loaded = true;       // by zero.Init; else it is cut when the engine starts
   bool persists = false;       // small: stays whole to the end of a step
   bool is_persistent = false;  // and is gathered again behind the update
 };
@@ -35,9 +36,11 @@ enum class Pass : uint8_t { kForward, kAgain, kBackward };
 /// The coordinator of one model.
 class ZeroCoordinator {
  public:
-  /// Cuts what was made without memory.
+  /// Cuts what was made without memory and is loaded.
   ZeroCoordinator(Tape& tape, const Zero& zero, std::vector<CutParameter> parameters);
 
+  /// Cuts the others.
+  void cut_adapters();
   /// The forward pass begins.
   void begin_pass();
   /// A module runs, or its backward pass begins.
@@ -81,6 +84,7 @@ class ZeroCoordinator {
   static constexpr int64_t kNever = -10000000000;
 
   void load();
+  void cut(CutParameter& cut);
   void gather(const std::vector<size_t>& wanted);
   void gather_one(const CutParameter& cut, Stream stream, Flight& flight);
   void gather_together(Flight& flight);

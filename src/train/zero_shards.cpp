@@ -28,10 +28,17 @@ ZeroShards::ZeroShards(Tape& tape, const Recipe& recipe) : ZeroOptimizer(tape, r
       by_leaf_[whole.accumulator] = parameters.size();
       places_.push_back(parameters.size());
     }
-    parameters.push_back(
-        {whole, Tensor(), Tensor(), elements, share_of(elements, zero_.ranks), persists, is_persistent});
+    parameters.push_back({.whole = whole,
+                          .part = {},
+                          .kept = {},
+                          .elements = elements,
+                          .share = share_of(elements, zero_.ranks),
+                          .is_loaded = is_loaded,
+                          .persists = persists,
+                          .is_persistent = is_persistent});
   }
   coordinator_.emplace(tape_, zero_, std::move(parameters));
+  coordinator_->cut_adapters();
   tape_.program.phases.back().empties_cache = true;
   tape_.begin_phase(0, -1, "prepare");
   flatten();
@@ -58,17 +65,13 @@ void ZeroShards::flatten() {
     for (const ZeroMember& member : group.members) cut(member).part = flat_.back();
 }
 
-/// _create_fp32_partitions: cast, and cloned; the last cast is named until the next is there. What is fp32 already is
-/// trained itself.
+/// _create_fp32_partitions: cast, where they are not fp32, and cloned; the last cast is named until the next is there.
 void ZeroShards::make_masters() {
   if (zero_.offloads_optimizer) return;
   Tensor converted;
   for (const ZeroGroup& group : groups_) {
-    if (dtype_of_parts() == DType::kFloat32 && !flat_.empty()) {
-      add_master(group, tape_.look(flat_.front(), {group.part}, true));
-      continue;
-    }
-    converted = make(group.part, DType::kFloat32, "_to_copy", Category::kTemporaries);
+    if (dtype_of_parts() != DType::kFloat32)
+      converted = make(group.part, DType::kFloat32, "_to_copy", Category::kTemporaries);
     add_master(group, make(group.part, DType::kFloat32, "fp32_weights", Category::kOptimizer));
   }
 }
