@@ -60,8 +60,7 @@ int32_t ZeroModules::find_base(int32_t scope, int32_t unit) const {
 }
 
 const std::vector<size_t>& ZeroModules::parameters(int32_t module) const {
-  static const std::vector<size_t> kNothing;
-  return module < 0 ? kNothing : parameters_[static_cast<size_t>(module)];
+  return module < 0 ? nothing_ : parameters_[static_cast<size_t>(module)];
 }
 
 }  // namespace peakmem

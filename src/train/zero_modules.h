@@ -39,6 +39,7 @@ class ZeroModules {
   std::vector<bool> is_adapted_;                            // by scope
   std::map<std::pair<int32_t, int32_t>, int32_t> modules_;  // by unit and scope
   std::vector<std::vector<size_t>> parameters_;             // by module
+  std::vector<size_t> nothing_;                             // of one without
 };
 
 }  // namespace peakmem
