@@ -22,8 +22,8 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 package = types.ModuleType("peakmem")
 package.__path__ = [str(ROOT / "python" / "peakmem")]
 sys.modules["peakmem"] = package
-# What the oracle's modules ask of its own device, which is not loaded.
-sys.modules["device"] = types.SimpleNamespace(HAS_KERNELS=False)
+# What the oracle's modules ask of its own device, which is not loaded; the tracer knows positions by their values.
+sys.modules["device"] = types.SimpleNamespace(HAS_KERNELS=False, know_positions=lambda: None)
 
 import transformers  # noqa: E402
 
