@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib.util
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from .._errors import InputError
@@ -74,11 +75,19 @@ def trace(
     def work() -> Trace:
         return _traced(model, batch, at, gpu, options)
 
-    if isolate:
-        from ._isolate import in_child
+    return _isolated(work, model, at, gpu, options) if isolate else work()
 
-        return in_child(work)
-    return work()
+
+def _isolated(
+    work: Callable[[], Trace], model: Any, at: Mapping[str, int] | None, gpu: str | None, options: dict[str, Any]
+) -> Trace:
+    """What `work` traces in a child process; what traces it again stays here."""
+    from ._gpu import find_gpu
+    from ._isolate import in_child
+    from ._trace import direct_tracer
+
+    found = in_child(work)
+    return found if at is None else replace(found, direct=direct_tracer(model, find_gpu(gpu), options, isolate=True))
 
 
 def _traced(model: Any, batch: Any, at: Mapping[str, int] | None, gpu: str | None, options: dict[str, Any]) -> Trace:

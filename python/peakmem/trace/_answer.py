@@ -15,7 +15,9 @@ from .._answers import Formula, Report, Sweep, Timeline
 from .._ask import Option, Subject, option_name
 from .._build import build
 from .._door import ask
+from .._errors import InputError
 from .._rows import Fits, LedgerRow, Solution
+from ._family import Family, Tracer, confirm
 from ._file import as_text
 
 
@@ -38,10 +40,16 @@ class Trace:
         members: the members of the file that it would be saved as (docs/trace-format.md).
         notes: what was taken for granted.
         warnings: what may be otherwise than traced.
+        family, direct: of a function of sizes, its formulas, and what traces it at other sizes.
     """
 
     members: dict[str, Any] = field(repr=False)
     options: dict[str, Option] = field(default_factory=dict)
+    family: Family | None = field(default=None, repr=False, compare=False)
+    direct: Tracer | None = field(default=None, repr=False, compare=False)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), "direct": None}  # the user's function stays where it is
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -74,22 +82,38 @@ class Trace:
         """The verdict, or None where no GPU was named."""
         return self.report.fits
 
-    def at(self, **sizes: int) -> Trace:
-        """The same with other values of its letters: `t.at(B=4, T=2048)`."""
-        if not sizes:
-            return self
+    def at(self, *, verify: bool = False, **sizes: int) -> Trace:
+        """The same with other values of its letters: `t.at(B=4, T=2048)`; with `verify` a direct trace there must agree."""
         letters = {**_read_letters(self.options.get("at")), **{name: str(value) for name, value in sizes.items()}}
-        return replace(self, options={**self.options, "at": ",".join(f"{a}={b}" for a, b in letters.items())})
+        text = ",".join(f"{a}={b}" for a, b in letters.items())
+        found = replace(self, options={**self.options, "at": text}) if sizes else self
+        if verify:
+            found.confirm()
+        return found
+
+    def confirm(self) -> None:
+        """Traces it directly at its letters' values.
+
+        Raises:
+            InputError: where that does otherwise than the formulas say, or there is no function of sizes to trace.
+        """
+        if self.family is None or self.direct is None:
+            raise InputError("verify", "there is no function of sizes to trace again", "trace one with at=")
+        asked = {name: int(value) for name, value in _read_letters(self.options.get("at")).items()}
+        confirm(self.family, self.direct, {**self.family.at, **asked})
 
     def formula(self, **options: Option) -> Formula:
         """The peak as a formula of its letters; of a trace without letters, its number."""
         return self._answers("formula", options, _answers.ask_formula)
 
-    def solve(self, for_: str, **options: Option) -> Solution:
-        """The largest value of a letter that fits on `gpu`."""
+    def solve(self, for_: str, *, verify: bool = True, **options: Option) -> Solution:
+        """The largest value of a letter that fits on `gpu`; with `verify` a direct trace there must agree."""
         subject = _answers.taken_by("solve", self._subject.changed(_named({**options, "for": for_})))
         data = json.loads(ask("solve", subject.request()))["solve"]
-        return build(Solution, {**data, "for_": data["for"]})
+        found = build(Solution, {**data, "for_": data["for"]})
+        if verify and self.direct and found.value and for_ in {each["name"] for each in self.members["letters"]}:
+            self.at(verify=True, **{for_: found.value})
+        return found
 
     def sweep(self, over: str, values: list[int] | range, **options: Option) -> Sweep:
         """Memory with a letter at many values."""

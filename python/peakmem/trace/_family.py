@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import random
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from .._errors import InputError
@@ -37,6 +37,8 @@ class Family:
     units: Point  # what a letter must be a multiple of
     fixed: frozenset[str]  # letters that were not varied
     traces: int
+    points: list[Point] = field(default_factory=list)  # where it was traced, all of one structure
+    guards: list[str] = field(default_factory=list)  # where it holds, beside what was varied
 
     def blocks(self, point: Point) -> dict[str, int]:
         return {stack: evaluate(text, point) for stack, text in self.depths.items()}
@@ -59,6 +61,10 @@ def evaluate(text: str, point: Point) -> int:
     return int(value)
 
 
+def told(point: Point) -> str:
+    return ", ".join(f"{name} = {value}" for name, value in point.items())
+
+
 def in_order(events: Any) -> list[tuple[int, int]]:
     """Events with releases that follow one another by size, since they have no order of their own."""
     found: list[tuple[int, int]] = []
@@ -76,6 +82,17 @@ def events_of(program: Program) -> list[tuple[int, int]]:
     )
 
 
+def family_of(program: Program) -> Family | str:
+    """A single program with its layers folded, whose sizes are numbers; a text says why it cannot be folded."""
+    folded = fold(program)
+    if isinstance(folded, str):
+        return folded
+    sizes = {slot: str(row.bytes) for slot, row in folded.rows.items()}
+    depths = {stack: str(count) for stack, count in folded.blocks.items()}
+    family = Family(folded, sizes, depths, {}, {}, frozenset(), 1)
+    return family if family.events({}) == events_of(program) else "unfolded again it is another program"
+
+
 def make_family(trace: Tracer, at: Point) -> Family:
     """The family of a factory, whose program at `at` is that of a direct trace, event by event."""
     direct = trace(at)
@@ -91,10 +108,17 @@ def make_family(trace: Tracer, at: Point) -> Family:
     depths = {stack: fitter.number([each.blocks[stack] for each in folds]) or "" for stack in folds[0].blocks}
     if "" in depths.values():
         raise InputError("at", "the number of layers is no multiple of a letter", "let a letter say how many there are")
-    family = Family(folds[0], sizes, depths, at, search.units, frozenset(search.fixed), search.traces)
+    family = Family(folds[0], sizes, depths, at, search.units, frozenset(search.fixed), search.traces, points)
     if family.events(at) != events_of(direct):
         raise InputError("at", "the fitted program differs from a direct trace there", "trace it at these sizes alone")
     return family
+
+
+def confirm(family: Family, trace: Tracer, point: Point) -> None:
+    """A direct trace at a point must do what the formulas say, event by event."""
+    if family.events(point) != events_of(trace(point)):
+        problem = f"a direct trace at {told(point)} does otherwise than the formulas say"
+        raise InputError("verify", problem, "trace the function at these sizes")
 
 
 def _fitted(points: list[Point], folds: list[Folded], fixed: set[str]) -> tuple[Fitter, dict[Slot, str]]:

@@ -8,10 +8,10 @@ from typing import Any
 
 import torch
 
-from ._family import Family
-from ._file import SCHEMA, Scopes, dtype_of
-from ._fold import Run, Slot, Where
-from ._program import split
+from ._family import Family, family_of
+from ._file import SCHEMA, Scopes, as_json, dtype_of
+from ._fold import NO_STACK, Run, Slot, Where
+from ._program import Program, split
 
 
 class _Turns:
@@ -97,6 +97,19 @@ def family_json(family: Family, about: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def program_json(program: Program, about: dict[str, Any]) -> dict[str, Any]:
+    """The members of a file of one program: layers that do the same are turns. What does not fold is written out, and a note
+    says why."""
+    family = family_of(program)
+    if isinstance(family, Family):
+        counts = {"parameters": program.parameters, "trained_parameters": program.trained}
+        return {**family_json(family, about), **counts}
+    notes = list(about.get("notes", ()))
+    if family != NO_STACK:
+        notes.append(f"every layer is traced by itself: {family}")
+    return as_json(program, {**about, "notes": notes})
+
+
 def _event(run: Run, event: tuple[Any, bool], numbers: dict[Slot, int], family: Family, stacks: dict[int, str]) -> int:
     """The number of the storage that is made, or negative of the one let go: of several alike that of the turns between."""
     (chain, where, place), birth = event
@@ -133,6 +146,7 @@ def _guards(family: Family) -> Any:
     for depth in family.depths.values():
         if not depth.isdigit():
             yield f"{depth} >= {sum(family.folded.ends) + 1}"
+    yield from family.guards
 
 
 def _replay(family: Family, numbers: dict[Slot, int]) -> dict[str, Any]:

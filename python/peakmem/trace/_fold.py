@@ -19,6 +19,9 @@ from ._program import LAYER, Program, Row
 ENDS = ((1, 1), (2, 1), (1, 2), (2, 2))
 PERIODS = range(1, 9)
 
+#: What is said of a program that has too few layers.
+NO_STACK = "there is no stack of layers"
+
 #: Which blocks a run is of: "once" of none, ("first", i), ("last", i) counted from the end, "mid" for all between.
 Where = Any
 #: A storage: the chain that made it, which block's, and its place among those the run made.
@@ -137,7 +140,7 @@ def _counts(program: Program) -> dict[str, int]:
 def fold(program: Program) -> Folded | str:
     """The program folded; a text says why it cannot be."""
     counts = _counts(program)
-    reason = "there is no stack of layers"
+    reason = NO_STACK
     for period, ends in itertools.product(PERIODS, ENDS):
         blocks = {
             stack: -(-count // period)

@@ -6,6 +6,7 @@ import contextlib
 import inspect
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -15,11 +16,12 @@ from .._errors import InputError
 from ._adopt import Adoption
 from ._answer import Trace
 from ._failures import users_errors
-from ._family import make_family
-from ._family_file import family_json
-from ._file import as_json
+from ._family import Tracer, make_family, told
+from ._family_file import family_json, program_json
 from ._fit import Point
 from ._gpu import Gpu
+from ._guards import guards_of
+from ._isolate import in_child
 from ._program import Program
 from ._progress import Progress
 from ._session import Session
@@ -31,7 +33,7 @@ TESTED = ("2.13",)
 def trace_model(model: Any, batch: Any, gpu: Gpu, options: dict[str, Any]) -> Trace:
     """A model, live or a factory's, in a plain loop."""
     session, program, name = run_model(lambda adoption: (build(model, adoption), batch), gpu, options)
-    return _answer(session, as_json(program, _about(session, program, options["name"] or name, options)))
+    return _answer(session, program_json(program, _about(session, program, options["name"] or name, options)))
 
 
 def trace_factory(factory: Callable[..., Any], at: Point, gpu: Gpu, options: dict[str, Any]) -> Trace:
@@ -40,9 +42,7 @@ def trace_factory(factory: Callable[..., Any], at: Point, gpu: Gpu, options: dic
     progress = Progress()
 
     def program_at(point: Point) -> Program:
-        sizes = ", ".join(f"{name} = {value}" for name, value in point.items())
-        progress.what = f"tracing at {sizes}"
-        found = run_model(lambda adoption: _made(factory, point), gpu, options, progress)
+        found = _run_factory(factory, point, gpu, options, progress)
         if not traced:  # the one at the sizes that are asked for
             traced.append(found)
         return found[1]
@@ -51,7 +51,29 @@ def trace_factory(factory: Callable[..., Any], at: Point, gpu: Gpu, options: dic
     session, program, name = traced[0]
     about = _about(session, program, options["name"] or name, options)
     about["notes"] = [f"formulas from {family.traces} traces, the same as a direct trace at these sizes", *about["notes"]]
-    return _answer(session, family_json(family, about))
+    try:
+        family.guards = guards_of(lambda **point: _made(factory, point), family.points, gpu, options["loss"])
+    except Exception as error:  # what runs at numbers may not at symbols
+        why = f"{type(error).__name__}: {error}".splitlines()[0][:120]
+        about["notes"].append(f"sizes are not compared by a symbolic run, which fails: {why}")
+    found = _answer(session, family_json(family, about))
+    return replace(found, family=family, direct=direct_tracer(factory, gpu, options))
+
+
+def direct_tracer(factory: Callable[..., Any], gpu: Gpu, options: dict[str, Any], isolate: bool = False) -> Tracer:
+    """What traces a factory at a point, for answers to be held to."""
+
+    def program_at(point: Point) -> Program:
+        return _run_factory(factory, point, gpu, options, Progress())[1]
+
+    return (lambda point: in_child(lambda: program_at(point))) if isolate else program_at
+
+
+def _run_factory(
+    factory: Callable[..., Any], point: Point, gpu: Gpu, options: dict[str, Any], progress: Progress
+) -> tuple[Session, Program, str]:
+    progress.what = f"tracing at {told(point)}"
+    return run_model(lambda adoption: _made(factory, point), gpu, options, progress)
 
 
 def _made(factory: Callable[..., Any], point: Point) -> tuple[Any, Any]:
@@ -71,7 +93,7 @@ def trace_step(step: Callable[[], Any], gpu: Gpu, options: dict[str, Any]) -> Tr
         run_steps(session, step)
         program = program_so_far(session)
     name = options["name"] or getattr(step, "__name__", "step")
-    return _answer(session, as_json(program, _about(session, program, name, options)))
+    return _answer(session, program_json(program, _about(session, program, name, options)))
 
 
 class Tracing:
@@ -95,7 +117,7 @@ def trace_block(gpu: Gpu, options: dict[str, Any]) -> Iterator[Tracing]:
     with session.active():
         yield found
         program = program_so_far(session)
-    found.trace = _answer(session, as_json(program, _about(session, program, options["name"] or "a loop", options)))
+    found.trace = _answer(session, program_json(program, _about(session, program, options["name"] or "a loop", options)))
 
 
 def _answer(session: Session, members: dict[str, Any]) -> Trace:

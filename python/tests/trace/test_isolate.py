@@ -30,6 +30,14 @@ def test_leaves_nothing_behind() -> None:
     assert seen == []
 
 
+def test_a_function_of_sizes_is_traced_again() -> None:
+    def make(B: int) -> tuple[Any, Any]:
+        return torch.nn.Linear(4, 4), torch.zeros(B, 4)
+
+    found = peakmem.trace(make, at={"B": 16}, loss=lambda outputs, batch: outputs.sum(), optimizer="sgd", isolate=True)
+    assert found.at(B=5, verify=True).options["at"] == "B=5"
+
+
 def test_an_error_comes_back_as_it_was() -> None:
     with pytest.raises(peakmem.InputError, match="loss"):
         peakmem.trace(lambda: torch.nn.Linear(2, 2), torch.zeros(2, 2), isolate=True)

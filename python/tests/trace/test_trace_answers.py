@@ -11,6 +11,7 @@ from levels import phases_of
 from models import Decoder, batch
 
 import peakmem
+from peakmem.trace import _family_file
 
 
 def make(B: int, T: int, L: int) -> tuple[Any, Any]:
@@ -63,3 +64,34 @@ def test_it_is_solved_and_swept(decoder: Any) -> None:
 def test_sizes_that_it_was_not_seen_at_are_refused(decoder: Any) -> None:
     with pytest.raises(peakmem.InputError, match="B >= 2"):
         assert decoder.at(B=1).report
+
+
+def test_layers_of_a_live_model_are_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+    folded = peakmem.trace(Decoder(9), batch(), name="live")
+    assert [each[1] for each in folded.members["turns"]] == [1, 1, "9 - 2", 1]
+    monkeypatch.setattr(_family_file, "family_of", lambda program: "as a test wants it")
+    unrolled = peakmem.trace(Decoder(9), batch(), name="live")
+    assert unrolled.notes[-1] == "every layer is traced by itself: as a test wants it"
+    assert folded.report.peak == unrolled.report.peak
+    assert folded.report.phases == unrolled.report.phases
+    assert folded.report.parameters == unrolled.report.parameters
+    assert folded.ledger == unrolled.ledger
+
+
+def test_an_answer_is_held_to_a_direct_trace(decoder: Any) -> None:
+    assert decoder.at(B=3, L=9, verify=True).at().options["at"] == "B=3,L=9"
+    with pytest.raises(peakmem.InputError, match="no function of sizes"):
+        peakmem.trace(Decoder, batch()).at(verify=True)
+
+
+def test_what_a_direct_trace_does_otherwise_is_refused() -> None:
+    def kinds(B: int) -> tuple[Any, Any]:
+        layers = 2 if B > 1000 else 1
+        return torch.nn.Sequential(*(torch.nn.Linear(4, 4) for _ in range(layers))), torch.zeros(B, 4)
+
+    found = peakmem.trace(kinds, at={"B": 16}, loss=lambda outputs, batch: outputs.sum(), optimizer="sgd")
+    assert found.at(B=900, verify=True).report.peak.tensor_bytes < found.at(B=2000).report.peak.tensor_bytes
+    for ask in (lambda: found.at(B=2000, verify=True), lambda: found.solve("B", gpu="rtx-4090")):
+        with pytest.raises(peakmem.InputError, match="does otherwise than the formulas say"):
+            ask()
+    assert found.solve("B", gpu="rtx-4090", verify=False).value > 1000
