@@ -34,7 +34,7 @@ import transformers  # noqa: E402
 from torch._subclasses.fake_tensor import FakeTensorMode  # noqa: E402
 
 from jobs import in_child  # noqa: E402
-from modules import MODULES  # noqa: E402
+from modules import MODULES, know_torchvision  # noqa: E402
 from peakmem.trace._batches import Asked  # noqa: E402
 from peakmem.trace._family import make_family  # noqa: E402
 from peakmem.trace._fold import Folded, fold  # noqa: E402
@@ -43,6 +43,7 @@ from peakmem.trace._steps import OPTIONS, run_model  # noqa: E402
 from peakmem.trace._transformers import class_of, full_batch, make_of, make_ready, types_of  # noqa: E402
 
 transformers.logging.set_verbosity_error()
+know_torchvision()
 
 LIMIT = 100  # seconds of the processor a type
 LAYERS = 4
@@ -90,8 +91,20 @@ def cut(config):
     return config
 
 
+def join_sides(config):
+    """What an image becomes is as wide as the text, and has a token: default configs are of several models, and do not
+    always fit."""
+    side, text = getattr(config, "vision_config", None), config.get_text_config()
+    name = "hidden_size" if config.model_type == "qwen2_vl" else "out_hidden_size"
+    if hasattr(side, name) and hasattr(text, "hidden_size"):
+        setattr(side, name, text.hidden_size)
+    if getattr(config, "image_token_index", 0) is None:
+        config.image_token_index = 8
+    return config
+
+
 def asked_of(task, kind, batch=BATCH, seq=SEQ):
-    config = cut(transformers.AutoConfig.for_model(kind))
+    config = join_sides(cut(transformers.AutoConfig.for_model(kind)))
     asked = Asked(class_of(config, TASKS[task]), config, batch, seq)
     make_ready(asked)
     return asked
@@ -206,6 +219,7 @@ def table(lines):
     print(__doc__.split("\n\n")[2].replace("\n", " ").strip())
     print(f"Types are cut to {LAYERS} layers, which is what folding needs. \"Builds\" says that transformers makes the model of the")
     print("default config at all; \"steady\" that two steps did the same; \"folded\" that its layers are one with a count.")
+    print("What an image becomes is made as wide as the text, and is given a token, where a default config has it otherwise.")
     print(f"A type that takes more than {LIMIT} seconds of the processor counts as not traced.\n")
     for name, tasks in (("Text", TEXT), ("Images, video and sound", OTHERS)):
         summary(name, {task: rows[task] for task in tasks if rows[task]})

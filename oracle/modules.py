@@ -1,7 +1,25 @@
 """Modules of other libraries than transformers, and of none: each a factory of sizes that returns a model and its batch."""
 
+import importlib
+import pathlib
+import sys
+
 import torch
 import torch.nn.functional as F
+
+sys.path.append(str(pathlib.Path(sys.prefix) / "modules"))  # where requirements-modules.txt is installed
+
+
+def know_torchvision():
+    """Its wheel on PyPI is for CUDA builds of torch: on another its kernels do not load, and it fails to give one of them a
+    shape function. Declared here, it is there, and no model needs it."""
+    try:
+        importlib.import_module("torchvision")
+    except ModuleNotFoundError:
+        pass
+    except RuntimeError:
+        torch.library.define("torchvision::nms", "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+        importlib.import_module("torchvision")
 
 
 def tokens(batch, length):

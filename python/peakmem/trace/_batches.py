@@ -106,7 +106,7 @@ def _image(asked: Asked) -> tuple[int, int, int]:
         size = [size.get("height", 224), size.get("width", 224)]
     if isinstance(size, Sequence) and len(size) == 2:
         return channels, int(size[0]), int(size[1])
-    side_length = number(side, "image_size", "img_size", "input_size", default=0) or number(asked.config, "image_size", default=224)
+    side_length = number(side, "image_size", "img_size", "input_size", "crop_size", default=0) or number(asked.config, "image_size", default=224)
     return channels, side_length, side_length
 
 
@@ -114,6 +114,39 @@ def _patch(asked: Asked) -> tuple[int, int]:
     """Pixels of a patch, and frames of one."""
     side = image_side(asked)
     return number(side, "patch_size", "spatial_patch_size", default=14), number(side, "temporal_patch_size", default=1)
+
+
+def _videos(asked: Asked) -> dict[str, Any]:
+    frames = number(image_side(asked), "frames_per_clip", "num_frames", default=16)
+    return {"pixel_values_videos": asked.floats(frames, *_image(asked))}
+
+
+def _rows(asked: Asked) -> dict[str, Any]:
+    """Images as rows of patches, and how many those are each way."""
+    side = image_side(asked)
+    patch, channels = number(side, "patch_size", default=16), number(side, "num_channels", default=3)
+    grid = math.isqrt(number(side, "num_patches", default=GRID * GRID))
+    return {
+        "pixel_values": asked.floats(grid * grid, channels * patch * patch),
+        "pixel_attention_mask": asked.full(grid * grid, value=1),
+        "spatial_shapes": asked.full(2, value=grid),
+    }
+
+
+def _flattened(asked: Asked) -> dict[str, Any]:
+    """Patches, each behind its row and column (Pix2Struct)."""
+    width = number(image_side(asked), "patch_embed_hidden_size", default=768)
+    return {"flattened_patches": asked.floats(GRID * GRID, 2 + width)}
+
+
+def _tiles(asked: Asked) -> dict[str, Any]:
+    """One image of each sequence, in as many tiles as a model takes at most (Mllama)."""
+    tiles = number(image_side(asked), "max_num_tiles", default=4)
+    return {
+        "pixel_values": asked.floats(1, tiles, *_image(asked)),
+        "aspect_ratio_ids": asked.full(1, value=1),
+        "aspect_ratio_mask": asked.full(1, tiles, value=1),
+    }
 
 
 def _pixels(asked: Asked) -> dict[str, Any]:
@@ -150,6 +183,16 @@ SEVERAL_IMAGES = {
 SIZED = frozenset(
     "llava_next llava_next_video llava_onevision granite4_vision mistral3 mistral_large4 lighton_ocr emu3".split()
 )
+
+
+#: What a class that takes this argument is given of images, before what others are given.
+SPECIAL: dict[str, Callable[[Asked], dict[str, Any]]] = {
+    "spatial_shapes": _rows,
+    "flattened_patches": _flattened,
+    "aspect_ratio_ids": _tiles,
+    "pixel_values": _pixels,
+    "pixel_values_videos": _videos,
+}
 
 
 # --- sound
@@ -247,6 +290,17 @@ def _labels(asked: Asked, made: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in makes(asked, made).items() if name in asked.takes}
 
 
+def _where_images_go(asked: Asked, length: int) -> Any:
+    return (torch.arange(length) < asked.config.latent_query_num).expand(asked.batch, length).clone()
+
+
+#: What some classes take beside the ids of a text, by the name and the text's length.
+BESIDE_IDS: dict[str, Callable[[Asked, int], Any]] = {
+    "bbox": lambda asked, length: torch.full((asked.batch, length, 4), 0.5 if "visual_bbox" in asked.takes else 1),
+    "qformer_input_ids": lambda asked, length: asked.full(length, value=7),
+    "image_embeds_position_mask": _where_images_go,
+}
+
 # --- all of it
 
 
@@ -263,8 +317,8 @@ def batch_of(asked: Asked, image_tokens: int = 0) -> dict[str, Any]:
     """The batch, with so many tokens of each sequence in place of an image's features."""
     takes = asked.takes
     made: dict[str, Any] = {}
-    if "pixel_values" in takes:
-        made.update(_pixels(asked))
+    if images := next((make for name, make in SPECIAL.items() if name in takes), None):
+        made.update(images(asked))
     elif takes & {"input_features", "input_values"}:
         made.update(_sound(asked))
     if "input_ids" in takes:
@@ -276,6 +330,7 @@ def batch_of(asked: Asked, image_tokens: int = 0) -> dict[str, Any]:
             for name in ("mm_token_type_ids", "token_type_ids"):
                 if name in takes:
                     made[name] = (made["input_ids"] == token).long()
+        made.update({name: make(asked, made["input_ids"].shape[1]) for name, make in BESIDE_IDS.items() if name in takes})
     if "inputs" in takes and not made:  # as Perceiver calls all of them
         made["inputs"] = asked.floats(*_image(asked)) if _of(asked, *IMAGES) else _ids(asked)
     if "return_loss" in takes:

@@ -16,6 +16,7 @@ import torch.cuda.amp.common  # noqa: F401
 from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
 
 from ._attention import on_cuda
+from ._ctc import with_numbers
 from ._gpu import Gpu
 from ._kernels import CUDA_KERNELS
 
@@ -44,6 +45,7 @@ class Patches(contextlib.ExitStack):
 def apply_all(patches: Patches, gpu: Gpu, level: Callable[[], int], say: Callable[[str], None]) -> None:
     """`level` says how many bytes are allocated; `say` takes what must be known of the trace."""
     patches.everywhere(F.scaled_dot_product_attention, on_cuda(F.scaled_dot_product_attention, gpu.capability))
+    patches.everywhere(F.ctc_loss, with_numbers(F.ctc_loss, say))
     _cuda(patches, gpu, level)
     _kernels(patches)
     _optimizers(patches)
