@@ -85,6 +85,9 @@ def cut(config):
                 if isinstance(value, (list, tuple)) and len(value) == count:
                     setattr(config, key, type(value)(value[:LAYERS]))
             setattr(config, name, LAYERS)
+    if getattr(config, "intermediate_layers_indices", None):  # whose outputs are kept
+        config.intermediate_layers_indices = [each for each in config.intermediate_layers_indices if each < LAYERS]
+        config.vision_output_dim = config.hidden_size * (1 + len(config.intermediate_layers_indices))
     for value in list(vars(config).values()):
         if isinstance(value, transformers.PretrainedConfig):
             cut(value)

@@ -11,14 +11,15 @@ sys.path.append(str(pathlib.Path(sys.prefix) / "modules"))  # where requirements
 
 
 def know_torchvision():
-    """Its wheel on PyPI is for CUDA builds of torch: on another its kernels do not load, and it fails to give one of them a
-    shape function. Declared here, it is there, and no model needs it."""
+    """Its wheel on PyPI is for CUDA builds of torch: on another its kernels do not load, and it fails to give two of them a
+    shape function. Declared here, they are there, and no model needs them."""
     try:
         importlib.import_module("torchvision")
     except ModuleNotFoundError:
         pass
     except RuntimeError:
-        torch.library.define("torchvision::nms", "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+        for name in ("nms", "qnms"):
+            torch.library.define(f"torchvision::{name}", "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
         importlib.import_module("torchvision")
 
 

@@ -9,6 +9,7 @@ where anything does.
 """
 
 import argparse
+import collections
 import contextlib
 import json
 import pathlib
@@ -128,29 +129,31 @@ def compare(name, record):
     return "\n".join(lines)
 
 
+def chosen(args):
+    """The records that are asked for, with their names."""
+    for path in args.records:
+        lines = [(n, what) for n, what in read_lines([path]) if what["case"].get("transformers", "5.23") == "5.23"]
+        yield from ((name, record) for name, record in lines[:: args.every] if args.only in name)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("records", nargs="+")
     parser.add_argument("--every", type=int, default=1, help="only every N-th of each file")
     parser.add_argument("--only", default="", help="only those whose name has this in it")
     args = parser.parse_args()
-    same = different = failed = 0
-    for path in args.records:
-        lines = [(n, what) for n, what in read_lines([path]) if what["case"].get("transformers", "5.23") == "5.23"]
-        for name, record in lines[:: args.every]:
-            if args.only not in name:
-                continue
+    tally = collections.Counter()
+    try:
+        for name, record in chosen(args):
             answer = apart(name, record, compare)
-            if answer is None:
-                print(f"{name} failed: {record['case']}", flush=True)
-                failed += 1
-            elif answer == '""':
-                same += 1
-            else:
-                different += 1
-                print(f"{name}: {record['case']}\n{json.loads(answer)[:1500]}", flush=True)
-    print(f"{same} the same, {different} different, {failed} failed")
-    return 1 if different or failed else 0
+            kind = "failed" if answer is None else "the same" if answer == '""' else "different"
+            tally[kind] += 1
+            if kind != "the same":
+                print(f"{name} {kind}: {record['case']}\n{json.loads(answer or '""')[:1500]}", flush=True)
+    except KeyboardInterrupt:
+        print(f"ended after {name}")
+    print(", ".join(f"{tally[kind]} {kind}" for kind in ("the same", "different", "failed")))
+    return 1 if tally["different"] or tally["failed"] else 0
 
 
 if __name__ == "__main__":

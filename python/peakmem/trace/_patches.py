@@ -19,6 +19,7 @@ from ._attention import on_cuda
 from ._ctc import with_numbers
 from ._gpu import Gpu
 from ._kernels import CUDA_KERNELS
+from ._values import as_numbers
 
 _MISSING = object()
 
@@ -52,8 +53,19 @@ def apply_all(patches: Patches, gpu: Gpu, level: Callable[[], int], say: Callabl
     _modules(patches)
     _initial_values(patches)
     _compiler(patches, say)
+    _numbers(patches)
     patch_transformers(patches)
     patch_scipy(patches, say)
+
+
+def _numbers(patches: Patches) -> None:
+    """Lists of tensors become numbers before `torch.tensor` reads them, which asks no mode for their values."""
+    original = torch.tensor
+
+    def tensor(data: Any, *args: Any, **kwargs: Any) -> Any:
+        return original(as_numbers(data) if type(data) in (list, tuple) else data, *args, **kwargs)
+
+    patches.set(torch, "tensor", tensor)
 
 
 def _cuda(patches: Patches, gpu: Gpu, level: Callable[[], int]) -> None:

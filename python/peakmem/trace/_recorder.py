@@ -17,7 +17,7 @@ from torch._subclasses.fake_tensor import (
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from ._ctc import UNSHAPED, USES_CUDNN
+from ._ctc import UNSHAPED, USES_LIBRARY
 from ._failures import began_in
 from ._kernels import RETURN_NOTHING, STRICT, from_engine, in_backward, needs_help
 from ._phases import Phases
@@ -163,13 +163,15 @@ class Recorder(TorchDispatchMode):  # type: ignore[misc, unused-ignore]
         done, result = self.values.instead(func, args, kwargs)
         if done or func in RETURN_NOTHING:
             return result
-        if func in USES_CUDNN:
+        if func in USES_LIBRARY:
             return False
         if not torch.is_grad_enabled() and from_engine(caller):
             done, result = in_backward(func, args, kwargs)
             if done:
                 return result
         self.ops += 1
+        if func in UNSHAPED:
+            return UNSHAPED[func](self.values.see, *args, **kwargs)
         if needs_help(func, args):
             self.blind += 1
             try:
@@ -179,8 +181,6 @@ class Recorder(TorchDispatchMode):  # type: ignore[misc, unused-ignore]
         try:
             result = func(*args, **kwargs)
         except UnsupportedOperatorException as error:
-            if func in UNSHAPED:
-                return UNSHAPED[func](self.values.see, *args, **kwargs)
             return self.values.without_shape(func, args, kwargs, error)
         except BY_VALUE as error:
             return self.values.by_value(func, args, kwargs, error)

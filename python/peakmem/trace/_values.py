@@ -278,6 +278,13 @@ def _choose(chosen: Any, among: Any, dim: Any = -1) -> None:
     give_twin(chosen, values)
 
 
+def as_numbers(data: Any) -> Any:
+    """Numbers in place of the tensors of one number in (nested) lists, as `torch.tensor` reads them: around the dispatcher."""
+    if isinstance(data, FakeTensor) and data.numel() == 1:
+        return data.item()
+    return type(data)(map(as_numbers, data)) if type(data) in (list, tuple) else data
+
+
 @contextlib.contextmanager
 def values_leave_tensors(decide: Callable[[Any], None]) -> Iterator[None]:
     """Lists and arrays of a fake tensor whose values are known."""
