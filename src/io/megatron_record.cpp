@@ -188,6 +188,7 @@ Result<mcore::Job> read_megatron_case(const Value& what) {
   const Given config(config_value);
   const Given ranks(given.find("ranks"));
   if (ranks.size("cp", 1) > 1) return not_modelled("ranks", "context parallelism");
+  if (ranks.size("vpp", 1) > 1) return not_modelled("ranks", "an interleaved pipeline");
   mcore::Job job;
   job.training = read_training(given, config);
   job.model = read_model(config, job.training.seq);
