@@ -9,7 +9,8 @@ namespace peakmem {
 /// A kernel's memory of so many bytes, gone with its handle. No bytes are no allocation.
 Tensor workspace(Tape& tape, Expr bytes, const char* made_by);
 
-/// A product into memory that is there (`out=`): nothing is made, but a thread that has no cuBLAS handle yet gets one now.
+/// A product into memory that is there (`out=`): nothing is made, but a thread that has no cuBLAS handle yet gets one
+/// now.
 void run_product(Tape& tape);
 
 /// The bytes of a tensor's elements, were it laid out without gaps.
