@@ -23,6 +23,8 @@ constexpr std::array kLayouts = std::to_array<LayoutRow>({
     {"--zero 1 --ranks {n} --trainer hf --offload-optimizer pinned"},
     {"--zero 2 --ranks {n} --trainer hf"},
     {"--zero 2 --ranks {n} --trainer hf --offload-optimizer pinned"},
+    {"--zero 3 --ranks {n} --trainer hf"},
+    {"--zero 3 --ranks {n} --trainer hf --offload-optimizer pinned"},
     {"--fsdp {n}{mixed}"},
     {"--fsdp {n}{mixed} --no-reshard-after-forward"},
 });
