@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <numeric>
+#include <ranges>
 
 namespace peakmem::mcore {
 namespace {
@@ -58,7 +59,7 @@ int64_t elements_of(const Tape& tape, size_t parameter) {
 Buffer lay_out(const Tape& tape, const std::vector<Trait>& traits, const std::vector<size_t>& which,
                const BufferRules& rules) {
   Layout layout(rules);
-  for (auto i = which.rbegin(); i != which.rend(); ++i) layout.add(*i, elements_of(tape, *i), traits[*i].shared);
+  for (const size_t i : std::views::reverse(which)) layout.add(i, elements_of(tape, i), traits[i].shared);
   return layout.finish();
 }
 
