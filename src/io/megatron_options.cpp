@@ -110,15 +110,20 @@ int64_t padded_vocabulary(int64_t vocab, int64_t tp) {
   return (vocab + multiple - 1) / multiple * multiple;
 }
 
+const FamilyRow* row_of(std::string_view family) {
+  for (const FamilyRow& row : kFamilies)
+    if (row.family == family) return &row;
+  return nullptr;
+}
+
 Result<mcore::Gpt> read_gpt(const Value& config) {
   std::vector<std::string> unknown;
   const Task task = Task::kCausalLm;
   const Result<Description> read = read_description(config, &task, unknown);
   if (!read) return read.error();
   const Description& d = *read;
-  const auto* const row =
-      std::find_if(kFamilies.begin(), kFamilies.end(), [&](const auto& r) { return r.family == d.family; });
-  if (row == kFamilies.end()) {
+  const FamilyRow* const row = row_of(d.family);
+  if (row == nullptr) {
     std::string known;
     for (const FamilyRow& each : kFamilies) known += (known.empty() ? "" : ", ") + std::string(each.family);
     return Error{"--stack", "how Megatron-Core runs " + d.family + " is not modelled", "known: " + known};

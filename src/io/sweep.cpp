@@ -100,7 +100,7 @@ Result<std::vector<SweepAxis>> read_axes(const Asked& asked) {
         "are of " + std::to_string(texts.size()) + " options, and " + std::to_string(overs.size()) + " are varied",
         "with a semicolon between them: --over batch,gpu --values \"1,2;t4,l4\""};
   std::vector<SweepAxis> axes;
-  size_t points = 1;
+  uint64_t points = 1;
   for (size_t i = 0; i < overs.size(); ++i) {
     Result<std::vector<std::string>> values = parse_values(texts[i], overs[i]);
     if (!values) return values.error();

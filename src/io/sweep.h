@@ -38,7 +38,7 @@ struct Sweep {
 
 /// At most this many points are asked for at once, and a grid that is asked for in shards has at most so many.
 inline constexpr size_t kMaxSweep = 4096;
-inline constexpr size_t kMaxGrid = size_t{1} << 40;
+inline constexpr uint64_t kMaxGrid = uint64_t{1} << 40;
 
 /// Values of one axis: "1,2,4", "1..64" (every one), "8..64:8" (in steps), "2^0..2^6" (powers), and of a choice names,
 /// or "all".

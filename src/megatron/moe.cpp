@@ -110,7 +110,8 @@ void MoeLayer::count_tokens() const {
 
 std::vector<Expr> MoeLayer::tokens_of_experts(int64_t sent) const {
   const std::vector<Expr> all = even(sent, b_.job.model.mixture.experts);
-  return {all.begin() + first_expert_, all.begin() + first_expert_ + local_experts_};
+  const auto first = all.begin() + static_cast<ptrdiff_t>(first_expert_);
+  return {first, first + static_cast<ptrdiff_t>(local_experts_)};
 }
 
 Tensor MoeLayer::compute(const Tensor& received, const Tensor& probs, const std::vector<Expr>& mine) const {

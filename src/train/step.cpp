@@ -96,27 +96,44 @@ struct Moment {
   int32_t micro;
 };
 
+/// What a step runs, and what it names meanwhile; null where a job has none of it.
+struct Loop {
+  Tape& tape;
+  const Recipe& recipe;
+  Batches& batches;
+  Model& model;
+  FullyShard* sharded;
+  DataParallel* parallel;
+  ZeroOptimizer* zero;
+  ReferenceModel* reference;
+  Names names = {};
+  Reported reported = {};
+};
+
 /// One micro-batch. accelerate divides the loss once more before autograd has it (1.15, Accelerator.backward), unless
 /// DeepSpeed does.
-void trace_micro_batch(Tape& tape, Batches& batches, Model& model, const Recipe& recipe, Moment at, Names& names,
-                       DataParallel* parallel, ZeroOptimizer* zero, ReferenceModel* reference, Reported& reported) {
+void trace_micro_batch(Loop& loop, Moment at) {
+  Tape& tape = loop.tape;
+  const Recipe& recipe = loop.recipe;
+  Names& names = loop.names;
   tape.begin_phase(at.step, at.micro, "input");
   tape.category = Category::kInputs;
-  names.batch = batches.take(at.micro);
+  names.batch = loop.batches.take(at.micro);
   tape.begin_phase(at.step, at.micro, "forward");
-  if (parallel != nullptr) parallel->rebuild_buckets();
+  if (loop.parallel != nullptr) loop.parallel->rebuild_buckets();
   tape.category = Category::kActivations;
-  if (reference != nullptr)
-    forward_pairs(tape, model, names, recipe, *reference, parallel);
+  if (loop.reference != nullptr)
+    forward_pairs(tape, loop.model, names, recipe, *loop.reference, loop.parallel);
   else
-    forward(tape, model, names, recipe, parallel);
+    forward(tape, loop.model, names, recipe, loop.parallel);
   tape.begin_phase(at.step, at.micro, "backward");
+  ZeroOptimizer* const zero = loop.zero;
   const bool scales = zero != nullptr && zero->scales_loss();
   const Tensor scaled = scales ? tape.make(Shape{}, DType::kFloat32, "mul") : Tensor();
   run_backward(tape, recipe.trainer->is_transformers_loop && zero == nullptr ? div_scalar(names.loss) : names.loss);
   if (zero != nullptr) zero->finish_backward();
   if (zero != nullptr && zero->steps()) return;
-  reported.take(recipe, names.loss);
+  loop.reported.take(recipe, names.loss);
   if (recipe.names == LoopNames::kNothing) names = {};
 }
 
@@ -280,6 +297,54 @@ std::vector<Phase> renew(Tape& tape, Batches& batches, Names& names, Reported& r
   return taken_from(phases, end);
 }
 
+void trace_micro_batches(Loop& loop, int32_t step, bool unrolled) {
+  const int64_t count = loop.recipe.accumulate;
+  for (const int64_t micro : traced_micro_batches(loop.recipe, unrolled)) {
+    const bool reduces = !reduces_last_only(loop.recipe) || micro + 1 == count;
+    if (loop.parallel != nullptr) loop.parallel->synchronize(reduces);
+    if (loop.sharded != nullptr) loop.sharded->synchronize(reduces);
+    if (loop.zero != nullptr) loop.zero->synchronize(micro + 1 == count);
+    trace_micro_batch(loop, {step, static_cast<int32_t>(micro)});
+  }
+}
+
+/// ZeRO 3, whose second step gathers otherwise; what the trainer reports is the wrapper's.
+void trace_both_steps(Loop& loop, bool unrolled) {
+  for (const int32_t step : {1, 2}) {
+    trace_micro_batches(loop, step, unrolled);
+    loop.tape.begin_phase(step, -1, "optimizer");
+    loop.zero->step();
+    loop.names = {};
+    loop.reported = {};
+    loop.tape.begin_phase(step, -1, "zero_grad");
+  }
+}
+
+/// Step 1, and step 2 of the same segments but for what it does otherwise.
+void trace_first_step(Loop& loop, std::vector<OptimizerRun>& optimizers, bool unrolled) {
+  Tape& tape = loop.tape;
+  std::vector<Phase>& phases = tape.program.phases;
+  trace_micro_batches(loop, 1, unrolled);
+  // Both updates happen while the gradients are there: the first makes the state, the second is the steady one.
+  const size_t before = phases.size();
+  if (loop.zero == nullptr) trace_update(tape, optimizers, loop.recipe, loop.reported);
+  const std::vector<Phase> steady = loop.zero != nullptr
+                                        ? trace_zero_update(tape, *loop.zero, loop.recipe, loop.names, loop.reported)
+                                        : later_update(tape, optimizers, loop.recipe, before, loop.reported);
+  tape.begin_phase(1, -1, "zero_grad");
+  zero_grad(tape);
+  Phase cleared = phases.back();
+  cleared.step = 2;
+  DataParallel* const parallel = loop.parallel;
+  if (parallel != nullptr)
+    parallel->rebuild_buckets();  // in step 2's first forward pass, where no gradients are yet either
+  const std::vector<Phase> renewed = renew(tape, loop.batches, loop.names, loop.reported, loop.recipe);
+  repeat_micro_batches(tape.program, parallel != nullptr ? parallel->once() : -1, renewed);
+  phases.insert(phases.end(), steady.begin(), steady.end());
+  phases.push_back(cleared);
+  leave_out_once(tape.program);
+}
+
 }  // namespace
 
 Program trace_step(const Job& job, const Dims& dims, bool unrolled) {
@@ -312,45 +377,19 @@ Program trace_step(const Job& job, const Dims& dims, bool unrolled) {
   std::optional<ReferenceModel> reference;
   if (recipe.objective != Objective::kTask) reference.emplace(builder, structure, job);
   Batches batches(builder, recipe);
-  Names names;
-  Reported reported;
-  const auto trace_micro_batches = [&](int32_t step) {
-    for (const int64_t micro : traced_micro_batches(recipe, unrolled)) {
-      const bool reduces = !reduces_last_only(recipe) || micro + 1 == recipe.accumulate;
-      if (parallel) parallel->synchronize(reduces);
-      if (sharded) sharded->synchronize(reduces);
-      if (zero) zero->synchronize(micro + 1 == recipe.accumulate);
-      trace_micro_batch(tape, batches, *model, recipe, {step, static_cast<int32_t>(micro)}, names,
-                        parallel ? &*parallel : nullptr, zero.get(), reference ? &*reference : nullptr, reported);
-    }
-  };
-  if (recipe.zero.stage == 3) {  // whose second step gathers otherwise; what the trainer reports is the wrapper's
-    for (const int32_t step : {1, 2}) {
-      trace_micro_batches(step);
-      tape.begin_phase(step, -1, "optimizer");
-      zero->step();
-      names = {};
-      reported = {};
-      tape.begin_phase(step, -1, "zero_grad");
-    }
+  Loop loop = {tape,
+               recipe,
+               batches,
+               *model,
+               sharded ? &*sharded : nullptr,
+               parallel ? &*parallel : nullptr,
+               zero.get(),
+               reference ? &*reference : nullptr};
+  if (recipe.zero.stage == 3) {
+    trace_both_steps(loop, unrolled);
     return tape.finish();
   }
-  trace_micro_batches(1);
-  // Both updates happen while the gradients are there: the first makes the state, the second is the steady one.
-  const size_t before = tape.program.phases.size();
-  if (!zero) trace_update(tape, optimizers, recipe, reported);
-  const std::vector<Phase> steady = zero ? trace_zero_update(tape, *zero, recipe, names, reported)
-                                         : later_update(tape, optimizers, recipe, before, reported);
-  tape.begin_phase(1, -1, "zero_grad");
-  zero_grad(tape);
-  Phase cleared = tape.program.phases.back();
-  cleared.step = 2;
-  if (parallel) parallel->rebuild_buckets();  // in step 2's first forward pass, where no gradients are yet either
-  const std::vector<Phase> renewed = renew(tape, batches, names, reported, recipe);
-  repeat_micro_batches(tape.program, parallel ? parallel->once() : -1, renewed);
-  tape.program.phases.insert(tape.program.phases.end(), steady.begin(), steady.end());
-  tape.program.phases.push_back(cleared);
-  leave_out_once(tape.program);
+  trace_first_step(loop, optimizers, unrolled);
   if (recipe.eval_batch > 0) {
     structure = structure_of(evaluation_of(job), unrolled);
     sizes = evaluation_dims(job, dims);

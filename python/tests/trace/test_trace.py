@@ -136,7 +136,7 @@ class TestOptions:
         passes = [(name, micro) for micro in (0, 1) for name in ("input", "forward", "backward")]
         assert found == [*passes, ("clip", -1), ("optimizer", -1)]
 
-    def test_checkpointing_by_hand_keeps_less(self) -> None:
+    def test_checkpointing_by_hand_keeps_less(self, unfolded: None) -> None:
         class Checkpointed(Decoder):
             def forward(self, ids: Any, labels: Any) -> Any:
                 for layer in self.layers:

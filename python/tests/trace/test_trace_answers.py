@@ -44,7 +44,7 @@ def test_the_report_has_the_peaks_of_every_phase(options: dict[str, Any], tmp_pa
 
 
 @pytest.mark.parametrize("sizes", [{}, {"B": 3}, {"T": 200}, {"L": 12}, {"B": 5, "T": 77, "L": 4}])
-def test_a_formula_is_a_direct_trace_at_all_sizes(decoder: Any, sizes: dict[str, int]) -> None:
+def test_a_formula_is_a_direct_trace_at_all_sizes(decoder: Any, unfolded: None, sizes: dict[str, int]) -> None:
     model, data = make(**{**AT, **sizes})
     direct = peakmem.trace(model, data, optimizer="sgd")
     peak = max(each.peak for each in phases_of(direct.members, 2).values())
