@@ -36,7 +36,9 @@ Result<Answer> answer_run(const Question& question) {
 std::optional<Result<Answer>> answer_megatron(const Question& question) {
   const Asked asked(question.subject.options);
   const std::string* stack = asked.text("stack");
-  if (stack != nullptr && *stack == "megatron") return answer_run(question);
+  const bool runs = stack != nullptr && *stack == "megatron";
+  if (runs && kJsonAlone) return Error{"--stack", "megatron is not on the page yet", "ask the command line"};
+  if (runs) return answer_run(question);
   const std::string_view option = megatron_option(asked);
   if (option.empty()) return std::nullopt;
   return Error{"--" + std::string(option), "is an option of Megatron-Core", "give --stack megatron, or drop it"};
