@@ -1,5 +1,6 @@
 // peakmem: predicts the memory of training a Transformer.
 #include <algorithm>
+#include <cerrno>
 #include <csignal>
 #include <cstdio>
 #include <string>
@@ -64,6 +65,7 @@ int main(int count, char** words) {
   for (const int signal : {SIGPIPE, SIGXFSZ}) std::signal(signal, SIG_IGN);  // errors of the write, as a full disk is
   const peakmem::Result<peakmem::Answer> result = answer({words + std::min(count, 1), words + count});
   if (!result) return fail(with_offer(result.error()));
-  if (auto wrong = write_all(result->text, stdout, "standard output")) return fail(*wrong);
+  if (auto wrong = write_all(result->text, stdout, "standard output"))
+    return errno == EPIPE ? static_cast<int>(Exit::kBadInput) : fail(*wrong);  // who reads, as head, has had enough
   return static_cast<int>(result->fits ? Exit::kAnswered : Exit::kDoesNotFit);
 }

@@ -55,9 +55,9 @@ TEST_F(Output, AFullDiskIsAnError) {
   EXPECT_NE(said().find("standard output: cannot be written: No space left"), std::string::npos) << said();
 }
 
-TEST_F(Output, AClosedPipeIsAnError) {
+TEST_F(Output, AClosedPipeEndsItWithoutAWord) {
   EXPECT_EQ(run("(sleep 0.3; peakmem options) | true; exit ${PIPESTATUS[0]}"), 2);
-  EXPECT_NE(said().find("standard output: cannot be written: Broken pipe"), std::string::npos) << said();
+  EXPECT_EQ(said(), "");
 }
 
 TEST_F(Output, AClosedOutputIsAnError) { EXPECT_EQ(run("peakmem gpt2 >&-"), 2) << said(); }
