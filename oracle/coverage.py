@@ -204,7 +204,8 @@ def warm_up():
 
 
 def cell(text):
-    return " ".join(str(text).replace("|", "\\|").split())[:160]
+    """A reason in a table, without where in this machine's files it is."""
+    return re.sub(r" ?/\S+/.*", "", " ".join(str(text).replace("|", "\\|").split()))[:160]
 
 
 def builds(line):
