@@ -9,7 +9,6 @@ import sys
 import traceback
 from typing import Any, Dict, List, Optional
 
-from . import ending
 from .peaks import KINDS
 from .phases import Phases
 from .places import innermost_place, is_users, user_place
@@ -59,7 +58,7 @@ class Outcome:
         with open(path + ".part", "w") as file:
             json.dump(self.record(), file)
         os.rename(path + ".part", path)
-        ending.is_written = not getattr(sys, "last_value", None)
+        self.library.peakmem_leave()
 
     def record(self) -> Dict[str, Any]:
         rank, world = (os.environ.get(key) for key in ("RANK", "WORLD_SIZE"))

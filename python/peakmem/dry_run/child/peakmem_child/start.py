@@ -7,7 +7,7 @@ import os
 import sys
 from typing import Any, Dict, List
 
-from . import checkpoint, ending, library, packages, ranks, values
+from . import checkpoint, library, packages, ranks, values
 from .outcome import Outcome
 from .peaks import Peaks
 from .phases import Phases
@@ -25,7 +25,6 @@ def begin() -> None:
         loaded = library.load(library.folder_of(site))
     except (library.NoStandIn, OSError) as error:
         refuse(settings, str(error))
-    ending.install()
     os.environ.pop("CUDA_VISIBLE_DEVICES", None)  # which hides the real ones from whoever is not on the stand-in
     packages.AfterImport(patches(settings, loaded)).install()
 
