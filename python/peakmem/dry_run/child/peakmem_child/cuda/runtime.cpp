@@ -247,9 +247,9 @@ API cudaError_t cudaGetDriverEntryPoint(const char* name, void** out, unsigned l
   return cudaGetDriverEntryPointByVersion(name, out, 0, 0, result);
 }
 
-// Behind Python C++ takes libraries down while threads of theirs may still run, and a run that went well would now and then
-// end with a segmentation fault, which a launcher takes for a failure. From this call on a process ends with its status
-// before that: handlers run in the reverse order of their registration.
+// Behind Python C++ takes libraries down while threads of theirs may still run, and a run that went well would now and
+// then end with a segmentation fault, which a launcher takes for a failure. From this call on a process ends with its
+// status before that: handlers run in the reverse order of their registration.
 API void peakmem_leave() {
   on_exit(
       [](int status, void*) {
