@@ -32,13 +32,4 @@ Result<Report> report_of(const Inquiry& inquiry) {
 
 Answer json_answer(std::string text, bool fits) { return {std::move(text) + "\n", fits}; }
 
-std::optional<std::string> take_option(OptionValues& options, std::string_view name) {
-  const auto found =
-      std::find_if(options.begin(), options.end(), [&](const OptionValue& option) { return option.name == name; });
-  if (found == options.end()) return std::nullopt;
-  std::string text = std::move(found->text);
-  options.erase(found);
-  return text;
-}
-
 }  // namespace peakmem

@@ -14,7 +14,5 @@ void add_launch_notes(const Subject& subject, Inquiry& inquiry);
 Result<Report> report_of(const Inquiry& inquiry);
 /// An answer that is the text of a page or a line of JSON, as it is printed.
 Answer json_answer(std::string text, bool fits = true);
-/// An option taken out of a subject's options; empty where it is not among them.
-std::optional<std::string> take_option(OptionValues& options, std::string_view name);
 
 }  // namespace peakmem

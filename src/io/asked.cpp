@@ -103,4 +103,17 @@ std::optional<int64_t> Asked::size(std::string_view name) const {
   return size ? std::optional(*size) : std::nullopt;
 }
 
+std::optional<std::string> take_option(OptionValues& options, std::string_view name) {
+  const auto found =
+      std::find_if(options.begin(), options.end(), [&](const OptionValue& option) { return option.name == name; });
+  if (found == options.end()) return std::nullopt;
+  std::string text = std::move(found->text);
+  options.erase(found);
+  return text;
+}
+
+void drop_option(OptionValues& options, std::string_view name) {
+  std::erase_if(options, [&](const OptionValue& option) { return option.name == name; });
+}
+
 }  // namespace peakmem

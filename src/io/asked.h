@@ -27,6 +27,11 @@ Result<double> parse_share(std::string_view text, std::string_view field);
 /// Whether the text is a symbol rather than a number: a letter, then letters, digits, `_` and `\`.
 bool is_symbol(std::string_view text);
 
+/// An option taken out of options; empty where it is not among them. Of those that are given twice the first.
+std::optional<std::string> take_option(OptionValues& options, std::string_view name);
+/// Every option of that name taken out.
+void drop_option(OptionValues& options, std::string_view name);
+
 /// The values of checked options.
 class Asked {
  public:

@@ -63,10 +63,6 @@ constexpr std::array<std::array<std::string_view, 2>, 16> kPutAway = {{{"optimiz
                                                                        {"quantize", "lora-dtype"},
                                                                        {"lora-rank", "freeze"}}};
 
-void drop(OptionValues& values, std::string_view name) {
-  std::erase_if(values, [&](const OptionValue& value) { return value.name == name; });
-}
-
 std::string text(int64_t number) { return std::to_string(number); }
 
 /// The batch in 2, 4, … micro-batches.
@@ -145,9 +141,9 @@ OptionValues changed_options(OptionValues values, const Change& change) {
       continue;
     }
     const std::string name = word.substr(2);
-    drop(values, name);
+    drop_option(values, name);
     for (const auto& [of, beside] : kPutAway)
-      if (of == name) drop(values, beside);
+      if (of == name) drop_option(values, beside);
     values.push_back({name, ""});
   }
   return values;

@@ -66,14 +66,6 @@ constexpr std::array<std::string_view, 4> kLayoutOptions = {"ddp", "zero", "fsdp
 constexpr std::array<std::string_view, 10> kOwn = {"gpus", "global-batch", "allow", "top", "why",
                                                    "emit", "json",         "csv",   "svg", "save"};
 
-void drop(OptionValues& values, std::string_view name) {
-  std::erase_if(values, [&](const OptionValue& value) { return value.name == name; });
-}
-
-bool has(const OptionValues& values, std::string_view name) {
-  return std::any_of(values.begin(), values.end(), [&](const OptionValue& value) { return value.name == name; });
-}
-
 std::string replaced(std::string_view text, std::string_view mark, const std::string& by) {
   std::string result(text);
   for (size_t at = result.find(mark); at != std::string::npos; at = result.find(mark, at + by.size()))
@@ -145,7 +137,7 @@ Result<PlanAxis> micro_batches(const PlanQuestion& question) {
 
 /// The precision most people train in, where none is asked for.
 void assume_precision(PlanQuestion& question) {
-  if (has(question.options, "precision") || has(question.options, "autocast")) return;
+  if (Asked(question.options).has("precision") || Asked(question.options).has("autocast")) return;
   constexpr int kAmpere = 80;
   const int capability = question.card.gpu->compute_capability;
   const std::string precision = capability == 0 || capability >= kAmpere ? "bf16-mixed" : "fp16-mixed";
@@ -175,7 +167,7 @@ std::optional<Error> check_batch(const PlanQuestion& question) {
 
 bool is_held(const AxisRow& row, const OptionValues& options) {
   return std::any_of(row.held_by.begin(), row.held_by.end(),
-                     [&](std::string_view name) { return !name.empty() && has(options, name); });
+                     [&](std::string_view name) { return !name.empty() && Asked(options).has(name); });
 }
 
 }  // namespace
@@ -202,7 +194,7 @@ Result<PlanQuestion> read_plan_question(const OptionValues& values) {
   if (auto wrong = check_batch(question)) return *wrong;
   if (auto wrong = read_allowed(asked, question)) return *wrong;
   question.options = values;
-  for (const std::string_view name : kOwn) drop(question.options, name);
+  for (const std::string_view name : kOwn) drop_option(question.options, name);
   assume_precision(question);
   return question;
 }
@@ -210,7 +202,7 @@ Result<PlanQuestion> read_plan_question(const OptionValues& values) {
 Result<PlanSpace> plan_space(const PlanQuestion& question) {
   PlanSpace space;
   const bool held = std::any_of(kLayoutOptions.begin(), kLayoutOptions.end(),
-                                [&](std::string_view name) { return has(question.options, name); });
+                                [&](std::string_view name) { return Asked(question.options).has(name); });
   if (!held) space.axes.push_back(layouts(question));
   Result<PlanAxis> batches = micro_batches(question);
   if (!batches) return batches.error();
@@ -225,7 +217,7 @@ Result<PlanSpace> plan_space(const PlanQuestion& question) {
     space.axes.push_back(std::move(axis));
   }
   space.fixed = question.options;
-  for (const std::string_view name : {"batch", "accumulate"}) drop(space.fixed, name);
+  for (const std::string_view name : {"batch", "accumulate"}) drop_option(space.fixed, name);
   space.fixed.push_back({"gpu", question.gpu});
   return space;
 }
