@@ -1,7 +1,5 @@
 #include "door/inquire.h"
 
-#include <algorithm>
-
 #include "estimate/estimate.h"
 
 namespace peakmem {

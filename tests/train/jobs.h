@@ -7,6 +7,7 @@
 #include <random>
 
 #include "model/cache.h"
+#include "trace/evaluate.h"
 #include "train/built_model.h"
 #include "train/freezing.h"
 #include "train/step.h"
@@ -365,6 +366,19 @@ inline Job random_replicated_job(uint32_t seed) {
   ddp.finds_unused = trainer_finds_unused(job.recipe) || dice.coin() || has_unused(job.description);
   job.description.tied = true;  // or DDP fails for BERT
   return job;
+}
+
+/// A job's program and its levels.
+struct Traced {
+  Program program;
+  Timeline timeline;
+};
+
+inline Traced traced(const Job& job) {
+  Program program = trace_step(job, number_dims(job));
+  Result<Timeline> timeline = evaluate(program, {});
+  EXPECT_TRUE(timeline);
+  return {std::move(program), *timeline};
 }
 
 }  // namespace peakmem::testing

@@ -14,6 +14,8 @@ namespace {
 
 using testing::Dice;
 using testing::random_job;
+using testing::Traced;
+using testing::traced;
 
 /// A random decoder under Trainer and ZeRO 3.
 Job random_sharded_job(uint32_t seed) {
@@ -51,18 +53,6 @@ Job random_sharded_job(uint32_t seed) {
   zero.max_reuse_distance = dice.from(0, 40000);
   zero.sub_group = dice.from(0, 40000);
   return job;
-}
-
-struct Traced {
-  Program program;
-  Timeline timeline;
-};
-
-Traced traced(const Job& job) {
-  Program program = trace_step(job, number_dims(job));
-  Result<Timeline> timeline = evaluate(program, {});
-  EXPECT_TRUE(timeline);
-  return {std::move(program), *timeline};
 }
 
 int64_t end_of(const Traced& traced, std::string_view name, int32_t step) {

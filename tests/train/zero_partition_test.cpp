@@ -12,6 +12,8 @@ namespace {
 
 using testing::Dice;
 using testing::random_job;
+using testing::Traced;
+using testing::traced;
 
 /// A random decoder under Trainer and ZeRO 2.
 Job random_zero_job(uint32_t seed) {
@@ -40,20 +42,8 @@ Job random_zero_job(uint32_t seed) {
   return job;
 }
 
-struct Traced {
-  Program program;
-  Timeline timeline;
-};
-
-Traced traced(const Job& job) {
-  Program program = trace_step(job, number_dims(job));
-  Result<Timeline> timeline = evaluate(program, {});
-  EXPECT_TRUE(timeline);
-  return {std::move(program), *timeline};
-}
-
 int64_t peak(const Job& job, int32_t step = 2) {
-  const Traced traced = peakmem::traced(job);
+  const Traced traced = testing::traced(job);
   return highest(traced.program, traced.timeline, step, &PhaseLevels::tensors).bytes;
 }
 
