@@ -28,9 +28,9 @@ struct Fullest {
 };
 
 Fullest fullest(const Program& program, const Timeline& timeline, const Gpu* gpu) {
-  Fullest most;
   const int64_t taken = workspaces(program, gpu);
-  for (const int32_t step : {2, 1, 0}) {
+  Fullest most = {2, highest(program, timeline, 2, &PhaseLevels::blocks), taken};  // even where nothing is allocated
+  for (const int32_t step : {1, 0}) {
     const Fullest of_step = {step, highest(program, timeline, step, &PhaseLevels::blocks), step == 0 ? 0 : taken};
     if (of_step.allocated() > most.allocated()) most = of_step;
   }
