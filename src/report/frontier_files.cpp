@@ -2,18 +2,13 @@
 
 #include "io/report_json.h"
 #include "report/cards_text.h"
+#include "report/svg.h"
 #include "size/bytes.h"
 
 namespace peakmem {
 namespace {
 
-// The picture, in pixels: the box of the points within it.
-constexpr int kWidth = 720;
-constexpr int kHeight = 420;
-constexpr int kLeft = 90;
-constexpr int kTop = 50;
-constexpr int kRight = 690;
-constexpr int kBottom = 360;
+using plot::kBottom, plot::kLeft, plot::kRight, plot::kTop;
 
 /// Powers of two from the one below the least to the one above the most.
 struct Axis {
@@ -37,29 +32,15 @@ Axis axis_of(const Frontier& frontier, int64_t FrontierPoint::* size) {
   return axis;
 }
 
-std::string pixels(double place) {
-  const auto tenths = static_cast<int64_t>(place * 10);
-  return std::to_string(tenths / 10) + "." + std::to_string(tenths % 10);
-}
-
-std::string text_at(double x, double y, const char* anchor, const std::string& text) {
-  return "<text x=\"" + pixels(x) + "\" y=\"" + pixels(y) + "\" text-anchor=\"" + anchor + "\">" + text + "</text>\n";
-}
-
-std::string line_between(double x1, double y1, double x2, double y2) {
-  return "<line x1=\"" + pixels(x1) + "\" y1=\"" + pixels(y1) + "\" x2=\"" + pixels(x2) + "\" y2=\"" + pixels(y2) +
-         "\" stroke=\"#ddd\"/>\n";
-}
-
 std::string grid_lines(const Axis& x, const Axis& y) {
   std::string svg;
   for (int power = x.low; power <= x.high; ++power) {
     const double at = x.place(int64_t{1} << power, kLeft, kRight);
-    svg += line_between(at, kTop, at, kBottom) + text_at(at, kBottom + 18, "middle", grouped(int64_t{1} << power));
+    svg += svg_line(at, kTop, at, kBottom) + svg_text(at, kBottom + 18, "middle", grouped(int64_t{1} << power));
   }
   for (int power = y.low; power <= y.high; ++power) {
     const double at = y.place(int64_t{1} << power, kBottom, kTop);
-    svg += line_between(kLeft, at, kRight, at) + text_at(kLeft - 8, at + 4, "end", grouped(int64_t{1} << power));
+    svg += svg_line(kLeft, at, kRight, at) + svg_text(kLeft - 8, at + 4, "end", grouped(int64_t{1} << power));
   }
   return svg;
 }
@@ -75,12 +56,9 @@ std::string frontier_csv(const Frontier& frontier) {
 }
 
 std::string frontier_svg(const Frontier& frontier) {
-  std::string svg = "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"" + std::to_string(kWidth) + "\" height=\"" +
-                    std::to_string(kHeight) + "\" font-family=\"sans-serif\" font-size=\"12\">\n";
-  svg += "<rect width=\"100%\" height=\"100%\" fill=\"white\"/>\n";
-  svg += text_at(kLeft, 24, "start", "What fits: " + frontier.names[1] + " by " + frontier.names[0]);
-  svg +=
-      text_at(kRight, kBottom + 40, "end", frontier.names[0]) + text_at(kLeft - 8, kTop - 10, "end", frontier.names[1]);
+  std::string svg = begin_plot("What fits: " + frontier.names[1] + " by " + frontier.names[0]);
+  svg += svg_text(kRight, kBottom + 40, "end", frontier.names[0]) +
+         svg_text(kLeft - 8, kTop - 10, "end", frontier.names[1]);
   if (!frontier.points.empty()) {
     const Axis x = axis_of(frontier, &FrontierPoint::first);
     const Axis y = axis_of(frontier, &FrontierPoint::second);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "report/csv.h"
 #include "report/ledger_text.h"
 #include "report/text.h"
 #include "size/bytes.h"
@@ -67,18 +68,10 @@ std::string sweep_text(const Sweep& sweep, const Style& style) {
 
 namespace {
 
-/// A field of a line: in quotes where it would be several else.
-std::string field(const std::string& text) {
-  if (text.find_first_of(",\"\n") == std::string::npos) return text;
-  std::string quoted = "\"";
-  for (const char c : text) quoted += c == '"' ? "\"\"" : std::string(1, c);
-  return quoted + "\"";
-}
-
 std::string csv_line(const SweepPoint& point) {
   std::string line;
-  for (const std::string& value : point.values) line += field(value) + ",";
-  if (!point.report) return line + ",,,,,,,,," + field(point.error->field + " " + point.error->problem);
+  for (const std::string& value : point.values) line += csv_field(value) + ",";
+  if (!point.report) return line + ",,,,,,,,," + csv_field(point.error->field + " " + point.error->problem);
   const Report& report = *point.report;
   for (const int64_t bytes : {report.parameters, report.tensor_bytes, report.allocated_bytes, report.reserved.likely,
                               report.device.likely, report.first_step_bytes})

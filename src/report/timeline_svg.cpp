@@ -3,6 +3,7 @@
 #include <string>
 
 #include "io/json_writer.h"
+#include "report/svg.h"
 #include "report/text.h"
 #include "report/timeline_text.h"
 #include "size/bytes.h"
@@ -17,23 +18,6 @@ constexpr int64_t kLeft = 90;
 constexpr int64_t kTop = 60;
 constexpr int64_t kRight = 940;
 constexpr int64_t kBottom = 350;
-
-std::string escaped(std::string_view text) {
-  std::string result;
-  for (const char c : text) {
-    if (c == '&')
-      result += "&amp;";
-    else if (c == '<')
-      result += "&lt;";
-    else if (c == '>')
-      result += "&gt;";
-    else if (c == '"')
-      result += "&quot;";
-    else if (static_cast<unsigned char>(c) >= 32)
-      result += c;
-  }
-  return result;
-}
 
 /// `value` of `whole`, on the way from `from` to `to`, in whole tenths of a pixel.
 std::string place(int64_t value, int64_t whole, int64_t from, int64_t to) {
