@@ -15,6 +15,7 @@ import collections
 import gc
 import importlib.util
 import json
+import math
 import os
 import pathlib
 import re
@@ -101,9 +102,24 @@ def join_sides(config):
     name = "hidden_size" if config.model_type == "qwen2_vl" else "out_hidden_size"
     if hasattr(side, name) and hasattr(text, "hidden_size"):
         setattr(side, name, text.hidden_size)
-    if getattr(config, "image_token_index", 0) is None:
-        config.image_token_index = 8
+    for name in ("image_token_index", "audio_token_id"):
+        if getattr(config, name, 0) is None:
+            setattr(config, name, 8)
+    fit_images(config)
     return config
+
+
+def fit_images(config):
+    """Images of as many patches as can become a whole number of tokens."""
+    for inside in vars(config).values():
+        if isinstance(inside, transformers.PretrainedConfig):
+            fit_images(inside)
+    side = getattr(config, "vision_config", None)
+    tokens, merged = getattr(config, "mm_tokens_per_image", None), getattr(config, "pixel_shuffle_factor", None)
+    if side is None or not (tokens or merged):
+        return
+    patches = side.image_size // side.patch_size
+    side.image_size = side.patch_size * (max(math.isqrt(tokens), patches) if tokens else patches - patches % merged)
 
 
 def asked_of(task, kind, batch=BATCH, seq=SEQ):

@@ -1,7 +1,7 @@
 """A batch for a model of transformers: what its forward pass takes, in the sizes that its config wants.
 
-Ids, masks and sizes are real, so that what looks at them finds values; images and sound are of the meta device, which has
-none.
+Ids, masks and sizes are real, so that what looks at them finds values; large images and long sound are of the meta device,
+which has none.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+
+from ._values import KEPT
 
 #: Seconds of sound, at the usual 16,000 samples, and frames of a spectrogram where a model takes any number.
 SAMPLES, FRAMES = 16_000, 400
@@ -50,7 +52,9 @@ class Asked:
         return torch.full((self.batch, *shape), value, dtype=torch.long)
 
     def floats(self, *shape: int) -> Any:
-        """Numbers without values, one for each of a batch."""
+        """Numbers, one for each of a batch: none is padding. Many have no values."""
+        if self.batch * math.prod(shape) <= KEPT:
+            return torch.ones(self.batch, *shape)
         return torch.empty(self.batch, *shape, device="meta")
 
 
@@ -86,6 +90,9 @@ def _ids(asked: Asked) -> Any:
     end = number(asked.text, "eos_token_id", default=0)
     if 0 < end < vocabulary:
         ids[:, -1] = end
+    separator = getattr(asked.config, "sep_token_id", None)
+    if isinstance(separator, int) and _of(asked, "ForQuestionAnswering"):  # question, twice the end of it, context, end
+        ids[:, [2, 3, -1]] = separator
     return ids
 
 
@@ -93,7 +100,8 @@ def _ids(asked: Asked) -> Any:
 
 
 def image_side(asked: Asked) -> Any:
-    return asked.side("vision_config", "vision_tower_config", "backbone_config", "encoder")
+    side = asked.side("vision_config", "vision_tower_config", "backbone_config", "encoder")
+    return getattr(side, "vision_config", None) or side
 
 
 def _image(asked: Asked) -> tuple[int, int, int]:
@@ -173,6 +181,8 @@ SEVERAL_IMAGES = {
     "idefics2": 1,
     "idefics3": 1,
     "smolvlm": 1,
+    "modernvbert": 1,
+    "ultravbert": 1,
     "llava_next": 3,
     "llava_next_video": 3,
     "llava_onevision": 3,
@@ -207,13 +217,20 @@ def _sound(asked: Asked) -> dict[str, Any]:
     mels = number(asked.config, "feature_projection_input_dim", "input_feat_per_channel", "num_mel_bins", default=0)
     mels = mels or number(side, "feature_projection_input_dim", "num_mel_bins", "input_dim", default=80)
     frames = 2 * number(asked.config, "max_source_positions", default=0)
-    if asked.config.model_type in CHANNELS_FIRST:
-        return {"input_features": asked.floats(mels, frames or 2 * number(side, "max_source_positions", default=1500))}
-    return {"input_features": asked.floats(FRAMES, mels)}
+    first = asked.config.model_type in CHANNELS_FIRST
+    frames = (frames or 2 * number(side, "max_source_positions", default=1500)) if first else FRAMES
+    found = {"input_features": asked.floats(mels, frames) if first else asked.floats(frames, mels)}
+    found.update({name: asked.full(frames, value=1) for name in HEARS if name in takes})
+    return found
 
 
 #: Types that take a spectrogram's frequencies before its frames.
-CHANNELS_FIRST = frozenset(("whisper", "qwen2_audio", "voxtral", "audioflamingo3", "glmasr"))
+CHANNELS_FIRST = frozenset(
+    "whisper qwen2_audio voxtral voxtral_realtime audioflamingo3 musicflamingo glmasr moss_transcribe_diarize".split()
+)
+
+#: The masks that say which frames are sound.
+HEARS = ("input_features_mask", "feature_attention_mask")
 
 
 # --- labels
@@ -294,42 +311,67 @@ def _where_images_go(asked: Asked, length: int) -> Any:
     return (torch.arange(length) < asked.config.latent_query_num).expand(asked.batch, length).clone()
 
 
+#: Regions of an image that a detector found, as LXMERT and VisualBERT were trained.
+REGIONS = 36
+
 #: What some classes take beside the ids of a text, by the name and the text's length.
 BESIDE_IDS: dict[str, Callable[[Asked, int], Any]] = {
     "bbox": lambda asked, length: torch.full((asked.batch, length, 4), 0.5 if "visual_bbox" in asked.takes else 1),
     "qformer_input_ids": lambda asked, length: asked.full(length, value=7),
     "image_embeds_position_mask": _where_images_go,
+    "visual_feats": lambda asked, _: asked.floats(REGIONS, asked.config.visual_feat_dim),
+    "visual_pos": lambda asked, _: asked.floats(REGIONS, asked.config.visual_pos_dim),
 }
 
 # --- all of it
 
 
-def image_token(config: Any) -> int | None:
-    """The id that stands where an image's features go."""
-    for name in ("image_token_id", "image_token_index"):
-        found = getattr(config, name, None)
-        if isinstance(found, int):
-            return found
-    return None
+@dataclass(frozen=True)
+class Sense:
+    """What a text's model takes beside text: its input, what makes features of it, and whose places they take."""
+
+    input: str
+    features: str  # the model's method
+    tokens: tuple[str, ...]  # what a config may call the id that stands where a feature goes
+
+    def token(self, config: Any) -> int:
+        """The id; -1 where the config has none."""
+        found = (getattr(config, name, None) for name in self.tokens)
+        return next((each for each in found if isinstance(each, int)), -1)
 
 
-def batch_of(asked: Asked, image_tokens: int = 0) -> dict[str, Any]:
-    """The batch, with so many tokens of each sequence in place of an image's features."""
+SENSES = (
+    Sense("pixel_values", "get_image_features", ("image_token_id", "image_token_index")),
+    Sense("input_features", "get_audio_features", ("audio_token_id", "audio_token_index")),
+)
+
+
+def sense_of(config: Any, made: Mapping[str, Any]) -> Sense | None:
+    """Of what the batch has features are made that go to tokens of the text."""
+    return next((each for each in SENSES if each.input in made and each.token(config) >= 0), None)
+
+
+def batch_of(asked: Asked, features: int = 0) -> dict[str, Any]:
+    """The batch, with so many tokens of each sequence in place of the features of an image or of sound."""
     takes = asked.takes
     made: dict[str, Any] = {}
-    if images := next((make for name, make in SPECIAL.items() if name in takes), None):
+    without = {side for side in ("vision_config", "audio_config") if getattr(asked.config, side, side) is None}
+    images = next((make for name, make in SPECIAL.items() if name in takes), None)
+    if images and "vision_config" not in without:
         made.update(images(asked))
-    elif takes & {"input_features", "input_values"}:
+    elif takes & {"input_features", "input_values"} and "audio_config" not in without:
         made.update(_sound(asked))
     if "input_ids" in takes:
         made["input_ids"] = _ids(asked)
-        token = image_token(asked.config)
-        if token is not None and "pixel_values" in made:
-            here = asked.full(image_tokens, value=token)
+        if sense := sense_of(asked.config, made):
+            token = sense.token(asked.config)
+            here = asked.full(features, value=token)
             made["input_ids"] = torch.cat([here, made["input_ids"]], 1)
             for name in ("mm_token_type_ids", "token_type_ids"):
                 if name in takes:
                     made[name] = (made["input_ids"] == token).long()
+            if "feature_attention_mask" in made:  # Qwen2-Audio, which asks where a text begins
+                made["attention_mask"] = torch.ones_like(made["input_ids"])
         made.update({name: make(asked, made["input_ids"].shape[1]) for name, make in BESIDE_IDS.items() if name in takes})
     if "inputs" in takes and not made:  # as Perceiver calls all of them
         made["inputs"] = asked.floats(*_image(asked)) if _of(asked, *IMAGES) else _ids(asked)

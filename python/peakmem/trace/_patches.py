@@ -15,6 +15,8 @@ import torch.nn.functional as F
 import torch.cuda.amp.common  # noqa: F401
 from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
 
+from torch.utils._device import _device_constructors
+
 from ._attention import on_cuda
 from ._ctc import with_numbers
 from ._gpu import Gpu
@@ -61,6 +63,7 @@ def apply_all(patches: Patches, gpu: Gpu, level: Callable[[], int], say: Callabl
 def _numbers(patches: Patches) -> None:
     """Lists of tensors become numbers before `torch.tensor` reads them, which asks no mode for their values."""
     original = torch.tensor
+    _device_constructors()  # which it keeps, and must keep with what torch.tensor was
 
     def tensor(data: Any, *args: Any, **kwargs: Any) -> Any:
         return original(as_numbers(data) if type(data) in (list, tuple) else data, *args, **kwargs)

@@ -10,7 +10,7 @@ import torch
 
 from .._errors import InputError
 from ._adopt import Adoption
-from ._batches import Asked, batch_of, image_token
+from ._batches import Asked, Sense, batch_of, sense_of
 from ._gpu import ANY
 from ._loop import batches_of
 from ._session import Session
@@ -85,22 +85,22 @@ def make_of(asked: Asked) -> Callable[[], Any]:
 
 
 def full_batch(asked: Asked, make: Callable[[], Any]) -> dict[str, Any]:
-    """The batch, with as many image tokens as the model makes features."""
+    """The batch, with as many tokens for images or sound as the model makes features."""
     without = batch_of(asked)
-    if image_token(asked.config) is None or "pixel_values" not in without:
-        return without
-    return batch_of(asked, _features(make, without) // asked.batch)
+    sense = sense_of(asked.config, without) if "input_ids" in without else None
+    return without if sense is None else batch_of(asked, _features(make, without, sense) // asked.batch)
 
 
-def _features(make: Callable[[], Any], batch: dict[str, Any]) -> int:
-    """How many rows of features a model makes of a batch's images: asked of the model itself, on fakes."""
+def _features(make: Callable[[], Any], batch: dict[str, Any], sense: Sense) -> int:
+    """How many rows of features a model makes of a batch's images or sound: asked of the model itself, on fakes."""
     with Adoption(), Session(ANY).active(), torch.no_grad(), torch.device("cuda"):
         model = make()
-        if not hasattr(model, "get_image_features"):
+        features = next((found for each in (model.base_model, model) if (found := getattr(each, sense.features, None))), None)
+        if features is None:
             return 0
-        takes = inspect.signature(model.get_image_features).parameters
-        images = {name: each for name, each in batches_of(batch)().items() if name != "input_ids" and name in takes}
-        found = model.get_image_features(**images)
+        takes = inspect.signature(features).parameters
+        wanted = {name for name, each in takes.items() if name != "input_ids" or each.default is each.empty}
+        found = features(**{name: each for name, each in batches_of(batch)().items() if name in wanted})
         found = getattr(found, "pooler_output", found)
         parts = found if isinstance(found, (list, tuple)) else [found]
         return sum(each.numel() // each.shape[-1] for each in parts if isinstance(each, torch.Tensor))

@@ -21,8 +21,8 @@ from .._errors import InputError
 
 aten = torch.ops.aten
 
-#: Elements up to which values are kept: of integers and flags, and of floating-point numbers.
-INTEGERS, FLOATS = 1 << 20, 1 << 16
+#: Elements up to which values are kept: a mask of floating-point numbers over 512 by 512 tokens is among them.
+KEPT = 1 << 20
 
 #: Whose results are random or not yet written.
 UNKNOWN = frozenset(
@@ -69,11 +69,7 @@ def _forget(tensor: Any) -> None:
 
 
 def _small(tensors: Any) -> bool:
-    return all(
-        each.numel() <= (FLOATS if each.is_floating_point() or each.is_complex() else INTEGERS)
-        for each in tensors
-        if isinstance(each, torch.Tensor)
-    )
+    return all(each.numel() <= KEPT for each in tensors if isinstance(each, torch.Tensor))
 
 
 class Values:
@@ -178,9 +174,9 @@ class Values:
             return _integers(mask, mask.numel(), mask.dim())
         self.decide([mask])
         with _disable_current_modes():
-            if not _small([twin]):  # a mask that is expanded over all features: how many is enough
-                return _integers(mask, int(twin.count_nonzero()), mask.dim())
-            places = twin.nonzero()
+            places = twin.nonzero() if _small([twin]) else int(twin.count_nonzero())
+        if isinstance(places, int):  # a mask that is expanded over all features: how many is enough
+            return _integers(mask, places, mask.dim())
         return _fake_like(places, mask.device)
 
     def without_shape(self, func: Any, args: Any, kwargs: Any, error: Exception) -> Any:
@@ -287,7 +283,7 @@ def as_numbers(data: Any) -> Any:
 
 @contextlib.contextmanager
 def values_leave_tensors(decide: Callable[[Any], None]) -> Iterator[None]:
-    """Lists and arrays of a fake tensor whose values are known."""
+    """Lists, arrays and texts of a fake tensor whose values are known."""
 
     def known(tensor: Any, what: str) -> Any:
         twin = twin_of(tensor)
@@ -305,8 +301,11 @@ def values_leave_tensors(decide: Callable[[Any], None]) -> Iterator[None]:
         with _disable_current_modes():
             return known(tensor, "tolist").tolist()
 
-    before = {name: vars(FakeTensor).get(name) for name in ("numpy", "tolist")}
-    FakeTensor.numpy, FakeTensor.tolist = numpy, tolist
+    def text(tensor: Any, how: str) -> str:  # a number's, as in f"expert_{index}"
+        return format(tensor.item() if tensor.dim() == 0 else str(tensor), how)
+
+    before = {name: vars(FakeTensor).get(name) for name in ("numpy", "tolist", "__format__")}
+    FakeTensor.numpy, FakeTensor.tolist, FakeTensor.__format__ = numpy, tolist, text
     try:
         yield
     finally:

@@ -42,6 +42,31 @@ def test_known_values_decide() -> None:
     assert looked(lambda ids, x: bool((ids.cumsum(-1) > 3).all()), IDS) == (False, ())
 
 
+def test_a_number_reads_as_one_in_a_text() -> None:
+    assert looked(lambda ids, x: f"expert_{ids[0, 1]} of {ids.max():02d}", IDS) == ("expert_1 of 03", ())
+
+
+def test_masks_may_be_large() -> None:
+    def over_features(ids: Any, x: Any) -> int:  # as what images become goes to its tokens
+        return int(x.repeat(1, 1, 1 << 17)[(ids == 0).unsqueeze(-1).expand(-1, -1, 1 << 19)].shape[0])
+
+    def of_numbers(ids: Any, x: Any) -> bool:  # as attention's mask is, before it is asked where it hides nothing
+        return bool((torch.zeros(2, 1, 512, 512, device=ids.device)[:, 0, 0, :] < 0).any().item())
+
+    assert looked(over_features, IDS) == (4 << 19, ())
+    assert looked(of_numbers, IDS) == (False, ())
+
+
+def test_numbers_become_tensors_of_the_device_in_force() -> None:
+    def device(ids: Any, x: Any) -> str:
+        with torch.device(x.device):
+            return str(torch.tensor([[1, 2]]).device.type)
+
+    assert looked(device, IDS) == ("cuda", ())
+    with torch.device("meta"):
+        assert torch.tensor([1]).is_meta
+
+
 def test_unknown_ones_are_guessed_and_said() -> None:
     value, notes = looked(lambda ids, x: x.sum().item(), IDS)
     assert value == 1.0 and len(notes) == 1 and "float32.item()" in notes[0]
