@@ -30,9 +30,9 @@ Table options_table() {
                   {"default", "default"},
                   {"symbol", "symbol"},
                   {"group", "group"},
-                  {"help", "help", true},
-                  {"choices", "choices", true},
-                  {"commands", "commands", true}},
+                  {"help", "help", Shown::kBelow},
+                  {"choices", "choices", Shown::kBelow},
+                  {"commands", "commands", Shown::kBelow}},
                  {}};
   for (const OptionRow& row : option_rows())
     table.rows.push_back({text_cell(row.name), text_cell(name_of(row.kind)), text_cell(row.value),
@@ -59,7 +59,8 @@ Result<Answer> table_answer(Table table, const Question& question) {
   if (auto wrong = check_options(question.subject.options, Command::kTable)) return *wrong;
   if (question.subject.model)
     if (auto wrong = filter(table, question.subject.model->name)) return *wrong;
-  return wants_json(question) ? json_answer(table_json(table)) : Answer{table_text(table, question.style)};
+  if (wants_json(question)) return json_answer(table_json(table));
+  return Answer{table_text(table, Asked(question.subject.options).flag("sources"), question.style)};
 }
 
 }  // namespace

@@ -312,6 +312,8 @@ constexpr std::array kOptions = std::to_array<OptionRow>({
     {"list", kSize, "N", nullptr, "20", "Diff", "sizes to list", kDiff},
     {"from", kText, "FORMAT", nullptr, "", "Launch files", "whose launch file FILE is, where its content leaves doubt",
      kRun},
+    {"sources", kFlag, "", nullptr, "", "Output", "below each row where it comes from, and what else it is called",
+     bits(Command::kTable)},
     {"json", kFlag, "", nullptr, "", "Output", "the answer as JSON (schema peakmem/1)", kAll},
 });
 
@@ -325,7 +327,7 @@ Error unknown_option(std::string_view name, Command command) {
   const std::string_view other = hint_for_option(name);
   const std::string hint = !other.empty() ? std::string(other)
                            : near         ? "did you mean " + dashed(*near) + "?"
-                                          : "peakmem --help lists the options";
+                                          : "peakmem --help-all lists the options";
   return {dashed(name.substr(0, 60)), "is no option here", hint};
 }
 

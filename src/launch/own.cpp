@@ -33,7 +33,7 @@ Error unknown_name(const std::string& file, const std::string& name) {
   for (const OptionRow& row : option_rows()) known.push_back(row.name);
   const auto near = nearest(name, known);
   return {file + ": " + name.substr(0, 60), "is no option",
-          near ? "did you mean " + std::string(*near) + "?" : "peakmem --help lists the options"};
+          near ? "did you mean " + std::string(*near) + "?" : "peakmem --help-all lists the options"};
 }
 
 }  // namespace

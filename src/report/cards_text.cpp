@@ -46,7 +46,7 @@ std::string heading_of(const Page& page, const Cards& cards) {
 }
 
 void write_row(Page& page, const CardRow& row) {
-  const std::string name = left(shortened(row.gpu, kGpu - 1), kGpu);
+  const std::string name = left(page.fitted(row.gpu, kGpu - 1), kGpu);
   if (row.error) return page.paragraph(name + "  ", row.error->field + " " + row.error->problem);
   page.line(name + (row.verdict ? verdict_cells(page, row) : "") +
             (row.solution ? solution_cells(*row.solution, !row.verdict) : ""));

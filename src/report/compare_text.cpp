@@ -18,7 +18,7 @@ std::string change_of(int64_t bytes) {
 }
 
 void write_line(Page& page, const std::string& name, int64_t a, int64_t b) {
-  page.line("  " + left(shortened(name, kName - 2), kName - 2) + right(in_binary_units(a), kBytes) +
+  page.line("  " + left(page.fitted(name, kName - 2), kName - 2) + right(in_binary_units(a), kBytes) +
             right(in_binary_units(b), kBytes) + right(change_of(b - a), kBytes));
 }
 

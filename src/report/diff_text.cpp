@@ -16,7 +16,7 @@ std::string with_sign(int64_t difference) { return (difference > 0 ? "+" : "") +
 
 void write_sum(Page& page, const DiffSum& sum) {
   const size_t names = page.width() - 3 * kSize;
-  page.line(left("  " + shortened(sum.name, names - 3), names) + right(grouped(sum.theirs), kSize) +
+  page.line(left("  " + page.fitted(sum.name, names - 3), names) + right(grouped(sum.theirs), kSize) +
             right(grouped(sum.ours), kSize) + right(with_sign(sum.difference()), kSize));
 }
 
@@ -53,7 +53,7 @@ void write_groups(Page& page, std::string_view side, const std::vector<LiveGroup
                                   : (groups[i].count > 1 ? std::to_string(groups[i].count) + " × " : "") +
                                         (groups[i].name.empty() ? "without a name" : groups[i].name);
     page.line(page.faint(left(i == 0 ? "      " + std::string(side) : "", kSize + 2) +
-                         shortened(name, page.width() - kSize - 2)));
+                         page.fitted(name, page.width() - kSize - 2)));
     if (rest) return;
   }
 }
@@ -73,7 +73,7 @@ std::string first_name(const DiffRow& row) {
 void write_row(Page& page, const DiffRow& row) {
   const std::string numbers =
       columns_of(grouped(row.bytes), grouped(row.theirs), grouped(row.ours), with_sign(row.difference()));
-  if (row.difference() == 0) return page.line(numbers + shortened(first_name(row), page.width() - columns(numbers)));
+  if (row.difference() == 0) return page.line(numbers + page.fitted(first_name(row), page.width() - columns(numbers)));
   page.line(numbers + (row.ours == 0 ? "measured only" : row.theirs == 0 ? "ours only" : ""));
   write_groups(page, "measured", row.their_groups);
   write_groups(page, "ours", row.our_groups);

@@ -25,12 +25,20 @@ std::string right(std::string_view text, size_t width) {
   return std::string(taken < width ? width - taken : 0, ' ') + std::string(text);
 }
 
+std::string_view first_columns(std::string_view text, size_t width) {
+  size_t end = 0;
+  for (size_t kept = 0; end < text.size(); ++end)
+    if (begins_character(text[end]) && ++kept > width) break;
+  return text.substr(0, end);
+}
+
 std::string shortened(std::string_view text, size_t width) {
-  if (columns(text) <= width) return std::string(text);
-  size_t begin = text.size();
-  for (size_t kept = 0; begin > 0 && kept + 1 < width;)
-    if (begins_character(text[--begin])) ++kept;
-  return "…" + std::string(text.substr(begin));
+  const size_t taken = columns(text);
+  if (taken <= width) return std::string(text);
+  const size_t tail = width / 2;
+  const std::string_view before = first_columns(text, taken - tail);
+  return std::string(first_columns(text, width - std::min(width, tail + 1))) + "…" +
+         std::string(text.substr(before.size()));
 }
 
 std::vector<std::string> wrapped(std::string_view text, size_t width) {
@@ -70,6 +78,10 @@ void Page::paragraph(std::string_view first, std::string_view text) {
     line((is_first ? std::string(first) : std::string(indent, ' ')) + each);
     is_first = false;
   }
+}
+
+std::string Page::fitted(std::string_view name, size_t width) const {
+  return style_.whole_names ? std::string(name) : shortened(name, width);
 }
 
 void Page::heading(std::string_view text) {

@@ -62,11 +62,27 @@ std::vector<size_t> widths_of(const Table& table) {
 std::string row_text(const Table& table, const std::vector<Cell>& cells, const std::vector<size_t>& widths) {
   std::string text;
   for (size_t i = 0; i < cells.size(); ++i) {
-    if (table.columns[i].below) continue;
+    if (table.columns[i].shown != Shown::kInRow) continue;
     const bool number = table.rows.empty() ? false : table.rows[0][i].number.has_value();
     text += (text.empty() ? "" : "  ") + (number ? right(cells[i].text, widths[i]) : left(cells[i].text, widths[i]));
   }
   return text;
+}
+
+/// The long columns of a row, below it.
+void write_below(Page& page, const Table& table, const std::vector<Cell>& row, bool sources) {
+  for (size_t i = 0; i < row.size(); ++i) {
+    const Shown shown = table.columns[i].shown;
+    if (row[i].text.empty() || shown == Shown::kInRow || (shown == Shown::kWithSources && !sources)) continue;
+    page.paragraph("    " + std::string(table.columns[i].title) + ": ", row[i].text);
+  }
+}
+
+/// A row on one line: what is wider than the terminal is left off.
+void write_row(Page& page, const std::string& text, bool strong) {
+  const bool fits = page.whole_names() || columns(text) <= page.width();
+  const std::string line = fits ? text : std::string(first_columns(text, page.width() - 1)) + "…";
+  page.line(strong ? page.strong(line) : line);
 }
 
 void write_cell(JsonWriter& out, const Column& column, const Cell& cell) {
@@ -95,7 +111,7 @@ Table models_table() {
                   {"ffn", "ffn"},
                   {"vocab", "vocab"},
                   {"positions", "positions"},
-                  {"source", "source", true}},
+                  {"source", "source", Shown::kWithSources}},
                  {}};
   for (const ShippedFile& file : shipped_models()) table.rows.push_back(model_row(file));
   return table;
@@ -108,11 +124,11 @@ Table gpus_table() {
                   {"memory_bytes", "memory"},
                   {"compute_capability", "sm"},
                   {"multiprocessors", "SMs"},
-                  {"context_low", "context from"},
-                  {"context_high", "to"},
-                  {"context_most", "at most"},
-                  {"aliases", "also called", true},
-                  {"source", "source", true}},
+                  {"context_low", "context from", Shown::kWithSources},
+                  {"context_high", "context to", Shown::kWithSources},
+                  {"context_most", "context at most", Shown::kWithSources},
+                  {"aliases", "also called", Shown::kWithSources},
+                  {"source", "source", Shown::kWithSources}},
                  {}};
   for (const Gpu& gpu : gpus())
     table.rows.push_back({text_cell(gpu.name), text_cell(gpu.title), bytes_cell(gpu.memory_bytes),
@@ -136,12 +152,12 @@ std::string optim_of(const Optimizer& optimizer) {
 Table optimizers_table() {
   Table table = {"optimizers",
                  {{"name", "optimizer"},
-                  {"title", "title"},
+                  {"title", "title", Shown::kWithSources},
                   {"states", "kept for each parameter"},
                   {"implementations", "implementations"},
                   {"usual", "usual"},
-                  {"source", "source", true},
-                  {"optim", "optim of TrainingArguments", true}},
+                  {"source", "source", Shown::kWithSources},
+                  {"optim", "optim of TrainingArguments", Shown::kWithSources}},
                  {}};
   for (const Optimizer& optimizer : optimizers())
     table.rows.push_back({text_cell(optimizer.name), text_cell(optimizer.title), text_cell(states_of(optimizer)),
@@ -151,24 +167,25 @@ Table optimizers_table() {
 }
 
 Table families_table() {
-  Table table = {"families", {{"name", "family"}, {"title", "title"}, {"tasks", "tasks"}, {"source", "source"}}, {}};
+  Table table = {
+      "families",
+      {{"name", "family"}, {"title", "title"}, {"tasks", "tasks"}, {"source", "source", Shown::kWithSources}},
+      {}};
   for (const Family* family : families())
     table.rows.push_back(
         {text_cell(family->name), text_cell(family->title), text_cell(tasks_of(*family)), text_cell(family->source)});
   return table;
 }
 
-std::string table_text(const Table& table, const Style& style) {
+std::string table_text(const Table& table, bool sources, const Style& style) {
   Page page(style);
   const std::vector<size_t> widths = widths_of(table);
   std::vector<Cell> titles;
   for (const Column& column : table.columns) titles.push_back(text_cell(column.title));
-  page.line(page.strong(row_text(table, titles, widths)));
+  write_row(page, row_text(table, titles, widths), true);
   for (const auto& row : table.rows) {
-    page.line(row_text(table, row, widths));
-    for (size_t i = 0; i < row.size(); ++i)
-      if (table.columns[i].below && !row[i].text.empty())
-        page.paragraph("    " + std::string(table.columns[i].title) + ": ", row[i].text);
+    write_row(page, row_text(table, row, widths), false);
+    write_below(page, table, row, sources);
   }
   return std::move(page).text();
 }

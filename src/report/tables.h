@@ -20,11 +20,14 @@ struct Cell {
 Cell text_cell(std::string_view text);
 Cell list_cell(const std::vector<std::string_view>& list);
 
-/// A column: its name in JSON and its title in text. Long ones are written below their row.
+/// Where text has a column: in its row, below it, or below it where sources are asked for. JSON has all.
+enum class Shown : uint8_t { kInRow, kBelow, kWithSources };
+
+/// A column: its name in JSON and its title in text.
 struct Column {
   std::string_view name;
   std::string_view title;
-  bool below = false;
+  Shown shown = Shown::kInRow;
 };
 
 /// Rows of cells, one for each column.
@@ -39,7 +42,7 @@ Table gpus_table();
 Table optimizers_table();
 Table families_table();
 
-std::string table_text(const Table& table, const Style& style);
+std::string table_text(const Table& table, bool sources, const Style& style);
 std::string table_json(const Table& table);
 
 }  // namespace peakmem

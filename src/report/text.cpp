@@ -198,7 +198,7 @@ void write_growth(Page& page, const Report& fits, const Report& next) {
   page.heading("What fails first at the next: the rows that grow most");
   const std::vector<LedgerSum> grown = growth_of(fits, next);
   for (size_t i = 0; i < std::min<size_t>(3, grown.size()) && grown[i].bytes > 0; ++i)
-    page.line("  " + left(shortened(grown[i].name, 60), 60) + right("+" + in_binary_units(grown[i].bytes), kBytes));
+    page.line("  " + left(page.fitted(grown[i].name, 60), 60) + right("+" + in_binary_units(grown[i].bytes), kBytes));
 }
 
 void solution_line(Page& page, const std::string& name, int64_t bytes, int64_t capacity) {

@@ -56,7 +56,7 @@ void write_modules(Page& page, const StepTime& time) {
   page.line(page.faint(left("", kName) + right("forward", kCell) + right("backward", kCell) + right("again", kCell)));
   for (size_t i = 0; i < std::min(kModules, time.modules.size()); ++i) {
     const ModuleWork& module = time.modules[i];
-    std::string line = "  " + left(shortened(module.name, kName - 3), kName - 2);
+    std::string line = "  " + left(page.fitted(module.name, kName - 3), kName - 2);
     for (const Pass pass : {Pass::kForward, Pass::kBackward, Pass::kAgain}) {
       const double flops = module.flops[static_cast<size_t>(pass)];
       line += right(flops > 0 ? in_flops(flops) : "", kCell);

@@ -93,7 +93,7 @@ void write_largest(Page& page, const Report& report) {
   rows.resize(std::min(rows.size(), kLedgerRows));
   page.heading("The largest rows at the peak");
   for (const LedgerRow* row : rows)
-    page.line("  " + left(row->category, 13) + left(shortened(row->name, 52), 53) +
+    page.line("  " + left(row->category, 13) + left(page.fitted(row->name, 52), 53) +
               right(in_binary_units(row->bytes), 12));
 }
 

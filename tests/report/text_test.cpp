@@ -100,13 +100,44 @@ TEST(Page, MeasuresCharacters) {
   EXPECT_EQ(columns("⌈T/32⌉ · é"), 10U);
   EXPECT_EQ(left("é", 3), "é  ");
   EXPECT_EQ(right("é", 3), "  é");
-  EXPECT_EQ(shortened("abcdef", 4), "…def");
+  EXPECT_EQ(shortened("abcdef", 4), "a…ef");
   EXPECT_EQ(shortened("abc", 4), "abc");
   EXPECT_EQ(bar(0.5, 4), "██");
   EXPECT_EQ(bar(0, 4), "");
   EXPECT_EQ(bar(1e-9, 4), "▏");
   EXPECT_EQ(bar(7, 4), "████");
   EXPECT_EQ(wrapped("aa bb cc", 5), (std::vector<std::string>{"aa bb", "cc"}));
+}
+
+TEST(Page, CutsNamesInTheMiddle) {
+  EXPECT_EQ(shortened("    model.layers.*.post_attention_layernorm ×64", 30), "    model.laye…n_layernorm ×64");
+  EXPECT_EQ(columns(shortened("    model.layers.*.post_attention_layernorm ×64", 31)), 31U);
+  EXPECT_EQ(shortened("abcdef", 1), "…");
+  EXPECT_EQ(first_columns("⌈T⌉ é", 2), "⌈T");
+  EXPECT_EQ(first_columns("é", 2), "é");
+}
+
+TEST(Ledger, KeepsWholeNamesInFilesAndPipes) {
+  Report report = small_report();
+  report.ledger[1].name = "encoder.layers.*.a_name_that_is_longer_than_its_column: mul";
+  for (const bool whole : {true, false}) {
+    Page page({80, false, whole});
+    write_ledger(page, report);
+    const std::string text = std::move(page).text();
+    EXPECT_EQ(text.find("    encoder.layers.*.a_name_that_is_longer_than_its_column ×2") != std::string::npos, whole)
+        << text;
+    EXPECT_EQ(text.find("…") == std::string::npos, whole) << text;
+  }
+}
+
+TEST(Tables, AreOneRowEachWithoutSources) {
+  for (const Table& table : {models_table(), gpus_table(), optimizers_table(), families_table()}) {
+    const std::string text = table_text(table, false, {});
+    EXPECT_EQ(static_cast<size_t>(std::ranges::count(text, '\n')), table.rows.size() + 1) << table.name;
+    std::istringstream lines(text);
+    for (std::string line; std::getline(lines, line);) EXPECT_LE(columns(line), 88U) << line;
+    EXPECT_NE(table_text(table, true, {}).find("\n    source: "), std::string::npos) << table.name;
+  }
 }
 
 TEST(ReportJson, HasTheSchemasMembersInOrder) {
@@ -135,7 +166,7 @@ TEST(Tables, AreJsonToo) {
       EXPECT_FALSE(row[static_cast<size_t>(source - table.columns.begin())].text.empty())
           << table.name << " " << row[0].text << " has no source";
     }
-    EXPECT_FALSE(table_text(table, {}).empty());
+    EXPECT_FALSE(table_text(table, false, {}).empty());
   }
 }
 
