@@ -32,6 +32,8 @@ class Parser {
       only_operands_ = true;
     } else if (word == "-h" || word == "--help") {
       arguments_.help = true;
+    } else if (word == "--help-all") {
+      arguments_.help_all = true;
     } else if (word == "--version") {
       arguments_.version = true;
     } else {
@@ -74,14 +76,14 @@ class Parser {
 
   Error unknown_option() const {
     const std::string name = unknown_.substr(0, 60);
-    std::vector<std::string_view> known = {"help", "version"};
+    std::vector<std::string_view> known = {"help", "help-all", "version"};
     for (const OptionRow& option : option_rows())
       if (takes(arguments_.row->command, option)) known.push_back(option.name);
     const auto near = nearest(name.substr(std::min(name.find_first_not_of('-'), name.size())), known);
     const std::string_view other = hint_for_option(name.substr(std::min(name.find_first_not_of('-'), name.size())));
     if (!other.empty()) return {name, "is no option", other};
     return {name, "is no option",
-            near ? "did you mean --" + std::string(*near) + "?" : "peakmem --help lists the options"};
+            near ? "did you mean --" + std::string(*near) + "?" : "peakmem --help-all lists the options"};
   }
 
   Arguments arguments_;

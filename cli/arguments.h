@@ -8,12 +8,13 @@
 
 namespace peakmem::cli {
 
-/// What was typed. `help` and `version` say that only that was asked for.
+/// What was typed. `help`, `help_all` and `version` say that only that was asked for.
 struct Arguments {
   const CommandRow* row = nullptr;
   std::vector<std::string> operands;  // the MODEL, or the files of `accuracy`
   OptionValues options;
   bool help = false;
+  bool help_all = false;  // with every option
   bool version = false;
 };
 

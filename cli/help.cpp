@@ -1,197 +1,154 @@
 #include "help.h"
 
+#include <algorithm>
+#include <vector>
+
+#include "examples.h"
+#include "own_commands.h"
 #include "python.h"
 
 namespace peakmem::cli {
 namespace {
 
-constexpr size_t kColumn = 30;
+constexpr size_t kNarrow = 64;      // below it what an option does stands under its name
+constexpr size_t kColumn = 30;      // of what an option does
+constexpr size_t kCommand = 15;     // of what a command answers
+constexpr size_t kFewChoices = 12;  // more of them only in a whole help
 
-std::string padded(std::string text) {
-  text.resize(std::max(text.size() + 2, kColumn), ' ');
-  return text;
+using Rows = std::vector<const OptionRow*>;
+
+/// `first` with `text` beside it, or below it where there is no room.
+void write_entry(Page& page, const std::string& first, std::string_view text, size_t column) {
+  const size_t indent = page.width() < kNarrow ? 6 : column;
+  if (text.empty() || columns(first) + 1 > indent) page.line(first);
+  if (!text.empty()) page.paragraph(columns(first) + 1 > indent ? std::string(indent, ' ') : left(first, indent), text);
 }
 
-std::string choices_of(const OptionRow& row) {
+std::string choices_of(const OptionRow& row, Options shown) {
+  if (row.kind != OptionKind::kChoice || row.name == "gpu" || row.name == "over") return {};
+  const std::vector<std::string_view> choices = row.choices();
+  if (shown == Options::kMostUsed && choices.size() > kFewChoices) return {};
   std::string names;
-  if (row.kind == OptionKind::kChoice && row.name != "gpu" && row.name != "over")
-    for (const std::string_view name : row.choices()) names += (names.empty() ? "" : "|") + std::string(name);
+  for (const std::string_view name : choices) names += (names.empty() ? "" : " | ") + std::string(name);
   return names;
 }
 
-std::string option_lines(const OptionRow& row) {
-  const std::string names = choices_of(row);
-  std::string text = padded("  --" + std::string(row.name) + (row.value.empty() ? "" : " " + std::string(row.value)));
-  text += std::string(row.help);
-  if (!row.otherwise.empty()) text += " [" + std::string(row.otherwise) + "]";
-  text += "\n";
-  if (!names.empty()) text += std::string(kColumn, ' ') + names + "\n";
-  return text;
+void write_option(Page& page, const OptionRow& row, Options shown) {
+  const std::string otherwise = row.otherwise.empty() ? std::string() : " [" + std::string(row.otherwise) + "]";
+  const std::string value = row.value.empty() ? std::string() : " " + std::string(row.value);
+  write_entry(page, "  --" + std::string(row.name) + value, std::string(row.help) + otherwise, kColumn);
+  const std::string names = choices_of(row, shown);
+  if (!names.empty()) write_entry(page, "", names, kColumn);
 }
 
-std::string options_text(Command command) {
-  std::string text;
-  std::string_view group;
-  for (const OptionRow& row : option_rows()) {
-    if (!takes(command, row)) continue;
-    if (row.group != group) text += "\n" + std::string(row.group) + ":\n";
-    group = row.group;
-    text += option_lines(row);
+void write_options(Page& page, std::string_view title, const Rows& rows, Options shown) {
+  if (rows.empty()) return;
+  page.heading(title);
+  for (const OptionRow* row : rows) write_option(page, *row, shown);
+}
+
+Rows options_of(Command command) {
+  Rows rows;
+  for (const OptionRow& row : option_rows())
+    if (takes(command, row)) rows.push_back(&row);
+  return rows;
+}
+
+/// What a command has and the estimate has not, then what most runs need.
+size_t write_most_used(Page& page, const CommandRow& command) {
+  Rows own;
+  Rows used;
+  for (const OptionRow* row : options_of(command.command))
+    if (!takes(Command::kEstimate, *row)) own.push_back(row);
+  for (const std::string_view name : most_used())
+    if (const OptionRow* row = find_option(name); row != nullptr && takes(command.command, *row)) used.push_back(row);
+  write_options(page, "Options of " + std::string(command.name), own, Options::kMostUsed);
+  write_options(page, own.empty() ? "Options that most runs need" : "Options of the run, those that most need", used,
+                Options::kMostUsed);
+  return own.size() + used.size();
+}
+
+/// Every option, each group once.
+void write_all(Page& page, Command command) {
+  std::vector<std::string_view> groups;
+  for (const OptionRow* row : options_of(command))
+    if (std::ranges::find(groups, row->group) == groups.end()) groups.push_back(row->group);
+  for (const std::string_view group : groups) {
+    Rows rows = options_of(command);
+    std::erase_if(rows, [&](const OptionRow* row) { return row->group != group; });
+    write_options(page, group, rows, Options::kAll);
   }
-  return text + padded("  --help") + "this help\n" + padded("  --version") + "the version\n";
 }
 
-constexpr std::string_view kModel = R"(
-MODEL is one of:
-  gpt2-xl, llama-3.1-8b, ...  a config that comes with peakmem (peakmem models lists them)
-  path/to/config.json         a Hugging Face config, or the folder it is in
-  -                           a config on standard input (and for a FILE that is written, standard output)
-  meta-llama/Llama-3.1-8B     an id of the Hugging Face hub: one that comes with peakmem, or was downloaded ($HF_HOME)
-  launch.yaml, "torchrun ...", with or without a model beside
-                              launch files and command lines: TrainingArguments, TRL, accelerate (docs/launch.md)
-  config.json --via torch, train.py:make
-                              any model that PyTorch runs, traced there (Python with torch; docs/trace.md)
-  none                        with --layers, --heads and --hidden instead
-)";
-
-constexpr std::string_view kEstimateExamples = R"(
-Examples:
-  peakmem gpt2                                          what does training GPT-2 take, and where does it go?
-  peakmem llama-3.1-8b --precision bf16 --batch 1 --seq 4096 --gpu h100-80gb
-                                                        does it fit? (exit code 0: yes, 1: no)
-  peakmem config.json --precision bf16-mixed --checkpointing full --optimizer adamw --clip-grad
-  peakmem --layers 24 --heads 16 --hidden 1024 --seq 2048 --batch 4
-  peakmem gpt2-xl --json                                the same for programs
-  peakmem solve gpt2-xl --for batch --gpu a100-80gb     the largest batch that fits
-  peakmem formula gpt2 --simplify 5%                    the formula
-)";
-
-constexpr std::string_view kFormulaExamples = R"(
-Examples:
-  peakmem formula gpt2                                              the peak, by term and exact
-  peakmem formula gpt2 --simplify 5%                                without the terms that matter least
-  peakmem formula --layers l --heads h --hidden d --seq t           in letters of your own
-  peakmem formula llama-3.1-8b --latex --letters T=s,B=b,C=h
-  peakmem formula gpt2 --textbook                                   against the formulas in circulation
-)";
-
-constexpr std::string_view kSolveExamples = R"(
-Examples:
-  peakmem solve gpt2-xl --for batch --gpu a100-80gb
-  peakmem solve llama-3.1-8b --for seq --gpu h100-80gb --batch 1 --precision bf16 --checkpointing full
-  peakmem solve gpt2-xl --for batch --gpu a100-80gb --headroom 10%      which leaves a tenth of the card free
-  peakmem solve gpt2-xl --for gpu                                       every card, and the largest batch on it
-  peakmem solve llama-3.1-8b --for gpus --gpu a100-80gb --batch 1       how many cards, sharded by FSDP2
-  peakmem solve llama-3.1-8b --for lora-rank --gpu a100-80gb --precision bf16 --batch 1
-  peakmem solve gpt2-xl --for batch,seq --gpu a100-80gb --csv fits.csv  two at once: what fits with what
-)";
-
-constexpr std::string_view kAdviseExamples = R"(
-Examples:
-  peakmem advise llama-3.1-8b --gpu rtx-4090 --seq 2048
-  peakmem advise qwen2.5-7b --gpu t4 --json
-)";
-
-constexpr std::string_view kTimelineExamples = R"(
-Examples:
-  peakmem timeline gpt2
-  peakmem timeline llama-3.1-8b --precision bf16 --batch 1 --seq 4096 --svg step.svg --perfetto step.json
-)";
-
-constexpr std::string_view kCompareExamples = R"(
-Examples:
-  peakmem compare gpt2-xl --with "--precision bf16 --checkpointing full"
-  peakmem compare llama-3.1-8b --precision bf16 --batch 1 --with "qwen3-8b"
-)";
-
-constexpr std::string_view kSweepExamples = R"(
-Examples:
-  peakmem sweep gpt2 --over batch --values 1,2,4,8,16 --gpu rtx-4090
-  peakmem sweep llama-3.2-1b --over layers --values 8,16,32,48 --precision bf16
-  peakmem sweep gpt2 --over optimizer --values all --gpu t4
-  peakmem sweep gpt2 --over batch,gpu --values "2^0..2^6;t4,l4,a100-40gb" --csv grid.csv
-)";
-
-constexpr std::string_view kPlanExamples = R"(
-Examples:
-  peakmem plan llama-3.1-8b --gpus 8xh100-80gb --global-batch 256 --seq 8192
-  peakmem plan qwen2.5-1.5b --gpus 1xrtx-4090 --global-batch 16 --seq 2048 --allow lora --top 5
-  peakmem plan gpt2-xl --gpus 2xa100-40gb --global-batch 16 --why 17
-  peakmem plan gpt2-xl --gpus 2xa100-40gb --global-batch 16 --emit accelerate 17
-)";
-
-constexpr std::string_view kTimeExamples = R"(
-Examples:
-  peakmem time llama-3.1-8b --precision bf16 --batch 1 --seq 4096 --checkpointing full --gpu h100-80gb
-  peakmem time gpt2 --gpu a100-80gb --json
-)";
-
-constexpr std::string_view kDiff = R"(
-FILE is one of:
-  run.pickle   a snapshot: torch.cuda.memory._record_memory_history() before the run, and
-               torch.cuda.memory._dump_snapshot("run.pickle") after it (or the same as JSON); MODEL says what was run
-  case.txt     a trace of the oracle, which says itself what was run (oracle/README.md)
-  cases.jsonl  records of the oracle, of which --record N picks one
-
-Examples:
-  peakmem diff run.pickle llama-3.1-8b --precision bf16 --batch 1 --seq 4096 --checkpointing full
-  peakmem diff oracle/records/one_gpu.jsonl --record 3
-  peakmem diff case.txt --step 1 --phase forward
-)";
-
-constexpr std::string_view kExplain = R"(
-MESSAGE is what PyTorch printed, of torch 1.13 or later; without it, or as -, it is read from standard input.
-
-Examples:
-  peakmem explain "CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has a total capacity of 15.77 GiB ..." gpt2
-  python train.py 2>&1 | peakmem explain llama-3.2-1b --precision bf16 --batch 4
-)";
-
-constexpr std::string_view kEmit = R"(
-FORMAT is one of hf (flags of a script), trl, axolotl, llamafactory (YAML), swift (flags), accelerate and
-deepspeed (the ranks alone). What the format cannot be told is refused; what was written is read back, and the answer is about that.
-
-Examples:
-  peakmem emit trl llama-3.1-8b --precision bf16 --batch 1 --seq 4096 --lora-rank 16 --lora-targets all-linear
-  peakmem emit axolotl qwen3-8b --batch 1 --seq 4096 --checkpointing full --gpu h100-80gb --save qwen.yaml
-)";
-
-std::string command_line(std::string_view synopsis, std::string_view help) {
-  std::string line = "  " + std::string(synopsis);
-  line.resize(std::max<size_t>(line.size() + 2, 62), ' ');
-  return line + std::string(help) + "\n";
+void write_help_options(Page& page, const CommandRow& command, size_t shown) {
+  const size_t hidden = options_of(command.command).size() - shown;
+  const std::string name = command.command == Command::kEstimate ? "" : std::string(command.name) + " ";
+  write_entry(page, "  --help", "this help", kColumn);
+  if (hidden > 0)
+    write_entry(page, "  --help-all", std::to_string(hidden) + " options more: peakmem " + name + "--help-all",
+                kColumn);
+  write_entry(page, "  --version", "the version", kColumn);
 }
 
-std::string commands_text() {
-  std::string text = "\nCommands:\n";
-  for (const CommandRow& row : command_rows()) text += command_line(row.synopsis, row.help);
-  for (const PythonCommand& row : python_commands()) text += command_line(row.synopsis, row.help);
-  return text;
+void write_entries(Page& page, std::string_view title, std::span<const Entry> entries) {
+  if (entries.empty()) return;
+  page.heading(title);
+  for (const Entry& entry : entries) write_entry(page, "  " + std::string(entry.typed), entry.what, kColumn);
+}
+
+/// A line that is typed stands whole, with what it answers below.
+void write_examples(Page& page, const std::vector<Entry>& examples) {
+  if (examples.empty()) return;
+  page.heading("Examples");
+  for (const Entry& example : examples) {
+    page.line("  " + std::string(example.typed));
+    if (!example.what.empty()) page.paragraph("      ", example.what);
+  }
+}
+
+void write_commands(Page& page) {
+  page.heading("Commands (peakmem help COMMAND says more)");
+  const auto write = [&](std::string_view name, std::string_view help) {
+    write_entry(page, "  " + std::string(name), help, kCommand);
+  };
+  for (const CommandRow& row : command_rows()) write(row.name, row.help);
+  for (const PythonCommand& row : python_commands()) write(row.name, row.help);
+  for (const OwnCommand& row : own_commands()) write(row.name, row.help);
+}
+
+void write_synopsis(Page& page, const CommandRow& row) {
+  if (row.command == Command::kEstimate) page.line("peakmem: predicts the memory of training a Transformer");
+  if (row.command == Command::kEstimate) page.line();
+  page.line("Usage: " + std::string(row.synopsis));
+  if (row.command == Command::kEstimate) return write_commands(page);
+  page.paragraph("  ", row.help);
+  if (const std::string_view note = note_of(row.command); !note.empty()) {
+    page.line();
+    page.paragraph("", note);
+  }
 }
 
 }  // namespace
 
-std::string help_text(const CommandRow& row) {
-  std::string text = std::string(row.synopsis) + "\n  " + std::string(row.help) + "\n";
-  if (row.command == Command::kEstimate)
-    text = "peakmem: predicts the memory of training a Transformer\n" + commands_text();
-  if (row.command == Command::kDiff) text += kDiff;
-  if (row.command == Command::kExplain) text += kExplain;
-  if (row.command == Command::kEmit) text += kEmit;
-  if (row.command != Command::kTable && row.command != Command::kAccuracy) text += kModel;
-  if (row.command == Command::kEstimate) text += kEstimateExamples;
-  if (row.command == Command::kFormula) text += kFormulaExamples;
-  if (row.command == Command::kSolve) text += kSolveExamples;
-  if (row.command == Command::kAdvise) text += kAdviseExamples;
-  if (row.command == Command::kTimeline) text += kTimelineExamples;
-  if (row.command == Command::kCompare) text += kCompareExamples;
-  if (row.command == Command::kSweep) text += kSweepExamples;
-  if (row.command == Command::kPlan) text += kPlanExamples;
-  if (row.command == Command::kTime) text += kTimeExamples;
-  text += options_text(row.command);
-  if (row.command == Command::kEstimate)
-    text += "\nExit codes: 0 answered (and it fits, if asked), 1 does not fit, 2 bad usage or bad input.\n";
-  return text;
+std::string help_text(const CommandRow& row, Options shown, const Style& style) {
+  Page page(style);
+  write_synopsis(page, row);
+  if (row.command == Command::kDiff) write_entries(page, "FILE is one of", file_forms());
+  if (row.command != Command::kTable && row.command != Command::kAccuracy)
+    write_entries(page, "MODEL is one of", model_forms());
+  write_examples(page, examples_of(row.command));
+  size_t written = options_of(row.command).size();
+  if (shown == Options::kMostUsed)
+    written = write_most_used(page, row);
+  else
+    write_all(page, row.command);
+  page.line();
+  write_help_options(page, row, written);
+  if (row.command == Command::kEstimate) {
+    page.line();
+    page.paragraph("", "Exit codes: 0 answered (and it fits, if asked), 1 does not fit, 2 bad usage or bad input.");
+  }
+  return std::move(page).text();
 }
 
 }  // namespace peakmem::cli

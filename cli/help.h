@@ -3,10 +3,13 @@
 
 #include <string>
 
-#include "arguments.h"
+#include "door/question.h"
 
 namespace peakmem::cli {
 
-std::string help_text(const CommandRow& row);
+/// How many of a command's options its help shows: those most runs need, or all.
+enum class Options : uint8_t { kMostUsed, kAll };
+
+std::string help_text(const CommandRow& row, Options shown, const Style& style);
 
 }  // namespace peakmem::cli

@@ -3,13 +3,16 @@
 #include <cerrno>
 #include <csignal>
 #include <cstdio>
+#include <span>
 #include <string>
 #include <vector>
 
 #include "commands.h"
 #include "help.h"
 #include "output.h"
+#include "own_commands.h"
 #include "python.h"
+#include "terminal.h"
 
 namespace peakmem::cli {
 namespace {
@@ -43,7 +46,19 @@ int fail(const Error& error) {
   return static_cast<int>(Exit::kBadInput);
 }
 
-Result<Answer> answer(const std::vector<std::string>& words) {
+Result<Answer> answer_own(const OwnCommand& command, const std::vector<std::string>& words) {
+  const bool help = std::ranges::any_of(words, [](const std::string& word) { return word.starts_with("--help"); });
+  if (help) return Answer{"Usage: " + std::string(command.synopsis) + "\n  " + std::string(command.help) + "\n"};
+  Result<std::string> text = command.answer(std::span(words).subspan(1));
+  return text ? Result<Answer>(Answer{std::move(*text)}) : text.error();
+}
+
+Result<Answer> answer(const std::vector<std::string>& typed) {
+  const Result<std::vector<std::string>> asked = words_for_help(typed);
+  if (!asked) return asked.error();
+  const std::vector<std::string>& words = *asked;
+  if (!words.empty())
+    if (const OwnCommand* command = find_own_command(words[0])) return answer_own(*command, words);
   if (!words.empty())
     if (const PythonCommand* command = find_python_command(words[0])) return become_python(*command, words);
   const Result<std::vector<std::string>> traced = words_for_tracer(words);
@@ -51,7 +66,8 @@ Result<Answer> answer(const std::vector<std::string>& words) {
   if (!traced->empty()) return become_python(tracer(), *traced);
   const Result<Arguments> arguments = parse_arguments(words);
   if (!arguments) return arguments.error();
-  if (arguments->help) return Answer{help_text(*arguments->row)};
+  if (arguments->help_all) return Answer{help_text(*arguments->row, Options::kAll, help_style())};
+  if (arguments->help) return Answer{help_text(*arguments->row, Options::kMostUsed, help_style())};
   if (arguments->version) return Answer{"peakmem " PEAKMEM_VERSION "\n"};
   if (words.empty()) return Error{"", "MODEL is missing", "such as: peakmem gpt2    (peakmem --help shows more)"};
   return run(*arguments);
