@@ -1,0 +1,17 @@
+# The Debian package: cpack -G DEB in a build directory; scripts/release.sh makes it.
+set(CPACK_GENERATOR DEB)
+set(CPACK_PACKAGE_NAME peakmem)
+set(CPACK_PACKAGE_VENDOR Peakmem)
+set(CPACK_PACKAGE_CONTACT "Peakmem <peakmem@localhost>")
+set(CPACK_PACKAGE_DESCRIPTION_SUMMARY "${PROJECT_DESCRIPTION}")
+set(CPACK_PACKAGING_INSTALL_PREFIX /usr)
+set(CPACK_STRIP_FILES ON)
+set(CPACK_VERBATIM_VARIABLES ON)
+set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)
+set(CPACK_DEBIAN_PACKAGE_SECTION science)
+set(CPACK_DEBIAN_PACKAGE_DESCRIPTION "Traces one training step on shapes, the way PyTorch runs it: the peak in bytes, what lives
+there, the formula, and the largest batch that fits a card. Nothing is run.")
+if(NOT PEAKMEM_STATIC)
+  set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS ON)
+endif()
+include(CPack)
