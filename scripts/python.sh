@@ -7,9 +7,11 @@ cd "$(dirname "$0")/.."
 scripts/setup.sh --python
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
+say() { echo "python: $*"; }
 quietly() { "$@" >"$log" 2>&1 || { cat "$log" >&2; exit 1; }; }
 install() { quietly .venv/bin/pip install --quiet --disable-pip-version-check "$@"; }
 
+[ -x .venv/bin/pip ] || say "making the virtual environment .venv"
 [ -x .venv/bin/pip ] || quietly python3 -m venv .venv
 cmp -s python/requirements.lock .venv/requirements.lock || {
   install --require-hashes -r python/requirements.lock
@@ -31,6 +33,7 @@ traced=python/requirements-trace.txt
 made_of=$(find src data cmake cli/source.* python/peakmem python/core.cpp python/CMakeLists.txt CMakeLists.txt \
   pyproject.toml -type f ! -name '*.pyc' | LC_ALL=C sort | xargs sha256sum | sha256sum)
 [ "$made_of" = "$(cat .venv/made_of 2>/dev/null)" ] || {
+  say "building the package; the first time takes minutes, all cores at work"
   # Where the program is built here, its core is the module's too.
   core=""
   [ ! -f build/build.ninja ] || { quietly cmake --build build --target peakmem_core && core=$PWD/build/src/libpeakmem_core.a; }
@@ -45,3 +48,4 @@ report = peakmem.estimate("gpt2", batch=8, precision="bf16", gpu="rtx-4090")
 print(f"{report.model}: {report.peak.allocated_bytes:,} bytes at the peak, {report.fits.verdict}")
 print(report.formula(simplify="5%").text)
 EXAMPLE
+[ "${1:-}" = --tests ] || say "next: .venv/bin/python, and import peakmem (docs/python.md)"

@@ -15,7 +15,7 @@ case "${1:-}" in
   --web) packages="$packages $web" ;;
   --tests)
     packages="$packages $python $web libgtest-dev librapidcheck-dev libbenchmark-dev
-      clang-tidy-19 clang-format-19 libclang-rt-19-dev chromium" ;;
+      clang-tidy-19 clang-format-19 libclang-rt-19-dev chromium zsh fish groff-base" ;;
 esac
 
 if ! command -v apt-get >/dev/null; then

@@ -31,6 +31,7 @@ step() {
   shift
   log=build-logs/$name.log
   began=$(date +%s)
+  printf '%-8s ' "$name"
   good=1
   "$@" >"$log" 2>&1 || good=0
   set -- $(counts "$log")
@@ -38,8 +39,8 @@ step() {
   [ $good = 1 ] || [ "$2" -gt 0 ] || set -- "$1" 1
   passed=$((passed + $1))
   failed=$((failed + $2))
+  printf '%4d passed %4d failed %5d s\n' "$1" "$2" $(($(date +%s) - began))
   [ $good = 1 ] || cat "$log"
-  printf '%-8s %4d passed %4d failed %5d s\n' "$name" "$1" "$2" $(($(date +%s) - began))
 }
 
 # What users build, here with every warning an error.
@@ -58,6 +59,7 @@ web() { scripts/build_web.sh && (cd web && node --test --test-reporter=tap tests
 fuzzed() { scripts/fuzz.sh "${FUZZ_SECONDS:-20}" build-check; }
 
 scripts/setup.sh --tests
+echo "test: nine steps, of which check takes longest; the log of each is in build-logs/"
 step format scripts/format.sh --check
 step start started   # g++
 step docs documented
@@ -68,5 +70,7 @@ step wasm wasm
 step python packaged
 step web web
 
+[ "$failed" = 0 ] || echo "test: next: the logs in build-logs/, then the step that failed alone (CONTRIBUTING.md)"
+[ "$failed" != 0 ] || echo "test: next: build/peakmem --help"
 echo "$passed passed, $failed failed"
 [ "$failed" = 0 ]
