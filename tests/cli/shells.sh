@@ -58,4 +58,12 @@ if command -v groff >/dev/null; then
   said=$(groff -K utf8 -man -ww -b -z "$folder/peakmem.1" 2>&1)
   [ -z "$said" ] || { echo "groff: $said"; failed=1; }
 fi
+# Help is as wide as it is told, but for lines to type.
+export LC_ALL=C.UTF-8
+for width in 50 72; do
+  while IFS= read -r line; do
+    case $line in "  peakmem "* | "Usage: "* | "  python "* | "  --"*) continue ;; esac
+    [ ${#line} -le $width ] || { echo "help: wider than $width: $line"; failed=1; }
+  done < <(COLUMNS=$width "$program" solve --help-all)
+done
 exit $failed
