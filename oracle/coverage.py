@@ -239,7 +239,7 @@ def table(lines):
     print(__doc__.split("\n\n")[2].replace("\n", " ").strip())
     print(f"Types are cut to {LAYERS} layers, which is what folding needs. \"Builds\" says that transformers makes the model of the")
     print("default config at all; \"steady\" that two steps did the same; \"folded\" that its layers are one with a count.")
-    print("What an image becomes is made as wide as the text, and is given a token, where a default config has it otherwise.")
+    print("What an image becomes is made as wide as the text, of whole patches, and is given a token, where a default config has it otherwise.")
     print(f"A type that takes more than {LIMIT} seconds of the processor counts as not traced.\n")
     for name, tasks in (("Text", TEXT), ("Images, video and sound", OTHERS)):
         summary(name, {task: rows[task] for task in tasks if rows[task]})
