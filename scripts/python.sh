@@ -30,7 +30,7 @@ traced=python/requirements-trace.txt
 }
 
 # What the package is made of; it is built again only when that changed.
-made_of=$(find src data cmake cli/source.* python/peakmem python/core.cpp python/CMakeLists.txt CMakeLists.txt \
+made_of=$(find src data cmake cli python/peakmem python/core.cpp python/CMakeLists.txt CMakeLists.txt \
   pyproject.toml -type f ! -name '*.pyc' | LC_ALL=C sort | xargs sha256sum | sha256sum)
 [ "$made_of" = "$(cat .venv/made_of 2>/dev/null)" ] || {
   say "building the package; the first time takes minutes, all cores at work"

@@ -73,6 +73,15 @@ __all__ = [
 T = TypeVar("T")
 
 
+def __getattr__(name: str) -> str:
+    """`peakmem.__version__`, read where it is asked for: looking it up takes longer than to import the rest."""
+    if name != "__version__":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib.metadata import version
+
+    return version("peakmem")
+
+
 def estimate(model: Model | None = None, **options: Option) -> Report:
     """The peak of one training step in bytes, with its ledger.
 

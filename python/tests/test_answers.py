@@ -7,7 +7,9 @@ import dataclasses
 import importlib.util
 import json
 import pickle
+import subprocess
 import sys
+import sysconfig
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +33,14 @@ def members_are_fields(data: Any, answer: Any, path: str = "") -> None:
             members_are_fields(each, part, path + "[]")
     else:
         assert data == answer, path
+
+
+def test_the_command_comes_with_the_package() -> None:
+    command = Path(sysconfig.get_path("scripts")) / "peakmem"
+    said = subprocess.run([command, "--version"], capture_output=True, text=True, check=True).stdout
+    assert said == f"peakmem {peakmem.__version__}\n"
+    with pytest.raises(AttributeError, match="'no_such'"):
+        _ = peakmem.no_such
 
 
 def test_a_report_is_its_json() -> None:
