@@ -34,8 +34,6 @@ Tensor fused_softmax(Tensor scores);
 Tensor bias_gelu(Tensor input, const Tensor& bias);
 /// SwiGLUFunction (fused_bias_swiglu.py) as compiled: keeps the input [..., 2n].
 Tensor swiglu(Tensor input);
-/// torch.nn.RMSNorm: aten's _fused_rms_norm.
-Tensor rms_norm(Tensor input, const Tensor& weight);
 /// x.repeat_interleave(count, dim) of a dimension.
 Tensor repeat_interleave(Tensor input, Expr count, int dim);
 

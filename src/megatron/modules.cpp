@@ -3,6 +3,8 @@
 #include <array>
 #include <utility>
 
+#include "trace/rms_norm.h"
+
 namespace peakmem::mcore {
 
 Tensor Builder::parameter(const Shape& shape, const char* name, const Trait& trait) const {

@@ -16,9 +16,12 @@ Tensor run(const CrossLayerFunction& layer, const Arguments& a) {
   return layer(a.hidden_states, a.mask, a.encoder_hidden_states);
 }
 
-Tensor checkpoint_saved_tensors(const CrossLayerFunction& layer, const Arguments& arguments) {
+Tensor checkpoint_saved_tensors(const CrossLayerFunction& layer, const Arguments& arguments,
+                                const CheckpointPolicy& policy = {}) {
   Tape& tape = arguments.hidden_states.tape();
   const int32_t frame = tape.new_frame();
+  tape.frame_at(frame).stops_early = policy.stops_early;
+  tape.frame_at(frame).keeps = policy.keeps;
   tape.frame_at(frame).again = [&tape, layer, arguments, frame, scope = tape.scope, autocast = tape.autocast.enabled] {
     const SecondRun surroundings(tape, scope, autocast);
     const int32_t outer = std::exchange(tape.frame, frame);
@@ -84,11 +87,13 @@ Tensor checkpoint_reentrant(const CrossLayerFunction& layer, const Arguments& ar
 
 }  // namespace
 
-Tensor checkpoint(Checkpointing mode, const LayerFunction& layer, const Tensor& hidden_states, const Tensor& mask) {
+Tensor checkpoint(Checkpointing mode, const LayerFunction& layer, const Tensor& hidden_states, const Tensor& mask,
+                  const CheckpointPolicy& policy) {
   if (mode == Checkpointing::kNone || !hidden_states.tape().grad_mode) return layer(hidden_states, mask);
   const CrossLayerFunction call = [layer](const Tensor& input, const Tensor& same_mask, const Tensor&) {
     return layer(input, same_mask);
   };
+  if (mode == Checkpointing::kFull) return checkpoint_saved_tensors(call, {hidden_states, mask, Tensor()}, policy);
   return checkpoint(mode, call, hidden_states, mask, Tensor());
 }
 

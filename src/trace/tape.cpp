@@ -42,6 +42,7 @@ void Tape::unpack(Node* node) {
 
 void Tape::run_again(Frame& call) {
   call.has_run = true;
+  call.counted = 0;
   call.again();
   for (Node* node : std::exchange(again_, {})) let_go(node);
 }
@@ -121,6 +122,20 @@ Node* Tape::new_node() {
 }
 
 Tensor Tape::make(const KeptShape& shape, DType dtype, const char* made_by) {
+  if (frame >= 0 && frame_at(frame).keeps != nullptr) return make_or_keep(shape, dtype, made_by);
+  return make_new(shape, dtype, made_by);
+}
+
+Tensor Tape::make_or_keep(const KeptShape& shape, DType dtype, const char* made_by) {
+  Frame& running = frame_at(frame);
+  if (!running.keeps(made_by, running.counted)) return make_new(shape, dtype, made_by);
+  if (running.has_run) return std::move(running.kept[running.given++]);
+  Tensor made = make_new(shape, dtype, made_by);
+  running.kept.push_back(look(made, shape, false));
+  return made;
+}
+
+Tensor Tape::make_new(const KeptShape& shape, DType dtype, const char* made_by) {
   if (ghost) return Tensor(new_meta(shape, dtype, -1));
   const int32_t storage = new_storage(shape, dtype, made_by);
   note(storage, true);
@@ -253,7 +268,7 @@ void Tape::save(Node* node, const Tensor& tensor) {
   // after the last one nothing more is needed.
   Tensor& slot = running->slots[static_cast<size_t>(running->filled++)];
   slot = slot ? Tensor() : look(tensor, tensor.shape(), tensor->is_view);
-  if (running->filled == running->saved) ghost = true;
+  if (running->filled == running->saved && running->stops_early) ghost = true;
 }
 
 void Tape::cast_for_good(const Tensor& tensor, DType dtype) {
@@ -297,6 +312,7 @@ void Tape::drop_saved(Node* node) {
     if (--call.open > 0) continue;
     const std::function<void()> arguments = std::move(call.again);  // they may hold what holds other frames
     call.again = nullptr;
+    call.kept.clear();
   }
   node->saved_count = 0;
 }

@@ -12,6 +12,7 @@
 #include <array>
 #include <functional>
 #include <memory>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -169,6 +170,13 @@ struct Frame {
   int32_t filled = 0;  // slots the second run has given
   int32_t open = 0;    // slots not released yet; the call's arguments live as long
   bool has_run = false;
+  bool stops_early = true;  // the second run, once all slots are filled
+  /// Selective checkpointing: whether what the op of that name makes is kept rather than made again; none: nothing is.
+  /// It counts in `counted` what it wants to.
+  bool (*keeps)(std::string_view made_by, int64_t& counted) = nullptr;
+  std::vector<Tensor> kept;  // in the order they were made
+  size_t given = 0;          // of them, to the second run
+  int64_t counted = 0;       // in this run
 };
 
 /// A trained tensor with its gradient's accumulator.
@@ -331,6 +339,9 @@ class Tape {
 
  private:
   void close();
+  /// The same for a checkpoint that keeps some, where it is run again what it kept.
+  Tensor make_or_keep(const KeptShape& shape, DType dtype, const char* made_by);
+  Tensor make_new(const KeptShape& shape, DType dtype, const char* made_by);
   int32_t new_storage(const KeptShape& shape, DType dtype, const char* made_by);
   Meta* new_meta(const KeptShape& shape, DType dtype, int32_t storage);
   Node* new_node();

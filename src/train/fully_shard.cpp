@@ -144,7 +144,7 @@ void FullyShard::add(const Parameter& whole, const Tensor& shard) {
   Group& group = group_of(whole.unit);
   group.scope = group.pieces.empty() ? whole.scope : common(tape_.program, group.scope, whole.scope);
   const Piece& piece =
-      group.pieces.emplace_back(Piece{whole, {shard, shard->node, whole.scope, whole.turn, whole.unit}});
+      group.pieces.emplace_back(Piece{whole, {shard, shard->node, whole.scope, whole.turn, whole.unit}, false});
   if (piece.shard.accumulator != nullptr) tape_.parameters.push_back(piece.shard);
 }
 
@@ -285,9 +285,28 @@ void FullyShard::after_backward(int32_t unit) {
   if (unit == 0) finish_all();
 }
 
+void FullyShard::sum_gradient(const Parameter& shard) {
+  for (Piece& piece : group_of(shard.unit).pieces)
+    if (piece.shard.accumulator == shard.accumulator) piece.sums = true;
+}
+
+/// FSDPParam.unsharded_grad_data, which redistributes.
+void FullyShard::sum_gradients(const Group& group) {
+  for (const Piece& piece : group.pieces) {
+    if (!piece.sums || !gradient_of(piece.whole)) continue;
+    Tensor& gradient = gradient_of(piece.whole);
+    const Expr elements = gradient.shape().elements();
+    Tensor sent = make(group, elements, gradient.dtype(), "all_reduce", Stream::kMain);
+    const Tensor received = make(group, elements, gradient.dtype(), "wait_tensor", Stream::kMain);
+    sent.reset();
+    gradient = tape_.look(received, gradient.shape(), false);
+  }
+}
+
 /// post_backward.
 void FullyShard::finish(int32_t unit) {
   group_of(unit).is_finished = true;
+  sum_gradients(group_of(unit));
   reshard(group_of(unit));
   if (!reduces_) return;
   scattered_.reset();

@@ -29,6 +29,11 @@ class FullyShard : public Hooks {
   /// Each layer, then the model.
   void shard();
 
+  /// The unit's parameters stay whole after its forward pass.
+  void keep_whole(int32_t unit) { group_of(unit).reshards = false; }
+  /// Of this shard's whole the gradient is a sum over other ranks (a DTensor's Partial), which is taken first.
+  void sum_gradient(const Parameter& shard);
+
   /// Whether the next backward pass reduces; else gradients stay whole until one does (set_requires_gradient_sync).
   void synchronize(bool reduces) { reduces_ = reduces; }
 
@@ -43,6 +48,7 @@ class FullyShard : public Hooks {
   struct Piece {
     Parameter whole;
     Parameter shard;
+    bool sums = false;  // see sum_gradient
   };
 
   /// The parameters of a layer, or of all that is in none.
@@ -75,6 +81,7 @@ class FullyShard : public Hooks {
   void reshard(Group& group);
   void finish(int32_t unit);
   void finish_all();
+  void sum_gradients(const Group& group);
   void reduce(Group& group);
   void run_split(const Group& group);
   void run_chunk_cat(const Group& group, const std::vector<const Piece*>& reduced, DType from, DType to);

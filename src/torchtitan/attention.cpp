@@ -1,0 +1,51 @@
+#include <utility>
+
+#include "torchtitan/dtensor.h"
+#include "torchtitan/model.h"
+#include "torchtitan/rotary.h"
+
+namespace peakmem::titan {
+
+Attention::Attention(const Builder& b)
+    : b_(b),
+      heads_(b.job.model.heads / b.tp()),
+      kv_heads_(b.job.model.kv_heads / b.tp()),
+      wq_(named<Linear>(b, "wq", b.job.model.dim, heads_ * b.job.model.head_dim)),
+      wk_(named<Linear>(b, "wk", b.job.model.dim, kv_heads_ * b.job.model.head_dim)),
+      wv_(named<Linear>(b, "wv", b.job.model.dim, kv_heads_ * b.job.model.head_dim)),
+      wo_(named<Linear>(b, "wo", heads_ * b.job.model.head_dim, b.job.model.dim)) {}
+
+// sdpa_kernel([CUDNN_ATTENTION, FLASH_ATTENTION, MATH], set_priority=True)
+Tensor Attention::inner_attention(const Tensor& xq, const Tensor& xk, const Tensor& xv) const {
+  const int64_t d = b_.job.model.head_dim;
+  const Expr by_eights = round_up(Expr(d), 8);
+  const Expr columns = round_up(Expr(d), Expr(flash_column_step(d)));
+  KernelSizes sizes;
+  sizes.head_dim = by_eights;
+  sizes.columns = columns;
+  sizes.kernels = attention_kernels(b_.tape.processor, d, d);
+  return scaled_dot_product_attention(xq, xk, xv, {}, 0, true, sizes);
+}
+
+Tensor Attention::operator()(const Tensor& input, const Tensor& freqs_cis) const {
+  const Scope scope(b_.tape, "attention");
+  const Tensor x = gather_sequence(input, b_.tp());
+  const Expr d = b_.job.model.head_dim;
+  Tensor xq = wq_(x);
+  Tensor xk = wk_(x);
+  Tensor xv = wv_(x);
+  xq = split_dim(std::move(xq), 2, heads_, d);
+  xk = split_dim(std::move(xk), 2, kv_heads_, d);
+  xv = split_dim(std::move(xv), 2, kv_heads_, d);
+  auto [query, key] = apply_rotary_emb(xq, xk, freqs_cis);
+  xq = std::move(query);
+  xk = std::move(key);
+  xq = transpose(std::move(xq), 1, 2);
+  xk = transpose(std::move(xk), 1, 2);
+  xv = transpose(std::move(xv), 1, 2);
+  Tensor output = contiguous(transpose(inner_attention(xq, xk, xv), 1, 2));
+  output = merge_dims(std::move(output), 2, 2);
+  return scatter_sequence(wo_(output), b_.tp());
+}
+
+}  // namespace peakmem::titan

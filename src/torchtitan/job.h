@@ -1,0 +1,70 @@
+// A model as torchtitan trains it: what its model arguments, its job's settings and its launcher say.
+//
+// Names are torchtitan's (0.2.2, config/job_config.py, models/*/model/args.py) where they are words.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+
+#include "size/dtype.h"
+#include "size/result.h"
+
+namespace peakmem::titan {
+
+/// Which of torchtitan's models: they turn positions otherwise.
+enum class Family : uint8_t { kLlama3, kQwen3 };
+/// What is run again in the backward pass: nothing, whole layers, every n-th layer, or what in a layer is no op of
+/// those that are always kept.
+enum class Recompute : uint8_t { kNone, kFull, kLayers, kOps };
+
+/// The model: its TransformerModelArgs.
+struct Model {
+  Family family = Family::kLlama3;
+  int64_t layers = 1;
+  int64_t dim = 1;
+  int64_t heads = 1;
+  int64_t kv_heads = 1;
+  int64_t head_dim = 1;
+  int64_t ffn = 1;
+  int64_t vocab = 1;
+};
+
+/// Degrees of parallelism, whose product is the number of ranks.
+struct Degrees {
+  int64_t dp_replicate = 1;
+  int64_t dp_shard = 1;
+  int64_t tp = 1;
+
+  int64_t ranks() const { return dp_replicate * dp_shard * tp; }
+  /// Ranks among which FSDP cuts a parameter.
+  int64_t shards() const { return dp_shard; }
+  bool has_fsdp() const { return dp_shard > 1; }
+};
+
+/// How it is trained.
+struct Training {
+  int64_t batch = 8;                        // local_batch_size
+  int64_t seq = 2048;                       // seq_len
+  DType dtype = DType::kFloat32;            // what parameters are kept in
+  DType param_dtype = DType::kBFloat16;     // mixed_precision_param
+  DType reduce_dtype = DType::kFloat32;     // mixed_precision_reduce
+  Recompute recompute = Recompute::kNone;   // activation_checkpoint.mode
+  int64_t every = 1;                        // of Recompute::kLayers, which layers
+  bool loss_parallel = true;                // not disable_loss_parallel
+  bool keeps_logits = false;                // the loop names the logits through the backward pass
+  bool cudnn = true;                        // attention runs in cuDNN's kernel, as from Hopper on, else in flash's
+  std::optional<bool> reshard;              // fsdp_reshard_after_forward: always or never; none: default
+};
+
+/// One rank of a run.
+struct Job {
+  Model model;
+  Degrees degrees;
+  Training training;
+  int64_t rank = 0;
+
+  /// What modules see their parameters in.
+  DType compute_dtype() const { return degrees.has_fsdp() ? training.param_dtype : training.dtype; }
+};
+
+}  // namespace peakmem::titan
