@@ -40,7 +40,8 @@ class _Anything(type(typing.Protocol)):
 
 
 def _anything(name):
-    return _Anything(name, (), {"__init__": lambda self, *a, **k: None, "__call__": lambda self, *a, **k: self,
+    return _Anything(name, (), {"__getitem__": lambda self, grid: lambda *a, **k: None,
+                                "__init__": lambda self, *a, **k: None, "__call__": lambda self, *a, **k: self,
                                 "__class_getitem__": classmethod(lambda c, i: c)})
 
 
@@ -180,6 +181,7 @@ def run(case, counter, steps):
     loss_fn = spec.build_loss_fn(config, parallel_dims=dims)
     schedule, first, last = None, True, True
     if dims.pp_enabled:
+        _stages(case, args, TORCH_DTYPE_MAP[config.training.mixed_precision_param])
         schedule, parts, first, last = spec.pipelining_fn(model, dims, config, cuda, args, spec.parallelize_fn, loss_fn)
         del model
     else:
@@ -277,6 +279,24 @@ def _meshes():
     for name in ("__init__", "_unflatten", "_flatten", "__getitem__", "get_coordinate"):
         setattr(DeviceMesh, name, real(getattr(DeviceMesh, name)))
     DeviceMesh._concatenate = staticmethod(real(DeviceMesh._concatenate))
+
+
+def _stages(case, args, param_dtype):
+    """Stages are told what goes between them: nobody is there to ask."""
+    import torchtitan.distributed.pipeline_parallel as module
+    from torch.distributed.pipelining import PipelineStage
+    rows, seq = case["batch"] // case["microbatches"], case["seq"]
+    hidden = rows, seq // case["ranks"].get("tp", 1) // case["ranks"].get("cp", 1), args.dim
+
+    def stage(model, index, count, device, group=None):
+        def meta(*shape, dtype=param_dtype):
+            return torch.empty(shape, dtype=dtype, device="meta", requires_grad=dtype.is_floating_point)
+        given = meta(rows, seq, dtype=torch.int64) if index == 0 else meta(*hidden)
+        made = meta(*hidden) if index + 1 < count else meta(rows, seq, args.vocab_size)
+        with _disable_current_modes():
+            return PipelineStage(model, index, count, device, input_args=given, output_args=made, group=group)
+
+    module.PipelineStage = stage
 
 
 def install(case, counter):

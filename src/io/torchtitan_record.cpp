@@ -83,13 +83,17 @@ Result<titan::Training> read_training(const Given& what) {
   t.loss_parallel = what.flag("loss_parallel");
   t.keeps_logits = what.flag("keep_logits");
   t.cudnn = what.text("attention_kernel") != "flash";
+  const std::string schedule = what.text("schedule");
+  if (!schedule.empty() && schedule != "1F1B" && schedule != "GPipe") return not_modelled("schedule", schedule);
+  t.schedule = schedule == "GPipe" ? titan::Schedule::kGPipe : titan::Schedule::k1F1B;
+  t.microbatches = what.size("microbatches", 1);
   const std::string reshard = what.text("reshard_after_forward");
   if (reshard == "always" || reshard == "never") t.reshard = reshard == "always";
   if (what.text("optimizer") != "adamw/fused") return not_modelled("optimizer", what.text("optimizer"));
   return t;
 }
 
-constexpr std::array kRanks = std::to_array<std::string_view>({"dp_replicate", "dp_shard", "tp"});
+constexpr std::array kRanks = std::to_array<std::string_view>({"dp_replicate", "dp_shard", "tp", "pp"});
 
 Result<titan::Degrees> read_degrees(const Given& what) {
   const Value* given = what.find("ranks");
@@ -100,7 +104,8 @@ Result<titan::Degrees> read_degrees(const Given& what) {
   const Given ranks(given);
   return titan::Degrees{.dp_replicate = ranks.size("dp_replicate", 1),
                         .dp_shard = ranks.size("dp_shard", 1),
-                        .tp = ranks.size("tp", 1)};
+                        .tp = ranks.size("tp", 1),
+                        .pp = ranks.size("pp", 1)};
 }
 
 }  // namespace

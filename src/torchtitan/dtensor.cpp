@@ -94,19 +94,18 @@ Tensor gather_vocabulary(Tensor logits, int64_t ranks) {
 
 namespace {
 
-void embedding_backward(Gradients& g, int64_t ranks, bool copies_gradient) {
+void embedding_backward(Gradients& g, int64_t ranks) {
   Tape& tape = g.in[0].tape();
   const KeptShape& part = g.input_shape(0);
   const DType dtype = g.in[0].dtype();
   const Tensor tokens = g.saved(0);
   Tensor whole = run_embedding_backward(tape, tokens.shape().elements(), with_size(part, 0, ranks * part[0]), dtype);
-  g.in[0].reset();
-  g.out[0] = copies_gradient ? tape.make(contiguous(part), dtype, "clone") : tape.look(whole, contiguous(part), false);
+  g.out[0] = tape.look(whole, contiguous(part), false);
 }
 
 }  // namespace
 
-Tensor embedding_of_rows(const Tensor& tokens, const Tensor& weight, int64_t ranks, bool copies_gradient) {
+Tensor embedding_of_rows(const Tensor& tokens, const Tensor& weight, int64_t ranks) {
   if (ranks == 1) return embedding(tokens, weight);
   Tape& tape = weight.tape();
   Node* node = tape.record(kEmbedding, {&weight});
@@ -115,7 +114,7 @@ Tensor embedding_of_rows(const Tensor& tokens, const Tensor& weight, int64_t ran
   Tensor output = tape.make({tokens.size(0), tokens.size(1), weight.size(1)}, weight.dtype(), kEmbedding.name);
   Tape::attach(node, output);
   if (node != nullptr)
-    node->function = [ranks, copies_gradient](Gradients& g) { embedding_backward(g, ranks, copies_gradient); };
+    node->function = [ranks](Gradients& g) { embedding_backward(g, ranks); };
   return output;
 }
 

@@ -18,8 +18,8 @@ Tensor scatter_sequence(Tensor input, int64_t ranks);
 Tensor gather_vocabulary(Tensor logits, int64_t ranks);
 
 /// An embedding whose weight [v / ranks, d] has a part of the rows: tokens of others are masked. Its gradient is made for
-/// all rows; `copies_gradient`: this rank's are copied out of it at once, else the whole stays.
-Tensor embedding_of_rows(const Tensor& tokens, const Tensor& weight, int64_t ranks, bool copies_gradient);
+/// all rows, of which this rank's are for who takes it to copy out.
+Tensor embedding_of_rows(const Tensor& tokens, const Tensor& weight, int64_t ranks);
 
 /// cross_entropy(logits, labels, "sum") of logits [rows, v / ranks] in fp32 under loss_parallel().
 Tensor parallel_cross_entropy(Tensor logits, const Tensor& labels);

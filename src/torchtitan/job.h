@@ -17,6 +17,9 @@ enum class Family : uint8_t { kLlama3, kQwen3 };
 /// those that are always kept.
 enum class Recompute : uint8_t { kNone, kFull, kLayers, kOps };
 
+/// Which of PyTorch's pipeline schedules: one backward pass after each forward pass, or all after all.
+enum class Schedule : uint8_t { k1F1B, kGPipe };
+
 /// The model: its TransformerModelArgs.
 struct Model {
   Family family = Family::kLlama3;
@@ -34,8 +37,9 @@ struct Degrees {
   int64_t dp_replicate = 1;
   int64_t dp_shard = 1;
   int64_t tp = 1;
+  int64_t pp = 1;
 
-  int64_t ranks() const { return dp_replicate * dp_shard * tp; }
+  int64_t ranks() const { return pp * dp_replicate * dp_shard * tp; }
   /// Ranks among which FSDP cuts a parameter.
   int64_t shards() const { return dp_shard; }
   bool has_fsdp() const { return dp_shard > 1; }
@@ -53,6 +57,8 @@ struct Training {
   bool loss_parallel = true;                // not disable_loss_parallel
   bool keeps_logits = false;                // the loop names the logits through the backward pass
   bool cudnn = true;                        // attention runs in cuDNN's kernel, as from Hopper on, else in flash's
+  Schedule schedule = Schedule::k1F1B;      // pipeline_parallel_schedule
+  int64_t microbatches = 1;                 // that a pipeline cuts the batch into
   std::optional<bool> reshard;              // fsdp_reshard_after_forward: always or never; none: default
 };
 
@@ -63,8 +69,22 @@ struct Job {
   Training training;
   int64_t rank = 0;
 
+  /// The pipeline's stage that the rank has: ranks are numbered along all other degrees first.
+  int64_t stage() const { return rank / (degrees.ranks() / degrees.pp); }
+  /// Sequences that the model is given at once.
+  int64_t rows() const { return training.batch / training.microbatches; }
   /// What modules see their parameters in.
   DType compute_dtype() const { return degrees.has_fsdp() ? training.param_dtype : training.dtype; }
 };
+
+/// The layers of a stage, and whether the embedding is before them and the norm and the head behind.
+struct Chunk {
+  int64_t first = 0;
+  int64_t layers = 0;
+  bool embeds = false;
+  bool heads = false;
+};
+/// generate_llm_fqn_per_model_part: what is outside of layers counts as a layer at either end.
+Chunk chunk_of(const Job& job, int64_t stage);
 
 }  // namespace peakmem::titan

@@ -76,23 +76,25 @@ auto in_unit(Tape& tape, Outer part, int32_t unit, Make make) {
 
 }  // namespace
 
-Transformer::Transformer(const Builder& b) : b_(b) {
+Transformer::Transformer(const Builder& b, const Chunk& chunk) : b_(b), chunk_(chunk) {
   Tape& tape = b_.tape;
   const Model& model = b_.job.model;
-  tok_embeddings_ = in_unit(tape, Outer::kEmbedding, tape.new_unit(), [&] {
-    const Scope scope(tape, "tok_embeddings");
-    return b_.parameter({model.vocab / b_.tp(), model.dim}, "weight");
-  });
+  if (chunk.embeds)
+    tok_embeddings_ = in_unit(tape, Outer::kEmbedding, tape.new_unit(), [&] {
+      const Scope scope(tape, "tok_embeddings");
+      return b_.parameter({model.vocab / b_.tp(), model.dim}, "weight");
+    });
   const int32_t repeat = tape.new_repeat();
-  layers_.reserve(static_cast<size_t>(model.layers));
-  for (int64_t i = 0; i < model.layers; ++i) {
-    tape.layer = i;
+  layers_.reserve(static_cast<size_t>(chunk.layers));
+  for (int64_t i = 0; i < chunk.layers; ++i) {
+    tape.layer = chunk.first + i;
     tape.turn = tape.new_turn(repeat, 1);
     tape.unit = units_.emplace_back(tape.new_unit());
     const Scope scope(tape, "layers.*");
     layers_.emplace_back(b_);
   }
   tape.enter_unit(0);
+  if (!chunk.heads) return;
   const int32_t tail = tape.new_unit();
   norm_ = in_unit(tape, Outer::kNorm, tail, [&] { return named<RmsNorm>(b_, "norm", model.dim); });
   output_ = in_unit(tape, Outer::kHead, tail,
@@ -122,17 +124,18 @@ Tensor Transformer::run_layer(size_t i, const Tensor& h) {
   return checkpoint(recomputes ? Checkpointing::kFull : Checkpointing::kNone, call, h, {}, policy);
 }
 
-Tensor Transformer::operator()(const Tensor& tokens) {
+Tensor Transformer::embed(const Tensor& tokens) const {
+  const OuterUnit outer(b_.tape, Outer::kEmbedding);
+  const Scope scope(b_.tape, "tok_embeddings");
+  return scatter_sequence(embedding_of_rows(tokens, tok_embeddings_, b_.tp()), b_.tp());
+}
+
+Tensor Transformer::operator()(const Tensor& input) {
   Tape& tape = b_.tape;
   const Unit unit(tape, 0);
-  Tensor h;
-  {
-    const OuterUnit outer(tape, Outer::kEmbedding);
-    const Scope scope(tape, "tok_embeddings");
-    h = embedding_of_rows(tokens, *tok_embeddings_, b_.tp(), b_.job.degrees.has_fsdp());
-    h = scatter_sequence(std::move(h), b_.tp());
-  }
+  Tensor h = chunk_.embeds ? embed(input) : input;
   for (size_t i = 0; i < layers_.size(); ++i) h = run_layer(i, h);
+  if (!chunk_.heads) return h;
   {
     const OuterUnit outer(tape, Outer::kNorm);
     const Scope scope(tape, "norm");

@@ -83,17 +83,20 @@ class TransformerBlock {
 /// Transformer.
 class Transformer {
  public:
-  explicit Transformer(const Builder& b);
+  Transformer(const Builder& b, const Chunk& chunk);
   /// to_empty's part of it that is no parameter, and init_weights, which makes that anew.
   void init_weights();
-  Tensor operator()(const Tensor& tokens);
+  /// Logits, or hidden states for the next stage: of tokens, or of what the stage before sent.
+  Tensor operator()(const Tensor& input);
 
  private:
+  Tensor embed(const Tensor& tokens) const;
   Tensor precompute_freqs_cis() const;
   Tensor run_layer(size_t i, const Tensor& h);
 
   const Builder b_;
-  std::optional<Tensor> tok_embeddings_;
+  Chunk chunk_;
+  Tensor tok_embeddings_;
   Tensor freqs_cis_;
   std::vector<TransformerBlock> layers_;
   std::vector<int32_t> units_;

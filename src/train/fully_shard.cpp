@@ -144,7 +144,7 @@ void FullyShard::add(const Parameter& whole, const Tensor& shard) {
   Group& group = group_of(whole.unit);
   group.scope = group.pieces.empty() ? whole.scope : common(tape_.program, group.scope, whole.scope);
   const Piece& piece =
-      group.pieces.emplace_back(Piece{whole, {shard, shard->node, whole.scope, whole.turn, whole.unit}, false});
+      group.pieces.emplace_back(Piece{whole, {shard, shard->node, whole.scope, whole.turn, whole.unit}, {}, {}});
   if (piece.shard.accumulator != nullptr) tape_.parameters.push_back(piece.shard);
 }
 
@@ -267,6 +267,7 @@ void FullyShard::before_backward(int32_t unit) {
   if (unit == 0)  // their gradient is what the model returned
     for (int32_t other = 1; other < tape_.units(); ++other)
       if (std::exchange(group_of(other).is_forced, false)) before_backward(other);
+  group_of(unit).is_finished = false;  // a pipeline has several backward passes behind its last forward pass
   gather(group_of(unit));
   copy_out(group_of(unit)).reset();
   while (!order_.empty() && order_.back() != unit) order_.pop_back();
@@ -285,30 +286,71 @@ void FullyShard::after_backward(int32_t unit) {
   if (unit == 0) finish_all();
 }
 
-void FullyShard::sum_gradient(const Parameter& shard) {
+void FullyShard::redistribute(const Parameter& shard, const Redistribution& redistribution) {
   for (Piece& piece : group_of(shard.unit).pieces)
-    if (piece.shard.accumulator == shard.accumulator) piece.sums = true;
+    if (piece.shard.accumulator == shard.accumulator) piece.redistribution = redistribution;
 }
 
-/// FSDPParam.unsharded_grad_data, which redistributes.
-void FullyShard::sum_gradients(const Group& group) {
-  for (const Piece& piece : group.pieces) {
-    if (!piece.sums || !gradient_of(piece.whole)) continue;
+Tensor& FullyShard::gathered_gradient(const Piece& piece) {
+  return piece.accumulated ? const_cast<Piece&>(piece).accumulated : gradient_of(piece.whole);
+}
+
+/// accumulate_unsharded_grad_if_needed.
+void FullyShard::accumulate(Group& group) const {
+  for (Piece& piece : group.pieces)
+    if (piece.accumulated && gradient_of(piece.whole)) gradient_of(piece.whole).reset();
+}
+
+/// to_accumulated_grad_if_needed.
+void FullyShard::cast_gradients(Group& group) {
+  for (Piece& piece : group.pieces) {
+    if (piece.whole.accumulator == nullptr || !gradient_of(piece.whole)) continue;
     Tensor& gradient = gradient_of(piece.whole);
-    const Expr elements = gradient.shape().elements();
-    Tensor sent = make(group, elements, gradient.dtype(), "all_reduce", Stream::kMain);
-    const Tensor received = make(group, elements, gradient.dtype(), "wait_tensor", Stream::kMain);
-    sent.reset();
-    gradient = tape_.look(received, gradient.shape(), false);
+    if (!sharding_.casts_gradients || gradient.dtype() == sharding_.reduce_dtype) continue;
+    const Expr elements = piece.redistribution.parts * gradient.shape().elements();
+    const Tensor cast = make(group, elements, sharding_.reduce_dtype, "_to_copy", Stream::kMain);
+    piece.accumulated = tape_.look(cast, gradient.shape(), false);
+    gradient.reset();
   }
+}
+
+/// FSDPParam.unsharded_grad_data.
+void FullyShard::redistribute(Group& group) {
+  for (const Piece& piece : group.pieces) {
+    const Redistribution& how = piece.redistribution;
+    if (piece.whole.accumulator == nullptr || (!how.sums && how.parts == 1)) continue;
+    Tensor& gradient = gathered_gradient(piece);
+    if (!gradient) continue;
+    const Expr elements = gradient.shape().elements();
+    Tensor sent = how.sums ? make(group, elements, gradient.dtype(), "all_reduce", Stream::kMain) : Tensor();
+    const Tensor made = make(group, elements, gradient.dtype(), how.sums ? "wait_tensor" : "clone", Stream::kMain);
+    sent.reset();
+    gradient = tape_.look(made, gradient.shape(), false);
+  }
+}
+
+void FullyShard::reduce_all() {
+  for (int32_t unit = 1; unit < tape_.units(); ++unit) {
+    tape_.enter_unit(unit);
+    redistribute(group_of(unit));
+    reshard(group_of(unit));
+    scattered_.reset();
+    reduce(group_of(unit));
+  }
+  tape_.enter_unit(0);
+  scattered_.reset();
 }
 
 /// post_backward.
 void FullyShard::finish(int32_t unit) {
   group_of(unit).is_finished = true;
-  sum_gradients(group_of(unit));
+  accumulate(group_of(unit));
+  if (!reduces_) {
+    if (reshards_after_backward_) reshard(group_of(unit));
+    return cast_gradients(group_of(unit));
+  }
+  redistribute(group_of(unit));
   reshard(group_of(unit));
-  if (!reduces_) return;
   scattered_.reset();
   reduce(group_of(unit));
 }
@@ -334,10 +376,10 @@ void FullyShard::reduce(Group& group) {
   Expr elements = 0;
   std::vector<const Piece*> reduced;
   for (const Piece& piece : group.pieces) {
-    if (piece.whole.accumulator == nullptr || !gradient_of(piece.whole)) continue;
+    if (piece.whole.accumulator == nullptr || !gathered_gradient(piece)) continue;
     reduced.push_back(&piece);
-    own = gradient_of(piece.whole).dtype();
-    if (sharding_.shards > 1) last = gradient_of(piece.whole);
+    own = gathered_gradient(piece).dtype();
+    if (sharding_.shards > 1) last = gathered_gradient(piece);
     elements += piece.shard.value.shape().elements();
   }
   if (reduced.empty()) return;
@@ -345,7 +387,7 @@ void FullyShard::reduce(Group& group) {
   group.reduced.reset();
   scattered_ = make(group, shards() * elements, dtype, "reduce_scatter_input", Stream::kMain);
   run_chunk_cat(group, reduced, own, dtype);
-  for (const Piece* piece : std::ranges::reverse_view(reduced)) gradient_of(piece->whole).reset();  // list.clear()
+  for (const Piece* piece : std::ranges::reverse_view(reduced)) gathered_gradient(*piece).reset();  // list.clear()
   Tensor output = make(group, elements, dtype, "reduce_scatter_output", Stream::kReduceScatter);
   if (sharding_.hybrid) group.reduced = output;
   const DType kept = reduced[0]->shard.value.dtype();

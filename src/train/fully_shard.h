@@ -31,11 +31,21 @@ class FullyShard : public Hooks {
 
   /// The unit's parameters stay whole after its forward pass.
   void keep_whole(int32_t unit) { group_of(unit).reshards = false; }
-  /// Of this shard's whole the gradient is a sum over other ranks (a DTensor's Partial), which is taken first.
-  void sum_gradient(const Parameter& shard);
+  /// Of a DTensor's gradient that lies otherwise among other ranks than the parameter, what is made before it is
+  /// reduced: a sum over them, or this rank's part of so many.
+  struct Redistribution {
+    bool sums = false;
+    int64_t parts = 1;
+  };
+  void redistribute(const Parameter& shard, const Redistribution& redistribution);
 
   /// Whether the next backward pass reduces; else gradients stay whole until one does (set_requires_gradient_sync).
   void synchronize(bool reduces) { reduces_ = reduces; }
+  /// Whether parameters are let go behind a backward pass that does not reduce (set_reshard_after_backward).
+  void reshard_after_backward(bool reshards) { reshards_after_backward_ = reshards; }
+  /// What a pipeline's schedule does behind its last backward pass: every unit, in the model's order, lets go of its
+  /// parameters and reduces what was gathered.
+  void reduce_all();
 
   void made(const Tensor& parameter) override;
   void before_forward(int32_t unit) override;
@@ -48,7 +58,8 @@ class FullyShard : public Hooks {
   struct Piece {
     Parameter whole;
     Parameter shard;
-    bool sums = false;  // see sum_gradient
+    Redistribution redistribution;
+    Tensor accumulated;  // its gradient in the dtype it is reduced in, of passes that did not reduce
   };
 
   /// The parameters of a layer, or of all that is in none.
@@ -81,7 +92,10 @@ class FullyShard : public Hooks {
   void reshard(Group& group);
   void finish(int32_t unit);
   void finish_all();
-  void sum_gradients(const Group& group);
+  static Tensor& gathered_gradient(const Piece& piece);
+  void accumulate(Group& group) const;
+  void cast_gradients(Group& group);
+  void redistribute(Group& group);
   void reduce(Group& group);
   void run_split(const Group& group);
   void run_chunk_cat(const Group& group, const std::vector<const Piece*>& reduced, DType from, DType to);
@@ -98,6 +112,7 @@ class FullyShard : public Hooks {
   std::vector<int32_t> order_;  // units as their forward passes ended
   int32_t first_node_ = 0;      // of this forward pass
   bool reduces_ = true;
+  bool reshards_after_backward_ = true;
   const Node* last_of_optimizer_ = nullptr;  // by its accumulator
   Tensor copied_out_;  // the last forward all-gather's result, kept so that the next may overlap its copy-out
   Tensor scattered_;   // the last reduce-scatter's input, kept to the next one

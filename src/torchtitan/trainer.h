@@ -1,0 +1,62 @@
+// torchtitan's Trainer on one rank (0.2.2, train.py): its stage of the model, FSDP2 around it and the optimizer.
+#pragma once
+
+#include <optional>
+#include <vector>
+
+#include "torchtitan/clip.h"
+#include "torchtitan/model.h"
+#include "train/fully_shard.h"
+#include "train/optimizer_step.h"
+
+namespace peakmem::titan {
+
+/// The rank: what its process holds from the first line to the last.
+class Trainer {
+ public:
+  Trainer(Tape& tape, const Job& job);
+  Trainer(const Trainer&) = delete;
+  Trainer& operator=(const Trainer&) = delete;
+
+  /// train_step.
+  void train_step(int32_t step);
+
+  Tape& tape() const { return tape_; }
+  const Job& job() const { return job_; }
+  const Chunk& chunk() const { return chunk_; }
+  FullyShard* fsdp() { return fsdp_ ? &*fsdp_ : nullptr; }
+  /// The model's forward pass.
+  Tensor forward(const Tensor& input) { return (*model_)(input); }
+  /// cross_entropy_loss(pred, labels), summed.
+  Tensor loss_of(const Tensor& pred, const Tensor& labels) const;
+
+ private:
+  void count_tokens();
+  Tensor to_device();
+  void zero_grad();
+  void wrap();
+  Tensor forward_backward(int32_t step, const Tensor& inputs, const Tensor& labels);
+  Tensor divided(Tensor sum) const;
+  bool is_partial(size_t i) const { return !fsdp_ && job_.degrees.tp > 1 && replicated_[i]; }
+  /// The embedding's gradient, as long as nobody takes this rank's part of it.
+  bool is_whole(size_t i) const { return !fsdp_ && job_.degrees.tp > 1 && i == 0 && chunk_.embeds; }
+  GradientLayout layout() const;
+  void update();
+
+  Tape& tape_;
+  const Job& job_;
+  Chunk chunk_;
+  Recipe recipe_;
+  std::vector<bool> replicated_;
+  Builder builder_;
+  std::optional<FullyShard> fsdp_;
+  std::optional<Transformer> model_;
+  std::optional<OptimizerRun> optimizer_;
+  std::vector<Tensor> received_;  // a pipeline's: what each micro-batch is received in
+  std::vector<Tensor> losses_;
+  Tensor tokens_;
+  Tensor targets_;
+  Tensor pred_;
+};
+
+}  // namespace peakmem::titan
