@@ -1,7 +1,7 @@
 #include <algorithm>
 
 #include "door/inquire.h"
-#include "door/megatron.h"
+#include "door/stacks.h"
 #include "estimate/context.h"
 #include "estimate/estimate.h"
 #include "estimate/failure.h"
@@ -44,7 +44,7 @@ std::string advice_behind(const Question& question, bool fits) {
 }  // namespace
 
 Result<Answer> answer_estimate(const Question& question) {
-  if (auto answer = answer_megatron(question)) return *answer;
+  if (auto answer = answer_stack(question)) return *answer;
   const Result<Inquiry> inquiry = inquire(question.subject, Command::kEstimate);
   if (!inquiry) return inquiry.error();
   Result<Report> report = report_of(*inquiry);

@@ -4,6 +4,7 @@
 #include <array>
 
 #include "io/bare_model.h"
+#include "io/stack_options.h"
 #include "model/family.h"
 #include "size/bytes.h"
 #include "size/wording.h"
@@ -35,43 +36,9 @@ constexpr std::array kFamilies = std::to_array<FamilyRow>({
     {"mixtral", kRmsNorm, kRotary, true, false, false, false},
 });
 
-constexpr std::array kOptions =
-    std::to_array<std::string_view>({"tp", "pp", "dp", "ep", "etp", "moe-dispatcher", "sequence-parallel",
-                                     "distributed-optimizer", "recompute", "first-stage-layers", "last-stage-layers"});
-/// Options of other stacks that mean the same here.
-constexpr std::array kShared = std::to_array<std::string_view>(
-    {"stack", "batch", "seq", "precision", "accumulate", "clip-grad", "rank", "json", "layers", "heads", "hidden",
-     "kv-heads", "head-dim", "ffn", "vocab", "family", "optimizer"});
-
-bool is_in(std::span<const std::string_view> names, std::string_view name) {
-  return std::find(names.begin(), names.end(), name) != names.end();
-}
-
-/// The divisors of a size that lie next to a degree: "1 and 4".
-std::string divisors_near(int64_t size, int64_t degree) {
-  int64_t below = 1;
-  int64_t above = size;
-  for (int64_t d = 1; d <= size; ++d) {
-    if (size % d != 0) continue;
-    if (d < degree) below = d;
-    if (d > degree && d < above) above = d;
-  }
-  return std::to_string(below) + (above == below ? "" : " and " + std::to_string(above));
-}
-
-/// A size that a degree must divide.
-struct Divided {
-  const char* option;
-  int64_t degree;
-  int64_t size;
-  const char* what;
-};
-
-std::optional<Error> check_division(const Divided& d) {
-  if (d.degree <= d.size && d.size % d.degree == 0) return std::nullopt;
-  return Error{d.option, std::to_string(d.degree) + " does not divide the " + grouped(d.size) + " " + d.what,
-               "nearest that do: " + divisors_near(d.size, d.degree)};
-}
+constexpr std::array kOptions = std::to_array<std::string_view>(
+    {"tp", "pp", "dp", "ep", "etp", "moe-dispatcher", "sequence-parallel", "distributed-optimizer", "recompute",
+     "first-stage-layers", "last-stage-layers", "accumulate"});
 
 std::optional<Error> check_stages(const mcore::Job& job) {
   const mcore::Training& t = job.training;
@@ -183,18 +150,6 @@ Result<mcore::Training> read_training(const Asked& asked, const mcore::Gpt& mode
   return t;
 }
 
-std::optional<Error> read_rank(const Asked& asked, MegatronInquiry& inquiry) {
-  const std::string* text = asked.text("rank");
-  if (text == nullptr) return std::nullopt;
-  const int64_t ranks = inquiry.job.degrees.ranks();
-  const bool number = !text->empty() && text->size() < 10 && text->find_first_not_of("0123456789") == std::string::npos;
-  const int64_t rank = *text == "first" ? 0 : *text == "last" ? ranks - 1 : number ? std::stoll(*text) : -1;
-  if (rank < 0 || rank >= ranks)
-    return Error{"--rank", *text + " is no rank of " + grouped(ranks), "first, last, or a number from 0 on"};
-  inquiry.rank = rank;
-  return std::nullopt;
-}
-
 /// A mixture's degrees: its ranks are those of the rest, divided anew.
 std::optional<Error> read_experts(const Asked& asked, mcore::Job& job) {
   mcore::Degrees& d = job.degrees;
@@ -231,28 +186,11 @@ void say_what_was_assumed(MegatronInquiry& inquiry, int64_t vocab) {
     inquiry.assumptions.push_back("of data-parallel ranks the first and the last of each stage were traced");
 }
 
-std::optional<Error> check_options(const OptionValues& values) {
-  for (const OptionValue& value : values)
-    if (!is_in(kOptions, value.name) && !is_in(kShared, value.name))
-      return Error{"--" + value.name, "is not modelled with --stack megatron", "drop it"};
-  const Asked asked(values);
-  const std::string* optimizer = asked.text("optimizer");
-  if (optimizer != nullptr && *optimizer != "adamw" && *optimizer != "adam")
-    return Error{"--optimizer", *optimizer + " is not modelled with --stack megatron", "adamw"};
-  return std::nullopt;
-}
-
 }  // namespace
-
-std::string_view megatron_option(const Asked& asked) {
-  for (const std::string_view name : kOptions)
-    if (asked.has(name)) return name;
-  return {};
-}
 
 Result<MegatronInquiry> read_megatron(const NamedConfig& model, const OptionValues& values) {
   const Asked asked(values);
-  if (auto wrong = check_options(values)) return *wrong;
+  if (auto wrong = check_known(values, kOptions, "megatron")) return *wrong;
   if (model.recording) return Error{"--stack", "a trace says itself what ran", "drop it"};
   MegatronInquiry inquiry;
   inquiry.name = model.name;
@@ -271,7 +209,9 @@ Result<MegatronInquiry> read_megatron(const NamedConfig& model, const OptionValu
   job.training = *training;
   if (auto wrong = read_experts(asked, job)) return *wrong;
   if (auto wrong = check_degrees(job)) return *wrong;
-  if (auto wrong = read_rank(asked, inquiry)) return *wrong;
+  const Result<std::optional<int64_t>> rank = read_rank_number(asked, job.degrees.ranks());
+  if (!rank) return rank.error();
+  inquiry.rank = *rank;
   say_what_was_assumed(inquiry, gpt->vocab);
   return inquiry;
 }

@@ -19,9 +19,6 @@ struct MegatronInquiry {
   std::vector<std::string> assumptions;
 };
 
-/// The option that only a run of Megatron-Core has, of those that were given; empty where there is none.
-std::string_view megatron_option(const Asked& asked);
-
 /// The run of a Hugging Face config by Megatron-Core's code. Degrees that do not divide, and what is not modelled, are
 /// errors that name both sides.
 Result<MegatronInquiry> read_megatron(const NamedConfig& model, const OptionValues& values);

@@ -46,7 +46,8 @@ Names impls() { return names_of(kOptimizerImpls); }
 Names lora_dtypes() { return {"fp32", "model"}; }
 Names quantizes() { return names_of(kQuantizes); }
 Names host_memories() { return {"pinned", "pageable"}; }
-Names stacks() { return {"transformers", "megatron"}; }
+Names stacks() { return {"transformers", "megatron", "torchtitan"}; }
+Names pipeline_schedules() { return {"1F1B", "GPipe"}; }
 Names dispatchers() { return {"alltoall", "allgather"}; }
 Names recomputations() { return {"none", "selective", "full"}; }
 Names zero_stages() { return {"1", "2", "3"}; }
@@ -229,24 +230,32 @@ constexpr std::array kOptions = std::to_array<OptionRow>({
      kRun},
     {"zero-optimizer", kFlag, "", nullptr, "", "Ranks",
      "the optimizer is the one of DeepSpeed's JSON, to which norms and biases are no group of their own", kRun},
-    {"stack", kChoice, "S", stacks, "transformers", "Megatron",
-     "whose model code trains: transformers', or Megatron-Core's, rank by rank", kEstimate},
-    {"tp", kSize, "N", nullptr, "1", "Megatron", "tensor-parallel ranks", kEstimate},
-    {"pp", kSize, "N", nullptr, "1", "Megatron", "pipeline stages; --accumulate is their micro-batches", kEstimate},
-    {"dp", kSize, "N", nullptr, "1", "Megatron", "data-parallel ranks", kEstimate},
-    {"ep", kSize, "N", nullptr, "1", "Megatron", "ranks that have parts of a mixture's experts", kEstimate},
-    {"etp", kSize, "N", nullptr, "", "Megatron", "tensor-parallel ranks of each expert (as many as --tp)", kEstimate},
-    {"moe-dispatcher", kChoice, "D", dispatchers, "alltoall", "Megatron", "how tokens come to their experts",
+    {"stack", kChoice, "S", stacks, "transformers", "Stacks",
+     "whose model code trains: transformers', or Megatron-Core's or torchtitan's, rank by rank", kEstimate},
+    {"tp", kSize, "N", nullptr, "1", "Stacks", "tensor-parallel ranks", kEstimate},
+    {"pp", kSize, "N", nullptr, "1", "Stacks", "pipeline stages; Megatron's micro-batches are --accumulate", kEstimate},
+    {"dp", kSize, "N", nullptr, "1", "Stacks", "data-parallel ranks", kEstimate},
+    {"ep", kSize, "N", nullptr, "1", "Stacks", "ranks that have parts of a mixture's experts", kEstimate},
+    {"etp", kSize, "N", nullptr, "", "Stacks", "tensor-parallel ranks of each expert (as many as --tp)", kEstimate},
+    {"moe-dispatcher", kChoice, "D", dispatchers, "alltoall", "Stacks", "how tokens come to their experts",
      kEstimate},
-    {"sequence-parallel", kFlag, "", nullptr, "", "Megatron",
+    {"sequence-parallel", kFlag, "", nullptr, "", "Stacks",
      "tensor-parallel ranks divide the sequence between their layers", kEstimate},
-    {"distributed-optimizer", kFlag, "", nullptr, "", "Megatron", "data-parallel ranks divide the optimizer's state",
+    {"distributed-optimizer", kFlag, "", nullptr, "", "Stacks", "data-parallel ranks divide the optimizer's state",
      kEstimate},
-    {"recompute", kChoice, "R", recomputations, "none", "Megatron",
-     "selective: core attention runs again in the backward pass; full: every layer", kEstimate},
-    {"first-stage-layers", kSize, "N", nullptr, "", "Megatron", "layers of the first stage (as many as others)",
+    {"recompute", kChoice, "R", recomputations, "none", "Stacks",
+     "selective: core attention runs again in the backward pass (torchtitan: all but what some ops made); full: layers",
      kEstimate},
-    {"last-stage-layers", kSize, "N", nullptr, "", "Megatron", "layers of the last stage (as many as others)",
+    {"recompute-every", kSize, "N", nullptr, "", "Stacks", "torchtitan: selective takes every N-th layer, whole",
+     kEstimate},
+    {"pp-schedule", kChoice, "S", pipeline_schedules, "1F1B", "Stacks", "torchtitan's pipeline schedule", kEstimate},
+    {"pp-microbatch", kSize, "N", nullptr, "1", "Stacks", "torchtitan: sequences of --batch in a micro-batch",
+     kEstimate},
+    {"disable-loss-parallel", kFlag, "", nullptr, "", "Stacks",
+     "torchtitan: logits are gathered from tensor-parallel ranks for the loss", kEstimate},
+    {"first-stage-layers", kSize, "N", nullptr, "", "Stacks", "layers of the first stage (as many as others)",
+     kEstimate},
+    {"last-stage-layers", kSize, "N", nullptr, "", "Stacks", "layers of the last stage (as many as others)",
      kEstimate},
     {"eval-batch", kSize, "N", nullptr, "", "Run",
      "evaluate N sequences after a step: a forward pass without gradients, beside the optimizer's states", kRun},

@@ -9,7 +9,7 @@
 
 namespace peakmem {
 
-std::string megatron_text(const MegatronReport& report, const MegatronInquiry& inquiry, const Style& style);
-std::string megatron_json(const MegatronReport& report, const MegatronInquiry& inquiry);
+std::string megatron_text(const RankReport& report, const MegatronInquiry& inquiry, const Style& style);
+std::string megatron_json(const RankReport& report, const MegatronInquiry& inquiry);
 
 }  // namespace peakmem

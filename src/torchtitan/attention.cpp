@@ -6,10 +6,23 @@
 
 namespace peakmem::titan {
 
+namespace {
+
+std::vector<RmsNorm> head_norms(const Builder& b) {
+  std::vector<RmsNorm> norms;
+  if (b.job.model.family != Family::kQwen3) return norms;
+  norms.push_back(named<RmsNorm>(b, "q_norm", b.job.model.head_dim));
+  norms.push_back(named<RmsNorm>(b, "k_norm", b.job.model.head_dim));
+  return norms;
+}
+
+}  // namespace
+
 Attention::Attention(const Builder& b)
     : b_(b),
       heads_(b.job.model.heads / b.tp()),
       kv_heads_(b.job.model.kv_heads / b.tp()),
+      head_norms_(head_norms(b)),
       wq_(named<Linear>(b, "wq", b.job.model.dim, heads_ * b.job.model.head_dim)),
       wk_(named<Linear>(b, "wk", b.job.model.dim, kv_heads_ * b.job.model.head_dim)),
       wv_(named<Linear>(b, "wv", b.job.model.dim, kv_heads_ * b.job.model.head_dim)),
@@ -37,6 +50,10 @@ Tensor Attention::operator()(const Tensor& input, const Tensor& freqs_cis) const
   xq = split_dim(std::move(xq), 2, heads_, d);
   xk = split_dim(std::move(xk), 2, kv_heads_, d);
   xv = split_dim(std::move(xv), 2, kv_heads_, d);
+  if (!head_norms_.empty()) {
+    xq = head_norms_[0](std::move(xq));
+    xk = head_norms_[1](std::move(xk));
+  }
   auto [query, key] = apply_rotary_emb(xq, xk, freqs_cis);
   xq = std::move(query);
   xk = std::move(key);

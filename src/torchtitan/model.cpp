@@ -101,24 +101,26 @@ Transformer::Transformer(const Builder& b, const Chunk& chunk) : b_(b), chunk_(c
                     [&] { return named<Linear>(b_, "output", model.dim, model.vocab / b_.tp()); });
 }
 
-Tensor Transformer::precompute_freqs_cis() const {
-  return rotary_table(b_.tape, b_.job.training.seq, b_.job.model.head_dim);
+void Transformer::init_weights() {
+  positions_ = empty_positions(b_.tape, b_.job);
+  positions_ = make_positions(b_.tape, b_.job);
 }
 
-void Transformer::init_weights() {
-  Tape& tape = b_.tape;
-  freqs_cis_ = tape.buffer({b_.job.training.seq, b_.job.model.head_dim / 2}, DType::kComplex64, "freqs_cis");
-  freqs_cis_ = precompute_freqs_cis();
+// FSDP casts what a layer is given and is no complex number.
+Tensor Transformer::positions() const {
+  const bool casts = b_.job.degrees.has_fsdp() && positions_.dtype() == DType::kFloat32;
+  return casts ? to(positions_, b_.job.training.param_dtype) : positions_;
 }
 
 Tensor Transformer::run_layer(size_t i, const Tensor& h) {
+  const Tensor given = positions();
   const Unit unit(b_.tape, units_[i]);
   const Scope scope(b_.tape, "layers.*");
   const Training& t = b_.job.training;
   const bool recomputes =
       t.recompute == Recompute::kFull || t.recompute == Recompute::kOps ||
       (t.recompute == Recompute::kLayers && (static_cast<int64_t>(i) + 1) % t.every == 0);
-  const auto call = [this, i](const Tensor& x, const Tensor&) { return layers_[i](x, freqs_cis_); };
+  const auto call = [this, i, given](const Tensor& x, const Tensor&) { return layers_[i](x, given); };
   const CheckpointPolicy policy = {.stops_early = false,
                                    .keeps = t.recompute == Recompute::kOps ? keeps_output : nullptr};
   return checkpoint(recomputes ? Checkpointing::kFull : Checkpointing::kNone, call, h, {}, policy);

@@ -53,6 +53,7 @@ class Attention {
   const Builder& b_;
   int64_t heads_;  // of this rank
   int64_t kv_heads_;
+  std::vector<RmsNorm> head_norms_;  // of queries and of keys, where there are any
   Linear wq_, wk_, wv_, wo_;
 };
 
@@ -91,13 +92,13 @@ class Transformer {
 
  private:
   Tensor embed(const Tensor& tokens) const;
-  Tensor precompute_freqs_cis() const;
+  Tensor positions() const;
   Tensor run_layer(size_t i, const Tensor& h);
 
   const Builder b_;
   Chunk chunk_;
   Tensor tok_embeddings_;
-  Tensor freqs_cis_;
+  Tensor positions_;  // freqs_cis, or rope_cache
   std::vector<TransformerBlock> layers_;
   std::vector<int32_t> units_;
   std::optional<RmsNorm> norm_;

@@ -18,11 +18,7 @@ Tensor reshape_for_broadcast(const Tensor& freqs_cis, const Tensor& x) {
   return x.tape().look(freqs_cis, Shape{1, x.size(1), 1, x.size(3)}, true);
 }
 
-}  // namespace
-
-Tensor rotary_table(Tape& tape, int64_t seq, int64_t head_dim) {
-  const Expr half = exact_div(Expr(head_dim), 2);
-  const Category outer = std::exchange(tape.category, Category::kTemporaries);
+void make_complex(Tape& tape, Expr seq, Expr half, Tensor& made) {
   const Tensor wavelen = tape.make({half}, DType::kFloat32, "mul");
   const Tensor smooth_factor = tape.make({half}, DType::kFloat32, "div");
   const Tensor smoothed_freqs = tape.make({half}, DType::kFloat32, "add");
@@ -30,11 +26,19 @@ Tensor rotary_table(Tape& tape, int64_t seq, int64_t head_dim) {
   const Tensor t = tape.make({seq}, DType::kInt64, "arange");
   const Tensor freqs = tape.make({seq, half}, DType::kFloat32, "mul");
   const Tensor ones = tape.make({seq, half}, DType::kFloat32, "ones_like");
-  tape.category = outer;
-  return tape.buffer({seq, half}, DType::kComplex64, "freqs_cis");
+  made = tape.buffer({seq, half}, DType::kComplex64, "freqs_cis");
 }
 
-std::array<Tensor, 2> apply_rotary_emb(const Tensor& xq, const Tensor& xk, const Tensor& freqs_cis) {
+void make_cosines(Tape& tape, Expr seq, Expr half, Tensor& made) {
+  const Tensor t = tape.make({seq}, DType::kFloat32, "arange");
+  const Tensor idx_theta = tape.make({seq, half}, DType::kFloat32, "mul");
+  const Tensor freqs = tape.make({seq, 2 * half}, DType::kFloat32, "cat");
+  const Tensor cosines = tape.make({seq, 2 * half}, DType::kFloat32, "cos");
+  const Tensor sines = tape.make({seq, 2 * half}, DType::kFloat32, "sin");
+  made = tape.buffer({seq, 4 * half}, DType::kFloat32, "rope_cache");
+}
+
+std::array<Tensor, 2> turn_complex(const Tensor& xq, const Tensor& xk, const Tensor& freqs_cis) {
   const Tensor xq_ = as_complex(xq);
   const Tensor xk_ = as_complex(xk);
   const Tensor freqs = reshape_for_broadcast(freqs_cis, xq_);
@@ -42,6 +46,52 @@ std::array<Tensor, 2> apply_rotary_emb(const Tensor& xq, const Tensor& xk, const
   const Tensor xk_out = view_as_real(mul_complex(xk_, freqs));
   Tensor query = to(xq_out, xq.dtype());
   return {std::move(query), to(xk_out, xk.dtype())};
+}
+
+Tensor rotate_half(const Tensor& x) {
+  const auto [x1, x2] = split_in_two(x, 3);
+  Tensor turned = neg(x2);
+  return cat(std::move(turned), x1, 3);
+}
+
+Tensor turned(const Tensor& x, const Tensor& cos, const Tensor& sin) {
+  const Tensor scaled = mul(x, cos);
+  Tensor half;
+  {
+    const Tensor rotated = rotate_half(x);
+    half = mul(rotated, sin);
+  }
+  return add(scaled, std::move(half));
+}
+
+std::array<Tensor, 2> turn_halves(const Tensor& xq, const Tensor& xk, const Tensor& rope_cache) {
+  const Shape half = {1, xq.size(1), 1, xq.size(3)};
+  const Tensor cos = to(xq.tape().look(rope_cache, half, true), xq.dtype());
+  const Tensor sin = to(xq.tape().look(rope_cache, half, true), xq.dtype());
+  Tensor query = turned(xq, cos, sin);
+  return {std::move(query), turned(xk, cos, sin)};
+}
+
+}  // namespace
+
+Tensor empty_positions(Tape& tape, const Job& job) {
+  const int64_t seq = job.training.seq;
+  const int64_t d = job.model.head_dim;
+  return job.model.family == Family::kLlama3 ? tape.buffer({seq, d / 2}, DType::kComplex64, "freqs_cis")
+                                             : tape.buffer({seq, 2 * d}, DType::kFloat32, "rope_cache");
+}
+
+Tensor make_positions(Tape& tape, const Job& job) {
+  const Category outer = std::exchange(tape.category, Category::kTemporaries);
+  Tensor made;
+  (job.model.family == Family::kLlama3 ? make_complex : make_cosines)(tape, job.training.seq, job.model.head_dim / 2,
+                                                                     made);
+  tape.category = outer;
+  return made;
+}
+
+std::array<Tensor, 2> apply_rotary_emb(const Tensor& xq, const Tensor& xk, const Tensor& positions) {
+  return positions.dtype() == DType::kComplex64 ? turn_complex(xq, xk, positions) : turn_halves(xq, xk, positions);
 }
 
 }  // namespace peakmem::titan

@@ -1,0 +1,63 @@
+#include "door/stacks.h"
+
+#include "door/inquire.h"
+#include "io/bare_model.h"
+#include "io/stack_options.h"
+#include "report/megatron_text.h"
+#include "report/torchtitan_text.h"
+
+namespace peakmem {
+namespace {
+
+/// The model that was named or described.
+Result<NamedConfig> config_of(const Subject& subject, std::vector<std::string>& assumptions) {
+  const Asked asked(subject.options);
+  if (!subject.model && !has_bare_sizes(asked))
+    return Error{"MODEL", "no model was named", "name one, or describe it: --layers, --heads and --hidden"};
+  return subject.model ? resized_config(*subject.model, asked, assumptions) : bare_config(asked, assumptions);
+}
+
+Result<Answer> answer_megatron(const Question& question, MegatronInquiry inquiry) {
+  const Result<RankReport> report = megatron_report(inquiry.job, inquiry.rank);
+  if (!report) return report.error();
+  if (wants_json(question)) return json_answer(megatron_json(*report, inquiry));
+  return Answer{megatron_text(*report, inquiry, question.style)};
+}
+
+Result<Answer> answer_torchtitan(const Question& question, TorchtitanInquiry inquiry) {
+  const Result<RankReport> report = torchtitan_report(inquiry.job, inquiry.rank);
+  if (!report) return report.error();
+  if (wants_json(question)) return json_answer(torchtitan_json(*report, inquiry));
+  return Answer{torchtitan_text(*report, inquiry, question.style)};
+}
+
+/// What `read` makes of the question, with what was assumed of the model before the rest, to `answer`.
+template <class Read, class Give>
+Result<Answer> answer_run(const Question& question, Read read, Give answer) {
+  if (auto wrong = check_options(question.subject.options, Command::kEstimate)) return *wrong;
+  std::vector<std::string> assumptions;
+  const Result<NamedConfig> model = config_of(question.subject, assumptions);
+  if (!model) return model.error();
+  auto inquiry = read(*model, question.subject.options);
+  if (!inquiry) return inquiry.error();
+  inquiry->assumptions.insert(inquiry->assumptions.begin(), assumptions.begin(), assumptions.end());
+  return answer(question, std::move(*inquiry));
+}
+
+}  // namespace
+
+std::optional<Result<Answer>> answer_stack(const Question& question) {
+  const Asked asked(question.subject.options);
+  const std::string* given = asked.text("stack");
+  const std::string stack = given != nullptr ? *given : "transformers";
+  const bool runs = stack == "megatron" || stack == "torchtitan";
+  if (runs && kJsonAlone) return Error{"--stack", stack + " is not on the page yet", "ask the command line"};
+  if (stack == "megatron") return answer_run(question, read_megatron, answer_megatron);
+  if (stack == "torchtitan") return answer_run(question, read_torchtitan, answer_torchtitan);
+  const std::string_view option = stack_option(asked);
+  if (option.empty()) return std::nullopt;
+  return Error{"--" + std::string(option), "is an option of Megatron-Core and torchtitan",
+               "give --stack megatron, or --stack torchtitan, or drop it"};
+}
+
+}  // namespace peakmem

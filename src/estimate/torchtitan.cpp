@@ -1,0 +1,36 @@
+#include "estimate/torchtitan.h"
+
+#include "torchtitan/step.h"
+
+namespace peakmem {
+namespace {
+
+RankPlace place_of(titan::Job job, int64_t rank, int64_t ranks) {
+  job.rank = rank;
+  const titan::Chunk chunk = titan::chunk_of(job, job.stage());
+  return {.rank = rank,
+          .ranks = ranks,
+          .stage = job.stage(),
+          .layers = chunk.layers,
+          .embeds = chunk.embeds,
+          .heads = chunk.heads};
+}
+
+}  // namespace
+
+Result<RankReport> torchtitan_report(const titan::Job& job, const std::optional<int64_t>& rank) {
+  const auto trace = [&job](int64_t which) {
+    titan::Job of_rank = job;
+    of_rank.rank = which;
+    return titan::trace_rank(of_rank);
+  };
+  const int64_t of_stage = job.degrees.ranks() / job.degrees.pp;
+  std::vector<RankPlace> classes;
+  for (int64_t stage = 0; stage < job.degrees.pp; ++stage)
+    classes.push_back(place_of(job, stage * of_stage, of_stage));
+  std::optional<RankPlace> shown;
+  if (rank) shown = place_of(job, *rank, 1);
+  return report_ranks(classes, trace, shown);
+}
+
+}  // namespace peakmem

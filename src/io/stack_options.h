@@ -1,0 +1,32 @@
+// What the options of the stacks that run rank by rank have in common.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string_view>
+
+#include "io/asked.h"
+
+namespace peakmem {
+
+/// An option that only stacks other than transformers' have, of those that were given; empty where there is none.
+std::string_view stack_option(const Asked& asked);
+
+/// An error for an option that is in none of the lists.
+std::optional<Error> check_known(const OptionValues& values, std::span<const std::string_view> own,
+                                 std::string_view stack);
+
+/// A size that a degree must divide.
+struct Divided {
+  const char* option;
+  int64_t degree;
+  int64_t size;
+  const char* what;
+};
+std::optional<Error> check_division(const Divided& d);
+
+/// --rank of so many ranks, if it was given.
+Result<std::optional<int64_t>> read_rank_number(const Asked& asked, int64_t ranks);
+
+}  // namespace peakmem
