@@ -9,6 +9,7 @@ dependencies, which are stood in for: they read data and settings. Cases and rec
 
 import typing
 import argparse
+import dataclasses
 import contextlib
 import importlib.machinery
 import json
@@ -129,7 +130,6 @@ def job_config(case):
 
 
 def model_args(case, spec, config):
-    import dataclasses
     args = dataclasses.replace(spec.model_args[case["flavor"]])
     for name, value in case.get("override", {}).items():
         setattr(args, name, value)
@@ -178,6 +178,8 @@ def run(case, counter, steps):
     with torch.device("meta"), utils.set_default_dtype(TORCH_DTYPE_MAP[config.training.dtype]):
         model = spec.model_cls(args)
     whole = sum(p.numel() for p in model.parameters())
+    widths = sorted({m.w1.out_features for m in model.modules() if type(m).__name__ == "FeedForward"})
+    case["config"] = {**dataclasses.asdict(args), "ffn_hidden_dims": widths}
     loss_fn = spec.build_loss_fn(config, parallel_dims=dims)
     schedule, first, last = None, True, True
     if dims.pp_enabled:
@@ -235,10 +237,10 @@ def train_step(case, config, dims, parts, schedule, first, last, optimizers, los
     if dims.pp_enabled:
         counter.phase("pipeline", step)
         with context():
-            targets, losses = (labels, []) if last else (None, None)
+            n.targets, n.losses = (labels, []) if last else (None, None)  # the trainer's loop names them to the next step
             given = (inputs,) if first else ()
-            schedule.step(*given, **extra, target=targets, losses=losses, return_outputs=False)
-        loss = torch.sum(torch.stack(losses)) / tokens if last else torch.tensor([-1.0], device=cuda)
+            schedule.step(*given, **extra, target=n.targets, losses=n.losses, return_outputs=False)
+        loss = torch.sum(torch.stack(n.losses)) / tokens if last else torch.tensor([-1.0], device=cuda)
     else:
         counter.phase("forward", step)
         with context():

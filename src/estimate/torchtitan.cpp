@@ -26,8 +26,7 @@ Result<RankReport> torchtitan_report(const titan::Job& job, const std::optional<
   };
   const int64_t of_stage = job.degrees.ranks() / job.degrees.pp;
   std::vector<RankPlace> classes;
-  for (int64_t stage = 0; stage < job.degrees.pp; ++stage)
-    classes.push_back(place_of(job, stage * of_stage, of_stage));
+  for (int64_t stage = 0; stage < job.degrees.pp; ++stage) classes.push_back(place_of(job, stage * of_stage, of_stage));
   std::optional<RankPlace> shown;
   if (rank) shown = place_of(job, *rank, 1);
   return report_ranks(classes, trace, shown);

@@ -9,14 +9,14 @@
 namespace peakmem {
 namespace {
 
-constexpr std::array kOptions = std::to_array<std::string_view>(
-    {"tp", "pp", "dp", "ep", "etp", "moe-dispatcher", "sequence-parallel", "distributed-optimizer", "recompute",
-     "first-stage-layers", "last-stage-layers", "recompute-every", "pp-schedule", "pp-microbatch",
-     "disable-loss-parallel"});
+constexpr std::array kOptions =
+    std::to_array<std::string_view>({"tp", "pp", "dp", "ep", "etp", "moe-dispatcher", "sequence-parallel",
+                                     "distributed-optimizer", "recompute", "first-stage-layers", "last-stage-layers",
+                                     "recompute-every", "pp-schedule", "pp-microbatch", "disable-loss-parallel"});
 /// Options of all stacks that mean the same in each.
-constexpr std::array kShared = std::to_array<std::string_view>({"stack", "batch", "seq", "precision", "clip-grad",
-                                                                "rank", "json", "layers", "heads", "hidden", "kv-heads",
-                                                                "head-dim", "ffn", "vocab", "family", "optimizer"});
+constexpr std::array kShared =
+    std::to_array<std::string_view>({"stack", "batch", "seq", "precision", "clip-grad", "rank", "json", "layers",
+                                     "heads", "hidden", "kv-heads", "head-dim", "ffn", "vocab", "family", "optimizer"});
 
 bool is_in(std::span<const std::string_view> names, std::string_view name) {
   return std::find(names.begin(), names.end(), name) != names.end();

@@ -68,8 +68,9 @@ std::optional<Error> read_precision(const Asked& asked, titan::Job& job) {
                  "bf16-autocast: weights in fp32 that FSDP casts; bf16: all in bf16"};
   if (name == "bf16") t.dtype = DType::kBFloat16;
   if (job.degrees.has_fsdp() || name == "bf16") return std::nullopt;
-  return Error{"--precision", "without FSDP torchtitan computes in what weights are kept in, or under autocast, which is "
-                              "not modelled",
+  return Error{"--precision",
+               "without FSDP torchtitan computes in what weights are kept in, or under autocast, which is "
+               "not modelled",
                "give --fsdp, or --precision bf16"};
 }
 

@@ -25,7 +25,8 @@ void write_classes(Page& page, const RankReport& report) {
   page.line("  " + left("stage", 7) + left("ranks", 18) + right("parameters", 16) + right("tensors", kBytes) +
             "  holds");
   for (const RankClass& each : report.classes) {
-    const std::string ranks = grouped(each.place.ranks) + " (" + grouped(each.place.rank) + (each.place.ranks > 1 ? ", …)" : ")");
+    const std::string ranks =
+        grouped(each.place.ranks) + " (" + grouped(each.place.rank) + (each.place.ranks > 1 ? ", …)" : ")");
     page.line("  " + left(std::to_string(each.place.stage), 7) + left(ranks, 18) + right(grouped(each.parameters), 16) +
               right(in_binary_units(each.tensor_bytes), kBytes) + "  " + parts_text(each.place));
   }

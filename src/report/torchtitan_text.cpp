@@ -24,7 +24,8 @@ std::string recompute_text(const titan::Training& t) {
     case titan::Recompute::kFull:
       return " · recomputes layers";
     case titan::Recompute::kLayers:
-      return " · recomputes " + (t.every == 1 ? std::string("layers") : "one of " + std::to_string(t.every) + " layers");
+      return " · recomputes " +
+             (t.every == 1 ? std::string("layers") : "one of " + std::to_string(t.every) + " layers");
     case titan::Recompute::kOps:
       return " · recomputes but what some ops made";
   }

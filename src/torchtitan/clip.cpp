@@ -32,7 +32,8 @@ Norms norms_of(Tape& tape, const GradientLayout& layout) {
   {
     std::vector<Tensor> sums;
     for (size_t i = 0; i < tape.parameters.size(); ++i)
-      if (layout.partial[i] && gradient_of(tape.parameters[i])) sums.push_back(all_reduce(gradient_of(tape.parameters[i])));
+      if (layout.partial[i] && gradient_of(tape.parameters[i]))
+        sums.push_back(all_reduce(gradient_of(tape.parameters[i])));
     for (const Parameter& parameter : tape.parameters)
       if (const Tensor& gradient = gradient_of(parameter))
         norms.each.push_back(tape.make(Shape{}, gradient.dtype(), "linalg_vector_norm"));

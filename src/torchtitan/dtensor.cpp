@@ -38,7 +38,9 @@ const Op kEmbedding = {"embedding", run_function};
 const Op kCrossEntropy = {"nll_loss", run_function};
 
 /// A tensor [rows...] of numbers or truths beside another.
-Tensor beside(const Tensor& like, DType dtype, const char* op) { return like.tape().make(contiguous(like.shape()), dtype, op); }
+Tensor beside(const Tensor& like, DType dtype, const char* op) {
+  return like.tape().make(contiguous(like.shape()), dtype, op);
+}
 
 /// _mask_tensor of the embedding's and the loss's rows that are other ranks': which they are, and where the rest lie.
 struct Masked {
@@ -113,8 +115,7 @@ Tensor embedding_of_rows(const Tensor& tokens, const Tensor& weight, int64_t ran
   Masked masks = masked(tokens);
   Tensor output = tape.make({tokens.size(0), tokens.size(1), weight.size(1)}, weight.dtype(), kEmbedding.name);
   Tape::attach(node, output);
-  if (node != nullptr)
-    node->function = [ranks](Gradients& g) { embedding_backward(g, ranks); };
+  if (node != nullptr) node->function = [ranks](Gradients& g) { embedding_backward(g, ranks); };
   return output;
 }
 

@@ -47,19 +47,19 @@ struct Degrees {
 
 /// How it is trained.
 struct Training {
-  int64_t batch = 8;                        // local_batch_size
-  int64_t seq = 2048;                       // seq_len
-  DType dtype = DType::kFloat32;            // what parameters are kept in
-  DType param_dtype = DType::kBFloat16;     // mixed_precision_param
-  DType reduce_dtype = DType::kFloat32;     // mixed_precision_reduce
-  Recompute recompute = Recompute::kNone;   // activation_checkpoint.mode
-  int64_t every = 1;                        // of Recompute::kLayers, which layers
-  bool loss_parallel = true;                // not disable_loss_parallel
-  bool keeps_logits = false;                // the loop names the logits through the backward pass
-  bool cudnn = true;                        // attention runs in cuDNN's kernel, as from Hopper on, else in flash's
-  Schedule schedule = Schedule::k1F1B;      // pipeline_parallel_schedule
-  int64_t microbatches = 1;                 // that a pipeline cuts the batch into
-  std::optional<bool> reshard;              // fsdp_reshard_after_forward: always or never; none: default
+  int64_t batch = 8;                       // local_batch_size
+  int64_t seq = 2048;                      // seq_len
+  DType dtype = DType::kFloat32;           // what parameters are kept in
+  DType param_dtype = DType::kBFloat16;    // mixed_precision_param
+  DType reduce_dtype = DType::kFloat32;    // mixed_precision_reduce
+  Recompute recompute = Recompute::kNone;  // activation_checkpoint.mode
+  int64_t every = 1;                       // of Recompute::kLayers, which layers
+  bool loss_parallel = true;               // not disable_loss_parallel
+  bool keeps_logits = false;               // the loop names the logits through the backward pass
+  bool cudnn = true;                       // attention runs in cuDNN's kernel, as from Hopper on, else in flash's
+  Schedule schedule = Schedule::k1F1B;     // pipeline_parallel_schedule
+  int64_t microbatches = 1;                // that a pipeline cuts the batch into
+  std::optional<bool> reshard;             // fsdp_reshard_after_forward: always or never; none: default
 };
 
 /// One rank of a run.

@@ -97,8 +97,8 @@ Transformer::Transformer(const Builder& b, const Chunk& chunk) : b_(b), chunk_(c
   if (!chunk.heads) return;
   const int32_t tail = tape.new_unit();
   norm_ = in_unit(tape, Outer::kNorm, tail, [&] { return named<RmsNorm>(b_, "norm", model.dim); });
-  output_ = in_unit(tape, Outer::kHead, tail,
-                    [&] { return named<Linear>(b_, "output", model.dim, model.vocab / b_.tp()); });
+  output_ =
+      in_unit(tape, Outer::kHead, tail, [&] { return named<Linear>(b_, "output", model.dim, model.vocab / b_.tp()); });
 }
 
 void Transformer::init_weights() {
@@ -117,9 +117,8 @@ Tensor Transformer::run_layer(size_t i, const Tensor& h) {
   const Unit unit(b_.tape, units_[i]);
   const Scope scope(b_.tape, "layers.*");
   const Training& t = b_.job.training;
-  const bool recomputes =
-      t.recompute == Recompute::kFull || t.recompute == Recompute::kOps ||
-      (t.recompute == Recompute::kLayers && (static_cast<int64_t>(i) + 1) % t.every == 0);
+  const bool recomputes = t.recompute == Recompute::kFull || t.recompute == Recompute::kOps ||
+                          (t.recompute == Recompute::kLayers && (static_cast<int64_t>(i) + 1) % t.every == 0);
   const auto call = [this, i, given](const Tensor& x, const Tensor&) { return layers_[i](x, given); };
   const CheckpointPolicy policy = {.stops_early = false,
                                    .keeps = t.recompute == Recompute::kOps ? keeps_output : nullptr};

@@ -39,11 +39,11 @@ void make_cosines(Tape& tape, Expr seq, Expr half, Tensor& made) {
 }
 
 std::array<Tensor, 2> turn_complex(const Tensor& xq, const Tensor& xk, const Tensor& freqs_cis) {
-  const Tensor xq_ = as_complex(xq);
-  const Tensor xk_ = as_complex(xk);
-  const Tensor freqs = reshape_for_broadcast(freqs_cis, xq_);
-  const Tensor xq_out = view_as_real(mul_complex(xq_, freqs));
-  const Tensor xk_out = view_as_real(mul_complex(xk_, freqs));
+  const Tensor query_pairs = as_complex(xq);
+  const Tensor key_pairs = as_complex(xk);
+  const Tensor freqs = reshape_for_broadcast(freqs_cis, query_pairs);
+  const Tensor xq_out = view_as_real(mul_complex(query_pairs, freqs));
+  const Tensor xk_out = view_as_real(mul_complex(key_pairs, freqs));
   Tensor query = to(xq_out, xq.dtype());
   return {std::move(query), to(xk_out, xk.dtype())};
 }
@@ -85,7 +85,7 @@ Tensor make_positions(Tape& tape, const Job& job) {
   const Category outer = std::exchange(tape.category, Category::kTemporaries);
   Tensor made;
   (job.model.family == Family::kLlama3 ? make_complex : make_cosines)(tape, job.training.seq, job.model.head_dim / 2,
-                                                                     made);
+                                                                      made);
   tape.category = outer;
   return made;
 }

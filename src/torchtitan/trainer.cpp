@@ -55,8 +55,7 @@ void Trainer::wrap() {
   if (job_.degrees.tp == 1) return;
   for (size_t i = 0; i < replicated_.size(); ++i) {
     const bool is_embedding = i == 0 && chunk_.embeds;
-    fsdp_->redistribute(tape_.parameters[i],
-                        {.sums = replicated_[i], .parts = is_embedding ? job_.degrees.tp : 1});
+    fsdp_->redistribute(tape_.parameters[i], {.sums = replicated_[i], .parts = is_embedding ? job_.degrees.tp : 1});
   }
 }
 

@@ -11,7 +11,8 @@ namespace peakmem {
 enum class Checkpointing : uint8_t { kNone, kFull, kFullReentrant };
 
 /// How a call is checkpointed beside that (kFull alone): whether its second run stops once nothing more is needed
-/// (early_stop), and what its first run keeps of what ops make (create_selective_checkpoint_contexts; see Frame::keeps).
+/// (early_stop), and what its first run keeps of what ops make (create_selective_checkpoint_contexts; see
+/// Frame::keeps).
 struct CheckpointPolicy {
   bool stops_early = true;
   bool (*keeps)(std::string_view made_by, int64_t& counted) = nullptr;
