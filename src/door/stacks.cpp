@@ -51,9 +51,11 @@ std::optional<Result<Answer>> answer_stack(const Question& question) {
   const std::string* given = asked.text("stack");
   const std::string stack = given != nullptr ? *given : "transformers";
   const bool runs = stack == "megatron" || stack == "torchtitan";
-  if (runs && kJsonAlone) return Error{"--stack", stack + " is not on the page yet", "ask the command line"};
-  if (stack == "megatron") return answer_run(question, read_megatron, answer_megatron);
-  if (stack == "torchtitan") return answer_run(question, read_torchtitan, answer_torchtitan);
+  if (runs) {
+    if (kJsonAlone) return Error{"--stack", stack + " is not on the page yet", "ask the command line"};
+    if (stack == "megatron") return answer_run(question, read_megatron, answer_megatron);
+    return answer_run(question, read_torchtitan, answer_torchtitan);
+  }
   const std::string_view option = stack_option(asked);
   if (option.empty()) return std::nullopt;
   return Error{"--" + std::string(option), "is an option of Megatron-Core and torchtitan",

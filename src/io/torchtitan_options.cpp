@@ -58,20 +58,20 @@ std::optional<Error> read_mesh(const Asked& asked, titan::Degrees& degrees) {
   return std::nullopt;
 }
 
-/// torchtitan's own are fp32 weights that FSDP computes with in bf16; else what is asked for throughout.
+/// torchtitan's own are fp32 weights that FSDP, or autocast on one GPU, computes with in bf16; else bf16 throughout.
 std::optional<Error> read_precision(const Asked& asked, titan::Job& job) {
   titan::Training& t = job.training;
   const std::string* given = asked.text("precision");
   const std::string name = given != nullptr ? *given : "bf16-autocast";
   if (name != "bf16" && name != "bf16-autocast")
     return Error{"--precision", name + " is not modelled with --stack torchtitan",
-                 "bf16-autocast: weights in fp32 that FSDP casts; bf16: all in bf16"};
+                 "bf16-autocast: weights in fp32, computed with in bf16; bf16: all in bf16"};
   if (name == "bf16") t.dtype = DType::kBFloat16;
-  if (job.degrees.has_fsdp() || name == "bf16") return std::nullopt;
-  return Error{"--precision",
-               "without FSDP torchtitan computes in what weights are kept in, or under autocast, which is "
-               "not modelled",
-               "give --fsdp, or --precision bf16"};
+  if (job.degrees.has_fsdp() || job.is_alone() || name == "bf16") return std::nullopt;
+  return Error{
+      "--precision",
+      "without FSDP torchtitan computes over several ranks in what weights are kept in, and fp32 is not modelled",
+      "give --fsdp, or --precision bf16"};
 }
 
 std::optional<Error> read_recompute(const Asked& asked, titan::Training& t) {

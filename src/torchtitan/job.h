@@ -69,6 +69,8 @@ struct Job {
   Training training;
   int64_t rank = 0;
 
+  /// Whether nothing is divided, and autocast does what FSDP does else (maybe_enable_amp).
+  bool is_alone() const { return degrees.ranks() == 1; }
   /// The pipeline's stage that the rank has: ranks are numbered along all other degrees first.
   int64_t stage() const { return rank / (degrees.ranks() / degrees.pp); }
   /// Sequences that the model is given at once.

@@ -18,7 +18,11 @@ Linear::Linear(const Builder& b, int64_t in, int64_t out) : weight_(b.parameter(
 
 RmsNorm::RmsNorm(const Builder& b, int64_t width) : weight_(b.parameter({width}, "weight", true)) {}
 
-Tensor RmsNorm::operator()(Tensor input) const { return rms_norm(std::move(input), weight_); }
+// Autocast runs it in fp32.
+Tensor RmsNorm::operator()(Tensor input) const {
+  const Tensor weight = to_full_precision(weight_);
+  return rms_norm(to_full_precision(std::move(input)), weight);
+}
 
 FeedForward::FeedForward(const Builder& b)
     : b_(b),

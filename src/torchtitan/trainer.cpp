@@ -98,6 +98,7 @@ Tensor Trainer::forward_backward(int32_t step, const Tensor& inputs, const Tenso
   tape_.begin_phase(step, -1, "forward");
   Tensor loss;
   {
+    tape_.autocast = {.enabled = job_.is_alone(), .dtype = job_.training.param_dtype, .cache = {}};
     Tensor pred = forward(inputs);
     if (job_.training.keeps_logits) {
       pred_ = std::move(pred);
@@ -105,6 +106,7 @@ Tensor Trainer::forward_backward(int32_t step, const Tensor& inputs, const Tenso
       pred = pred_;
     }
     loss = divided(loss_of(pred, labels));
+    tape_.autocast = {};
   }
   tape_.begin_phase(step, -1, "backward");
   run_backward(tape_, loss);
