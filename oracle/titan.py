@@ -7,16 +7,15 @@ Needs an environment with the pinned torch, the fake device (PEAKMEM_FAKE_CUDA) 
 dependencies, which are stood in for: they read data and settings. Cases and records are those of tests/data/torchtitan.jsonl.
 """
 
-import typing
 import argparse
 import dataclasses
-import contextlib
 import importlib.machinery
 import json
 import os
 import pathlib
 import sys
 import types
+import typing
 
 import device  # first: it loads the fake CUDA device before torch
 
@@ -195,8 +194,7 @@ def run(case, counter, steps):
             part.init_weights(buffer_device=None)
         part.train()
     parameters = [p for part in parts for p in part.parameters()]
-    counter.label(map(ranks.local, parameters) if hasattr(ranks, "local") else
-                  (getattr(p, "_local_tensor", p) for p in parameters), "parameter")
+    counter.label((getattr(p, "_local_tensor", p) for p in parameters), "parameter")
     counter.label((b for part in parts for b in part.buffers()), "buffer")
     optimizers = spec.build_optimizers_fn(parts, config.optimizer, dims)
     loss_parallel = dims.tp_enabled and not config.parallelism.disable_loss_parallel

@@ -17,14 +17,14 @@ Result<NamedConfig> config_of(const Subject& subject, std::vector<std::string>& 
   return subject.model ? resized_config(*subject.model, asked, assumptions) : bare_config(asked, assumptions);
 }
 
-Result<Answer> answer_megatron(const Question& question, MegatronInquiry inquiry) {
+Result<Answer> answer_megatron(const Question& question, const MegatronInquiry& inquiry) {
   const Result<RankReport> report = megatron_report(inquiry.job, inquiry.rank);
   if (!report) return report.error();
   if (wants_json(question)) return json_answer(megatron_json(*report, inquiry));
   return Answer{megatron_text(*report, inquiry, question.style)};
 }
 
-Result<Answer> answer_torchtitan(const Question& question, TorchtitanInquiry inquiry) {
+Result<Answer> answer_torchtitan(const Question& question, const TorchtitanInquiry& inquiry) {
   const Result<RankReport> report = torchtitan_report(inquiry.job, inquiry.rank);
   if (!report) return report.error();
   if (wants_json(question)) return json_answer(torchtitan_json(*report, inquiry));
@@ -41,7 +41,7 @@ Result<Answer> answer_run(const Question& question, Read read, Give answer) {
   auto inquiry = read(*model, question.subject.options);
   if (!inquiry) return inquiry.error();
   inquiry->assumptions.insert(inquiry->assumptions.begin(), assumptions.begin(), assumptions.end());
-  return answer(question, std::move(*inquiry));
+  return answer(question, *inquiry);
 }
 
 }  // namespace

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <array>
 
+#include "io/asked.h"
+
 namespace peakmem {
 namespace {
 
@@ -77,8 +79,10 @@ Result<titan::Training> read_training(const Given& what) {
   } else if (recompute == "selective-op") {
     t.recompute = titan::Recompute::kOps;
   } else if (recompute.starts_with("selective-")) {
+    const Result<int64_t> every = parse_size(std::string_view(recompute).substr(10), "checkpointing");
+    if (!every) return every.error();
     t.recompute = titan::Recompute::kLayers;
-    t.every = std::stoll(recompute.substr(10));
+    t.every = *every;
   }
   t.loss_parallel = what.flag("loss_parallel");
   t.keeps_logits = what.flag("keep_logits");

@@ -50,7 +50,7 @@ int64_t live_at_end(const Job& job, size_t phase) {
   return (*timeline)[phase == 0 ? 0 : timeline->size() - 1].end.tensors;
 }
 
-constexpr int64_t kPositions = 32 * 4 * 8;  // [seq, head_dim / 2] complex
+constexpr int64_t kPositions = int64_t{32} * 4 * 8;  // [seq, head_dim / 2] complex
 
 int64_t parameters(Job job, int64_t rank) {
   job.rank = rank;
