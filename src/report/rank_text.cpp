@@ -37,7 +37,7 @@ void write_live(Page& page, const RankReport& report) {
   for (size_t i = 0; i < report.live.size() && i < kRows; ++i) {
     const LivePlace& each = report.live[i];
     const double share = static_cast<double>(each.bytes) / static_cast<double>(report.shown.tensor_bytes);
-    page.line("  " + left(name_of(each.category), 12) + left(shortened(each.place, 36), 36) + " ×" +
+    page.line("  " + left(name_of(each.category), 12) + left(page.fitted(each.place, 36), 36) + " ×" +
               left(grouped(each.count), 5) + right(in_binary_units(each.bytes), kBytes) + right(percent(share), 8));
   }
   if (report.live.size() <= kRows) return;
