@@ -7,6 +7,7 @@ Every case becomes one line of JSON; with --snapshot also what torch.cuda.memory
 """
 
 import argparse
+import importlib
 import importlib.metadata
 import pathlib
 import sys
@@ -54,11 +55,12 @@ def one_gpu(asked, lines):
 
 
 def run_of(case):
-    """What runs a case: the oracle's own loop, or under DeepSpeed a real Trainer."""
-    if "zero" not in (case.get("ranks") or {}):
-        return training.run
-    import zero
-    return zero.run
+    """What runs a case: the oracle's own loop, or under DeepSpeed and FSDP1 a real Trainer (and FSDP1's own loop)."""
+    ranks = case.get("ranks") or {}
+    for kind in ("zero", "fsdp1"):
+        if kind in ranks:
+            return importlib.import_module(kind).run
+    return training.run
 
 
 def steps_of(case):

@@ -107,7 +107,7 @@ def checkpoint(case):
 
 def load(case, folder):
     auto = getattr(transformers, AUTO[case["task"]])
-    model = auto.from_pretrained(folder, dtype=WEIGHTS[case["precision"]], attn_implementation=case["attention"])
+    model = auto.from_pretrained(folder, dtype=WEIGHTS.get(case["precision"], torch.float32), attn_implementation=case["attention"])
     model.config.use_cache = False
     if case.get("lora"):
         import peft

@@ -66,6 +66,9 @@ inline constexpr std::array<Choice<Upcast>, 3> kUpcasts = {
 /// Whether the model is built on the device.
 inline constexpr std::array<Choice<bool>, 2> kInits = {{{true, "device"}, {false, "loaded"}}};
 inline constexpr std::array<Choice<bool>, 2> kYesNo = {{{true, "yes"}, {false, "no"}}};
+/// What FSDP1 gathers ahead in the backward pass.
+inline constexpr std::array<Choice<Prefetch>, 3> kPrefetches = {
+    {{Prefetch::kNone, "none"}, {Prefetch::kPre, "pre"}, {Prefetch::kPost, "post"}}};
 inline constexpr std::array<Choice<LoopNames>, 3> kLoopNames = {
     {{LoopNames::kOutputs, "yes"}, {LoopNames::kLoss, "loss"}, {LoopNames::kNothing, "no"}}};
 inline constexpr std::array<Choice<OptimizerImpl>, 3> kOptimizerImpls = {

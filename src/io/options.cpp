@@ -50,6 +50,8 @@ Names stacks() { return {"transformers", "megatron", "torchtitan"}; }
 Names pipeline_schedules() { return {"1F1B", "GPipe"}; }
 Names dispatchers() { return {"alltoall", "allgather"}; }
 Names recomputations() { return {"none", "selective", "full"}; }
+Names fsdp_versions() { return {"1", "2"}; }
+Names prefetches() { return names_of(kPrefetches); }
 Names zero_stages() { return {"1", "2", "3"}; }
 Names dtypes() { return names_of(kTrainingDTypes); }
 Names parts() { return {"text"}; }
@@ -203,6 +205,12 @@ constexpr std::array kOptions = std::to_array<OptionRow>({
      kRun},
     {"no-reshard-after-forward", kFlag, "", nullptr, "", "Ranks", "keep whole parameters up to the backward pass",
      kRun},
+    {"fsdp-version", kChoice, "V", fsdp_versions, "2", "Ranks",
+     "1: FullyShardedDataParallel, with flat parameters; 2: fully_shard", kRun},
+    {"fsdp-prefetch", kChoice, "W", prefetches, "", "Ranks",
+     "what FSDP1 gathers ahead in the backward pass (backward_prefetch; none under a trainer, pre in a loop)", kRun},
+    {"use-orig-params", kChoice, "W", yes_or_no, "", "Ranks",
+     "FSDP1's optimizer sees parts of parameters, not flat ones (yes under a trainer, no in a loop)", kRun},
     {"zero", kChoice, "S", zero_stages, "", "Ranks", "DeepSpeed's ZeRO of this stage, over --ranks", kRun},
     {"ranks", kSize, "N", nullptr, "", "Ranks", "the ranks of ZeRO", kRun},
     {"rank", kText, "R", nullptr, "first", "Ranks",

@@ -173,12 +173,46 @@ std::optional<Error> read_zero(const Value& ranks, Recipe& recipe) {
   return std::nullopt;
 }
 
+constexpr std::array<std::string_view, 7> kFlat = {"fsdp1",       "rank",         "strategy",        "backward_prefetch",
+                                                   "param_dtype", "reduce_dtype", "use_orig_params"};
+
+/// "ranks": {"fsdp1": 8, "rank": 0, "strategy": "SHARD_GRAD_OP", "backward_prefetch": "BACKWARD_PRE"}: FSDP1 as one of
+/// its ranks, with accelerate's defaults.
+std::optional<Error> read_flat(const Value& what, const Value& ranks, Recipe& recipe) {
+  for (const auto& [name, value] : ranks.members)
+    if (std::find(kFlat.begin(), kFlat.end(), name) == kFlat.end()) return not_modelled("ranks", name);
+  Sharding& sharding = recipe.sharding;
+  FlatSharding& flat = sharding.flat;
+  flat.runs = true;
+  sharding.shards = number(ranks, "fsdp1", 1);
+  flat.rank = number(ranks, "rank", 0);
+  if (sharding.shards < 2 || flat.rank < 0 || flat.rank >= sharding.shards)
+    return Error{"ranks", "rank and fsdp1 must be those of a job", "see oracle/README.md"};
+  const std::string strategy = text(ranks, "strategy");
+  sharding.reshard_after_forward = strategy != "SHARD_GRAD_OP";
+  if (!strategy.empty() && strategy != "FULL_SHARD" && strategy != "SHARD_GRAD_OP")
+    return not_modelled("ranks", strategy);
+  const std::string prefetch = text(ranks, "backward_prefetch");
+  flat.prefetch = prefetch == "BACKWARD_PRE"    ? Prefetch::kPre
+                  : prefetch == "BACKWARD_POST" ? Prefetch::kPost
+                                                : Prefetch::kNone;
+  flat.keeps_parameters = ranks.find("use_orig_params") == nullptr || flag(ranks, "use_orig_params");
+  flat.sends_states = recipe.trainer->is_transformers_loop;
+  flat.no_sync = flag(what, "no_sync");
+  sharding.casts_parameters = ranks.find("param_dtype") != nullptr;
+  sharding.casts_gradients = ranks.find("reduce_dtype") != nullptr;
+  sharding.param_dtype = read_dtype(text(ranks, "param_dtype"));
+  sharding.reduce_dtype = read_dtype(text(ranks, "reduce_dtype"));
+  return std::nullopt;
+}
+
 /// "ranks": {"fsdp": 8} or {"replicate": 2, "fsdp": 4}; the precision bf16-fsdp is fp32 shards computed with in bf16.
 std::optional<Error> read_sharding(const Value& what, Recipe& recipe) {
   const Value* ranks = what.find("ranks");
   Sharding& sharding = recipe.sharding;
   if (ranks == nullptr || ranks->is_null()) return std::nullopt;
   if (ranks->find("zero") != nullptr) return read_zero(*ranks, recipe);
+  if (ranks->find("fsdp1") != nullptr) return read_flat(what, *ranks, recipe);
   for (const auto& [name, size] : ranks->members)
     if (std::find(kRanks.begin(), kRanks.end(), name) == kRanks.end()) return not_modelled("ranks", name);
   recipe.ddp.ranks = number(*ranks, "ddp", 1);

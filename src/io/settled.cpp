@@ -105,6 +105,12 @@ void add_shards(const Sharding& sharding, Settled& out) {
     out.text("hsdp", std::to_string(sharding.replicas) + "x" + std::to_string(sharding.shards));
   else
     out.size("fsdp", sharding.shards);
+  if (sharding.flat.runs) {
+    out.text("fsdp-version", "1");
+    out.text("fsdp-prefetch", name_in(kPrefetches, sharding.flat.prefetch));
+    out.text("use-orig-params", name_in(kYesNo, sharding.flat.keeps_parameters));
+    out.flag("no-sync", sharding.flat.no_sync);
+  }
   const bool by_policy = !sharding.by_accelerate;  // which makes one of autocast, see convert_sharded
   if (by_policy && sharding.casts_parameters)
     out.text("fsdp-param-dtype", name_in(kTrainingDTypes, sharding.param_dtype));

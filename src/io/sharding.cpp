@@ -14,6 +14,7 @@ namespace {
 
 constexpr std::array<std::string_view, 3> kPolicies = {"fsdp-param-dtype", "fsdp-reduce-dtype",
                                                        "no-reshard-after-forward"};
+constexpr std::array<std::string_view, 2> kOfFlat = {"fsdp-prefetch", "use-orig-params"};
 constexpr std::array<std::string_view, 2> kDtypes = {"fsdp-param-dtype", "fsdp-reduce-dtype"};
 /// Optimizers whose step on shards was measured to be what it is on whole parameters.
 constexpr std::array<std::string_view, 12> kElementwise = {"adamw",   "adam",     "sgd",   "sgd-momentum",
@@ -133,15 +134,43 @@ std::string not_measured_of_accelerate(const Job& job) {
 }
 
 std::optional<Error> check_accelerate(const Job& job) {
-  if (!job.recipe.sharding.by_accelerate) return std::nullopt;
+  if (!job.recipe.sharding.by_accelerate || job.recipe.sharding.flat.runs) return std::nullopt;
   const std::string what = not_measured_of_accelerate(job);
   if (what.empty()) return std::nullopt;
   return Error{"--trainer", std::string(job.recipe.trainer->name) + " over shards is not modelled " + what,
                "pass --trainer loop for fully_shard on every layer, or use --ddp"};
 }
 
+/// What of a job under FSDP1 was not measured; empty where all was.
+std::string not_measured_of_flat(const Job& job) {
+  const Recipe& recipe = job.recipe;
+  const Sharding& sharding = recipe.sharding;
+  if (job.description.task != Task::kCausalLm || job.description.tower) return "for other tasks than causal-lm";
+  if (recipe.objective != Objective::kTask) return "for training on preferences";
+  if (recipe.transformers != Transformers::kV523) return "with another transformers than 5.23";
+  if (sharding.hybrid) return "with copies (HYBRID_SHARD)";
+  if (job.description.experts > 0) return "for mixtures of experts";
+  if (recipe.lora.rank > 0) return "with adapters";
+  if (!recipe.freeze.patterns.empty()) return "where some parameters are frozen";
+  if (recipe.quantize != Quantize::kNone) return "with quantized weights";
+  if (recipe.weights == DType::kFloat16 || sharding.param_dtype == DType::kFloat16) return "in fp16";
+  if (!sharding.by_accelerate && recipe.autocast) return "with autocast in a plain loop";
+  if (recipe.eval_batch > 0) return "with an evaluation";
+  if (recipe.kernels.loss != LossKernel::kHf && recipe.kernels.loss != LossKernel::kPlain) return "with such a loss";
+  if (recipe.built_on_device) return "for a model that is built on the device";
+  return {};
+}
+
+std::optional<Error> check_flat(const Job& job) {
+  const std::string what = not_measured_of_flat(job);
+  if (what.empty()) return std::nullopt;
+  return Error{"--fsdp-version", "1 is not modelled " + what, "pass --fsdp-version 2"};
+}
+
 std::optional<Error> check(const Job& job) {
   const Recipe& recipe = job.recipe;
+  if (recipe.sharding.flat.runs)
+    if (auto wrong = check_flat(job)) return wrong;
   if (auto wrong = check_accelerate(job)) return wrong;
   if (!recipe.lora.saved.empty() && mixes_dtypes(job))
     return Error{"--lora-modules-to-save",
@@ -197,10 +226,12 @@ void read_find_unused(const Asked& asked, Inquiry& inquiry) {
 std::optional<Error> read_ddp(const Asked& asked, Inquiry& inquiry) {
   DataParallelism& ddp = inquiry.job.recipe.ddp;
   ddp.ranks = asked.size("ddp").value_or(1);
+  const std::string* version = asked.text("fsdp-version");
+  const bool flat = version != nullptr && *version == "1";
   for (const std::string_view option : kDdpOptions)
-    if (ddp.ranks == 1 && asked.has(option)) return Error{dashed(option), "needs more ranks than one", "pass --ddp 8"};
+    if (ddp.ranks == 1 && asked.has(option) && !(flat && option == "no-sync")) return Error{dashed(option), "needs more ranks than one", "pass --ddp 8"};
   ddp.gradient_as_bucket_view = asked.flag("bucket-view");
-  ddp.no_sync = asked.flag("no-sync") || reduces_once(inquiry.job.recipe);
+  ddp.no_sync = (asked.flag("no-sync") && ddp.ranks > 1) || reduces_once(inquiry.job.recipe);
   if (asked.flag("no-sync") && inquiry.job.recipe.accumulate == 1)
     return Error{"--no-sync", "needs more micro-batches than one", "pass --accumulate 4"};
   const int64_t bucket_mb = asked.size("bucket-mb").value_or(0);
@@ -216,6 +247,34 @@ std::optional<Error> read_ddp(const Asked& asked, Inquiry& inquiry) {
   return std::nullopt;
 }
 
+/// What is of FSDP1 alone: accelerate's defaults under a trainer, else torch's.
+std::optional<Error> read_flat(const Asked& asked, Recipe& recipe) {
+  FlatSharding& flat = recipe.sharding.flat;
+  const std::string* version = asked.text("fsdp-version");
+  flat.runs = version != nullptr && *version == "1" && is_wrapped(recipe.sharding);
+  for (const std::string_view option : kOfFlat)
+    if (!flat.runs && asked.has(option))
+      return Error{dashed(option), "is about FSDP1", "add --fsdp 8 --fsdp-version 1"};
+  if (!flat.runs) return std::nullopt;
+  const bool trainer = recipe.trainer->is_transformers_loop;
+  const std::string* prefetch = asked.text("fsdp-prefetch");
+  flat.prefetch = prefetch != nullptr ? value_in(kPrefetches, *prefetch) : trainer ? Prefetch::kNone : Prefetch::kPre;
+  const std::string* keeps = asked.text("use-orig-params");
+  flat.keeps_parameters = keeps != nullptr ? value_in(kYesNo, *keeps) : trainer;
+  flat.sends_states = trainer;
+  flat.no_sync = !trainer && asked.flag("no-sync");
+  return std::nullopt;
+}
+
+std::string assumption_of(const Sharding& sharding) {
+  if (sharding.flat.runs)
+    return "FSDP1: every layer, then the model; bytes are those of rank 0, and ranks are alike but for what of each "
+           "parameter is theirs";
+  return !sharding.by_accelerate ? "fully_shard: every layer, then the model; bytes are those of rank 0"
+                                 : "FSDP2 as accelerate 1.15 has it: embedding, every layer, last norm with the head, "
+                                   "the rest; bytes are those of rank 0";
+}
+
 }  // namespace
 
 std::optional<Error> check_sharding(const Job& job) {
@@ -228,6 +287,7 @@ std::optional<Error> read_sharding(const Asked& asked, Inquiry& inquiry) {
   Sharding& sharding = recipe.sharding;
   if (auto wrong = read_ddp(asked, inquiry)) return wrong;
   if (auto wrong = read_ranks(asked, sharding)) return wrong;
+  if (auto wrong = read_flat(asked, recipe)) return wrong;
   if (!is_wrapped(sharding)) {
     for (const std::string_view policy : kPolicies)
       if (asked.has(policy)) return Error{dashed(policy), "needs more ranks than one", "pass --fsdp 8"};
@@ -242,10 +302,7 @@ std::optional<Error> read_sharding(const Asked& asked, Inquiry& inquiry) {
   if (asked.flag("textbook"))
     return Error{"--textbook", "formulas in circulation are those of one GPU",
                  "drop --" + std::string(sharding.hybrid ? "hsdp" : "fsdp")};
-  inquiry.assumptions.emplace_back(
-      !sharding.by_accelerate ? "fully_shard: every layer, then the model; bytes are those of rank 0"
-                              : "FSDP2 as accelerate 1.15 has it: embedding, every layer, last norm with the head, the "
-                                "rest; bytes are those of rank 0");
+  inquiry.assumptions.push_back(assumption_of(sharding));
   if (sharding.by_accelerate && sharding.casts_parameters)
     inquiry.assumptions.emplace_back("accelerate makes what is trained fp32; it computes and reduces in bf16");
   inquiry.warnings.emplace_back(kNccl);

@@ -78,7 +78,9 @@ void add_words(const Job& job, const std::string& model, OptionValues& settled) 
                : recipe.weights == DType::kBFloat16 ? "bf16"
                                                     : "fp16");
   add("pure", half && recipe.weights == DType::kBFloat16 ? "bf16" : "");
-  add("wrap", shards ? "fsdp" : recipe.ddp.ranks > 1 ? "ddp" : "none");
+  const bool flat = recipe.sharding.flat.runs;
+  add("strategy", !flat ? "" : recipe.sharding.reshard_after_forward ? "FULL_SHARD" : "SHARD_GRAD_OP");
+  add("wrap", flat ? "fsdp1" : shards ? "fsdp" : recipe.ddp.ranks > 1 ? "ddp" : "none");
   add("processes", std::to_string(ranks_of(recipe)));
 }
 

@@ -1,5 +1,6 @@
 // Who trains together: DDP, FSDP2, HSDP and ZeRO 1 to 3 are taken, what else there is is refused by name.
 #include <algorithm>
+#include <cctype>
 #include <tuple>
 
 #include "launch/understanding.h"
@@ -166,14 +167,51 @@ void check_fsdp_words(Understanding& u) {
     if (word == "offload" || word == "no_shard") u.refuse("fsdp", "is not modelled: " + word);
 }
 
+/// A word of accelerate's enumerations: its name, in any case, or its number from 1 on.
+bool is_word(std::string text, std::string_view name, std::string_view number) {
+  for (char& letter : text) letter = static_cast<char>(std::toupper(static_cast<unsigned char>(letter)));
+  return text == name || text == number;
+}
+
+/// FSDP1 as accelerate's plugin has it (1.15, utils/dataclasses.py); the launcher and transformers 5.23 keep the
+/// original parameters unless told. Neither has reshard_after_forward do anything.
+void understand_flat(Understanding& u) {
+  const Settings& s = u.settings;
+  u.set("fsdp-version", "1");
+  if (!takes_trainer_over_shards(u))
+    u.refuse("fsdp_config.version",
+             "is FSDP1, whose autocast under accelerate in a loop of one's own is not modelled (--trainer hf takes "
+             "Trainer's loop, --fsdp-version 2 FSDP2)");
+  const std::string strategy = s.text("fsdp_config.sharding_strategy");
+  if (is_word(strategy, "SHARD_GRAD_OP", "2"))
+    u.set("no-reshard-after-forward", "true");
+  else if (!strategy.empty() && !is_word(strategy, "FULL_SHARD", "1"))
+    u.refuse("fsdp_config.sharding_strategy", "is not modelled for FSDP1: FULL_SHARD and SHARD_GRAD_OP are");
+  const std::string ahead = s.text("fsdp_config.backward_prefetch");
+  u.set("fsdp-prefetch", is_word(ahead, "BACKWARD_PRE", "1")    ? "pre"
+                         : is_word(ahead, "BACKWARD_POST", "2") ? "post"
+                                                                : "none");
+  if (s.flag("fsdp_config.forward_prefetch"))
+    u.refuse("fsdp_config.forward_prefetch", "gathers ahead in the forward pass, which is not modelled");
+  const bool flat = s.says("fsdp_config.use_orig_params") && !s.flag("fsdp_config.use_orig_params");
+  u.set("use-orig-params", flat ? "no" : "yes");
+  if (s.says("fsdp_config.limit_all_gathers") && !s.flag("fsdp_config.limit_all_gathers"))
+    u.doubt("fsdp_config.limit_all_gathers: without the limit more is reserved");
+}
+
+/// Whether the files ask for flat parameters, and the options for none of the two.
+bool is_flat(const Understanding& u) {
+  const std::string* version = Asked(u.given).text("fsdp-version");
+  if (version != nullptr) return *version == "1";
+  return u.settings.size("fsdp_config.version").value_or(2) == 1;
+}
+
 void understand_fsdp(Understanding& u, std::optional<int64_t> ranks) {
   const Settings& s = u.settings;
   const std::vector<std::string> words = s.list("fsdp");
   const bool hybrid = has(words, "hybrid_shard") || has(words, "hybrid_shard_zero2") ||
                       s.text("fsdp_config.sharding_strategy").starts_with("HYBRID");
   check_fsdp_words(u);
-  if (s.size("fsdp_config.version").value_or(2) == 1 && !given_ranks(u))
-    u.refuse("fsdp_config.version", "is FSDP1, whose flat parameters are not modelled (--fsdp N takes it as FSDP2)");
   if (!given_ranks(u)) {
     if (hybrid)
       u.missing.emplace_back("the mesh of copies and shards (--hsdp 2x4)");
@@ -182,6 +220,7 @@ void understand_fsdp(Understanding& u, std::optional<int64_t> ranks) {
     else
       u.missing.emplace_back("over how many ranks it shards (--fsdp 8)");
   }
+  if (is_flat(u)) return understand_flat(u);
   const bool gathered = s.text("fsdp_config.reshard_after_forward") == "false" || has(words, "shard_grad_op") ||
                         s.text("fsdp_config.sharding_strategy") == "SHARD_GRAD_OP";
   if (gathered) u.set("no-reshard-after-forward", "true");

@@ -29,6 +29,7 @@ void take_preset(Understanding& u) {
   if (name == "fsdp1" || name == "fsdp2") {
     s.put("distributed_type", "FSDP");
     s.put("fsdp_config.version", size_value(name == "fsdp1" ? 1 : 2));
+    if (name == "fsdp1") s.put("fsdp_config.backward_prefetch", "BACKWARD_PRE");
   } else if (name == "zero1" || name == "zero2" || name == "zero3") {
     s.put("distributed_type", "DEEPSPEED");
     s.put("zero.stage", name.substr(4));

@@ -37,6 +37,7 @@ std::string sharding_text(const Sharding& sharding) {
   if (sharding.casts_parameters) text += " in " + std::string(name_in(kTrainingDTypes, sharding.param_dtype));
   if (sharding.casts_gradients) text += ", reduced in " + std::string(name_in(kTrainingDTypes, sharding.reduce_dtype));
   if (!sharding.reshard_after_forward) text += ", no reshard after forward";
+  if (sharding.flat.runs) text += ", flat parameters";
   return text;
 }
 

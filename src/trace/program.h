@@ -44,11 +44,12 @@ enum class Stream : uint8_t {
   kAllGather,      // FSDP2's, for what is sent and gathered
   kReduceScatter,  // FSDP2's, for what is left of gradients
   kAllReduce,      // HSDP's
+  kPreUnshard,     // FSDP1's, for shards that are cast before they are gathered
 };
-inline constexpr size_t kStreams = 4;
+inline constexpr size_t kStreams = 5;
 /// Their names, by stream.
 inline constexpr std::array<std::string_view, kStreams> kStreamNames = {"main", "all-gather", "reduce-scatter",
-                                                                        "all-reduce"};
+                                                                        "all-reduce", "pre-unshard"};
 
 /// One allocation of the trace: its bytes, the op that made it and the op whose backward keeps it.
 struct Storage {

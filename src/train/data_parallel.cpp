@@ -1,8 +1,6 @@
 #include "train/data_parallel.h"
 
 #include <algorithm>
-#include <deque>
-#include <iterator>
 #include <limits>
 #include <numeric>
 
@@ -15,25 +13,14 @@ namespace {
 
 constexpr int64_t kMiB = 1 << 20;
 constexpr int64_t kUnlimited = std::numeric_limits<int64_t>::max();
-constexpr int64_t kMessage = 250 * kMiB;  // DDP's broadcast_bucket_size
-constexpr size_t kMostInFlight = 2;       // broadcast_coalesced (csrc/distributed/c10d/comm.cpp)
 
-/// Of which dtype, and how many bytes, the messages are in which tensors of these categories are sent, one after
-/// another; one is full when it has reached the limit.
-std::vector<std::pair<DType, int64_t>> messages(const Program& program, std::initializer_list<Category> categories) {
-  std::vector<std::pair<DType, int64_t>> full, open;
+/// What is sent of these categories, one after another.
+Messages messages(const Program& program, std::initializer_list<Category> categories) {
+  std::vector<std::pair<DType, int64_t>> tensors;
   for (const Category category : categories)
-    for (const Storage& storage : program.storages) {
-      if (storage.category != category) continue;
-      auto message = std::find_if(open.begin(), open.end(), [&](const auto& it) { return it.first == storage.dtype; });
-      if (message == open.end()) message = open.insert(open.end(), {storage.dtype, 0});
-      message->second += storage.bytes.number();
-      if (message->second < kMessage) continue;
-      full.push_back(*message);
-      message->second = 0;
-    }
-  std::copy_if(open.begin(), open.end(), std::back_inserter(full), [](const auto& it) { return it.second > 0; });
-  return full;
+    for (const Storage& storage : program.storages)
+      if (storage.category == category) tensors.emplace_back(storage.dtype, storage.bytes.number());
+  return messages_of(tensors);
 }
 
 /// A bucket that takes more gradients of its dtype.
@@ -104,17 +91,10 @@ std::vector<DataParallel::Group> DataParallel::assign(const Group& order, bool i
   return groups;
 }
 
-/// _sync_module_states: tensors of a dtype are copied behind each other, two such copies at a time.
+/// _sync_module_states
 void DataParallel::send(const Messages& sent) {
   const Scope scope(tape_, "DistributedDataParallel");
-  const Category category = std::exchange(tape_.category, Category::kTemporaries);
-  std::deque<Tensor> in_flight;
-  for (const auto& [dtype, bytes] : sent) {
-    if (in_flight.size() == kMostInFlight) in_flight.pop_front();
-    in_flight.push_back(tape_.make({bytes / size_of(dtype)}, dtype, "broadcast_coalesced"));
-  }
-  while (!in_flight.empty()) in_flight.pop_front();
-  tape_.category = category;
+  broadcast(tape_, sent);
 }
 
 /// Reducer::sync_bucket_indices (reducer.cpp): which parameters are in which bucket and how many buckets there are,

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "model/model.h"
+#include "train/broadcast.h"
 #include "train/recipe.h"
 
 namespace peakmem {
@@ -43,7 +44,6 @@ class DataParallel : public Hooks {
 
  private:
   using Group = std::vector<size_t>;                        // of the tape's parameters
-  using Messages = std::vector<std::pair<DType, int64_t>>;  // bytes
   /// Bytes at which a first and any other bucket is full.
   using Limits = std::array<int64_t, 2>;
 

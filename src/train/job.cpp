@@ -107,9 +107,9 @@ Structure structure_of(const Job& job, bool unrolled) {
   s.window_cuts = r.seq >= d.window;  // a windowed mask without a window (Qwen2 MoE) is made as one that cuts
   s.single_token = r.seq == 1;
   s.single_target = r.target_seq == 1;
-  s.casts_inputs = r.sharding.casts_parameters;
-  s.outer_units = r.sharding.by_accelerate;
-  s.unrolled = unrolled || runs(r.zero);  // where its parts are cut is a matter of numbers
+  s.casts_inputs = r.sharding.casts_parameters && !r.sharding.flat.runs;
+  s.outer_units = r.sharding.by_accelerate && !r.sharding.flat.runs;
+  s.unrolled = unrolled || runs(r.zero) || r.sharding.flat.runs;  // where its parts are cut is a matter of numbers
   s.quantize = r.quantize;
   s.double_quant = r.double_quant;
   s.dequantizes_forward = dequantizes_forward(r);

@@ -35,7 +35,8 @@ ModelOutput whole_model(Tape& tape, Model& model, const Batch& batch, const Reci
   tape.autocast.enabled = false;
   if (!recipe.trainer->is_transformers_loop) return output;
   tape.autocast.cache.clear();
-  if (sharding.by_accelerate && sharding.casts_parameters) return in_dtype(output, sharding.param_dtype);
+  if (sharding.by_accelerate && sharding.casts_parameters && !sharding.flat.runs)
+    return in_dtype(output, sharding.param_dtype);
   return recipe.autocast ? in_dtype(output, DType::kFloat32) : output;
 }
 

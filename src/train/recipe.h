@@ -6,6 +6,7 @@
 
 #include "model/description.h"
 #include "trace/processor.h"
+#include "train/flat_sharding.h"
 #include "train/trainers.h"
 #include "train/zero.h"
 
@@ -16,7 +17,7 @@ struct Optimizer;
 /// Which of torch.optim's implementations runs.
 enum class OptimizerImpl : uint8_t { kLoop, kForeach, kFused };
 
-/// How FSDP2 spreads a model over ranks: torch.distributed.fsdp.fully_shard on every layer and on the model.
+/// How FSDP2 spreads a model over ranks: torch.distributed.fsdp.fully_shard on every layer and on the model; or FSDP1.
 struct Sharding {
   int64_t shards = 1;    // ranks that share one copy of the model; 1: nothing is sharded
   int64_t replicas = 1;  // copies of the model
@@ -27,6 +28,7 @@ struct Sharding {
   DType reduce_dtype = DType::kFloat32;  // MixedPrecisionPolicy.reduce_dtype, if gradients are cast
   bool reshard_after_forward = true;
   bool by_accelerate = false;  // as accelerate divides and casts a model, see convert_sharded
+  FlatSharding flat;           // FSDP1
 };
 
 /// Whether the model is wrapped at all; copies that are not sharded are, too.
@@ -146,15 +148,15 @@ constexpr bool reduces_once(const Recipe& recipe) {
   return recipe.trainer->is_transformers_loop && recipe.accumulate > 1;
 }
 /// What accelerate 1.15 makes of a trainer's model over shards (utils/dataclasses.py, set_mixed_precision): in mixed
-/// precision no autocast, but parameters that are computed with, gradients that are reduced and outputs that are
-/// returned in its dtype.
+/// precision parameters that are computed with and gradients that are reduced in its dtype; in FSDP2 no autocast, but
+/// outputs that are returned in that dtype too.
 inline void convert_sharded(Recipe& recipe) {
   Sharding& sharding = recipe.sharding;
   sharding.by_accelerate = is_wrapped(sharding) && recipe.trainer->is_transformers_loop;
   if (!sharding.by_accelerate || !recipe.autocast) return;
   sharding.casts_parameters = sharding.casts_gradients = true;
   sharding.param_dtype = sharding.reduce_dtype = *recipe.autocast;
-  recipe.autocast.reset();
+  if (!sharding.flat.runs) recipe.autocast.reset();
 }
 /// The autocast that was asked for, before accelerate made shards of it.
 constexpr std::optional<DType> asked_autocast(const Recipe& recipe) {
@@ -167,7 +169,7 @@ constexpr int64_t ranks_of(const Recipe& recipe) {
 }
 /// Whether the micro-batches before the last one reduce nothing.
 constexpr bool reduces_last_only(const Recipe& recipe) {
-  return recipe.ddp.no_sync || (recipe.sharding.by_accelerate && reduces_once(recipe));
+  return recipe.ddp.no_sync || recipe.sharding.flat.no_sync || (recipe.sharding.by_accelerate && reduces_once(recipe));
 }
 /// The dtype modules see their parameters in.
 constexpr DType compute_dtype(const Recipe& recipe) {

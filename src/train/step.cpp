@@ -10,6 +10,7 @@
 #include "train/batches.h"
 #include "train/data_parallel.h"
 #include "train/evaluation.h"
+#include "train/flat_shard.h"
 #include "train/fully_shard.h"
 #include "train/loading.h"
 #include "train/model_call.h"
@@ -103,6 +104,7 @@ struct Loop {
   Batches& batches;
   Model& model;
   FullyShard* sharded;
+  FlatShard* flat;
   DataParallel* parallel;
   ZeroOptimizer* zero;
   ReferenceModel* reference;
@@ -143,13 +145,15 @@ void run_optimizers(Tape& tape, std::vector<OptimizerRun>& optimizers, int32_t s
 }
 
 /// The update of step 1.
-void trace_update(Tape& tape, std::vector<OptimizerRun>& optimizers, const Recipe& recipe, Reported& reported) {
+void trace_update(Loop& loop, std::vector<OptimizerRun>& optimizers) {
+  const Recipe& recipe = loop.recipe;
   if (takes_norm(recipe)) {
-    tape.begin_phase(1, -1, "clip");
-    Tensor norm = clip_grad_norm(tape, recipe.sharding.shards > 1);
-    if (recipe.trainer->is_transformers_loop) reported.norm = std::move(norm);
+    loop.tape.begin_phase(1, -1, "clip");
+    Tensor norm = loop.flat != nullptr ? loop.flat->clip_gradients()
+                                       : clip_grad_norm(loop.tape, recipe.sharding.shards > 1);
+    if (recipe.trainer->is_transformers_loop) loop.reported.norm = std::move(norm);
   }
-  run_optimizers(tape, optimizers, 1);
+  run_optimizers(loop.tape, optimizers, 1);
 }
 
 /// The phases from `first` on, which the program has no longer.
@@ -267,32 +271,44 @@ void leave_out_once(Program& program) {
   }
 }
 
+/// The first micro-batch's forward pass of step 2, in which goes what a wrapper kept of the last step's gradients, and
+/// what a plain loop's name is bound to again.
+void renew_forward(Loop& loop) {
+  Tape& tape = loop.tape;
+  const Phase forward = *first_of(tape.program.phases, "forward");
+  tape.begin_phase(2, 0, "forward");
+  if (loop.flat != nullptr) loop.flat->drop_gradients();
+  const bool binds = !loop.batches.are_held() && loop.recipe.names != LoopNames::kNothing;
+  const int32_t bound = binds ? loop.names.bound : forward.last_segment;
+  tape.repeat(forward.first_segment, bound);
+  loop.names.outputs = {};
+  tape.repeat(bound, forward.last_segment);
+}
+
 /// The phases of step 2 in which goes what the loop still holds of step 1: the trainer's batches, or a plain loop's
 /// names, which are bound again when the next batch is there and when the next forward pass has returned; a trainer's
 /// loss, when the next backward pass has.
-std::vector<Phase> renew(Tape& tape, Batches& batches, Names& names, Reported& reported, const Recipe& recipe) {
+std::vector<Phase> renew(Loop& loop) {
+  Tape& tape = loop.tape;
   std::vector<Phase>& phases = tape.program.phases;
   const size_t end = phases.size();
-  if (batches.are_held()) {
+  const bool binds = !loop.batches.are_held() && loop.recipe.names != LoopNames::kNothing;
+  if (loop.batches.are_held()) {
     tape.begin_phase(2, 0, "input");
-    batches.renew();
-  } else if (recipe.names != LoopNames::kNothing) {
+    loop.batches.renew();
+  } else if (binds) {
     const Phase input = *first_of(phases, "input");
     tape.begin_phase(2, 0, "input");
     tape.repeat(input.first_segment, input.last_segment);
-    names.batch = {};
-    const Phase forward = *first_of(phases, "forward");
-    tape.begin_phase(2, 0, "forward");
-    tape.repeat(forward.first_segment, names.bound);
-    names.outputs = {};
-    tape.repeat(names.bound, forward.last_segment);
-    names = {};
+    loop.names.batch = {};
   }
-  if (reported.loss) {
+  if (binds || (loop.flat != nullptr && loop.flat->keeps_gradients())) renew_forward(loop);
+  if (binds) loop.names = {};
+  if (loop.reported.loss) {
     const Phase backward = *first_of(phases, "backward");
     tape.begin_phase(2, 0, "backward");
     tape.repeat(backward.first_segment, backward.last_segment);
-    reported.loss = {};
+    loop.reported.loss = {};
   }
   return taken_from(phases, end);
 }
@@ -303,6 +319,7 @@ void trace_micro_batches(Loop& loop, int32_t step, bool unrolled) {
     const bool reduces = !reduces_last_only(loop.recipe) || micro + 1 == count;
     if (loop.parallel != nullptr) loop.parallel->synchronize(reduces);
     if (loop.sharded != nullptr) loop.sharded->synchronize(reduces);
+    if (loop.flat != nullptr) loop.flat->synchronize(reduces);
     if (loop.zero != nullptr) loop.zero->synchronize(micro + 1 == count);
     trace_micro_batch(loop, {step, static_cast<int32_t>(micro)});
   }
@@ -327,7 +344,7 @@ void trace_first_step(Loop& loop, std::vector<OptimizerRun>& optimizers, bool un
   trace_micro_batches(loop, 1, unrolled);
   // Both updates happen while the gradients are there: the first makes the state, the second is the steady one.
   const size_t before = phases.size();
-  if (loop.zero == nullptr) trace_update(tape, optimizers, loop.recipe, loop.reported);
+  if (loop.zero == nullptr) trace_update(loop, optimizers);
   const std::vector<Phase> steady = loop.zero != nullptr
                                         ? trace_zero_update(tape, *loop.zero, loop.recipe, loop.names, loop.reported)
                                         : later_update(tape, optimizers, loop.recipe, before, loop.reported);
@@ -338,7 +355,7 @@ void trace_first_step(Loop& loop, std::vector<OptimizerRun>& optimizers, bool un
   DataParallel* const parallel = loop.parallel;
   if (parallel != nullptr)
     parallel->rebuild_buckets();  // in step 2's first forward pass, where no gradients are yet either
-  const std::vector<Phase> renewed = renew(tape, loop.batches, loop.names, loop.reported, loop.recipe);
+  const std::vector<Phase> renewed = renew(loop);
   repeat_micro_batches(tape.program, parallel != nullptr ? parallel->once() : -1, renewed);
   phases.insert(phases.end(), steady.begin(), steady.end());
   phases.push_back(cleared);
@@ -363,12 +380,17 @@ Program trace_step(const Job& job, const Dims& dims, bool unrolled) {
   tape.begin_phase(0, -1, "model");
   tape.meta_parameters = recipe.zero.stage == 3;
   std::optional<FullyShard> sharded;
-  if (is_wrapped(recipe.sharding)) sharded.emplace(tape, recipe);
+  std::optional<FlatShard> flat;
+  if (recipe.sharding.flat.runs)
+    flat.emplace(tape, recipe);
+  else if (is_wrapped(recipe.sharding))
+    sharded.emplace(tape, recipe);
   const std::unique_ptr<Model> model = find_family(job.description.family)->build(builder);
   untied.tensors.clear();
   const Tensor codes = shared_codes(builder);
   if (takes_more_to_load(job)) trace_loading(tape, frozen_storages(tape), recipe);
   if (sharded) sharded->shard();
+  if (flat) flat->shard();
   std::optional<DataParallel> parallel;
   if (recipe.ddp.ranks > 1) parallel.emplace(tape, recipe.ddp, unrolled);
   const std::unique_ptr<ZeroOptimizer> zero = runs(recipe.zero) ? zero_optimizer(tape, recipe) : nullptr;
@@ -382,6 +404,7 @@ Program trace_step(const Job& job, const Dims& dims, bool unrolled) {
                batches,
                *model,
                sharded ? &*sharded : nullptr,
+               flat ? &*flat : nullptr,
                parallel ? &*parallel : nullptr,
                zero.get(),
                reference ? &*reference : nullptr};
