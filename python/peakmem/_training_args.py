@@ -241,7 +241,7 @@ def read_cache(reading: Reading) -> None:
 
 
 def read_fsdp(reading: Reading, asked: Subject) -> None:
-    """FSDP2 over the ranks that the call or a launched run says (training_args.py, _process_fsdp_args)."""
+    """FSDP over the ranks that the call or a launched run says (training_args.py, _process_fsdp_args)."""
     sharded = any(asked.options.get(name) is not None for name in ("fsdp", "hsdp"))
     how = reading.get("fsdp")
     if not how:
@@ -257,13 +257,23 @@ def read_fsdp(reading: Reading, asked: Subject) -> None:
         if word not in SHARDS:
             raise InputError("fsdp", f"{word} is not modelled", "full_shard and shard_grad_op are, as FSDP2 has them")
         config.update(SHARDS[word])
-    if str(config.get("version", 2)) != "2":
-        raise InputError("fsdp_config", "version 1 is not modelled", "FSDP2 is: version 2")
-    if config.get("reshard_after_forward") is False:
+    if str(config.get("version", 2)) == "1":
+        read_flat(reading, config)
+    elif config.get("reshard_after_forward") is False:
         reading.options["no-reshard-after-forward"] = True
     odd = [name for name, value in config.items() if not harmless_to_fsdp(name, value)]
     if odd:
         reading.not_understood.append(f"fsdp_config: {', '.join(odd)} may shard otherwise")
+
+
+def read_flat(reading: Reading, config: dict[str, Any]) -> None:
+    """FSDP1, of which reshard_after_forward says nothing (training_args.py and accelerate 1.15's plugin)."""
+    ahead = str(config.pop("backward_prefetch", "no_prefetch")).lower()
+    reading.options["fsdp-version"] = 1
+    reading.options["fsdp-prefetch"] = {"backward_pre": "pre", "backward_post": "post"}.get(ahead, "none")
+    reading.options["use-orig-params"] = "no" if str(config.get("use_orig_params", True)).lower() == "false" else "yes"
+    if str(config.get("forward_prefetch", False)).lower() == "true":
+        raise InputError("fsdp_config", "forward_prefetch is not modelled", "pass forward_prefetch=False")
 
 
 #: The words of `fsdp` as fields of its config.

@@ -250,9 +250,10 @@ def test_fsdp_is_over_the_ranks_of_the_run() -> None:
     assert kept.ledger == asked(llama, {"fsdp": 2, "no_reshard_after_forward": True}).ledger != launched.ledger
     odd = asked(llama, {"fsdp": 2}, fsdp=True, fsdp_config={"fsdp_cpu_offload": True, "min_num_params": 0})
     assert odd.not_understood == ("fsdp_config: cpu_offload may shard otherwise",)
-    for fields in ({"fsdp": "hybrid_shard"}, {"fsdp": True, "fsdp_config": {"version": 1}}):
-        with pytest.raises(InputError):
-            asked(llama, {"fsdp": 2}, **fields)
+    flat = asked(llama, {"fsdp": 2}, fsdp=True, fsdp_config={"version": 1, "backward_prefetch": "BACKWARD_PRE", "reshard_after_forward": "shard_grad_op"})
+    assert flat.ledger == asked(llama, {"fsdp": 2, "fsdp_version": 1, "fsdp_prefetch": "pre"}).ledger != launched.ledger
+    with pytest.raises(InputError):
+        asked(llama, {"fsdp": 2}, fsdp="hybrid_shard")
 
 
 def test_with_transformers_itself() -> None:

@@ -8,7 +8,7 @@ namespace {
 /// The part of what is gathered that a rank sends.
 double ring(int64_t ranks) { return static_cast<double>(ranks - 1) / static_cast<double>(ranks); }
 
-/// FSDP2 and HSDP: what the trace gathers and scatters; the shards of all copies are summed besides.
+/// FSDP and HSDP: what the trace gathers and scatters; the shards of all copies are summed besides.
 Sent sent_by_shards(const Recipe& recipe, const Program& program) {
   const Sharding& sharding = recipe.sharding;
   const auto made = [&](std::string_view op) { return steady_bytes(program, {}, recipe.accumulate, op); };

@@ -79,7 +79,11 @@ constexpr Change kChanges[] = {
        return set(r.weights, DType::kBFloat16);
      }},
     {"--autocast none",
-     [](Recipe& r) { return r.weights != DType::kFloat32 && set(r.autocast, std::optional<DType>()); }},
+     [](Recipe& r) {
+       if (r.weights == DType::kFloat32 || !set(r.autocast, std::optional<DType>())) return false;
+       if (r.sharding.by_accelerate) r.sharding.casts_parameters = r.sharding.casts_gradients = false;
+       return true;
+     }},
     {"--optimizer-impl fused",
      [](Recipe& r) { return r.optimizer->fused.available && set(r.impl, OptimizerImpl::kFused); }},
     {"--optimizer adafactor",

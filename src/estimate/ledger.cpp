@@ -55,6 +55,8 @@ std::string why(const Job& job, const Storage& storage) {
     case Category::kGradients:
       if (std::string_view(storage.made_by) == "ddp_bucket")
         text = "a bucket of DistributedDataParallel's reducer (reducer.cpp, torch 2.13)";
+      if (std::string_view(storage.made_by) == "flat_gradient")
+        text = "this rank's part of a unit's, which zero_grad() leaves until the next forward pass (FSDP1)";
       if (std::string_view(storage.made_by) == "reduce_scatter_output")
         text = "this rank's part, from its reduce-scatter to zero_grad(set_to_none=True)";
       return text + ", in " + std::string(name_of(storage.dtype));

@@ -56,8 +56,8 @@ Result<GpuRecord> read_gpu_record(const Value& line) {
   if (record.allocated_bytes <= 0)
     return Error{"allocated", "is missing: this is no record", "see oracle/gpu/README.md"};
   Recipe& recipe = record.job.recipe;
-  recipe.built_on_device = 
-      recipe.built_on_device || (is_wrapped(recipe.sharding) && !recipe.sharding.flat.runs);  // all of it, before it is cut
+  recipe.built_on_device = recipe.built_on_device ||
+                           (is_wrapped(recipe.sharding) && !recipe.sharding.flat.runs);  // all of it, before it is cut
   record.group = group_of(record);
   return record;
 }

@@ -173,7 +173,7 @@ std::optional<Error> read_zero(const Value& ranks, Recipe& recipe) {
   return std::nullopt;
 }
 
-constexpr std::array<std::string_view, 7> kFlat = {"fsdp1",       "rank",         "strategy",        "backward_prefetch",
+constexpr std::array<std::string_view, 7> kFlat = {"fsdp1",       "rank",         "strategy",       "backward_prefetch",
                                                    "param_dtype", "reduce_dtype", "use_orig_params"};
 
 /// "ranks": {"fsdp1": 8, "rank": 0, "strategy": "SHARD_GRAD_OP", "backward_prefetch": "BACKWARD_PRE"}: FSDP1 as one of

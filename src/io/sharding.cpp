@@ -229,7 +229,8 @@ std::optional<Error> read_ddp(const Asked& asked, Inquiry& inquiry) {
   const std::string* version = asked.text("fsdp-version");
   const bool flat = version != nullptr && *version == "1";
   for (const std::string_view option : kDdpOptions)
-    if (ddp.ranks == 1 && asked.has(option) && !(flat && option == "no-sync")) return Error{dashed(option), "needs more ranks than one", "pass --ddp 8"};
+    if (ddp.ranks == 1 && asked.has(option) && !(flat && option == "no-sync"))
+      return Error{dashed(option), "needs more ranks than one", "pass --ddp 8"};
   ddp.gradient_as_bucket_view = asked.flag("bucket-view");
   ddp.no_sync = (asked.flag("no-sync") && ddp.ranks > 1) || reduces_once(inquiry.job.recipe);
   if (asked.flag("no-sync") && inquiry.job.recipe.accumulate == 1)
@@ -251,11 +252,14 @@ std::optional<Error> read_ddp(const Asked& asked, Inquiry& inquiry) {
 std::optional<Error> read_flat(const Asked& asked, Recipe& recipe) {
   FlatSharding& flat = recipe.sharding.flat;
   const std::string* version = asked.text("fsdp-version");
+  if (version != nullptr && !asked.has("fsdp") && !asked.has("hsdp"))
+    return Error{"--fsdp-version", "is about FSDP", "add --fsdp 8"};
   flat.runs = version != nullptr && *version == "1" && is_wrapped(recipe.sharding);
   for (const std::string_view option : kOfFlat)
     if (!flat.runs && asked.has(option))
       return Error{dashed(option), "is about FSDP1", "add --fsdp 8 --fsdp-version 1"};
   if (!flat.runs) return std::nullopt;
+  if (!kHasFlatSharding) return Error{"--fsdp-version", "1 is not on the page yet", "ask the command line"};
   const bool trainer = recipe.trainer->is_transformers_loop;
   const std::string* prefetch = asked.text("fsdp-prefetch");
   flat.prefetch = prefetch != nullptr ? value_in(kPrefetches, *prefetch) : trainer ? Prefetch::kNone : Prefetch::kPre;

@@ -88,8 +88,7 @@ void take_fsdp(Understanding& u) {
   Settings& s = u.settings;
   const bool given = u.is_given("fsdp") || u.is_given("hsdp") || u.is_given("ddp");
   if (s.says("axolotl.fsdp") && !given)
-    u.refuse("axolotl.fsdp",
-             "is FSDP1, gone from axolotl 0.21, and its flat parameters are not modelled (--fsdp N takes it as FSDP2)");
+    u.refuse("axolotl.fsdp", "is FSDP1, gone from axolotl 0.21 (--fsdp N takes it as FSDP2)");
   if (s.says("axolotl.fsdp") && given)
     u.assumptions.emplace_back("fsdp: the list of axolotl before 0.21 taken as FSDP2");
   if (s.flag("fsdp_config") || s.says("axolotl.fsdp")) s.put("distributed_type", "FSDP");

@@ -30,6 +30,7 @@ void take_preset(Understanding& u) {
     s.put("distributed_type", "FSDP");
     s.put("fsdp_config.version", size_value(name == "fsdp1" ? 1 : 2));
     if (name == "fsdp1") s.put("fsdp_config.backward_prefetch", "BACKWARD_PRE");
+    if (name == "fsdp1") s.put("fsdp_config.forward_prefetch", flag_value(true));
   } else if (name == "zero1" || name == "zero2" || name == "zero3") {
     s.put("distributed_type", "DEEPSPEED");
     s.put("zero.stage", name.substr(4));

@@ -2,6 +2,14 @@
 
 namespace peakmem {
 
+int32_t Program::common(int32_t a, int32_t b) const {
+  while (a != b) {
+    int32_t& inner = a > b ? a : b;  // a module is entered after those around it
+    inner = scopes[static_cast<size_t>(inner)].parent;
+  }
+  return a;
+}
+
 std::string Program::path(int32_t scope) const {
   std::string text;
   for (; scope > 0; scope = scopes[static_cast<size_t>(scope)].parent) {

@@ -127,6 +127,8 @@ struct Program {
   Expr parameters = 0;          // elements of all of the model's, however many of them this rank holds
   Expr managed = 0;             // bytes of managed memory (cudaMallocManaged), which are no storage's
 
+  /// The innermost module that both scopes are in.
+  int32_t common(int32_t a, int32_t b) const;
   /// "model.layers.*.mlp" of a scope; empty for the root.
   std::string path(int32_t scope) const;
   /// "model.layers.3.mlp" of the same in layer 3.

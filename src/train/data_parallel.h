@@ -43,7 +43,7 @@ class DataParallel : public Hooks {
   int32_t once() const { return once_; }
 
  private:
-  using Group = std::vector<size_t>;                        // of the tape's parameters
+  using Group = std::vector<size_t>;  // of the tape's parameters
   /// Bytes at which a first and any other bucket is full.
   using Limits = std::array<int64_t, 2>;
 

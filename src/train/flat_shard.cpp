@@ -27,13 +27,20 @@ class Once {
   size_t first_;
 };
 
-/// tensor.data = a stretch of another one.
-void look_into(const Tensor& tensor, const Tensor& other) {
-  const Tensor view = tensor.tape().look(other, tensor.shape(), true);
+/// tensor.data = a stretch of another one; returns what it looked at before.
+Tensor look_into(const Tensor& tensor, const Tensor& other) {
+  Tensor view = tensor.tape().look(other, tensor.shape(), true);
   std::swap(view->storage, tensor->storage);
+  return view;
 }
 
 int64_t elements_of(const Parameter& parameter) { return parameter.value.shape().elements().number(); }
+
+int depth_of(const Program& program, int32_t scope) {
+  int depth = 0;
+  for (; scope > 0; scope = program.scopes[static_cast<size_t>(scope)].parent) ++depth;
+  return depth;
+}
 
 std::vector<int64_t> sizes_of(const std::vector<Parameter>& parameters) {
   std::vector<int64_t> sizes;
@@ -78,10 +85,15 @@ Tensor FlatShard::make_empty(const Group& group, int64_t elements, DType dtype, 
 void FlatShard::shard() {
   groups_.resize(static_cast<size_t>(tape_.units()));
   const std::vector<Parameter> all = all_parameters(tape_);
-  for (size_t i = 0; i < all.size(); ++i) {
-    Group& group = group_of(all[i].unit);
-    if (group.wholes.empty()) group.scope = all[i].unit == 0 ? 0 : all[i].scope;
-    group.wholes.push_back(all[i]);
+  for (const Parameter& whole : all) {
+    Group& group = group_of(whole.unit);
+    group.scope = group.wholes.empty() ? whole.scope : tape_.program.common(group.scope, whole.scope);
+    group.wholes.push_back(whole);
+  }
+  for (Group& group : groups_) {
+    const int32_t outer = std::exchange(tape_.scope, group.scope);
+    group.scope = tape_.enter("_flat_param");
+    tape_.scope = outer;
   }
   tape_.parameters.clear();
   tape_.frozen.clear();
@@ -97,13 +109,17 @@ void FlatShard::shard() {
     add_pieces(group_of(unit));
   }
   tape_.enter_unit(0);
+  list_pieces(all);
 }
 
-/// What from_pretrained left on the host comes a unit at a time.
+/// What from_pretrained left on the host comes a unit at a time, and of that the outer modules' first
+/// (_move_module_to_device).
 std::vector<Tensor> FlatShard::move(const Group& group) {
   std::vector<Tensor> moved;
-  for (const Parameter& whole : group.wholes)
-    moved.push_back(make(group, elements_of(whole), group.made, "parameter", Category::kWeights));
+  for (int depth = 0; moved.size() < group.wholes.size(); ++depth)
+    for (const Parameter& whole : group.wholes)
+      if (depth_of(tape_.program, whole.scope) == depth)
+        moved.push_back(make(group, elements_of(whole), group.made, "parameter", Category::kWeights));
   return moved;
 }
 
@@ -134,7 +150,8 @@ void FlatShard::upcast(Group& group) {
   const bool upcasts = sharding_.by_accelerate && sharding_.casts_parameters && group.made != DType::kFloat32;
   if (!upcasts || group.wholes.empty()) return;
   group.kept = DType::kFloat32;
-  group.loaded = std::exchange(group.shard, make(group, group.layout.shard, group.kept, "_to_copy", Category::kWeights));
+  group.loaded =
+      std::exchange(group.shard, make(group, group.layout.shard, group.kept, "_to_copy", Category::kWeights));
   if (!flat_.keeps_parameters) group.loaded.reset();
 }
 
@@ -143,9 +160,8 @@ void FlatShard::add_pieces(Group& group) {
   const DType seen = computed(group);
   if (seen != group.kept)
     group.cast = make_empty(group, group.layout.shard, seen, "all_gather_input", Stream::kPreUnshard);
-  group.whole =
-      make_empty(group, sharding_.shards * group.layout.shard, seen, "all_gather_output", Stream::kAllGather);
-  for (const Parameter& whole : group.wholes) look_into(whole.value, group.whole);
+  group.whole = make_empty(group, sharding_.shards * group.layout.shard, seen, "all_gather_output", Stream::kAllGather);
+  for (const Parameter& whole : group.wholes) unmade_.push_back(look_into(whole.value, group.whole));
   std::vector<FlatPiece> pieces = group.layout.pieces;
   if (!flat_.keeps_parameters) pieces = {{0, group.layout.shard}};
   for (const FlatPiece& piece : pieces) {
@@ -153,8 +169,15 @@ void FlatShard::add_pieces(Group& group) {
     const Tensor view = tape_.leaf(tape_.look(group.shard, Shape{piece.elements}, true));
     const int32_t scope = flat_.keeps_parameters ? whole.scope : group.scope;
     group.pieces.push_back({{view, view->node, scope, whole.turn, whole.unit}, piece.parameter});
-    tape_.parameters.push_back(group.pieces.back().seen);
   }
+}
+
+/// As the model lists them; a flat parameter is the wrapper's own, which comes first.
+void FlatShard::list_pieces(const std::vector<Parameter>& all) {
+  for (const Parameter& parameter : all)
+    for (const Piece& piece : group_of(parameter.unit).pieces)
+      if (group_of(parameter.unit).wholes[piece.whole].value.get() == parameter.value.get())
+        tape_.parameters.push_back(piece.seen);
 }
 
 /// init_flat_param_attributes: what is later resized is made once and emptied.
@@ -219,9 +242,8 @@ void FlatShard::after_backward(int32_t unit) {
   Group& group = group_of(unit);
   if (group.wholes.empty()) return;
   const bool is_first = !group.accumulated;
-  Tensor joined = join(group);
+  const Tensor joined = join(group);  // which AccumulateGrad holds until its hook has returned
   if (is_first) group.accumulated = joined;
-  joined.reset();
   reshard(group, reduces_ || sharding_.reshard_after_forward);
   {
     const Once once(tape_);
@@ -233,21 +255,22 @@ void FlatShard::after_backward(int32_t unit) {
   } else if (is_first) {
     view_accumulated(group);
   }
-  if (unit == 0)  // _post_backward_final_callback
-    for (Group& each : groups_) reshard(each, reduces_ || sharding_.reshard_after_forward);
+  if (unit != 0) return;  // else _post_backward_final_callback
+  for (Group& each : groups_) reshard(each, reduces_ || sharding_.reshard_after_forward);
 }
 
-/// SplitWithSizesBackward: what has no gradient, and what is between parameters, is zeros. Gradients of micro-batches
-/// before are added to in place.
+/// SplitWithSizesBackward, on the stream on which views were made of what was gathered: what has no gradient, and what
+/// is between parameters, is zeros. Gradients of micro-batches before are added to in place.
 Tensor FlatShard::join(Group& group) {
+  const auto made = [&](int64_t elements, const char* made_by, Category category) {
+    return make(group, elements, computed(group), made_by, category, Stream::kAllGather);
+  };
   std::vector<Tensor> parts;
-  const DType dtype = computed(group);
   for (const Parameter& whole : group.wholes)
-    if (!gradient_of(whole)) parts.push_back(make(group, elements_of(whole), dtype, "zeros"));
-  for (const int64_t elements : group.layout.paddings) parts.push_back(make(group, elements, dtype, "zeros"));
-  const bool is_sent = reduces_ && !(sharding_.casts_gradients && sharding_.reduce_dtype != dtype);
-  Tensor joined =
-      make(group, group.layout.elements, dtype, is_sent ? "reduce_scatter_input" : "cat", Category::kGradients);
+    if (!gradient_of(whole)) parts.push_back(made(elements_of(whole), "zeros", Category::kTemporaries));
+  for (const int64_t elements : group.layout.paddings) parts.push_back(made(elements, "zeros", Category::kTemporaries));
+  const bool is_sent = reduces_ && !(sharding_.casts_gradients && sharding_.reduce_dtype != computed(group));
+  Tensor joined = made(group.layout.elements, is_sent ? "reduce_scatter_input" : "cat", Category::kGradients);
   for (const Parameter& whole : group.wholes) gradient_of(whole).reset();
   return joined;
 }
@@ -269,8 +292,9 @@ void FlatShard::reduce(Group& group) {
   };
   Tensor sent;
   if (joined.dtype() != dtype) sent = reduced(layout.elements, dtype, "reduce_scatter_input");
-  if (const int64_t padded = layout.shard * sharding_.shards; padded > layout.elements)
-    sent = reduced(padded, dtype, "pad");
+  Tensor padded;
+  if (const int64_t elements = layout.shard * sharding_.shards; elements > layout.elements)
+    padded = reduced(elements, dtype, "pad");
   Tensor part = reduced(layout.shard, dtype, "reduce_scatter_output");
   if (dtype != group.kept)
     part = make(group, layout.shard, group.kept, "_to_copy", Category::kTemporaries,
@@ -283,11 +307,12 @@ void FlatShard::hand_out(Group& group, const Tensor& reduced) {
   const bool is_first = flat_.keeps_parameters ? !group.gradient : !gradient_of(group.pieces[0].seen);
   if (is_first) {
     group.gradient = reduced;
-    tape_.program.storages[static_cast<size_t>(reduced->storage)].category = Category::kGradients;
+    Storage& storage = tape_.program.storages[static_cast<size_t>(reduced->storage)];
+    storage.category = Category::kGradients;
+    if (flat_.keeps_parameters) storage.made_by = "flat_gradient";
   }
   for (const Piece& piece : group.pieces)
-    if (!gradient_of(piece.seen))
-      gradient_of(piece.seen) = tape_.look(group.gradient, piece.seen.value.shape(), true);
+    if (!gradient_of(piece.seen)) gradient_of(piece.seen) = tape_.look(group.gradient, piece.seen.value.shape(), true);
   if (!flat_.keeps_parameters) group.gradient.reset();  // which is the optimizer's own to drop
 }
 

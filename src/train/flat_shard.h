@@ -9,7 +9,6 @@
 // Modules see views into what is gathered. Gradients of a unit's parameters wait until all are there.
 #pragma once
 
-#include <optional>
 #include <vector>
 
 #include "train/flat_layout.h"
@@ -76,6 +75,7 @@ class FlatShard : public Hooks {
   void wrap(Group& group);
   void upcast(Group& group);
   void add_pieces(Group& group);
+  void list_pieces(const std::vector<Parameter>& all);
   void prepare(Group& group);
   void prepare_all();
   void unshard(Group& group);
@@ -93,6 +93,7 @@ class FlatShard : public Hooks {
   const Recipe& recipe_;
   const Sharding& sharding_;
   const FlatSharding& flat_;
+  std::vector<Tensor> unmade_;  // parameters as they were made, without memory: it never goes
   std::vector<Group> groups_;   // by unit
   std::vector<int32_t> order_;  // units as their forward passes ended
   bool reduces_ = true;

@@ -9,6 +9,13 @@ namespace peakmem {
 /// (BACKWARD_PRE), or when that has let its parameters go (BACKWARD_POST).
 enum class Prefetch : uint8_t { kNone, kPre, kPost };
 
+/// Whether it is there: the page, which is to stay small, leaves it to the command line.
+#ifdef __wasm__
+inline constexpr bool kHasFlatSharding = false;
+#else
+inline constexpr bool kHasFlatSharding = true;
+#endif
+
 /// FSDP1 as one rank runs it, beside what it shares with FSDP2. Defaults are torch's own.
 struct FlatSharding {
   bool runs = false;                   // instead of FSDP2

@@ -17,15 +17,6 @@ Shape shard_of(const Shape& whole, Expr shards) {
   return contiguous(shape);
 }
 
-/// The innermost module that both scopes are in.
-int32_t common(const Program& program, int32_t a, int32_t b) {
-  while (a != b) {
-    int32_t& inner = a > b ? a : b;  // a module is entered after those around it
-    inner = program.scopes[static_cast<size_t>(inner)].parent;
-  }
-  return a;
-}
-
 /// What a trained parameter is kept in: an adapter as it was made, a copy of a module (modules_to_save) as that is.
 DType kept_dtype(const Program& program, const Weight& weight, const Recipe& recipe) {
   if (!weight.trained) return frozen_dtype(recipe);
@@ -142,7 +133,7 @@ FullyShard::Group& FullyShard::group_of(int32_t unit) { return groups_[static_ca
 
 void FullyShard::add(const Parameter& whole, const Tensor& shard) {
   Group& group = group_of(whole.unit);
-  group.scope = group.pieces.empty() ? whole.scope : common(tape_.program, group.scope, whole.scope);
+  group.scope = group.pieces.empty() ? whole.scope : tape_.program.common(group.scope, whole.scope);
   const Piece& piece =
       group.pieces.emplace_back(Piece{whole, {shard, shard->node, whole.scope, whole.turn, whole.unit}, {}, {}});
   if (piece.shard.accumulator != nullptr) tape_.parameters.push_back(piece.shard);

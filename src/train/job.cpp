@@ -109,7 +109,7 @@ Structure structure_of(const Job& job, bool unrolled) {
   s.single_target = r.target_seq == 1;
   s.casts_inputs = r.sharding.casts_parameters && !r.sharding.flat.runs;
   s.outer_units = r.sharding.by_accelerate && !r.sharding.flat.runs;
-  s.unrolled = unrolled || runs(r.zero) || r.sharding.flat.runs;  // where its parts are cut is a matter of numbers
+  s.unrolled = unrolled || is_cut_by_numbers(r);
   s.quantize = r.quantize;
   s.double_quant = r.double_quant;
   s.dequantizes_forward = dequantizes_forward(r);
@@ -175,9 +175,8 @@ Dims symbol_dims(const Job& job, Pool& pool, std::vector<int64_t>& values) {
   const LengthForm seq = form_of(r.seq);
   const LengthForm target = form_of(r.target_seq);
   Symbols symbol(pool, values);
-  // Under ZeRO what is cut where depends on the model's sizes, which stay numbers.
   const auto of_model = [&](const char* name, int64_t value) {
-    return runs(r.zero) ? Expr(value) : symbol(name, value);
+    return is_cut_by_numbers(r) ? Expr(value) : symbol(name, value);
   };
   Dims dims = number_dims(job);
   dims.examples = symbol("B", r.batch);
@@ -206,7 +205,7 @@ Dims symbol_dims(const Job& job, Pool& pool, std::vector<int64_t>& values) {
   dims.flash_columns = flash_columns(d, dims.padded_head_dim);
   dims.flash_rows = seq.by_flash_rows ? dims.seq : round_up(dims.seq, kFlashRows);
   dims.loss_rows = loss_rows(d, dims);
-  if (const LayerRun* run = runs(r.zero) ? nullptr : run_of_any_length(d.runs)) {
+  if (const LayerRun* run = is_cut_by_numbers(r) ? nullptr : run_of_any_length(d.runs)) {
     const Expr layers = symbol("L", d.layers);
     put_layers(layers, d.layers, *run, d.runs, dims.runs);
     if (d.decoder_layers == d.layers)

@@ -171,6 +171,8 @@ constexpr int64_t ranks_of(const Recipe& recipe) {
 constexpr bool reduces_last_only(const Recipe& recipe) {
   return recipe.ddp.no_sync || recipe.sharding.flat.no_sync || (recipe.sharding.by_accelerate && reduces_once(recipe));
 }
+/// Whether what is cut where depends on the model's sizes, which then stay numbers.
+constexpr bool is_cut_by_numbers(const Recipe& recipe) { return runs(recipe.zero) || recipe.sharding.flat.runs; }
 /// The dtype modules see their parameters in.
 constexpr DType compute_dtype(const Recipe& recipe) {
   return recipe.sharding.casts_parameters ? recipe.sharding.param_dtype : recipe.weights;

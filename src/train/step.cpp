@@ -104,12 +104,14 @@ struct Loop {
   Batches& batches;
   Model& model;
   FullyShard* sharded;
-  FlatShard* flat;
+  FlatShard* flat_shard;
   DataParallel* parallel;
   ZeroOptimizer* zero;
   ReferenceModel* reference;
   Names names = {};
   Reported reported = {};
+
+  FlatShard* flat() const { return kHasFlatSharding ? flat_shard : nullptr; }
 };
 
 /// One micro-batch. accelerate divides the loss once more before autograd has it (1.15, Accelerator.backward), unless
@@ -149,8 +151,8 @@ void trace_update(Loop& loop, std::vector<OptimizerRun>& optimizers) {
   const Recipe& recipe = loop.recipe;
   if (takes_norm(recipe)) {
     loop.tape.begin_phase(1, -1, "clip");
-    Tensor norm = loop.flat != nullptr ? loop.flat->clip_gradients()
-                                       : clip_grad_norm(loop.tape, recipe.sharding.shards > 1);
+    Tensor norm =
+        loop.flat() != nullptr ? loop.flat()->clip_gradients() : clip_grad_norm(loop.tape, recipe.sharding.shards > 1);
     if (recipe.trainer->is_transformers_loop) loop.reported.norm = std::move(norm);
   }
   run_optimizers(loop.tape, optimizers, 1);
@@ -277,7 +279,7 @@ void renew_forward(Loop& loop) {
   Tape& tape = loop.tape;
   const Phase forward = *first_of(tape.program.phases, "forward");
   tape.begin_phase(2, 0, "forward");
-  if (loop.flat != nullptr) loop.flat->drop_gradients();
+  if (loop.flat() != nullptr) loop.flat()->drop_gradients();
   const bool binds = !loop.batches.are_held() && loop.recipe.names != LoopNames::kNothing;
   const int32_t bound = binds ? loop.names.bound : forward.last_segment;
   tape.repeat(forward.first_segment, bound);
@@ -302,7 +304,7 @@ std::vector<Phase> renew(Loop& loop) {
     tape.repeat(input.first_segment, input.last_segment);
     loop.names.batch = {};
   }
-  if (binds || (loop.flat != nullptr && loop.flat->keeps_gradients())) renew_forward(loop);
+  if (binds || (loop.flat() != nullptr && loop.flat()->keeps_gradients())) renew_forward(loop);
   if (binds) loop.names = {};
   if (loop.reported.loss) {
     const Phase backward = *first_of(phases, "backward");
@@ -319,7 +321,7 @@ void trace_micro_batches(Loop& loop, int32_t step, bool unrolled) {
     const bool reduces = !reduces_last_only(loop.recipe) || micro + 1 == count;
     if (loop.parallel != nullptr) loop.parallel->synchronize(reduces);
     if (loop.sharded != nullptr) loop.sharded->synchronize(reduces);
-    if (loop.flat != nullptr) loop.flat->synchronize(reduces);
+    if (loop.flat() != nullptr) loop.flat()->synchronize(reduces);
     if (loop.zero != nullptr) loop.zero->synchronize(micro + 1 == count);
     trace_micro_batch(loop, {step, static_cast<int32_t>(micro)});
   }
@@ -380,9 +382,9 @@ Program trace_step(const Job& job, const Dims& dims, bool unrolled) {
   tape.begin_phase(0, -1, "model");
   tape.meta_parameters = recipe.zero.stage == 3;
   std::optional<FullyShard> sharded;
-  std::optional<FlatShard> flat;
-  if (recipe.sharding.flat.runs)
-    flat.emplace(tape, recipe);
+  std::unique_ptr<FlatShard> flat;
+  if (kHasFlatSharding && recipe.sharding.flat.runs)
+    flat = std::make_unique<FlatShard>(tape, recipe);
   else if (is_wrapped(recipe.sharding))
     sharded.emplace(tape, recipe);
   const std::unique_ptr<Model> model = find_family(job.description.family)->build(builder);
@@ -390,7 +392,7 @@ Program trace_step(const Job& job, const Dims& dims, bool unrolled) {
   const Tensor codes = shared_codes(builder);
   if (takes_more_to_load(job)) trace_loading(tape, frozen_storages(tape), recipe);
   if (sharded) sharded->shard();
-  if (flat) flat->shard();
+  if (kHasFlatSharding && flat) flat->shard();
   std::optional<DataParallel> parallel;
   if (recipe.ddp.ranks > 1) parallel.emplace(tape, recipe.ddp, unrolled);
   const std::unique_ptr<ZeroOptimizer> zero = runs(recipe.zero) ? zero_optimizer(tape, recipe) : nullptr;
@@ -404,7 +406,7 @@ Program trace_step(const Job& job, const Dims& dims, bool unrolled) {
                batches,
                *model,
                sharded ? &*sharded : nullptr,
-               flat ? &*flat : nullptr,
+               flat.get(),
                parallel ? &*parallel : nullptr,
                zero.get(),
                reference ? &*reference : nullptr};

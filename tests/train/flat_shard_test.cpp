@@ -6,6 +6,7 @@
 
 #include "estimate/estimate.h"
 #include "jobs.h"
+#include "trace/lifetimes.h"
 
 namespace peakmem {
 namespace {
@@ -81,6 +82,17 @@ TEST(FlatShard, HoldsMoreTheLongerUnitsStayWhole) {
   EXPECT_GE(peak_of(ahead, "backward"), peak_of(job, "backward"));
   EXPECT_GT(peak_of(whole, "forward"), peak_of(job, "forward"));
   EXPECT_GE(peak_of(whole, "backward"), peak_of(ahead, "backward"));
+}
+
+TEST(FlatShard, ReleasesNothingThatIsNotThere) {
+  for (const bool keeps : {true, false})
+    for (const int64_t accumulate : {1, 3}) {
+      Job job = flat_job();
+      job.recipe.sharding.flat.keeps_parameters = keeps;
+      job.recipe.accumulate = accumulate;
+      const std::optional<Error> wrong = check_lifetimes(trace_step(job, number_dims(job), true), {});
+      EXPECT_FALSE(wrong) << keeps << accumulate << (wrong ? wrong->problem : "");
+    }
 }
 
 // In no_sync() a gradient of all parameters stays from one micro-batch to the next.
