@@ -7,13 +7,14 @@ namespace {
 
 RankPlace place_of(titan::Job job, int64_t rank, int64_t ranks) {
   job.rank = rank;
-  const titan::Chunk chunk = titan::chunk_of(job, job.stage());
-  return {.rank = rank,
-          .ranks = ranks,
-          .stage = job.stage(),
-          .layers = chunk.layers,
-          .embeds = chunk.embeds,
-          .heads = chunk.heads};
+  RankPlace place = {.rank = rank, .ranks = ranks, .stage = job.stage(), .layers = 0, .embeds = false, .heads = false};
+  for (int64_t i = 0; i < job.stages_each(); ++i) {
+    const titan::Chunk chunk = titan::chunk_of(job, job.stage() + i * job.degrees.pp);
+    place.layers += chunk.layers;
+    place.embeds = place.embeds || chunk.embeds;
+    place.heads = place.heads || chunk.heads;
+  }
+  return place;
 }
 
 }  // namespace

@@ -47,7 +47,7 @@ Names lora_dtypes() { return {"fp32", "model"}; }
 Names quantizes() { return names_of(kQuantizes); }
 Names host_memories() { return {"pinned", "pageable"}; }
 Names stacks() { return {"transformers", "megatron", "torchtitan"}; }
-Names pipeline_schedules() { return {"1F1B", "GPipe"}; }
+Names pipeline_schedules() { return {"1F1B", "GPipe", "Interleaved1F1B"}; }
 Names dispatchers() { return {"alltoall", "allgather"}; }
 Names recomputations() { return {"none", "selective", "full"}; }
 Names fsdp_versions() { return {"1", "2"}; }

@@ -95,13 +95,20 @@ std::optional<Error> read_pipeline(const Asked& asked, titan::Job& job) {
     return std::nullopt;
   }
   if (schedule != nullptr && *schedule == "GPipe") t.schedule = titan::Schedule::kGPipe;
+  if (schedule != nullptr && *schedule == "Interleaved1F1B") t.schedule = titan::Schedule::kInterleaved1F1B;
   const int64_t rows = asked.size("pp-microbatch").value_or(1);
   if (auto wrong = check_division({"--pp-microbatch", rows, t.batch, "sequences of --batch"})) return wrong;
   t.microbatches = t.batch / rows;
-  for (int64_t stage = 0; stage < job.degrees.pp; ++stage)
+  const int64_t rounds = std::max<int64_t>(1, t.microbatches / job.degrees.pp);
+  if (t.schedule == titan::Schedule::kInterleaved1F1B && t.microbatches % rounds != 0)
+    return Error{"--pp-microbatch",
+                 std::to_string(t.microbatches) + " micro-batches do not go in " + std::to_string(rounds) +
+                     " rounds through stages that are interleaved",
+                 "a multiple of " + std::to_string(job.degrees.pp)};
+  for (int64_t stage = 0; stage < job.stages(); ++stage)
     if (titan::chunk_of(job, stage).layers < 1)
       return Error{"--pp",
-                   std::to_string(job.degrees.pp) + " stages of " + std::to_string(job.model.layers) +
+                   std::to_string(job.stages()) + " stages of " + std::to_string(job.model.layers) +
                        " layers leave none for one of them",
                    "every stage needs a layer"};
   return std::nullopt;

@@ -88,8 +88,12 @@ Result<titan::Training> read_training(const Given& what) {
   t.keeps_logits = what.flag("keep_logits");
   t.cudnn = what.text("attention_kernel") != "flash";
   const std::string schedule = what.text("schedule");
-  if (!schedule.empty() && schedule != "1F1B" && schedule != "GPipe") return not_modelled("schedule", schedule);
-  t.schedule = schedule == "GPipe" ? titan::Schedule::kGPipe : titan::Schedule::k1F1B;
+  const bool interleaves = schedule == "Interleaved1F1B";
+  if (!schedule.empty() && schedule != "1F1B" && schedule != "GPipe" && !interleaves)
+    return not_modelled("schedule", schedule);
+  t.schedule = interleaves           ? titan::Schedule::kInterleaved1F1B
+               : schedule == "GPipe" ? titan::Schedule::kGPipe
+                                     : titan::Schedule::k1F1B;
   t.microbatches = what.size("microbatches", 1);
   const std::string reshard = what.text("reshard_after_forward");
   if (reshard == "always" || reshard == "never") t.reshard = reshard == "always";

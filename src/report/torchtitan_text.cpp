@@ -42,9 +42,16 @@ std::string training_text(const titan::Training& t) {
 /// Why this rank holds more than others: what is in flight, and what it has that others have not.
 std::string reason(const RankPlace& worst, const titan::Job& job) {
   const int64_t all = job.training.microbatches;
-  const bool one_by_one = job.training.schedule == titan::Schedule::k1F1B;
-  const int64_t flying = one_by_one ? std::min(job.degrees.pp - worst.stage, all) : all;
-  std::string text = std::to_string(flying) + (flying == 1 ? " micro-batch" : " micro-batches") + " in flight";
+  const int64_t behind = job.degrees.pp - 1 - worst.stage;
+  std::string text;
+  if (job.stages_each() > 1) {
+    const int64_t each = all / std::max<int64_t>(1, all / job.degrees.pp);
+    text = grouped(std::min(2 * all, each + 2 * behind + 1)) +
+           " passes of micro-batches through one of its two stages in flight";
+  } else {
+    const int64_t flying = job.training.schedule == titan::Schedule::k1F1B ? std::min(behind + 1, all) : all;
+    text = grouped(flying) + (flying == 1 ? " micro-batch" : " micro-batches") + " in flight";
+  }
   if (worst.embeds) text += ", the embedding";
   if (worst.heads) text += ", the head and its logits";
   return text;

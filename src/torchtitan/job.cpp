@@ -3,7 +3,7 @@
 namespace peakmem::titan {
 
 Chunk chunk_of(const Job& job, int64_t stage) {
-  const int64_t stages = job.degrees.pp;
+  const int64_t stages = job.stages();
   if (stages == 1) return {.first = 0, .layers = job.model.layers, .embeds = true, .heads = true};
   const int64_t all = job.model.layers + 2;
   const int64_t each = all / stages;

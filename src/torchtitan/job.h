@@ -17,8 +17,9 @@ enum class Family : uint8_t { kLlama3, kQwen3 };
 /// those that are always kept.
 enum class Recompute : uint8_t { kNone, kFull, kLayers, kOps };
 
-/// Which of PyTorch's pipeline schedules: one backward pass after each forward pass, or all after all.
-enum class Schedule : uint8_t { k1F1B, kGPipe };
+/// Which of PyTorch's pipeline schedules: one backward pass after each forward pass, all after all, or the first with
+/// two stages on a rank.
+enum class Schedule : uint8_t { k1F1B, kGPipe, kInterleaved1F1B };
 
 /// The model: its TransformerModelArgs.
 struct Model {
@@ -71,7 +72,10 @@ struct Job {
 
   /// Whether nothing is divided, and autocast does what FSDP does else (maybe_enable_amp).
   bool is_alone() const { return degrees.ranks() == 1; }
-  /// The pipeline's stage that the rank has: ranks are numbered along all other degrees first.
+  /// How many stages a rank has, and all of them.
+  int64_t stages_each() const { return training.schedule == Schedule::kInterleaved1F1B && degrees.pp > 1 ? 2 : 1; }
+  int64_t stages() const { return stages_each() * degrees.pp; }
+  /// The pipeline's stage that the rank has, its first: ranks are numbered along all other degrees first.
   int64_t stage() const { return rank / (degrees.ranks() / degrees.pp); }
   /// Sequences that the model is given at once.
   int64_t rows() const { return training.batch / training.microbatches; }

@@ -30,23 +30,24 @@ Recipe recipe_of(const Job& job) {
 }  // namespace
 
 Trainer::Trainer(Tape& tape, const Job& job)
-    : tape_(tape),
-      job_(job),
-      chunk_(chunk_of(job, job.stage())),
-      recipe_(recipe_of(job)),
-      builder_{tape, job, replicated_} {
+    : tape_(tape), job_(job), recipe_(recipe_of(job)), builder_{tape, job, replicated_} {
   tape.processor.compute_capability = job.training.cudnn ? 90 : 80;
   if (job.degrees.has_fsdp()) fsdp_.emplace(tape, recipe_);
-  model_.emplace(builder_, chunk_);
+  for (int64_t i = 0; i < job.stages_each(); ++i) {
+    chunks_.push_back(chunk_of(job, job.stage() + i * job.degrees.pp));
+    first_units_.push_back(tape.units());
+    models_.emplace_back(builder_, chunks_.back());
+  }
+  first_units_.push_back(tape.units());
   if (fsdp_) wrap();
-  model_->init_weights();
+  for (Transformer& model : models_) model.init_weights();
   optimizer_.emplace(tape, *find_optimizer("adamw"), OptimizerImpl::kFused, std::vector<Kept>());
 }
 
 // apply_fsdp: what is behind the layers is not resharded after its forward pass, which its backward pass follows.
 void Trainer::wrap() {
   fsdp_->shard();
-  if (chunk_.heads && !job_.training.reshard.value_or(false))
+  if (chunks_.back().heads && !job_.training.reshard.value_or(false))
     fsdp_->keep_whole(tape_.outer.units[static_cast<size_t>(Outer::kHead)]);
   if (job_.degrees.pp > 1) {
     fsdp_->synchronize(false);
@@ -54,7 +55,7 @@ void Trainer::wrap() {
   }
   if (job_.degrees.tp == 1) return;
   for (size_t i = 0; i < replicated_.size(); ++i) {
-    const bool is_embedding = i == 0 && chunk_.embeds;
+    const bool is_embedding = i == 0 && chunks_[0].embeds;
     fsdp_->redistribute(tape_.parameters[i], {.sums = replicated_[i], .parts = is_embedding ? job_.degrees.tp : 1});
   }
 }
@@ -99,7 +100,7 @@ Tensor Trainer::forward_backward(int32_t step, const Tensor& inputs, const Tenso
   Tensor loss;
   {
     tape_.autocast = {.enabled = job_.is_alone(), .dtype = job_.training.param_dtype, .cache = {}};
-    Tensor pred = forward(inputs);
+    Tensor pred = forward(0, inputs);
     if (job_.training.keeps_logits) {
       pred_ = std::move(pred);
       pred_ = to(std::move(pred_), DType::kFloat32);
@@ -152,9 +153,9 @@ void Trainer::train_step(int32_t step) {
   } else {
     tape_.begin_phase(step, -1, "pipeline");
     losses_.clear();
-    targets_ = chunk_.heads ? labels : Tensor();
+    targets_ = chunks_.back().heads ? labels : Tensor();
     run_schedule(*this, inputs, targets_, received_, losses_);
-    if (chunk_.heads) {
+    if (chunks_.back().heads) {
       const Tensor stacked = tape_.make({static_cast<int64_t>(losses_.size())}, DType::kFloat32, "stack");
       const Tensor sum = tape_.make(Shape{}, DType::kFloat32, "sum");
     }

@@ -1,7 +1,9 @@
 // torchtitan's Trainer on one rank (0.2.2, train.py): its stage of the model, FSDP2 around it and the optimizer.
 #pragma once
 
+#include <deque>
 #include <optional>
+#include <utility>
 #include <vector>
 
 #include "torchtitan/clip.h"
@@ -23,10 +25,14 @@ class Trainer {
 
   Tape& tape() const { return tape_; }
   const Job& job() const { return job_; }
-  const Chunk& chunk() const { return chunk_; }
+  /// Of the rank's stages, each.
+  const Chunk& chunk(size_t i = 0) const { return chunks_[i]; }
+  size_t chunks() const { return chunks_.size(); }
+  /// The units [first, second) of FSDP that a stage has.
+  std::pair<int32_t, int32_t> units(size_t i) const { return {first_units_[i], first_units_[i + 1]}; }
   FullyShard* fsdp() { return fsdp_ ? &*fsdp_ : nullptr; }
   /// The model's forward pass.
-  Tensor forward(const Tensor& input) { return (*model_)(input); }
+  Tensor forward(size_t i, const Tensor& input) { return models_[i](input); }
   /// cross_entropy_loss(pred, labels), summed.
   Tensor loss_of(const Tensor& pred, const Tensor& labels) const;
 
@@ -39,18 +45,19 @@ class Trainer {
   Tensor divided(Tensor sum) const;
   bool is_partial(size_t i) const { return !fsdp_ && job_.degrees.tp > 1 && replicated_[i]; }
   /// The embedding's gradient, as long as nobody takes this rank's part of it.
-  bool is_whole(size_t i) const { return !fsdp_ && job_.degrees.tp > 1 && i == 0 && chunk_.embeds; }
+  bool is_whole(size_t i) const { return !fsdp_ && job_.degrees.tp > 1 && i == 0 && chunks_[0].embeds; }
   GradientLayout layout() const;
   void update();
 
   Tape& tape_;
   const Job& job_;
-  Chunk chunk_;
+  std::vector<Chunk> chunks_;
+  std::vector<int32_t> first_units_;  // of each chunk, and one behind the last
   Recipe recipe_;
   std::vector<bool> replicated_;
   Builder builder_;
   std::optional<FullyShard> fsdp_;
-  std::optional<Transformer> model_;
+  std::deque<Transformer> models_;
   std::optional<OptimizerRun> optimizer_;
   std::vector<Tensor> received_;  // a pipeline's: what each micro-batch is received in
   std::vector<Tensor> losses_;

@@ -320,8 +320,16 @@ void FullyShard::redistribute(Group& group) {
   }
 }
 
-void FullyShard::reduce_all() {
-  for (int32_t unit = 1; unit < tape_.units(); ++unit) {
+void FullyShard::unshard(int32_t first, int32_t last) {
+  for (int32_t unit = first; unit < last; ++unit) gather(group_of(unit));
+}
+
+void FullyShard::wait_unsharded(int32_t first, int32_t last) {
+  for (int32_t unit = first; unit < last; ++unit) copy_out(group_of(unit)).reset();
+}
+
+void FullyShard::reduce_all(int32_t first, int32_t last) {
+  for (int32_t unit = first; unit < last; ++unit) {
     tape_.enter_unit(unit);
     redistribute(group_of(unit));
     reshard(group_of(unit));

@@ -43,9 +43,12 @@ class FullyShard : public Hooks {
   void synchronize(bool reduces) { reduces_ = reduces; }
   /// Whether parameters are let go behind a backward pass that does not reduce (set_reshard_after_backward).
   void reshard_after_backward(bool reshards) { reshards_after_backward_ = reshards; }
-  /// What a pipeline's schedule does behind its last backward pass: every unit, in the model's order, lets go of its
-  /// parameters and reduces what was gathered.
-  void reduce_all();
+  /// What a pipeline's schedule does behind its last backward pass: units [first, last), in the model's order, let go
+  /// of their parameters and reduce what was gathered.
+  void reduce_all(int32_t first, int32_t last);
+  /// unshard(async_op=True) of units [first, last), and the wait for it.
+  void unshard(int32_t first, int32_t last);
+  void wait_unsharded(int32_t first, int32_t last);
 
   void made(const Tensor& parameter) override;
   void before_forward(int32_t unit) override;

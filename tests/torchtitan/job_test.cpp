@@ -34,6 +34,22 @@ TEST(TorchtitanJob, StagesHaveAllLayersOnce) {
     }
 }
 
+// Interleaved, a rank has two stages as far apart as there are ranks.
+TEST(TorchtitanJob, InterleavedStagesHaveAllLayersOnce) {
+  Job job = small();
+  job.model.layers = 14;
+  job.degrees.pp = 4;
+  job.training.schedule = Schedule::kInterleaved1F1B;
+  ASSERT_EQ(job.stages(), 8);
+  int64_t next = 0;
+  for (int64_t stage = 0; stage < 8; ++stage) {
+    const Chunk chunk = chunk_of(job, stage);
+    EXPECT_EQ(chunk.first, next);
+    next += chunk.layers;
+  }
+  EXPECT_EQ(next, 14);
+}
+
 TEST(TorchtitanJob, StagesAreNumberedBeforeAllOtherDegrees) {
   Job job = small();
   job.degrees = {.dp_replicate = 1, .dp_shard = 2, .tp = 2, .pp = 2};
