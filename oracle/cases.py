@@ -26,7 +26,9 @@ AUTO = {
     "pre-training": "AutoModelForPreTraining",
     "feature-extraction": "AutoModel",
     "image-text-to-text": "AutoModelForImageTextToText",
+    "contrastive": "AutoModelForZeroShotImageClassification",
 }
+SOUND = {"whisper": "AutoModelForSpeechSeq2Seq"}  # those that hear and write
 COMPUTE = {"bf16": torch.bfloat16, "bf16-autocast": torch.bfloat16, "fp16": torch.float16, "fp16-autocast": torch.float16}
 WEIGHTS = {"bf16": torch.bfloat16, "fp16": torch.float16}
 DTYPE = "torch_dtype" if transformers.__version__.startswith("4") else "dtype"  # what from_config calls it
@@ -72,7 +74,7 @@ def build_model(case, phase=lambda name: None):
     config = build_config(case)
     for part in (config, config.get_text_config()):  # a model of text and images asks that of its text model
         part.use_cache = bool(case.get("use_cache"))
-    auto = getattr(transformers, AUTO[case["task"]])
+    auto = getattr(transformers, SOUND.get(config.model_type) or AUTO[case["task"]])
     dtype = (COMPUTE if case.get("quantize") else WEIGHTS).get(case["precision"], torch.float32)
     with torch.device("cpu" if case.get("load") or stays_on_host(case) else "cuda"):
         model = auto.from_config(
@@ -170,12 +172,17 @@ def build_batch(case, config):
     def integers(*shape):
         return torch.zeros(shape, dtype=torch.long, device="cuda")
 
-    tokens = size, case.get("seq")  # none in an image
+    tokens = size, case.get("seq")  # none in an image or a sound
     if case["task"] == "multiple-choice":
         tokens = size, case.get("choices", 4), case["seq"]
-    if getattr(config, "image_size", None):
-        shape = size, config.num_channels, config.image_size, config.image_size
+    seen = config if case.get("images") else getattr(config, "vision_config", config)
+    if getattr(seen, "image_size", None):
+        shape = size, seen.num_channels, seen.image_size, seen.image_size
         batch = {"pixel_values": torch.empty(shape, device="cuda")}
+        if case["task"] == "contrastive":
+            batch |= {"input_ids": integers(*tokens), "return_loss": True}
+    elif config.model_type in SOUND:
+        batch = {"input_features": sound(case, config)}
     else:
         batch = {"input_ids": integers(*tokens)}
     if case.get("images"):
@@ -187,11 +194,18 @@ def build_batch(case, config):
         batch |= {"start_positions": integers(size), "end_positions": integers(size)}
     elif task == "multiple-choice":
         batch["labels"] = integers(size)
-    elif task != "feature-extraction":
-        batch["labels"] = integers(size, case.get("target_seq", case["seq"]))
+    elif task not in ("feature-extraction", "contrastive"):
+        batch["labels"] = integers(size, case["target_seq"] if "target_seq" in case else case["seq"])
     if task == "pre-training" and config.model_type == "bert":
         batch["next_sentence_label"] = integers(size)
     return batch
+
+
+def sound(case, config):
+    """Two mel frames for each of the encoder's sequence, in the weights' dtype, which its first layer wants."""
+    dtype = WEIGHTS.get(case["precision"], torch.float32)
+    shape = case["batch"], config.num_mel_bins, 2 * config.max_source_positions
+    return torch.empty(shape, dtype=torch.float32 if case.get("quantize") else dtype, device="cuda")
 
 
 def class_labels(size, config):

@@ -40,7 +40,7 @@ const char* field_of(const SizeField& field, const Family& family) {
 
 Error no_choice(const SizeField& field, const Family& family) {
   const bool heads = std::string_view(field.option) != "vocab";
-  if (family.usual_task == Task::kImageTextToText)
+  if (family.usual_task == Task::kImageTextToText || family.usual_task == Task::kContrastive)
     return {std::string("--") + field.option,
             "is no choice of " + std::string(family.title) + ", whose config has two parts",
             "drop it, and edit text_config or vision_config"};
@@ -191,7 +191,8 @@ Result<NamedConfig> bare_config(const Asked& asked, std::vector<std::string>& as
   const std::string* family = asked.text("family");
   if (family == nullptr) assumptions.emplace_back("family: gpt2");
   const Task task = find_family(family == nullptr ? "gpt2" : std::string_view(*family))->usual_task;
-  if (task == Task::kImageClassification || task == Task::kSeq2SeqLm || task == Task::kImageTextToText)
+  if (task == Task::kImageClassification || task == Task::kSeq2SeqLm || task == Task::kImageTextToText ||
+      task == Task::kContrastive)
     return Error{"--family", *family + " takes more sizes than the options have",
                  "pass a config.json or a shipped model"};
   BareModel model(asked, *find_family(family == nullptr ? "gpt2" : std::string_view(*family)));

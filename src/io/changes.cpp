@@ -91,7 +91,7 @@ void add_ranks(const Inquiry& inquiry, std::vector<Change>& changes) {
 void add_lengths(const Recipe& recipe, const Description& d, std::vector<Change>& changes) {
   int weight = 44;
   for (int64_t parts = 2; parts <= 8; parts *= 2, weight += 8)
-    if (d.image == 0 && recipe.seq % parts == 0 && recipe.seq / parts >= 128)
+    if (!d.has_fixed_length() && recipe.seq % parts == 0 && recipe.seq / parts >= 128)
       changes.push_back({"context", "--seq " + text(recipe.seq / parts), kQuality, weight,
                          "a context of " + text(recipe.seq / parts) + " tokens in place of " + text(recipe.seq)});
 }

@@ -135,10 +135,17 @@ class Reader {
   /// Targets are as long as sequences unless told, also where the sequence is what is solved for.
   int64_t target_size(int64_t seq) {
     const std::string* unknown = asked_.text("for");
-    if (unknown == nullptr || *unknown != "seq" || asked_.has("target-seq"))
-      return size("target-seq", seq, "as many as in a sequence");
+    if (unknown == nullptr || *unknown != "seq" || asked_.has("target-seq")) return longest_target(seq);
     assume("target-seq: as many as in a sequence");
     return seq;
+  }
+
+  /// Where a sound is longer than any text may be, the text is as long as it may be.
+  int64_t longest_target(int64_t seq) {
+    const int64_t longest = inquiry_.job.description.longest_target();
+    return inquiry_.job.description.mel_bins > 0 && seq > longest
+               ? size("target-seq", longest, "as many as the decoder has positions for")
+               : size("target-seq", seq, "as many as in a sequence");
   }
 
   std::string_view choice(const char* name) { return read_choice(asked_, inquiry_, name); }
@@ -147,7 +154,7 @@ class Reader {
     Recipe& recipe = inquiry_.job.recipe;
     recipe.transformers = asked_transformers(asked_);
     recipe.batch = size("batch", 8, "as TrainingArguments of transformers");
-    recipe.seq = inquiry_.job.description.image > 0
+    recipe.seq = inquiry_.job.description.has_fixed_length()
                      ? inquiry_.job.description.positions
                      : size("seq", std::min<int64_t>(1024, inquiry_.job.description.longest_sequence()), "");
     if (inquiry_.job.description.task == Task::kSeq2SeqLm) recipe.target_seq = target_size(recipe.seq);
@@ -167,6 +174,10 @@ class Reader {
   /// What stands for the images among the tokens follows from the config.
   void read_images() {
     const Description& d = inquiry_.job.description;
+    if (d.task == Task::kContrastive) {
+      inquiry_.job.recipe.images = 1;
+      return assume("loss: which of a batch's images belongs to which text, as return_loss=True asks for it");
+    }
     inquiry_.job.recipe.images = size("images", 1, "in a sequence");
     assume("image tokens: " + std::to_string(d.image_tokens) + " of the sequence for each image of " +
            std::to_string(d.tower->image) + " x " + std::to_string(d.tower->image) + " pixels, by the config");
@@ -259,17 +270,20 @@ class Reader {
       return Error{"--target-seq", "means nothing here: " + d.family + " is no encoder-decoder", "drop it"};
     if (asked_.has("choices") && d.task != Task::kMultipleChoice)
       return Error{"--choices", "is for the task multiple-choice, and this is another", "drop it, or change --task"};
-    if (asked_.has("images") && !d.tower)
+    if (asked_.has("images") && (!d.tower || d.task == Task::kContrastive))
       return Error{"--images", "means nothing here: " + d.family + " is no model of text and images", "drop it"};
     if (unknown != nullptr && *unknown == "target-seq" && d.task != Task::kSeq2SeqLm)
       return Error{"--for", "target-seq means nothing here: " + d.family + " is no encoder-decoder", "pass --for seq"};
-    if (d.image == 0) return std::nullopt;
-    const std::string length = std::to_string(d.positions) + " patches and tokens, by image_size and patch_size";
+    if (!d.has_fixed_length()) return std::nullopt;
+    const bool sees = d.image > 0;
+    const std::string length = std::to_string(d.positions) + (sees ? " patches and tokens, by image_size and patch_size"
+                                                                   : " frames of sound, by max_source_positions");
     if (unknown != nullptr && *unknown == "seq")
       return Error{"--for", "seq is fixed: a sequence of this model is " + length, "pass --for batch"};
     if (asked_.has("seq"))
-      return Error{"--seq", "means nothing here: a sequence of this model is " + length,
-                   "drop it, or change the config's image_size"};
+      return Error{
+          "--seq", "means nothing here: a sequence of this model is " + length,
+          sees ? "drop it, or change the config's image_size" : "drop it; --target-seq is how long the text is"};
     return std::nullopt;
   }
 

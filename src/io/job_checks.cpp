@@ -52,6 +52,28 @@ std::optional<Error> check_kernels_of_optimizer(const Job& job) {
   return std::nullopt;
 }
 
+/// What of the family's modelling code does not run on several ranks.
+std::optional<Error> check_ranks(const Job& job) {
+  const Description& d = job.description;
+  const Recipe& recipe = job.recipe;
+  if (d.family == "albert" && is_wrapped(recipe.sharding))
+    return Error{"--fsdp", "is not modelled for albert: its one layer is gathered once for every turn", "drop it"};
+  if (d.family == "clip" && d.task == Task::kContrastive && is_wrapped(recipe.sharding))
+    return Error{"--fsdp",
+                 "fails in PyTorch for clip, whose logit_scale is one number: \"fully_shard doesn't support scalar "
+                 "parameters\"",
+                 "pass --ddp"};
+  const bool pools_beside = d.task == Task::kImageClassification && (d.family == "clip" || d.family == "siglip");
+  const bool has_unused = d.family == "esm" || d.has_mask_token || pools_beside;
+  if (has_unused && recipe.ddp.ranks > 1 && !recipe.ddp.finds_unused)
+    return Error{"--ddp",
+                 "fails in PyTorch for " + d.family +
+                     ": it has a parameter that gets no gradient, and DDP raises \"Expected to have finished reduction "
+                     "in the prior iteration\"",
+                 "pass --find-unused yes"};
+  return std::nullopt;
+}
+
 /// What the family's modelling code does not run.
 std::optional<Error> check_family(const Job& job) {
   const Description& d = job.description;
@@ -81,16 +103,8 @@ std::optional<Error> check_family(const Job& job) {
     return Error{"--quantize",
                  "is not modelled for " + d.family + ", whose packed projections see positions beside tokens",
                  "drop it"};
-  if (d.family == "albert" && is_wrapped(recipe.sharding))
-    return Error{"--fsdp", "is not modelled for albert: its one layer is gathered once for every turn", "drop it"};
-  const bool has_unused = d.family == "esm" || d.has_mask_token;
-  if (has_unused && recipe.ddp.ranks > 1 && !recipe.ddp.finds_unused)
-    return Error{"--ddp",
-                 "fails in PyTorch for " + d.family +
-                     ": it has a parameter that gets no gradient, and DDP raises \"Expected to have finished reduction "
-                     "in the prior iteration\"",
-                 "pass --find-unused yes"};
-  if (d.decoder_ffn > 0 && recipe.weights == DType::kFloat16)
+  if (auto error = check_ranks(job)) return error;
+  if ((d.family == "bart" || d.family == "marian") && recipe.weights == DType::kFloat16)
     return Error{"--precision", "fp16 is not modelled for " + d.family + ", which looks for infinities in every layer",
                  "pass bf16 or fp16-mixed"};
   if (d.family == "llama4_text" && recipe.quantize != Quantize::kNone)
@@ -123,7 +137,7 @@ std::optional<Error> check_images(const Job& job) {
   if (runs(recipe.zero)) return Error{"--zero", "ZeRO" + of_images, part};
   if (recipe.transformers != Transformers::kV523) return Error{"--transformers", "an older version" + of_images, part};
   if (recipe.eval_batch > 0) return Error{"--eval-batch", "an evaluation" + of_images, part};
-  if (recipe.images > recipe.seq / d.image_tokens)
+  if (d.image_tokens > 0 && recipe.images > recipe.seq / d.image_tokens)
     return Error{"--seq",
                  std::to_string(recipe.seq) + " tokens do not hold the " + std::to_string(d.image_tokens) +
                      " tokens of each of " + std::to_string(recipe.images) + " images",
@@ -139,18 +153,19 @@ std::optional<Error> check_batch(const Job& job) {
     return Error{"--seq",
                  std::to_string(recipe.seq) + " is past the learned position table of " + std::to_string(longest),
                  "pass at most " + std::to_string(longest)};
-  if (recipe.target_seq > longest && d.learned_positions)
-    return Error{
-        "--target-seq",
-        std::to_string(recipe.target_seq) + " is past the learned position table of " + std::to_string(longest),
-        "pass at most " + std::to_string(longest)};
+  if (recipe.target_seq > d.longest_target() && d.learned_positions)
+    return Error{"--target-seq",
+                 std::to_string(recipe.target_seq) + " is past the learned position table of " +
+                     std::to_string(d.longest_target()),
+                 "pass at most " + std::to_string(d.longest_target())};
   if (recipe.seq > longest && d.dynamic_rotary)
     return Error{"--seq",
                  std::to_string(recipe.seq) + " is past max_position_embeddings, " + std::to_string(longest) +
                      ", from where on a dynamic rotary embedding makes its frequencies anew, which is not modelled",
                  "pass at most " + std::to_string(longest)};
-  if (d.dynamic_rotary && recipe.transformers != Transformers::kV523)
-    return Error{"--transformers", "is modelled as 5.23 only for rotary embeddings that are dynamic", "drop it"};
+  if ((d.dynamic_rotary || d.long_rotary) && recipe.transformers != Transformers::kV523)
+    return Error{"--transformers", "is modelled as 5.23 only for rotary embeddings that are dynamic or longrope",
+                 "drop it"};
   const bool last_token =
       d.task == Task::kSequenceClassification && find_family(d.family)->usual_task == Task::kCausalLm;
   if (last_token && std::max(recipe.batch, recipe.eval_batch) > 1 && !d.has_padding_token)

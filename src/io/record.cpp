@@ -343,7 +343,7 @@ Result<Job> read_case(const Value& what) {
   if (job.description.task == Task::kSeq2SeqLm) job.recipe.target_seq = number(what, "target_seq", job.recipe.seq);
   if (job.description.task == Task::kMultipleChoice) job.recipe.choices = number(what, "choices", 4);
   if (job.description.tower) job.recipe.images = number(what, "images", 1);
-  if (job.description.image > 0) job.recipe.seq = job.description.positions;
+  if (job.description.has_fixed_length()) job.recipe.seq = job.description.positions;
   if (auto error = freeze(job, texts(what, "freeze"), "freeze")) return *error;
   if (job.recipe.objective != Objective::kTask) settle_preference(job);
   if (const Value* lora = what.find("lora"); lora != nullptr && names_head(*lora)) keep_the_head_there_is(job);

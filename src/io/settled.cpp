@@ -29,7 +29,7 @@ class Settled {
 void add_sizes(const Job& job, Settled& out) {
   const Recipe& recipe = job.recipe;
   out.size("batch", recipe.batch);
-  if (job.description.image == 0) out.size("seq", recipe.seq);
+  if (!job.description.has_fixed_length()) out.size("seq", recipe.seq);
   if (recipe.target_seq > 0) out.size("target-seq", recipe.target_seq);
   if (job.description.task == Task::kMultipleChoice) out.size("choices", recipe.choices);
   if (recipe.images > 0) out.size("images", recipe.images);

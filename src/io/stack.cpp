@@ -119,7 +119,7 @@ std::optional<Error> read_trainer(const Asked& asked, Inquiry& inquiry) {
   if (name == nullptr) return std::nullopt;
   inquiry.job.recipe.trainer = find_trainer(*name);
   if (!inquiry.job.recipe.trainer->is_transformers_loop) return std::nullopt;
-  if (inquiry.job.description.image == 0)
+  if (!inquiry.job.description.has_fixed_length())
     inquiry.assumptions.emplace_back("no padding: the trainer's attention mask is all ones");
   return std::nullopt;
 }

@@ -72,6 +72,8 @@ constexpr std::array kPrefixes = std::to_array<Prefix>({{"gpt2", "GPT2"},
                                                         {"gpt_oss", "GptOss"},
                                                         {"gptj", "GPTJ"},
                                                         {"codegen", "CodeGen"},
+                                                        {"clip", "CLIP"},
+                                                        {"siglip", "Siglip"},
                                                         {"vit", "ViT"},
                                                         {"deit", "DeiT"},
                                                         {"dinov2", "Dinov2"},
@@ -82,7 +84,8 @@ constexpr std::array kPrefixes = std::to_array<Prefix>({{"gpt2", "GPT2"},
                                                         {"mbart", "MBart"},
                                                         {"pegasus", "Pegasus"},
                                                         {"marian", "Marian"},
-                                                        {"blenderbot", "Blenderbot"}});
+                                                        {"blenderbot", "Blenderbot"},
+                                                        {"whisper", "Whisper"}});
 
 /// Classes whose names do not end as those of other families.
 struct NamedOtherwise {

@@ -3,6 +3,7 @@
 #include <array>
 #include <optional>
 
+#include "model/bart_layers.h"
 #include "model/family.h"
 #include "model/masks.h"
 #include "model/target.h"
@@ -35,111 +36,8 @@ const Style& style_of(const Builder& b) {
   return kStyles.front();
 }
 
-/// BartAttention.
-struct BartAttention {
-  const Builder& b;
-  bool causal;
-  Linear k_proj, v_proj, q_proj, out_proj;
-
-  BartAttention(const Builder& builder, bool is_causal)
-      : b(builder),
-        causal(is_causal),
-        k_proj(projection("k_proj")),
-        v_proj(projection("v_proj")),
-        q_proj(projection("q_proj")),
-        out_proj(projection("out_proj")) {}
-
-  Linear projection(const char* name) const { return {b, name, b.dims.hidden, b.dims.hidden, true}; }
-  Tensor heads(const Linear& projection, const Tensor& states) const {
-    return as_heads(projection(states), b.dims.heads, b.dims.head_dim);
-  }
-
-  /// Keys and values are those of `key_value_states`, which are the hidden states themselves but in cross attention.
-  AttentionOutput operator()(const Tensor& hidden_states, const Tensor& key_value_states, const Tensor& mask) const {
-    const Tensor query_states = heads(q_proj, hidden_states);
-    Tensor key_states = k_proj(key_value_states);
-    Tensor value_states = v_proj(key_value_states);
-    key_states = as_heads(std::move(key_states), b.dims.heads, b.dims.head_dim);
-    value_states = as_heads(std::move(value_states), b.dims.heads, b.dims.head_dim);
-    AttentionOutput attention =
-        attend(query_states, key_states, value_states, {b, 1, mask, causal, SoftmaxDtype::kAsItComes});
-    attention.output = from_heads(std::move(attention.output));
-    attention.output = out_proj(attention.output);
-    return attention;
-  }
-};
-
-/// Attention with its norm and the sum around it.
-struct AttentionPart {
-  const Builder& b;
-  const char* name;
-  bool norms_first;
-  BartAttention attention;
-  LayerNorm norm;
-
-  AttentionPart(const Builder& builder, const char* own_name, const char* norm_name, bool causal)
-      : b(builder),
-        name(own_name),
-        norms_first(style_of(b).norms_first),
-        attention(named<BartAttention>(b, name, causal)),
-        norm(b, norm_name, b.dims.hidden) {}
-
-  /// `weights` is the caller's name for what eager attention gives besides.
-  Tensor operator()(const Tensor& input, const Tensor& encoder_hidden_states, const Tensor& mask,
-                    Tensor& weights) const {
-    const Tensor residual = input;
-    Tensor hidden_states = norms_first ? norm(input) : input;
-    {
-      const Scope scope(b.tape, name);
-      AttentionOutput attended =
-          attention(hidden_states, encoder_hidden_states ? encoder_hidden_states : hidden_states, mask);
-      hidden_states = std::move(attended.output);
-      weights = std::move(attended.weights);
-    }
-    hidden_states = dropout(hidden_states, b.description.hidden_dropout);
-    hidden_states = add(residual, hidden_states);
-    return norms_first ? hidden_states : norm(hidden_states);
-  }
-};
-
-/// BartEncoderLayer, or BartDecoderLayer where `is_decoder`.
-struct BartLayer {
-  const Builder& b;
-  AttentionPart self_attention;
-  std::optional<AttentionPart> cross_attention;
-  Linear fc1, fc2;
-  LayerNorm final_layer_norm;
-
-  BartLayer(const Builder& builder, bool is_decoder)
-      : b(builder),
-        self_attention(b, "self_attn", "self_attn_layer_norm", is_decoder),
-        cross_attention(is_decoder ? std::optional<AttentionPart>(std::in_place, b, "encoder_attn",
-                                                                  "encoder_attn_layer_norm", false)
-                                   : std::nullopt),
-        fc1(b, "fc1", b.dims.hidden, b.dims.ffn, true),
-        fc2(b, "fc2", b.dims.ffn, b.dims.hidden, true),
-        final_layer_norm(b, "final_layer_norm", b.dims.hidden) {}
-
-  Tensor operator()(const Tensor& input, const Tensor& mask, const Tensor& encoder_hidden_states) const {
-    Tensor weights;
-    Tensor hidden_states = self_attention(input, Tensor(), mask, weights);
-    if (cross_attention) hidden_states = (*cross_attention)(hidden_states, encoder_hidden_states, Tensor(), weights);
-    return feed_forward(std::move(hidden_states));
-  }
-
- private:
-  Tensor feed_forward(Tensor hidden_states) const {
-    const bool norms_first = self_attention.norms_first;
-    const Tensor residual = hidden_states;
-    if (norms_first) hidden_states = final_layer_norm(hidden_states);
-    hidden_states = activate(b.description.activation, fc1(hidden_states));
-    hidden_states = dropout(hidden_states, b.description.ffn_dropout);
-    hidden_states = fc2(hidden_states);
-    hidden_states = dropout(hidden_states, b.description.hidden_dropout);
-    hidden_states = add(residual, hidden_states);
-    return norms_first ? hidden_states : final_layer_norm(hidden_states);
-  }
-};
+/// Those whose norms come first clamp what an encoder's layer gives in fp16; the others look at its values first.
+BartLayerStyle layer_style(const Style& style) { return {style.norms_first, true, false, style.norms_first}; }
 
 /// A table of positions: learned, or sinusoids, which are a parameter that is never trained.
 struct Positions {
@@ -192,7 +90,7 @@ class Stack {
         embed_positions_(b_),
         layers_(b_, runs, b_.dims.runs, [this](bool /*windowed*/) {
           const Scope scope(b_.tape, "layers.*");
-          return BartLayer(b_, is_decoder_);
+          return BartLayer(b_, layer_style(style_), is_decoder_);
         }) {
     if (style_.norms_embeddings) layernorm_embedding_.emplace(b_, "layernorm_embedding", b_.dims.hidden);
     if (style_.norms_first) layer_norm_.emplace(b_, "layer_norm", b_.dims.hidden);
@@ -259,7 +157,7 @@ Dims decoder_dims(const Builder& b) {
   return dims;
 }
 
-/// BartForConditionalGeneration.
+/// BartForConditionalGeneration, which turns its cache off where there are labels.
 class ConditionalGeneration : public Model {
  public:
   explicit ConditionalGeneration(const Builder& b)
@@ -321,12 +219,6 @@ class ConditionalGeneration : public Model {
   Tensor final_logits_bias_;
   Linear lm_head_;
 };
-
-void refuse_layerdrop(Fields& fields) {
-  for (const char* name : {"encoder_layerdrop", "decoder_layerdrop"})
-    if (fields.probability(name, 0.0) > 0.0)
-      fields.fail(name, "skips layers by chance, which is not modelled", "set it to 0");
-}
 
 /// Sizes by default, which differ among them.
 struct Defaults {

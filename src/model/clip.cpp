@@ -17,12 +17,12 @@ Tensor TowerAttention::heads(const Linear& projection, const Tensor& hidden_stat
   return as_heads(projection(hidden_states), b.dims.heads, b.dims.head_dim);
 }
 
-AttentionOutput TowerAttention::operator()(const Tensor& hidden_states) const {
+AttentionOutput TowerAttention::operator()(const Tensor& hidden_states, bool causal, const Tensor& mask) const {
   const Scope scope(b.tape, "self_attn");
   const Tensor queries = heads(q_proj, hidden_states);
   const Tensor keys = heads(k_proj, hidden_states);
   const Tensor values = heads(v_proj, hidden_states);
-  AttentionOutput attention = attend(queries, keys, values, {b, 1, Tensor(), false, SoftmaxDtype::kFullPrecision});
+  AttentionOutput attention = attend(queries, keys, values, {b, 1, mask, causal, SoftmaxDtype::kFullPrecision});
   attention.output = from_heads(attention.output);
   attention.output = out_proj(attention.output);
   return attention;
@@ -47,10 +47,10 @@ TowerLayer::TowerLayer(const Builder& b, bool norms_first)
   if (norms_first) make_mlp();
 }
 
-Tensor TowerLayer::operator()(const Tensor& input) const {
+Tensor TowerLayer::operator()(const Tensor& input, bool causal, const Tensor& mask) const {
   Tensor residual = input;
   Tensor hidden_states = (*layer_norm1)(input);
-  AttentionOutput attended = self_attn(hidden_states);
+  AttentionOutput attended = self_attn(hidden_states, causal, mask);
   hidden_states = std::move(attended.output);
   hidden_states = add(residual, hidden_states);
   residual = hidden_states;
@@ -71,33 +71,39 @@ TowerEncoder::TowerEncoder(const Builder& b, bool norms_first, int64_t last)
       layers_(
           b, b.description.runs, b.dims.runs, [&](bool) { return named<TowerLayer>(b, kLayers, norms_first); }, last) {}
 
-TowerOutput TowerEncoder::operator()(const Tensor& embeddings) const {
+TowerOutput TowerEncoder::operator()(const Tensor& embeddings, bool causal, const Tensor& mask) const {
   Tensor hidden_states = embeddings;
   Tensor given = embeddings;
   layers_.run([&](const TowerLayer& layer) {
     const Scope named_layer(b_.tape, kLayers);
     given = b_.description.takes_last_but_one ? hidden_states : Tensor();
     hidden_states = checkpoint(
-        b_.structure.checkpointing, [&layer](const Tensor& input, const Tensor&) { return layer(input); },
-        hidden_states);
+        b_.structure.checkpointing,
+        [&layer, causal](const Tensor& input, const Tensor& layer_mask) { return layer(input, causal, layer_mask); },
+        hidden_states, mask);
   });
   return {given, hidden_states, Tensor()};
 }
 
-Description read_tower_encoder(Fields& fields, std::string_view activation, int64_t patch, int64_t tokens) {
+Description read_encoder_of_either(Fields& fields, std::string_view activation, EncoderDefaults otherwise) {
   Description d;
-  d.hidden = fields.size("hidden_size", 768);
-  d.ffn = fields.size("intermediate_size", 3072);
+  d.hidden = fields.size("hidden_size", otherwise.hidden);
+  d.ffn = fields.size("intermediate_size", otherwise.ffn);
   d.layers = fields.size("num_hidden_layers", 12);
-  d.heads = d.kv_heads = fields.size("num_attention_heads", 12);
+  d.heads = d.kv_heads = fields.size("num_attention_heads", otherwise.heads);
   d.activation = read_activation(fields, "hidden_act", activation);
   d.attention_dropout = fields.probability("attention_dropout", 0.0);
   if (d.hidden % d.heads != 0)
     fields.fail("num_attention_heads",
                 std::to_string(d.heads) + " heads do not divide the hidden size " + std::to_string(d.hidden));
   d.head_dim = d.hidden / d.heads;
-  read_image(fields, d, patch, tokens);
   fields.ignore({"projection_dim", "initializer_factor", "dropout"});  // of what is beside the encoder, or not read
+  return d;
+}
+
+Description read_tower_encoder(Fields& fields, std::string_view activation, int64_t patch, int64_t tokens) {
+  Description d = read_encoder_of_either(fields, activation);
+  read_image(fields, d, patch, tokens);
   return d;
 }
 

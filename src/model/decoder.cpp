@@ -12,19 +12,20 @@
 namespace peakmem {
 namespace {
 
-/// The kinds of rotary embedding whose forward runs the same ops, and `dynamic`, which asks for the longest position
-/// first; `longrope` makes frequencies at run time.
+/// The kinds of rotary embedding whose forward runs the same ops; `dynamic`, which asks for the longest position first,
+/// and `longrope`, which chooses between two sets of frequencies by it.
 void read_rotary_type(Fields& fields, Description& d, const char* name, const Value& parameters) {
   static constexpr std::array<std::string_view, 4> kAlike = {"default", "linear", "llama3", "yarn"};
   const Value* type = parameters.find("rope_type");
   if (type == nullptr) type = parameters.find("type");
   if (type == nullptr) return;
   d.dynamic_rotary = d.dynamic_rotary || type->string == "dynamic";
-  if (d.dynamic_rotary) return;
+  d.long_rotary = d.long_rotary || type->string == "longrope";
+  if (d.dynamic_rotary || d.long_rotary) return;
   for (const std::string_view kind : kAlike)
     if (type->string == kind) return;
   fields.fail(name, "rotary embedding \"" + type->string.substr(0, 40) + "\" is not modelled",
-              "known: default, linear, llama3, yarn, dynamic");
+              "known: default, linear, llama3, yarn, dynamic, longrope");
 }
 
 void read_rotary_parameters(Fields& fields, Description& d) {

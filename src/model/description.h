@@ -33,6 +33,7 @@ enum class Task : uint8_t {
   kPreTraining,        // BERT's two losses, ELECTRA's discriminator
   kFeatureExtraction,  // a bare encoder or decoder
   kImageTextToText,    // a causal language model that is shown images
+  kContrastive,        // which of a batch's images belongs to which of its texts
 };
 
 /// What a classifier's labels are, which decides the loss (`problem_type` of a config).
@@ -107,9 +108,12 @@ struct Description {
   int64_t query_latents = 0;     // a narrow projection that queries come from; 0 where there is none (DeepSeek)
   int64_t value_latents = 0;     // and one that keys and values come from
   int64_t decoder_layers = 0;    // of an encoder-decoder, whose `layers` are the encoder's
+  int64_t projection = 0;        // of the space that texts and images share
   int64_t decoder_ffn = 0;       // where it may be another
   int64_t buckets = 0;           // of relative positions
-  int64_t image = 0;  // pixels along a side of a square image, 0 for a model of text; its patches are the sequence
+  int64_t target_positions = 0;  // of its table of positions; 0 where it is as long as the encoder's
+  int64_t mel_bins = 0;  // features of a frame of sound, 0 for a model that hears none; its frames are the sequence
+  int64_t image = 0;     // pixels along a side of a square image, 0 for a model of text; its patches are the sequence
   int64_t patch = 0;
   int64_t channels = 0;
   std::shared_ptr<const Description> tower;  // what encodes the images among a text's tokens; null: there are none
@@ -145,20 +149,23 @@ struct Description {
   bool output_bias = false;
   bool mlp_bias = false;
   bool upcast_attention = false;
-  bool norms_heads = false;          // every head of queries and keys has a norm (Cohere's use_qk_norm)
-  bool parallel_residual = false;    // attention and MLP read the same hidden states
-  bool norms_after = false;          // attention and MLP have their norms behind the residual sums (OPT-350m)
-  bool mlp_norm = false;             // the MLP beside attention has a norm of its own (Falcon's new architecture)
-  bool turns_neighbours = false;     // positions are turned in pairs of neighbours, not of halves (rope_interleave)
-  bool interleaves_groups = false;   // in one projection, a group's queries stand beside its key and value
-  bool returns_weights = false;      // layers hand on what eager attention weighed, until the next one is through
-  bool normalizes_routing = true;    // the weights of a token's experts add up to 1
-  bool casts_routing = false;        // and are cast to the dtype of the router's logits
-  bool dynamic_rotary = false;       // frequencies are made anew where a sequence is longer than `positions`
-  bool tunes_temperature = false;    // queries of layers that turn nothing are scaled by position (Llama 4)
-  bool has_padding_token = false;    // the family's default where the config says nothing
-  bool learned_positions = false;    // a sequence cannot be longer than `positions`
-  bool maps_masks = false;           // the full mask is made even where every layer is windowed (Qwen)
+  bool norms_heads = false;         // every head of queries and keys has a norm (Cohere's use_qk_norm)
+  bool parallel_residual = false;   // attention and MLP read the same hidden states
+  bool norms_after = false;         // attention and MLP have their norms behind the residual sums (OPT-350m)
+  bool mlp_norm = false;            // the MLP beside attention has a norm of its own (Falcon's new architecture)
+  bool turns_neighbours = false;    // positions are turned in pairs of neighbours, not of halves (rope_interleave)
+  bool interleaves_groups = false;  // in one projection, a group's queries stand beside its key and value
+  bool returns_weights = false;     // layers hand on what eager attention weighed, until the next one is through
+  bool normalizes_routing = true;   // the weights of a token's experts add up to 1
+  bool casts_routing = false;       // and are cast to the dtype of the router's logits
+  bool long_rotary = false;         // frequencies of sequences past the trained length are kept beside (longrope)
+  bool pools_by_attention = false;  // patches are pooled by a head of attention over them (SigLIP)
+  bool seeks_end_token = false;     // a text's features are those of its first end token, not of its highest one (CLIP)
+  bool dynamic_rotary = false;      // frequencies are made anew where a sequence is longer than `positions`
+  bool tunes_temperature = false;   // queries of layers that turn nothing are scaled by position (Llama 4)
+  bool has_padding_token = false;   // the family's default where the config says nothing
+  bool learned_positions = false;   // a sequence cannot be longer than `positions`
+  bool maps_masks = false;          // the full mask is made even where every layer is windowed (Qwen)
   bool maps_windowed_masks = false;  // and the windowed one even where every layer is full (Gemma 2)
   bool caps_attention = false;       // tanh over the attention scores, which only eager attention has
   bool caps_logits = false;
@@ -183,6 +190,10 @@ struct Description {
   bool window_cuts(int64_t seq) const { return window > 0 && seq >= window; }
   /// For which there are positions.
   int64_t longest_sequence() const { return positions - reserved_positions; }
+  /// Of a decoder's tokens.
+  int64_t longest_target() const { return target_positions > 0 ? target_positions : longest_sequence(); }
+  /// Whether the config says how long a sequence is: the patches of an image, the frames of a sound.
+  bool has_fixed_length() const { return image > 0 || mel_bins > 0; }
 };
 
 /// The sizes a trace uses, as numbers or as symbols; structure (which ops run) is in Structure.

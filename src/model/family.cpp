@@ -28,7 +28,8 @@ constexpr std::array kTasks =
                             {Task::kSeq2SeqLm, "seq2seq-lm", "ForConditionalGeneration"},
                             {Task::kPreTraining, "pre-training", "ForPreTraining"},
                             {Task::kFeatureExtraction, "feature-extraction", "Model"},
-                            {Task::kImageTextToText, "image-text-to-text", "ForConditionalGeneration"}});
+                            {Task::kImageTextToText, "image-text-to-text", "ForConditionalGeneration"},
+                            {Task::kContrastive, "contrastive", "Model"}});
 
 /// What `problem_type` may be.
 struct ProblemRow {
@@ -174,9 +175,11 @@ void fit_labels(Fields& fields, const Family& family, Description& d) {
 
 /// Rotary embeddings that ask for positions are modelled where they were measured.
 void check_rotary(Fields& fields, const Description& d) {
+  const char* name = fields.has("rope_parameters") ? "rope_parameters" : "rope_scaling";
+  if (d.long_rotary && d.family != "phi3" && d.family != "llama")
+    fields.fail(name, "longrope is not modelled for " + d.family, "it is for llama and phi3");
   if (!d.dynamic_rotary || d.family == "llama") return;
-  fields.fail(fields.has("rope_parameters") ? "rope_parameters" : "rope_scaling",
-              "dynamic is not modelled for " + d.family, "it is for llama");
+  fields.fail(name, "dynamic is not modelled for " + d.family, "it is for llama");
 }
 
 void check_sizes(Fields& fields, const Description& d) {
@@ -238,6 +241,21 @@ Activation read_activation(Fields& fields, std::string_view field, std::string_v
   return Activation::kGelu;
 }
 
+namespace {
+
+/// Of a model of images and texts that classifies images what sees them is all there is.
+void see_alone(Description& d) {
+  Description tower = *d.tower;
+  tower.family = d.family;
+  tower.labels = d.labels;
+  tower.task = d.task;
+  tower.problem = d.problem;
+  tower.rotary = tower.head_dim;
+  d = std::move(tower);
+}
+
+}  // namespace
+
 Result<Description> read_description(const Value& config, const Task* task, std::vector<std::string>& unknown) {
   if (config.kind != Value::Kind::kObject)
     return Error{"config", "must be a JSON object", "pass a Hugging Face config.json"};
@@ -255,6 +273,7 @@ Result<Description> read_description(const Value& config, const Task* task, std:
   description.problem = read_problem(fields, description.labels);
   description.task = task != nullptr ? *task : read_task(fields, *family);
   fit_labels(fields, *family, description);
+  if (description.task == Task::kImageClassification && description.tower) see_alone(description);
   if (description.runs.empty()) description.runs = {{description.layers, false}};
   if (description.decoder_layers > 0 && description.decoder_runs.empty())
     description.decoder_runs = {{description.decoder_layers, false}};

@@ -34,7 +34,7 @@ namespace {
 
 void make_labels(const Builder& b, Batch& batch) {
   const Description& d = b.description;
-  if (d.task == Task::kFeatureExtraction) return;
+  if (d.task == Task::kFeatureExtraction || d.task == Task::kContrastive) return;
   const Expr rows = b.dims.examples;
   const bool are_numbers = classifies(d.task) && d.problem != Problem::kSingleLabel;
   batch.labels = b.tape.make(label_shape(b, rows), are_numbers ? DType::kFloat32 : DType::kInt64, "labels");
@@ -76,6 +76,12 @@ Tensor make_images(Tape& tape, const Description& d, Expr images) {
   return tape.make({images, d.channels, side, side}, DType::kFloat32, "pixel_values");
 }
 
+/// What a feature extractor makes of sound, in the dtype of the weights that it meets.
+Tensor make_sound(const Builder& b) {
+  const DType dtype = b.structure.casts_inputs ? DType::kFloat32 : b.structure.weights;
+  return b.tape.make({b.dims.batch, b.description.mel_bins, 2 * b.dims.seq}, dtype, "input_features");
+}
+
 }  // namespace
 
 Batch make_batch(const Builder& b) {
@@ -86,6 +92,8 @@ Batch make_batch(const Builder& b) {
   Batch batch;
   if (d.image > 0)
     batch.pixel_values = make_images(b.tape, d, rows);
+  else if (d.mel_bins > 0)
+    batch.input_features = make_sound(b);
   else
     batch.input_ids = b.tape.make(tokens, DType::kInt64, "input_ids");
   if (d.tower) batch.pixel_values = make_images(b.tape, *d.tower, b.dims.images * rows);

@@ -13,6 +13,7 @@ namespace peakmem {
 struct Batch {
   Tensor input_ids;
   Tensor pixel_values;
+  Tensor input_features;  // of a sound: [B, mel bins, two frames for each of the sequence], in the weights' dtype
   Tensor labels;
   Tensor token_types;            // as input_ids: which are an image's
   Tensor attention_mask;         // as input_ids, all ones; of trainers that pass one

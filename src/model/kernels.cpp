@@ -19,6 +19,8 @@ constexpr std::array kRows = std::to_array<FamilyKernels>({{"gpt2", true},
                                                            {"xlm-roberta", true},
                                                            {"distilbert", true},
                                                            {"electra", true},
+                                                           {"clip"},
+                                                           {"siglip"},
                                                            {"vit", true},
                                                            {"phi3", true, true, true, kSilu},
                                                            {"gpt_neox", true},
@@ -80,7 +82,8 @@ constexpr std::array kRows = std::to_array<FamilyKernels>({{"gpt2", true},
                                                            {"mbart", true},
                                                            {"pegasus", true},
                                                            {"marian", true},
-                                                           {"blenderbot", true}});
+                                                           {"blenderbot", true},
+                                                           {"whisper", true}});
 
 }  // namespace
 

@@ -121,7 +121,8 @@ Tensor Embedding::operator()(const Tensor& indices) const {
 }
 
 Tensor inputs_embeds(const Builder& b, Tensor output) {
-  const bool of_text = (b.description.image == 0 || b.is_part) && b.structure.transformers == Transformers::kV523;
+  const bool of_text =
+      (!b.description.has_fixed_length() || b.is_part) && b.structure.transformers == Transformers::kV523;
   const bool asked = of_text || b.structure.lora != nullptr;
   if (asked && b.structure.checkpointing != Checkpointing::kNone) b.tape.require_grad(output);
   return output;

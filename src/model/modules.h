@@ -108,6 +108,8 @@ class Embedding {
   /// One whose weight is another module's.
   Embedding(const char* name, Tensor weight);
   Tensor operator()(const Tensor& indices) const;
+  /// What it looks into, a trained copy where there is one.
+  const Tensor& in_use() const { return weight_; }
   /// What a head is tied to: the module's own, also where a copy is trained.
   const Tensor& weight() const { return own_; }
 
@@ -169,7 +171,7 @@ class Layers {
       layers_.reserve(layers_.size() + static_cast<size_t>(b.structure.unrolled ? runs[i].layers : 4 * runs[i].period));
       tape_.layer = first;
       const bool apart = tape_.meta_parameters || b.structure.freeze != nullptr;
-      const bool recomputed = b.structure.checkpointing != Checkpointing::kNone && !runs[i].alternates();
+      const bool recomputed = b.structure.checkpointing != Checkpointing::kNone;
       const Ends ends = {apart || recomputed || i == 0 ? 1 : 0, i + 1 == runs.size() ? last : int64_t{apart}};
       add(runs[i], turns[i], ends, b.structure.unrolled, make);
       first += runs[i].layers;

@@ -47,8 +47,8 @@ Description read(Fields& fields) {
   for (const char* name : {"rope_parameters", "rope_scaling"})
     if (const Value* parameters = fields.find(name))
       for (const char* key : {"rope_type", "type"})
-        if (const Value* type = parameters->find(key); type != nullptr && type->string == "yarn")
-          fields.fail(name, "\"yarn\" is longrope in a Phi-3, which is not modelled", "known: default, linear, llama3");
+        if (const Value* type = parameters->find(key))
+          d.long_rotary = d.long_rotary || type->string == "longrope" || type->string == "su" || type->string == "yarn";
   d.has_padding_token = true;
   if (fields.has("sliding_window")) d.window = fields.size("sliding_window", 4096);
   d.runs = {{d.layers, d.window > 0}};

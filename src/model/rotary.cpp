@@ -78,7 +78,37 @@ Rotation RotaryEmbedding::in_dtype(DType dtype, const Tensor& position_ids) cons
   return {position_ids, cos_cast, to(sin, dtype)};
 }
 
+Tensor RotaryEmbedding::make_long_frequencies() const {
+  const Shape half = {exact_div(b_.dims.rotary, 2)};
+  const auto make = [&](DType dtype, const char* op) { return b_.tape.make(half, dtype, op); };
+  const Tensor ext_factors = make(DType::kFloat32, "_to_copy");
+  Tensor range = make(DType::kInt64, "arange");
+  Tensor numbers = make(DType::kFloat32, "_to_copy");
+  range.reset();
+  const Tensor inv_freq_shape = make(DType::kFloat32, "div");
+  numbers.reset();
+  Tensor power = make(DType::kFloat32, "pow");
+  Tensor product = make(DType::kFloat32, "mul");
+  power.reset();
+  return make(DType::kFloat32, "reciprocal");
+}
+
+void RotaryEmbedding::choose_frequencies() const {
+  Tape& tape = b_.tape;
+  Tensor last = tape.make({}, DType::kInt64, "max");
+  const Tensor seq_len = tape.make({}, DType::kInt64, "add");
+  last.reset();
+  if (!*long_inv_freq_) {
+    const size_t first = tape.program.events.size();
+    *long_inv_freq_ = make_long_frequencies();
+    tape.mark_once(first);
+  }
+  Tensor is_long = tape.make({}, DType::kBool, "gt");
+  const Tensor inv_freq = tape.make({exact_div(b_.dims.rotary, 2)}, DType::kFloat32, "where");
+}
+
 void RotaryEmbedding::update() const {
+  if (b_.description.long_rotary) return choose_frequencies();
   if (!b_.description.dynamic_rotary) return;
   Tensor last = b_.tape.make({}, DType::kInt64, "max");
   const Tensor seq_len = b_.tape.make({}, DType::kInt64, "add");

@@ -2,6 +2,7 @@
 // apply_rotary_pos_emb).
 #pragma once
 
+#include <memory>
 #include <optional>
 
 #include "model/modules.h"
@@ -46,10 +47,16 @@ class RotaryEmbedding {
   Rotation in_dtype_4_48(DType dtype, const Tensor& position_ids) const;
   /// dynamic_rope_update: asks for the longest position first.
   void update() const;
+  /// longrope_frequency_update: frequencies for sequences past the trained length are made once and kept; one of both
+  /// sets is copied to where the frequencies are.
+  void choose_frequencies() const;
+  /// _compute_longrope_parameters on the device.
+  Tensor make_long_frequencies() const;
   const Builder& b_;
   const char* name_;
   Tensor inv_freq_;
   Tensor original_inv_freq_;
+  std::shared_ptr<Tensor> long_inv_freq_ = std::make_shared<Tensor>();  // one, however often a decoder copies its parts
 };
 
 /// Gemma3RotaryEmbedding: one for each kind of layer there is.

@@ -15,9 +15,11 @@ struct TowerRow {
   std::string_view family;
   Description (*read)(Fields& fields);
   TowerCall (*make)(const Builder& b);
+  Description (*read_pooling)(Fields& fields) = nullptr;  // with a head that pools; null where there is none
 };
-constexpr std::array kTowers = std::to_array<TowerRow>({{"siglip_vision_model", read_siglip_tower, make_siglip_tower},
-                                                        {"clip_vision_model", read_clip_tower, make_clip_tower}});
+constexpr std::array kTowers =
+    std::to_array<TowerRow>({{"siglip_vision_model", read_siglip_tower, make_siglip_tower, read_pooling_siglip_tower},
+                             {"clip_vision_model", read_clip_tower, make_clip_tower}});
 
 const TowerRow* find_tower(std::string_view family) {
   for (const TowerRow& row : kTowers)
@@ -49,6 +51,16 @@ const Value* part_config(Fields& fields, const char* name) {
 
 }  // namespace
 
+Description read_part(Fields& fields, const char* name, Description (*read)(Fields& part)) {
+  const Value* config = part_config(fields, name);
+  if (config == nullptr) return {};
+  Fields part(*config);
+  ignore_common(part);
+  Description d = read(part);
+  take_over(fields, part, name);
+  return d;
+}
+
 Description read_text_part(Fields& fields, std::initializer_list<std::string_view> families) {
   const Value* config = part_config(fields, kTextConfig);
   if (config == nullptr) return {};
@@ -78,7 +90,7 @@ void read_tower(Fields& fields, Description& d, const Sight& sight, std::string_
     return fields.fail("vision_config.model_type", in_quotes(type) + " is not modelled",
                        "known: clip_vision_model, siglip_vision_model");
   ignore_common(part);
-  Description tower = row->read(part);
+  Description tower = sight.pools && row->read_pooling != nullptr ? row->read_pooling(part) : row->read(part);
   tower.family = type;
   if (tower.runs.empty()) tower.runs = {{tower.layers, false}};
   take_over(fields, part, kVisionConfig);

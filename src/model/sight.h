@@ -40,11 +40,15 @@ struct Sight {
   /// What the text model is told besides embeddings, made when those are there; null where it is told nothing.
   TextInputs (*make_inputs)(const Builder& b, const Tensor& inputs_embeds);
   bool tells_tokens_apart = false;  // token_type_ids say which tokens are an image's
+  bool text_first = false;          // the text model is made before the tower
+  bool pools = false;               // what the tower pools is used
 };
 
 /// Its configs have sizes in either part, so that none is the model's.
 inline constexpr SizeNames kSizesOfParts = {nullptr, nullptr, nullptr, nullptr, nullptr, nullptr, nullptr};
 
+/// A part's config, which `read` reads.
+Description read_part(Fields& fields, const char* name, Description (*read)(Fields& part));
 /// Reads `text_config` as its family does, which is one of these; the first where the config does not say.
 Description read_text_part(Fields& fields, std::initializer_list<std::string_view> families);
 /// Reads `vision_config` into the description's tower, which is of that `model_type` where the config does not say.

@@ -43,7 +43,7 @@ void divide_backward(Gradients& g) { g.out[0] = div_scalar(g.in[0]); }
 const Op kDivide = {"div", divide_backward};
 
 /// x / count of two scalars, where only x wants a gradient.
-Tensor divide(Tensor input, const Tensor& count) {
+Tensor divide_counted(Tensor input, const Tensor& count) {
   const Tensor x = std::move(input);
   Tape& tape = x.tape();
   Node* node = tape.record(kDivide, {&x});
@@ -172,7 +172,7 @@ ChunkedLoss chunked_log_prob_loss(const Tensor& hidden_states, const Tensor& wei
   const Tensor total = neg(sum_all(per_token.log_probs));
   tape.make({}, DType::kInt64, "sum");
   const Tensor count = tape.make({}, DType::kInt64, "clamp");
-  Tensor loss = divide(total, count);
+  Tensor loss = divide_counted(total, count);
   return {std::move(loss), per_token.log_probs, per_token.entropy, per_token.mean_logits, per_token.is_top1, mask};
 }
 

@@ -27,6 +27,7 @@ void clamp_in_place_backward(Gradients& g) {
   g.out[0] = tape.make(preserved(shape), g.in[0].dtype(), "where");
 }
 const Op kClampInPlace = {"clamp_", clamp_in_place_backward};
+const Op kClampTo = {"clamp", clamp_in_place_backward};
 
 /// torch.where(torch.isinf(x).any(), max - 1000, max)
 Tensor largest(const Tensor& x) {
@@ -53,6 +54,16 @@ void clamp_half(Tensor& hidden_states, Tensor& clamp_value) {
   Tensor clamped = tape.make(preserved(hidden_states.shape()), hidden_states.dtype(), kClamp.name);
   Tape::attach(node, clamped);
   hidden_states = std::move(clamped);
+}
+
+Tensor clamp(Tensor self) {
+  const Tensor x = std::move(self);
+  Tape& tape = x.tape();
+  Node* node = tape.record(kClampTo, {&x});
+  tape.save(node, x);
+  Tensor result = tape.make(preserved(x.shape()), x.dtype(), kClampTo.name);
+  Tape::attach(node, result);
+  return result;
 }
 
 Tensor clamp_in_place(Tensor self) {

@@ -4,10 +4,13 @@
 namespace peakmem {
 namespace {
 
-/// A product of patches [rows · columns, in · height · width] and the weight, for each image.
+/// A product of patches [places, in · height · width] and the weight, for each image or sound.
 void count_convolution(const Tensor& result, const Tensor& output, const Tensor& weight) {
-  const Expr patch = weight.size(1) * weight.size(2) * weight.size(3);
-  count_product(result, output.size(2) * output.size(3), patch, output.size(1), output.size(0));
+  Expr patch = weight.size(1);
+  for (int i = 2; i < weight.shape().rank; ++i) patch = patch * weight.size(i);
+  Expr places = output.size(2);
+  for (int i = 3; i < output.shape().rank; ++i) places = places * output.size(i);
+  count_product(result, places, patch, output.size(1), output.size(0));
 }
 
 // Inputs: input 0, weight 1, bias 2. The kernels of input and weight read a gradient without gaps
@@ -28,7 +31,7 @@ const Op kConvolution = {"convolution", convolution_backward};
 }  // namespace
 
 // Input and weight are kept whichever gradients are wanted; autocast casts the arguments from right to left.
-Tensor conv2d(Tensor input, const Tensor& weight, const Tensor& bias, Expr rows, Expr columns) {
+Tensor convolution(Tensor input, const Tensor& weight, const Tensor& bias, const Shape& output) {
   const Tensor b = bias ? to_low_precision(bias) : bias;
   const Tensor w = to_low_precision(weight);
   const Tensor x = to_low_precision(std::move(input));
@@ -36,10 +39,15 @@ Tensor conv2d(Tensor input, const Tensor& weight, const Tensor& bias, Expr rows,
   Node* node = tape.record(kConvolution, {&x, &w, &b});
   tape.save(node, x);
   tape.save(node, w);
-  Tensor result = tape.make({x.size(0), w.size(0), rows, columns}, x.dtype(), kConvolution.name);
+  Tensor result = tape.make(output, x.dtype(), kConvolution.name);
   count_convolution(result, result, w);
   Tape::attach(node, result);
   return result;
+}
+
+Tensor conv2d(Tensor input, const Tensor& weight, const Tensor& bias, Expr rows, Expr columns) {
+  const Shape output = {input.size(0), weight.size(0), rows, columns};
+  return convolution(std::move(input), weight, bias, output);
 }
 
 }  // namespace peakmem

@@ -76,6 +76,9 @@ const Op kRsqrt = {"rsqrt", rsqrt_backward};
 
 void tanh_backward(Gradients& g) { g.out[0] = from_gradient(g, "tanh_backward"); }
 const Op kTanh = {"tanh", tanh_backward};
+/// grad * result
+void exp_backward(Gradients& g) { g.out[0] = mul(g.in[0], g.saved(0)); }
+const Op kExp = {"exp", exp_backward};
 void sigmoid_backward(Gradients& g) { g.out[0] = from_gradient(g, "sigmoid_backward"); }
 const Op kSigmoid = {"sigmoid", sigmoid_backward};
 void relu_backward(Gradients& g) { g.out[0] = from_gradient(g, "threshold_backward"); }
@@ -186,6 +189,17 @@ Tensor add_in_place(Tensor self, const Tensor& other) {
   return result;
 }
 
+namespace {
+
+/// A tensor of no dimensions does not decide the dtype beside one that has some (result_type, TypeProperties.cpp).
+DType dtype_of_both(const Tensor& a, const Tensor& b) {
+  const bool alike = (a.shape().rank == 0) == (b.shape().rank == 0);
+  if (alike) return promote(a.dtype(), b.dtype());
+  return a.shape().rank == 0 ? b.dtype() : a.dtype();
+}
+
+}  // namespace
+
 Tensor mul(Tensor self, Tensor other) {
   const Tensor a = std::move(self);
   const Tensor b = std::move(other);
@@ -193,7 +207,7 @@ Tensor mul(Tensor self, Tensor other) {
   Node* node = tape.record(kMul, {&a, &b});
   if (a->requires_grad) tape.save(node, b);
   if (b->requires_grad) tape.save(node, a);
-  Tensor result = tape.make(broadcast(a.shape(), b.shape()), promote(a.dtype(), b.dtype()), kMul.name);
+  Tensor result = tape.make(broadcast(a.shape(), b.shape()), dtype_of_both(a, b), kMul.name);
   Tape::attach(node, result);
   return result;
 }
@@ -226,6 +240,7 @@ Tensor div(Tensor self, const Tensor& other) {
 Tensor pow_scalar(Tensor self) { return unary(kPow, to_full_precision(std::move(self)), Keeps::kInput); }
 Tensor rsqrt(Tensor self) { return unary(kRsqrt, to_full_precision(std::move(self)), Keeps::kResult); }
 Tensor tanh(Tensor self) { return unary(kTanh, std::move(self), Keeps::kResult); }
+Tensor exp(Tensor self) { return unary(kExp, to_full_precision(std::move(self)), Keeps::kResult); }
 Tensor sigmoid(Tensor self) { return unary(kSigmoid, std::move(self), Keeps::kResult); }
 Tensor relu(Tensor self) { return unary(kRelu, std::move(self), Keeps::kResult); }
 Tensor silu(Tensor self) { return unary(kSilu, std::move(self), Keeps::kInput); }

@@ -30,6 +30,14 @@ void avg_pool2d_backward(Gradients& g) {
 }
 const Op kAvgPool2d = {"avg_pool2d", avg_pool2d_backward};
 
+// grad * (self / norm).masked_fill_(norm == 0, 0) (linalg_vector_norm_backward in FunctionsManual.cpp, torch 2.13).
+void norm_backward(Gradients& g) {
+  const Tensor quotient = div(g.saved(0), g.saved(1));
+  const Tensor is_zero = g.in[0].tape().make(g.saved(1).shape(), DType::kBool, "eq");
+  g.out[0] = mul(g.in[0], quotient);
+}
+const Op kNorm = {"linalg_vector_norm", norm_backward};
+
 // The parts' gradients are views of the whole's, which are stacked.
 void join_rows_backward(Gradients& g) {
   g.out[0] = g.in[0].tape().make(contiguous(g.input_shape(0)), g.in[0].dtype(), "stack");
@@ -37,6 +45,18 @@ void join_rows_backward(Gradients& g) {
 const Op kJoinRows = {"cat", join_rows_backward};
 
 }  // namespace
+
+Tensor norm_last(Tensor self) {
+  const Tensor x = std::move(self);
+  Tape& tape = x.tape();
+  const DType dtype = tape.autocast.enabled ? DType::kFloat32 : x.dtype();
+  Node* node = tape.record(kNorm, {&x});
+  tape.save(node, x);
+  Tensor result = tape.make(reduced_last(x.shape()), dtype, kNorm.name);
+  Tape::attach(node, result);
+  tape.save_output(node, result);
+  return result;
+}
 
 Tensor join_rows(Tensor input) {
   const Tensor x = std::move(input);

@@ -9,6 +9,8 @@ namespace peakmem {
 Tensor masked_scatter(Tensor self, const Tensor& mask, const Tensor& source);
 /// torch.cat(list(x), dim=0) of [N, T, C]: [N·T, C], copied.
 Tensor join_rows(Tensor input);
+/// x.norm(p=2, dim=-1, keepdim=True), which autocast sums in fp32 and reads as it is.
+Tensor norm_last(Tensor self);
 /// torch.nn.functional.avg_pool2d of [B, C, height, width] by windows that do not overlap: [B, C, rows, columns].
 Tensor avg_pool2d(Tensor input, Expr rows, Expr columns);
 

@@ -191,6 +191,14 @@ Tensor matmul_by_matrix(Tensor input, const Tensor& matrix) {
   return bmm(x, expand(unsqueeze(w, 0), {shape[0], w.size(0), w.size(1)}));
 }
 
+Tensor matmul_of_rows(Tensor self, Tensor other) {
+  const std::array<Tensor, 2> held = {std::move(self), std::move(other)};
+  Tensor a = held[0];
+  Tensor b = held[1];
+  cast_operands(a, b);
+  return mm(a, b);
+}
+
 Tensor matmul_broadcast(Tensor self, Tensor other) {
   const std::array<Tensor, 2> held = {std::move(self), std::move(other)};
   Tensor a = held[0];

@@ -49,6 +49,8 @@ Tensor select_row(Tensor input);
 Tensor index_rows(Tensor input, const Tensor& rows, const Tensor& columns);
 /// x[rows] along the first dimension.
 Tensor take_rows(Tensor input, const Tensor& rows);
+/// weight[indices] of [rows, C] and [B, T]: [B, T, C], by indexing and not as an embedding.
+Tensor index_embeddings(const Tensor& weight, const Tensor& indices);
 Tensor contiguous(Tensor input);
 Tensor clone(const Tensor& input, const KeptShape& layout);
 Tensor detach(const Tensor& input);
@@ -73,6 +75,8 @@ Tensor neg(Tensor self);
 Tensor pow_scalar(Tensor self);
 Tensor rsqrt(Tensor self);
 Tensor tanh(Tensor self);
+/// torch.exp, which autocast takes in fp32.
+Tensor exp(Tensor self);
 Tensor sigmoid(Tensor self);
 Tensor relu(Tensor self);
 Tensor silu(Tensor self);
@@ -100,12 +104,17 @@ Tensor conv1d(Tensor input, const Tensor& weight, const Tensor& bias);
 Tensor bmm(const Tensor& self, const Tensor& mat2);
 /// torch.matmul of [B, T, in] and a matrix [in, out].
 Tensor matmul_by_matrix(Tensor input, const Tensor& matrix);
+/// torch.mm of two matrices, as autocast casts them.
+Tensor matmul_of_rows(Tensor self, Tensor other);
 /// torch.matmul of two 4-D tensors.
 Tensor matmul(Tensor self, Tensor other);
 
 // --- convolution.cpp -------------------------------------------------------------------------------------------------
 /// torch.nn.functional.conv2d: input [B, in, height, width], weight [out, in, ...], output [B, out, rows, columns].
 Tensor conv2d(Tensor input, const Tensor& weight, const Tensor& bias, Expr rows, Expr columns);
+/// torch.nn.functional.conv1d or conv2d, in groups or not, whatever its stride and padding make of the input's sizes:
+/// weight [out, in / groups, ...], output [B, out, ...].
+Tensor convolution(Tensor input, const Tensor& weight, const Tensor& bias, const Shape& output);
 
 // --- normalise.cpp ---------------------------------------------------------------------------------------------------
 Tensor layer_norm(Tensor input, const Tensor& weight, const Tensor& bias);
@@ -224,6 +233,8 @@ std::array<Tensor, 2> topk(Tensor self, Expr k);
 Tensor sum_last(const Tensor& self);
 /// x /= x.sum(dim=-1, keepdim=True)
 Tensor divide_by_sum(Tensor self);
+/// self / other, which may be narrower and want a gradient too.
+Tensor divide(Tensor self, const Tensor& other);
 /// self /= other, which wants a gradient too.
 Tensor divide_in_place(Tensor self, const Tensor& other);
 /// self.index_add_(0, rows, source)

@@ -137,6 +137,17 @@ Tensor divide_by_sum(Tensor self) {
   return divide_in_place(std::move(self), sum);
 }
 
+Tensor divide(Tensor self, const Tensor& other) {
+  const Tensor x = std::move(self);
+  Tape& tape = x.tape();
+  Node* node = tape.record(kDiv, {&x, &other});
+  tape.save(node, x);
+  tape.save(node, other);
+  Tensor result = tape.make(broadcast(x.shape(), other.shape()), promote(x.dtype(), other.dtype()), kDiv.name);
+  Tape::attach(node, result);
+  return result;
+}
+
 // What the division needs of the values before it is a copy.
 Tensor divide_in_place(Tensor self, const Tensor& other) {
   const Tensor x = std::move(self);

@@ -281,6 +281,10 @@ void Tape::cast_for_good(const Tensor& tensor, DType dtype) {
     std::swap(cast->storage, tensor->storage);
     std::swap(cast->dtype, tensor->dtype);
   }
+  mark_once(first);
+}
+
+void Tape::mark_once(size_t first) {
   for (size_t i = first; i < program.events.size(); ++i) program.events[i].once = true;
 }
 

@@ -241,6 +241,8 @@ class Tape {
   void empty(const Tensor& tensor) { note(tensor->storage, false); }
   /// tensor.data = tensor.data.to(dtype): its handles see the cast one from now on, which no later step makes again.
   void cast_for_good(const Tensor& tensor, DType dtype);
+  /// Events from that one on are of the first step alone.
+  void mark_once(size_t first);
   /// A tensor as a leaf that gathers a gradient.
   Tensor leaf(Tensor tensor);
   /// A leaf that looks at another tensor's storage and gathers a gradient of its own (x.detach().requires_grad_()).

@@ -202,6 +202,15 @@ Tensor take_rows(Tensor input, const Tensor& rows) {
   return result;
 }
 
+Tensor index_embeddings(const Tensor& weight, const Tensor& indices) {
+  Tape& tape = weight.tape();
+  Node* node = tape.record(kIndex, {&weight});
+  tape.save(node, indices);
+  Tensor result = tape.make({indices.size(0), indices.size(1), weight.size(1)}, weight.dtype(), kIndex.name);
+  Tape::attach(node, result);
+  return result;
+}
+
 Tensor contiguous(Tensor input) {
   Tensor x = std::move(input);
   return is_contiguous(x.shape()) ? x : clone(x, contiguous(x.shape()));

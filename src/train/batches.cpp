@@ -107,8 +107,8 @@ void Batches::renew() {
   std::vector<Tensor> held;
   for (const Batch& batch : of_step_)
     for (const Tensor* tensor :
-         {&batch.input_ids, &batch.pixel_values, &batch.token_types, &batch.labels, &batch.more_labels,
-          &batch.attention_mask, &batch.completion_mask, &batch.mismatched[0], &batch.mismatched[1],
+         {&batch.input_ids, &batch.pixel_values, &batch.input_features, &batch.token_types, &batch.labels,
+          &batch.more_labels, &batch.attention_mask, &batch.completion_mask, &batch.mismatched[0], &batch.mismatched[1],
           &batch.mismatched[2], &batch.scores[0], &batch.scores[1], &batch.ratings})
       if (*tensor) held.push_back(*tensor);
   const int32_t outer = tape.turn;

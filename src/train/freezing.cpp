@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <set>
 
+#include "model/sight.h"
 #include "size/nearest.h"
 #include "size/order.h"
 #include "size/wording.h"
@@ -90,13 +91,16 @@ std::optional<Error> freeze(Job& job, std::vector<std::string> patterns, std::st
   if (count == program.weights.size())
     return Error{std::string(field), "leaves no parameter to train", "take a pattern away"};
   size_t turn = 1;  // 0 is what is in no layer
-  if (d.tower) {
+  const auto split_tower = [&] {
     Description tower = *d.tower;
     tower.runs = split(tower.runs, frozen, turn);
     d.tower = std::make_shared<const Description>(std::move(tower));
-  }
+  };
+  const bool text_first = d.tower && d.sight->text_first;
+  if (d.tower && !text_first) split_tower();
   d.runs = split(d.runs, frozen, turn);
   d.decoder_runs = split(d.decoder_runs, frozen, turn);
+  if (text_first) split_tower();
   return std::nullopt;
 }
 

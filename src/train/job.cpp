@@ -121,7 +121,7 @@ Structure structure_of(const Job& job, bool unrolled) {
   s.buffers = r.quantize == Quantize::kNone ? r.weights : s.packed;
   if (r.quantize != Quantize::kNone && !r.sharding.casts_parameters) s.weights = frozen_dtype(r);
   s.norms = r.quantize != Quantize::kNone && r.upcast == Upcast::kNorms ? DType::kFloat32 : s.weights;
-  s.padding_mask = r.trainer->is_transformers_loop && d.image == 0;
+  s.padding_mask = r.trainer->is_transformers_loop && !d.has_fixed_length();
   s.lora = r.lora.rank > 0 ? &r.lora : nullptr;
   s.freeze = r.freeze.patterns.empty() ? nullptr : &r.freeze;
   return s;
@@ -181,7 +181,7 @@ Dims symbol_dims(const Job& job, Pool& pool, std::vector<int64_t>& values) {
   Dims dims = number_dims(job);
   dims.examples = symbol("B", r.batch);
   dims.batch = r.choices * dims.examples;
-  if (d.image == 0) dims.seq = symbol("T", r.seq);  // the patches of an image are a number
+  if (!d.has_fixed_length()) dims.seq = symbol("T", r.seq);  // patches of an image, frames of a sound are a number
   dims.hidden = of_model("C", d.hidden);
   if (d.embedding == d.hidden) dims.embedding = dims.hidden;
   dims.heads = of_model("N", d.heads);

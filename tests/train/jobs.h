@@ -57,7 +57,8 @@ inline void put_bart_sizes(Value& config, int64_t heads, Dice& dice) {
   for (const char* name : {"encoder_attention_heads", "decoder_attention_heads"}) put(name, heads);
   for (const char* name : {"encoder_layers", "decoder_layers"}) put(name, dice.from(1, 9));
   for (const char* name : {"encoder_ffn_dim", "decoder_ffn_dim"}) put(name, dice.from(1, 300));
-  put("max_position_embeddings", 300);
+  for (const char* name : {"max_position_embeddings", "max_target_positions"}) put(name, 300);
+  for (const char* name : {"max_source_positions", "num_mel_bins"}) put(name, dice.from(1, 100));
 }
 
 /// Relative positions or none, and the loss that DeBERTa-v2 does not choose by itself.
@@ -90,8 +91,10 @@ inline void put_parts(Value& config, const Family& family, Dice& dice) {
   };
   config.members.emplace_back("tie_word_embeddings", truth(dice.coin()));
   config.members.emplace_back("mm_tokens_per_image", whole(4));
-  part("text_config", {{"vocab_size", whole(dice.from(10, 3000))}, {"num_key_value_heads", whole(heads)}});
-  const bool of_clip = family.name == "llava";
+  part("text_config", {{"vocab_size", whole(dice.from(10, 3000))},
+                       {"num_key_value_heads", whole(heads)},
+                       {"max_position_embeddings", whole(300)}});
+  const bool of_clip = family.name == "llava" || family.name == "clip" || family.name == "siglip";
   part("vision_config", {{"image_size", whole(16)}, {"patch_size", whole(4)}, {"vision_use_head", truth(of_clip)}});
 }
 
@@ -141,7 +144,8 @@ inline Value random_config(Dice& dice) {
   config.kind = Value::Kind::kObject;
   auto put = [&config](const char* name, Value value) { config.members.emplace_back(name, std::move(value)); };
   put("model_type", word(family));
-  if (find_family(family)->usual_task == Task::kImageTextToText) {
+  if (const Task usual = find_family(family)->usual_task;
+      usual == Task::kImageTextToText || usual == Task::kContrastive) {
     put_parts(config, *find_family(family), dice);
     return config;
   }
@@ -249,10 +253,10 @@ inline void suit(Recipe& recipe, const Description& description, Dice& dice) {
   if (!description.checkpoints) recipe.checkpointing = Checkpointing::kNone;
   if (description.norms_positions && recipe.checkpointing == Checkpointing::kFullReentrant)
     recipe.checkpointing = Checkpointing::kFull;
-  if (description.image > 0) recipe.seq = description.positions;
+  if (description.has_fixed_length()) recipe.seq = description.positions;
   if (description.tower) {
-    recipe.images = dice.from(1, 3);
-    recipe.seq = recipe.images * description.image_tokens + dice.from(0, 100);
+    recipe.images = description.image_tokens > 0 ? dice.from(1, 3) : 1;
+    recipe.seq = recipe.images * description.image_tokens + dice.from(description.image_tokens > 0 ? 0 : 1, 100);
     recipe.quantize = Quantize::kNone;
   }
   if (description.experts > 0 && dice.coin()) {
@@ -343,9 +347,10 @@ inline Job random_sharded_job(uint32_t seed) {
 }
 
 /// Whether a parameter gets no gradient, so that DDP must look for such: a bare model's pooler, a contact head, a token
-/// for masked patches.
+/// for masked patches, what pools them beside a classifier.
 inline bool has_unused(const Description& d) {
-  return d.task == Task::kFeatureExtraction || d.family == "esm" || d.has_mask_token;
+  const bool pools_beside = d.task == Task::kImageClassification && (d.family == "clip" || d.family == "siglip");
+  return d.task == Task::kFeatureExtraction || d.family == "esm" || d.has_mask_token || pools_beside;
 }
 
 /// The same on every rank of DistributedDataParallel.
