@@ -95,7 +95,7 @@ class Decoder {
     const Tensor positions = told.position_ids ? told.position_ids : position_ids(b_);
     const DecoderMasks masks = told.masks ? *told.masks : decoder_masks(b_, inputs_embeds.dtype());
     Tensor hidden_states = dropout(inputs_embeds, b_.description.embedding_dropout);
-    if (!parts_.keeps_embeddings) inputs_embeds.reset();
+    if (!parts_.keeps_embeddings) inputs_embeds = hidden_states;  // the name is what dropout gave
     const Rotations rotations = rotary_emb_(hidden_states, positions);
     Tensor weights;  // that the last layer handed on
     layers_.run([&](const KindOfLayer& kind) {
