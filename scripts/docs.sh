@@ -9,7 +9,7 @@ cd "$(dirname "$0")/.."
 if [ "${1:-}" = --check ]; then
   status=0
   pages=$(cd docs && ls ./*.md | sed 's|^\./||')
-  named=$(sed -n '/^nav:/,$ s/^ *- .*: \([a-z-]*\.md\)$/\1/p' mkdocs.yml)
+  named=$(sed -n '/^nav:/,$ s/^ *- .*: \([a-z0-9-]*\.md\)$/\1/p' mkdocs.yml)
   for page in $pages; do
     echo "$named" | grep -qx "$page" || { echo "docs/$page: is not in the nav of mkdocs.yml"; status=1; }
   done

@@ -31,5 +31,5 @@ def on_page_markdown(markdown, page, config, files):
     lines = []
     for line in markdown.split("\n"):
         inside ^= bool(FENCE.match(line))
-        lines.append(line if inside else re.sub(r"`docs/([a-z-]+\.(?:md|ipynb))`", r"[\1](\1)", line))
+        lines.append(line if inside else re.sub(r"`docs/([a-z0-9-]+\.(?:md|ipynb))`", r"[\1](\1)", line))
     return "\n".join(lines)
