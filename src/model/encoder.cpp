@@ -34,8 +34,8 @@ Tensor PredictionHead::operator()(const Tensor& input) const {
   Tensor hidden_states = dense(input);
   hidden_states = activate(activation, hidden_states);
   hidden_states = layer_norm(hidden_states);
-  hidden_states = decoder(hidden_states);
-  return bias ? add(hidden_states, bias) : hidden_states;
+  if (!bias) return decoder(hidden_states);
+  return add(decoder(hidden_states), bias);  // one expression: what was normed is named until its end
 }
 
 Linear decoder(const Builder& b, const char* name, Expr width, const Tensor& word_weight) {
