@@ -156,7 +156,8 @@ std::string not_measured_of_flat(const Job& job) {
   if (recipe.weights == DType::kFloat16 || sharding.param_dtype == DType::kFloat16) return "in fp16";
   if (!sharding.by_accelerate && recipe.autocast) return "with autocast in a plain loop";
   if (recipe.eval_batch > 0) return "with an evaluation";
-  if (recipe.kernels.loss != LossKernel::kHf && recipe.kernels.loss != LossKernel::kPlain) return "with such a loss";
+  if (recipe.kernels.loss != LossKernel::kHf && recipe.kernels.loss != LossKernel::kPlain)
+    return "with a loss that is fused or in tiles (--loss, --kernels or the trainer's)";
   if (recipe.built_on_device) return "for a model that is built on the device";
   return {};
 }
@@ -180,11 +181,12 @@ std::optional<Error> check(const Job& job) {
   if (auto wrong = check_quantized(job)) return wrong;
   const auto& known = kElementwise;
   if (!recipe.optimizer->takes_shards)
-    return Error{"--optimizer",
-                 std::string(recipe.optimizer->name) +
-                     (recipe.optimizer->takes_others ? " fails in PyTorch with FSDP2: its kernels take no DTensor"
-                                                     : " is not modelled with sharded parameters"),
-                 "pass adamw"};
+    return Error{
+        "--optimizer",
+        std::string(recipe.optimizer->name) + (recipe.optimizer->takes_others && !recipe.sharding.flat.runs
+                                                   ? " fails in PyTorch with FSDP2: its kernels take no DTensor"
+                                                   : " is not modelled with sharded parameters"),
+        "pass adamw"};
   if (std::find(known.begin(), known.end(), recipe.optimizer->name) == known.end())
     return Error{"--optimizer", std::string(recipe.optimizer->name) + " is not modelled with sharded parameters",
                  "known for it: adamw, adam, sgd, sgd-momentum, adagrad, rmsprop"};

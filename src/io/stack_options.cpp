@@ -46,7 +46,8 @@ std::optional<Error> check_known(const OptionValues& values, std::span<const std
                                  std::string_view stack) {
   for (const OptionValue& value : values)
     if (!is_in(own, value.name) && !is_in(kShared, value.name))
-      return Error{"--" + value.name, "is not modelled with --stack " + std::string(stack), "drop it"};
+      return Error{"--" + value.name, "is not modelled with --stack " + std::string(stack),
+                   value.name == "checkpointing" ? "pass --recompute full" : "drop it"};
   const Asked asked(values);
   const std::string* optimizer = asked.text("optimizer");
   if (optimizer != nullptr && *optimizer != "adamw" && *optimizer != "adam")

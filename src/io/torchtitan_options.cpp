@@ -62,10 +62,10 @@ std::optional<Error> read_mesh(const Asked& asked, titan::Degrees& degrees) {
 std::optional<Error> read_precision(const Asked& asked, titan::Job& job) {
   titan::Training& t = job.training;
   const std::string* given = asked.text("precision");
-  const std::string name = given != nullptr ? *given : "bf16-autocast";
-  if (name != "bf16" && name != "bf16-autocast")
+  const std::string name = given != nullptr ? *given : "bf16-mixed";
+  if (name != "bf16" && name != "bf16-mixed")
     return Error{"--precision", name + " is not modelled with --stack torchtitan",
-                 "bf16-autocast: weights in fp32, computed with in bf16; bf16: all in bf16"};
+                 "bf16-mixed: weights in fp32, computed with in bf16; bf16: all in bf16"};
   if (name == "bf16") t.dtype = DType::kBFloat16;
   if (job.degrees.has_fsdp() || job.is_alone() || name == "bf16") return std::nullopt;
   return Error{
@@ -137,6 +137,16 @@ std::optional<Error> check_degrees(const titan::Job& job) {
   return std::nullopt;
 }
 
+/// Options about ranks that are not there.
+std::optional<Error> check_idle(const Asked& asked, const titan::Degrees& degrees) {
+  if (asked.flag("disable-loss-parallel") && degrees.tp == 1)
+    return Error{"--disable-loss-parallel", "is about tensor-parallel ranks, of which there is one",
+                 "give --tp, or drop it"};
+  if (asked.flag("no-reshard-after-forward") && !degrees.has_fsdp())
+    return Error{"--no-reshard-after-forward", "is about FSDP, and nothing is sharded", "give --fsdp, or drop it"};
+  return std::nullopt;
+}
+
 void say_what_was_assumed(TorchtitanInquiry& inquiry) {
   inquiry.assumptions = {"code: torchtitan 0.2.2 on torch 2.13, not compiled",
                          "attention in cuDNN's kernel, which torchtitan asks for first, as on Hopper",
@@ -167,6 +177,7 @@ Result<TorchtitanInquiry> read_torchtitan(const NamedConfig& model, const Option
   job.training = *training;
   if (auto wrong = read_precision(asked, job)) return *wrong;
   if (auto wrong = check_degrees(job)) return *wrong;
+  if (auto wrong = check_idle(asked, job.degrees)) return *wrong;
   if (auto wrong = read_pipeline(asked, job)) return *wrong;
   const Result<std::optional<int64_t>> rank = read_rank_number(asked, job.degrees.ranks());
   if (!rank) return rank.error();

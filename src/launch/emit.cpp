@@ -109,6 +109,9 @@ Value list_value(std::string_view text) {
 Value value_of(std::string_view pattern, const std::string& text) {
   const bool list = pattern.starts_with('[') && pattern.ends_with(']');
   const std::string_view inside = list ? pattern.substr(1, pattern.size() - 2) : pattern;
+  if (inside.size() > 1 && inside.starts_with('\'') &&
+      inside.ends_with('\''))  // a word that YAML would take for a flag
+    return {.kind = Kind::kString, .string = std::string(inside.substr(1, inside.size() - 2))};
   const std::string filled = inside == "*" ? text : std::string(inside);
   return list ? list_value(filled) : yaml_scalar(filled);
 }
@@ -217,6 +220,7 @@ class Writer {
                    option_text(asked, "optimizer") + " (" + option_text(asked, "optimizer-impl") +
                        ") has no name in transformers' optim",
                    "known there: adamw (foreach or fused), sgd, hf-adafactor, bitsandbytes' and their paged ones"};
+    if (auto wrong = check_whose_ranks(Asked(words).text("zero") != nullptr)) return *wrong;
     fill(words);
     return read_back(asked, find_model);
   }
@@ -240,6 +244,16 @@ class Writer {
                                                     : flags_of(object, start);
     if (format_.style != Style::kFlags) emitted_.start = start;
     if (format_.says.empty()) leave_ranks(words);
+  }
+
+  /// A file of ranks alone says nothing of a job whose ranks are the other's.
+  std::optional<Error> check_whose_ranks(bool zero) const {
+    if (format_.name == "deepspeed" && !zero)
+      return Error{"FORMAT", "deepspeed says ZeRO alone, and the job has none", "add --zero 2 --ranks 4"};
+    if (format_.name == "accelerate" && zero)
+      return Error{"--zero", "is nothing that accelerate's file says: DeepSpeed has one of its own",
+                   "peakmem emit deepspeed"};
+    return std::nullopt;
   }
 
   /// Who trains together is another file's, accelerate's or DeepSpeed's; torchrun's flags have the ranks of DDP.

@@ -178,10 +178,13 @@ bool is_word(std::string text, std::string_view name, std::string_view number) {
 void understand_flat(Understanding& u) {
   const Settings& s = u.settings;
   u.set("fsdp-version", "1");
-  if (!takes_trainer_over_shards(u))
-    u.refuse("fsdp_config.version",
-             "is FSDP1, whose autocast under accelerate in a loop of one's own is not modelled (--trainer hf takes "
-             "Trainer's loop, --fsdp-version 2 FSDP2)");
+  constexpr std::string_view kLoop =
+      "is FSDP1, which is not modelled under accelerate in a loop of one's own (--trainer hf takes Trainer's loop, "
+      "--fsdp-version 2 FSDP2)";
+  if (!takes_trainer_over_shards(u) && u.is_given("fsdp-version"))
+    u.settings.refused.push_back("--fsdp-version: 1 " + std::string(kLoop));
+  else if (!takes_trainer_over_shards(u))
+    u.refuse("fsdp_config.version", kLoop);
   const std::string strategy = s.text("fsdp_config.sharding_strategy");
   if (is_word(strategy, "SHARD_GRAD_OP", "2"))
     u.set("no-reshard-after-forward", "true");
