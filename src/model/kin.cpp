@@ -76,7 +76,10 @@ constexpr std::array kKin = std::to_array<Kin>({
     {"nllb_moe", "mbart", "some of its MLPs are mixtures of experts"},
     {"blenderbot-small", "bart", "a norm comes before its positions are added"},
     {"led", "bart", "its encoder attends within a window"},
-    {"whisper", "", "an encoder of sound with convolutions, and a decoder with learned positions"},
+    {"speech_to_text", "whisper", "its positions are sinusoids, and its convolutions are gated"},
+    {"moonshine", "whisper", "it hears the wave itself, and its positions are turned"},
+    {"wav2vec2", "", "it hears the wave itself, by convolutions"},
+    {"hubert", "", "it hears the wave itself, by convolutions"},
     // Images.
     {"beit", "vit", "its attention has relative positions, and its layers scales"},
     {"dinov2_with_registers", "dinov2", "it has tokens of registers besides"},
@@ -89,8 +92,9 @@ constexpr std::array kKin = std::to_array<Kin>({
     {"convnext", "", "it is made of convolutions"},
     {"bit", "", "it is made of convolutions"},
     {"resnet", "", "it is made of convolutions"},
-    {"clip", "", "it is two encoders, of images and of text, and their loss compares all pairs"},
-    {"siglip", "", "it is two encoders, of images and of text, and their loss compares all pairs"},
+    {"chinese_clip", "clip", "its text model is BERT"},
+    {"clipseg", "clip", "a decoder makes masks of what it sees"},
+    {"siglip2", "siglip", "its images are rows of patches, of any size"},
     {"vits", "", "it makes sound of text"},
     {"pixtral", "", "it encodes images for another model"},
     // Recurrent.
