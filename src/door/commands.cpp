@@ -66,8 +66,11 @@ Result<Answer> answer_estimate(const Question& question) {
 Result<Answer> answer_formula(const Question& question) {
   const Asked asked(question.subject.options);
   if (asked.flag("textbook")) return answer_textbook(question);
-  const Result<Inquiry> inquiry = inquire(question.subject, Command::kFormula);
+  Result<Inquiry> inquiry = inquire(question.subject, Command::kFormula);
   if (!inquiry) return inquiry.error();
+  if (is_cut_by_numbers(inquiry->job.recipe))
+    inquiry->assumptions.emplace_back(
+        "letters: those of the run; the model's sizes are numbers, by which ranks cut it");
   const Result<FormulaChoices> choices = choices_of(asked);
   if (!choices) return choices.error();
   const Result<FormulaReport> report = formulas(inquiry->job);

@@ -105,6 +105,10 @@ class Reader {
     if (object.kind != Kind::kObject)
       return Error{name, "is no launch file: it holds no names with values", "peakmem --help shows what is read"};
     const ToolRow* tool = from.empty() || !pieces_.empty() ? tool_of(object, tools_) : tool_named(from, tools_);
+    if (tool == nullptr && is_fsdp_config(object)) {
+      tool = tool_named("hf", tools_);
+      object = {.kind = Kind::kObject, .members = {{"fsdp_config", object}}};
+    }
     if (tool == nullptr) return unknown_file(name, from);
     if (const Value* environment = object.find("ENV"); environment != nullptr && tool->name == "swift") {
       Value known = *environment;
@@ -113,6 +117,16 @@ class Reader {
     }
     add(tool, source, std::move(object));
     return std::nullopt;
+  }
+
+  /// Whether that is what --fsdp_config names: keys that TrainingArguments have in fsdp_config.
+  static bool is_fsdp_config(const Value& object) {
+    const std::vector<KeyRow> rows = key_rows("hf");
+    const auto is_known = [&rows](const Member& member) {
+      const std::string key = "fsdp_config." + (member.name.starts_with("fsdp_") ? member.name.substr(5) : member.name);
+      return std::any_of(rows.begin(), rows.end(), [&key](const KeyRow& row) { return row.key == key; });
+    };
+    return !object.members.empty() && std::all_of(object.members.begin(), object.members.end(), is_known);
   }
 
   Error unknown_file(const std::string& name, const std::string& from) const {

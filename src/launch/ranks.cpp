@@ -191,6 +191,9 @@ void understand_flat(Understanding& u) {
   else if (!strategy.empty() && !is_word(strategy, "FULL_SHARD", "1"))
     u.refuse("fsdp_config.sharding_strategy", "is not modelled for FSDP1: FULL_SHARD and SHARD_GRAD_OP are");
   const std::string ahead = s.text("fsdp_config.backward_prefetch");
+  if (!ahead.empty() && !is_word(ahead, "NO_PREFETCH", "") && !is_word(ahead, "BACKWARD_PRE", "1") &&
+      !is_word(ahead, "BACKWARD_POST", "2"))
+    u.refuse("fsdp_config.backward_prefetch", "is none of NO_PREFETCH, BACKWARD_PRE and BACKWARD_POST");
   u.set("fsdp-prefetch", is_word(ahead, "BACKWARD_PRE", "1")    ? "pre"
                          : is_word(ahead, "BACKWARD_POST", "2") ? "post"
                                                                 : "none");
@@ -209,8 +212,23 @@ bool is_flat(const Understanding& u) {
   return u.settings.size("fsdp_config.version").value_or(2) == 1;
 }
 
+/// Which units are wrapped, as accelerate's file says it (1.15, utils/dataclasses.py); `fsdp` of TrainingArguments has
+/// the layers wrapped.
+void check_wrapped_units(Understanding& u) {
+  const Settings& s = u.settings;
+  const std::string policy = s.text("fsdp_config.auto_wrap_policy");
+  const Setting* type = s.find("distributed_type");
+  if (!policy.empty() && !is_word(policy, "TRANSFORMER_BASED_WRAP", ""))
+    u.refuse("fsdp_config.auto_wrap_policy", "wraps other units than the layers, which is not modelled");
+  if (policy.empty() && type != nullptr && type->source != nullptr && s.list("fsdp").empty())
+    u.doubt("fsdp_config.fsdp_auto_wrap_policy: without it accelerate wraps no layer, and here every one is");
+}
+
 void understand_fsdp(Understanding& u, std::optional<int64_t> ranks) {
   const Settings& s = u.settings;
+  const int64_t version = s.size("fsdp_config.version").value_or(2);
+  if (version != 1 && version != 2) u.refuse("fsdp_config.version", "is no version of FSDP: 1 and 2 are");
+  check_wrapped_units(u);
   const std::vector<std::string> words = s.list("fsdp");
   const bool hybrid = has(words, "hybrid_shard") || has(words, "hybrid_shard_zero2") ||
                       s.text("fsdp_config.sharding_strategy").starts_with("HYBRID");
