@@ -23,14 +23,19 @@ constexpr auto kCommands = std::to_array<PythonCommand>({
 /// What traces any module; it is no command of its own, see words_for_tracer.
 constexpr PythonCommand kTracer = {"--via torch", "peakmem.trace", "", ""};
 
-/// Says what to do where the package is missing; else runs the module as -m does.
+/// Says what to do where the package is missing, and what the command is to who asks; else runs the module as -m does.
 constexpr std::string_view kProgram = R"(import runpy, sys
-module = sys.argv.pop(1)
+module, synopsis, summary = sys.argv[1:4]
+del sys.argv[1:4]
 try:
     import peakmem
 except ImportError:
+    if synopsis and any(word.startswith("--help") for word in sys.argv[1:]):
+        print("Usage: " + synopsis + "\n  " + summary + "\n")
+        print("Its options are the Python package's, which is not installed for", sys.executable)
+        sys.exit(0)
     print("peakmem: the Python package is not installed for", sys.executable, file=sys.stderr)
-    print("  install it there, or name another Python in PEAKMEM_PYTHON", file=sys.stderr)
+    print("  install it there (docs/python.md), or name another Python in PEAKMEM_PYTHON", file=sys.stderr)
     sys.exit(2)
 runpy.run_module(module, run_name="__main__", alter_sys=True)
 )";
@@ -76,7 +81,12 @@ Result<std::vector<std::string>> words_for_tracer(std::vector<std::string> words
 Error become_python(const PythonCommand& command, const std::vector<std::string>& words) {
   const char* chosen = std::getenv("PEAKMEM_PYTHON");
   const std::string python = chosen != nullptr && *chosen != '\0' ? chosen : "python3";
-  std::vector<std::string> line = {python, "-c", std::string(kProgram), std::string(command.module)};
+  std::vector<std::string> line = {python,
+                                   "-c",
+                                   std::string(kProgram),
+                                   std::string(command.module),
+                                   std::string(command.synopsis),
+                                   std::string(command.help)};
   line.insert(line.end(), words.begin() + 1, words.end());
   std::vector<char*> arguments;
   for (std::string& word : line) arguments.push_back(word.data());

@@ -50,6 +50,12 @@ if command -v fish >/dev/null; then
   holds "fish, a shell" "$(completed 'peakmem completions z')" zsh
 fi
 
+# Without the package a command of Python's still says what it is.
+printf '#!/bin/sh\nexec python3 -I -S "$@"\n' >"$folder/bare" && chmod +x "$folder/bare"
+if command -v python3 >/dev/null; then
+  holds "help of verify" "$(PEAKMEM_PYTHON=$folder/bare "$program" help verify 2>&1)" "Usage: peakmem verify"
+fi
+
 "$program" man >"$folder/peakmem.1" || failed=1
 for option in $("$program" options --json | sed -n '/^      "kind"/!s/^      "name": "\(.*\)",$/\1/p'); do
   grep -qF -- "\\fB\\-\\-${option//-/\\-}\\fR" "$folder/peakmem.1" || { echo "man: no --$option"; failed=1; }
