@@ -333,7 +333,13 @@ class Reader {
               settings_.notes.used.empty() ? "" : "read of it: " + joined(settings_.notes.used, "; ")};
     std::vector<std::string> also = u.assumptions;
     also.insert(also.begin(), u.settings.notes.not_understood.begin(), u.settings.notes.not_understood.end());
-    return {files(), joined(settings_.refused, "; "), also.empty() ? "" : "besides: " + joined(also, "; ")};
+    std::string where = files();
+    std::string what = joined(settings_.refused, "; ");
+    if (const size_t end = what.find(": "); end != std::string::npos && what.starts_with(where + ", line ")) {
+      where = what.substr(0, end);  // the one file, which need not be named twice
+      what.erase(0, end + 2);
+    }
+    return {where, what, also.empty() ? "" : "besides: " + joined(also, "; ")};
   }
 
   const LaunchQuestion& question_;
