@@ -230,9 +230,13 @@ std::optional<Error> read_ddp(const Asked& asked, Inquiry& inquiry) {
   ddp.ranks = asked.size("ddp").value_or(1);
   const std::string* version = asked.text("fsdp-version");
   const bool flat = version != nullptr && *version == "1";
+  const bool others = asked.has("fsdp") || asked.has("hsdp") || asked.has("zero");
   for (const std::string_view option : kDdpOptions)
     if (ddp.ranks == 1 && asked.has(option) && !(flat && option == "no-sync"))
-      return Error{dashed(option), "needs more ranks than one", "pass --ddp 8"};
+      return Error{dashed(option), others ? "is about DistributedDataParallel" : "needs more ranks than one",
+                   !others                                    ? "pass --ddp 8"
+                   : option == "no-sync" && asked.has("fsdp") ? "drop it, or pass --fsdp-version 1"
+                                                              : "drop it, or pass --ddp 8 in its place"};
   ddp.gradient_as_bucket_view = asked.flag("bucket-view");
   ddp.no_sync = (asked.flag("no-sync") && ddp.ranks > 1) || reduces_once(inquiry.job.recipe);
   if (asked.flag("no-sync") && inquiry.job.recipe.accumulate == 1)
