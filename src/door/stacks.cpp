@@ -14,6 +14,7 @@ Result<NamedConfig> config_of(const Subject& subject, std::vector<std::string>& 
   const Asked asked(subject.options);
   if (!subject.model && !has_bare_sizes(asked))
     return Error{"MODEL", "no model was named", "name one, or describe it: --layers, --heads and --hidden"};
+  if (subject.model && asked.has("family")) return Error{"--family", "is for a model without a config", "drop it"};
   return subject.model ? resized_config(*subject.model, asked, assumptions) : bare_config(asked, assumptions);
 }
 

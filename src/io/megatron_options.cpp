@@ -203,6 +203,9 @@ Result<MegatronInquiry> read_megatron(const NamedConfig& model, const OptionValu
                  .pp = asked.size("pp").value_or(1),
                  .dp = asked.size("dp").value_or(1),
                  .sequence_parallel = asked.flag("sequence-parallel")};
+  if (auto wrong = check_ranks(std::array{RanksAsked{"--tp", job.degrees.tp}, RanksAsked{"--pp", job.degrees.pp},
+                                          RanksAsked{"--dp", job.degrees.dp}}))
+    return *wrong;
   job.model.vocab = padded_vocabulary(gpt->vocab, job.degrees.tp);
   const Result<mcore::Training> training = read_training(asked, job.model);
   if (!training) return training.error();

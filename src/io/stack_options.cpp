@@ -18,6 +18,8 @@ constexpr std::array kShared =
     std::to_array<std::string_view>({"stack", "batch", "seq", "precision", "clip-grad", "rank", "json", "layers",
                                      "heads", "hidden", "kv-heads", "head-dim", "ffn", "vocab", "family", "optimizer"});
 
+constexpr int64_t kMostRanks = 1 << 20;
+
 bool is_in(std::span<const std::string_view> names, std::string_view name) {
   return std::find(names.begin(), names.end(), name) != names.end();
 }
@@ -59,6 +61,16 @@ std::optional<Error> check_division(const Divided& d) {
   if (d.degree <= d.size && d.size % d.degree == 0) return std::nullopt;
   return Error{d.option, std::to_string(d.degree) + " does not divide the " + grouped(d.size) + " " + d.what,
                "nearest that do: " + divisors_near(d.size, d.degree)};
+}
+
+std::optional<Error> check_ranks(std::span<const RanksAsked> asked) {
+  int64_t all = 1;
+  for (const RanksAsked& degree : asked) {
+    if (degree.ranks > kMostRanks / all)
+      return Error{std::string(degree.option), "makes more than " + grouped(kMostRanks) + " ranks", "fewer of them"};
+    all *= degree.ranks;
+  }
+  return std::nullopt;
 }
 
 Result<std::optional<int64_t>> read_rank_number(const Asked& asked, int64_t ranks) {

@@ -26,6 +26,14 @@ struct Divided {
 };
 std::optional<Error> check_division(const Divided& d);
 
+/// A degree of parallelism, and the option that gives it.
+struct RanksAsked {
+  std::string_view option;
+  int64_t ranks = 1;
+};
+/// Together they are no more ranks than other jobs may have.
+std::optional<Error> check_ranks(std::span<const RanksAsked> asked);
+
 /// --rank of so many ranks, if it was given.
 Result<std::optional<int64_t>> read_rank_number(const Asked& asked, int64_t ranks);
 

@@ -176,6 +176,11 @@ Result<TorchtitanInquiry> read_torchtitan(const NamedConfig& model, const Option
   if (!training) return training.error();
   job.training = *training;
   if (auto wrong = read_precision(asked, job)) return *wrong;
+  const std::string_view shards = asked.has("hsdp") ? "--hsdp" : "--fsdp";
+  if (auto wrong =
+          check_ranks(std::array{RanksAsked{shards, job.degrees.dp_replicate}, RanksAsked{shards, job.degrees.dp_shard},
+                                 RanksAsked{"--tp", job.degrees.tp}, RanksAsked{"--pp", job.degrees.pp}}))
+    return *wrong;
   if (auto wrong = check_degrees(job)) return *wrong;
   if (auto wrong = check_idle(asked, job.degrees)) return *wrong;
   if (auto wrong = read_pipeline(asked, job)) return *wrong;
