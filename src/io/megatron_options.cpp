@@ -212,6 +212,7 @@ Result<MegatronInquiry> read_megatron(const NamedConfig& model, const OptionValu
   job.training = *training;
   if (auto wrong = read_experts(asked, job)) return *wrong;
   if (auto wrong = check_degrees(job)) return *wrong;
+  if (auto wrong = check_counts(job.model.layers, asked.size("accumulate").value_or(1), "--accumulate")) return *wrong;
   const Result<std::optional<int64_t>> rank = read_rank_number(asked, job.degrees.ranks());
   if (!rank) return rank.error();
   inquiry.rank = *rank;

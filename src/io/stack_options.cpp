@@ -19,6 +19,8 @@ constexpr std::array kShared =
                                      "heads", "hidden", "kv-heads", "head-dim", "ffn", "vocab", "family", "optimizer"});
 
 constexpr int64_t kMostRanks = 1 << 20;
+constexpr int64_t kMostLayers = 10'000;
+constexpr int64_t kMostMicrobatches = 4096;
 
 bool is_in(std::span<const std::string_view> names, std::string_view name) {
   return std::find(names.begin(), names.end(), name) != names.end();
@@ -70,6 +72,15 @@ std::optional<Error> check_ranks(std::span<const RanksAsked> asked) {
       return Error{std::string(degree.option), "makes more than " + grouped(kMostRanks) + " ranks", "fewer of them"};
     all *= degree.ranks;
   }
+  return std::nullopt;
+}
+
+std::optional<Error> check_counts(int64_t layers, int64_t microbatches, std::string_view option) {
+  if (layers > kMostLayers)
+    return Error{"--layers", "is more than " + grouped(kMostLayers) + " layers", "fewer of them"};
+  if (microbatches > kMostMicrobatches)
+    return Error{std::string(option), "makes more than " + grouped(kMostMicrobatches) + " micro-batches",
+                 "fewer of them"};
   return std::nullopt;
 }
 

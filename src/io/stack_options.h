@@ -34,6 +34,9 @@ struct RanksAsked {
 /// Together they are no more ranks than other jobs may have.
 std::optional<Error> check_ranks(std::span<const RanksAsked> asked);
 
+/// Layers and micro-batches are traced one by one, so they are bounded. `option`: what gives the micro-batches.
+std::optional<Error> check_counts(int64_t layers, int64_t microbatches, std::string_view option);
+
 /// --rank of so many ranks, if it was given.
 Result<std::optional<int64_t>> read_rank_number(const Asked& asked, int64_t ranks);
 

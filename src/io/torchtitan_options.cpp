@@ -184,6 +184,7 @@ Result<TorchtitanInquiry> read_torchtitan(const NamedConfig& model, const Option
   if (auto wrong = check_degrees(job)) return *wrong;
   if (auto wrong = check_idle(asked, job.degrees)) return *wrong;
   if (auto wrong = read_pipeline(asked, job)) return *wrong;
+  if (auto wrong = check_counts(job.model.layers, job.training.microbatches, "--batch")) return *wrong;
   const Result<std::optional<int64_t>> rank = read_rank_number(asked, job.degrees.ranks());
   if (!rank) return rank.error();
   inquiry.rank = *rank;
