@@ -19,6 +19,19 @@
 namespace peakmem {
 namespace {
 
+constexpr int64_t kMostTracedLayers = 10'000;  // where every one is traced for itself
+
+/// What cuts the whole model, and not each layer alike, needs the trace of every layer.
+std::optional<Error> check_layers(const Job& job) {
+  const Description& d = job.description;
+  if (!is_cut_by_numbers(job.recipe) || std::max(d.layers, d.decoder_layers) <= kMostTracedLayers) return std::nullopt;
+  return Error{"--layers",
+               "is not modelled past " + std::to_string(kMostTracedLayers) +
+                   " under ZeRO and FSDP1, whose pieces differ "
+                   "from layer to layer",
+               "pass fewer, or --fsdp for FSDP2"};
+}
+
 /// An optimizer of matrices leaves the rest to another.
 std::optional<Error> check_division(const Job& job) {
   const Recipe& recipe = job.recipe;
@@ -177,8 +190,8 @@ std::optional<Error> check_batch(const Job& job) {
 
 /// In this order: what comes later may build or trace what passed those before it.
 constexpr auto kChecks = std::to_array<std::optional<Error> (*)(const Job&)>(
-    {check_images, check_adapters, check_stack, check_preference, check_division, check_sharding, check_zero,
-     check_kernels, check_kernels_of_optimizer, check_evaluation, check_loop, check_family, check_experts,
+    {check_layers, check_images, check_adapters, check_stack, check_preference, check_division, check_sharding,
+     check_zero, check_kernels, check_kernels_of_optimizer, check_evaluation, check_loop, check_family, check_experts,
      check_batch});
 
 }  // namespace
