@@ -44,7 +44,8 @@ int64_t kept(const Job& job, Category category) {
 }
 
 int64_t peak_of(const Job& job, std::string_view phase) {
-  for (const PhaseReport& each : estimate(job, nullptr)->phases)
+  const Result<Report> report = estimate(job, nullptr);
+  for (const PhaseReport& each : report->phases)
     if (each.step == 2 && each.phase == phase) return each.peak_bytes;
   return 0;
 }
