@@ -259,6 +259,8 @@ def read_fsdp(reading: Reading, asked: Subject) -> None:
         config.update(SHARDS[word])
     if str(config.get("version", 2)) == "1":
         read_flat(reading, config)
+    elif isinstance(config.get("reshard_after_forward"), str):
+        raise InputError("fsdp_config", "reshard_after_forward is a strategy of FSDP1", "pass true or false, or version 1")
     elif config.get("reshard_after_forward") is False:
         reading.options["no-reshard-after-forward"] = True
     odd = [name for name, value in config.items() if not harmless_to_fsdp(name, value)]

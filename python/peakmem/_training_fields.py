@@ -32,6 +32,9 @@ RENAMED = {
     "per_gpu_eval_batch_size": "per_device_eval_batch_size",
 }
 
+#: What FSDP1 takes for reshard_after_forward, where FSDP2 takes a flag.
+STRATEGIES = ("full_shard", "shard_grad_op", "no_shard", "hybrid_shard", "hybrid_shard_zero2")
+
 TRUE = ("y", "yes", "t", "true", "on", "1")  # transformers' str_to_bool
 FALSE = ("n", "no", "f", "false", "off", "0")
 
@@ -68,6 +71,8 @@ def read_value(name: str, value: Any) -> Any:
         return whole_number(name, value)
     if name in NUMBERS:
         return number(name, value)
+    if text is not None and name == "reshard_after_forward" and text.lower() in STRATEGIES:
+        return text.lower()
     if text is not None and (name in FLAGS or (name == "fsdp" and text.lower() in TRUE + FALSE)):
         return flag(name, text)
     if name in KEYWORDS:

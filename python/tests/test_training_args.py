@@ -252,6 +252,8 @@ def test_fsdp_is_over_the_ranks_of_the_run() -> None:
     assert odd.not_understood == ("fsdp_config: cpu_offload may shard otherwise",)
     flat = asked(llama, {"fsdp": 2}, fsdp=True, fsdp_config={"version": 1, "backward_prefetch": "BACKWARD_PRE", "reshard_after_forward": "shard_grad_op"})
     assert flat.ledger == asked(llama, {"fsdp": 2, "fsdp_version": 1, "fsdp_prefetch": "pre"}).ledger != launched.ledger
+    with pytest.raises(InputError, match="a strategy of FSDP1"):
+        asked(llama, {"fsdp": 2}, fsdp=True, fsdp_config={"reshard_after_forward": "shard_grad_op"})
     with pytest.raises(InputError):
         asked(llama, {"fsdp": 2}, fsdp="hybrid_shard")
 
