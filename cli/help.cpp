@@ -54,7 +54,17 @@ Rows options_of(Command command) {
   return rows;
 }
 
-/// What a command has and the estimate has not, then what most runs need.
+/// The names alone: who looks for an option, or asks for it in a script, finds it without --help-all.
+void write_names(Page& page, const Rows& rows) {
+  if (rows.empty()) return;
+  std::string names;
+  for (const OptionRow* row : rows) names += (names.empty() ? "--" : ", --") + std::string(row->name);
+  page.heading("Further options, which --help-all explains");
+  page.paragraph("  ", names);
+}
+
+/// What a command has and the estimate has not, then what most runs need, then the names of the rest; how many those
+/// are.
 size_t write_most_used(Page& page, const CommandRow& command) {
   Rows own;
   Rows used;
@@ -65,7 +75,11 @@ size_t write_most_used(Page& page, const CommandRow& command) {
   write_options(page, "Options of " + std::string(command.name), own, Options::kMostUsed);
   write_options(page, own.empty() ? "Options that most runs need" : "Options of the run, those that most need", used,
                 Options::kMostUsed);
-  return own.size() + used.size();
+  Rows rest = options_of(command.command);
+  const auto has = [](const Rows& rows, const OptionRow* row) { return std::ranges::find(rows, row) != rows.end(); };
+  std::erase_if(rest, [&](const OptionRow* row) { return has(own, row) || has(used, row); });
+  write_names(page, rest);
+  return rest.size();
 }
 
 /// Every option, each group once.
@@ -80,8 +94,7 @@ void write_all(Page& page, Command command) {
   }
 }
 
-void write_help_options(Page& page, const CommandRow& command, size_t shown) {
-  const size_t hidden = options_of(command.command).size() - shown;
+void write_help_options(Page& page, const CommandRow& command, size_t hidden) {
   const std::string name = command.command == Command::kEstimate ? "" : std::string(command.name) + " ";
   write_entry(page, "  --help", "this help", kColumn);
   if (hidden > 0)
@@ -137,13 +150,13 @@ std::string help_text(const CommandRow& row, Options shown, const Style& style) 
   if (row.command != Command::kTable && row.command != Command::kAccuracy)
     write_entries(page, "MODEL is one of", model_forms());
   write_examples(page, examples_of(row.command));
-  size_t written = options_of(row.command).size();
+  size_t hidden = 0;
   if (shown == Options::kMostUsed)
-    written = write_most_used(page, row);
+    hidden = write_most_used(page, row);
   else
     write_all(page, row.command);
   page.line();
-  write_help_options(page, row, written);
+  write_help_options(page, row, hidden);
   if (row.command == Command::kEstimate) {
     page.line();
     page.paragraph("", "Exit codes: 0 answered (and it fits, if asked), 1 does not fit, 2 bad usage or bad input.");
