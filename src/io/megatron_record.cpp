@@ -4,34 +4,10 @@
 #include <array>
 #include <cmath>
 
+#include "io/given.h"
+
 namespace peakmem {
 namespace {
-
-/// A member of an object, with what it is where it is missing.
-class Given {
- public:
-  explicit Given(const Value* object) : object_(object) {}
-  const Value* find(std::string_view name) const { return object_ != nullptr ? object_->find(name) : nullptr; }
-  int64_t size(std::string_view name, int64_t otherwise) const {
-    const Value* found = find(name);
-    return found != nullptr && found->kind == Value::Kind::kInteger ? found->integer : otherwise;
-  }
-  double real(std::string_view name, double otherwise) const {
-    const Value* found = find(name);
-    return found != nullptr && !found->is_null() ? found->real : otherwise;
-  }
-  bool flag(std::string_view name, bool otherwise = false) const {
-    const Value* found = find(name);
-    return found != nullptr && found->kind == Value::Kind::kBool ? found->boolean : otherwise;
-  }
-  std::string text(std::string_view name) const {
-    const Value* found = find(name);
-    return found != nullptr ? found->string : "";
-  }
-
- private:
-  const Value* object_;
-};
 
 Error not_modelled(std::string_view field, const std::string& what) {
   return {std::string(field), what + " is not modelled for Megatron-Core", ""};
