@@ -4,16 +4,16 @@
 #include "estimate/bulk.h"
 #include "estimate/estimate.h"
 #include "estimate/reserved.h"
-#include "io/inquiry.h"
-#include "io/json.h"
-#include "io/shipped.h"
+#include "format/json.h"
+#include "request/request.h"
+#include "request/shipped.h"
 
 namespace peakmem {
 namespace {
 
 /// The job of a shipped model with that many layers: bf16, sequence 2048, batch 4.
 Job job_of(const char* name, int64_t layers, Checkpointing checkpointing) {
-  Job job = make_inquiry(&*shipped_config(name), {{"precision", "bf16"}, {"batch", "4"}}, Command::kEstimate)->job;
+  Job job = make_request(&*shipped_config(name), {{"precision", "bf16"}, {"batch", "4"}}, Command::kEstimate)->job;
   job.description.layers = layers;
   job.description.runs = {{layers, false}};
   job.recipe.checkpointing = checkpointing;
@@ -32,7 +32,7 @@ BENCHMARK_CAPTURE(BM_TraceAndEvaluate, llama_checkpointed, "llama-3.1-70b", Chec
 /// The same for a set-up of each kind, given as on the command line.
 void BM_EstimateOf(benchmark::State& state, const char* name, OptionValues options) {
   options.insert(options.end(), {{"batch", "4"}, {"seq", "512"}});
-  const Job job = make_inquiry(&*shipped_config(name), options, Command::kEstimate)->job;
+  const Job job = make_request(&*shipped_config(name), options, Command::kEstimate)->job;
   for (auto _ : state) benchmark::DoNotOptimize(peak_levels(job, nullptr));
 }
 #define PEAKMEM_KIND(kind, model, ...) BENCHMARK_CAPTURE(BM_EstimateOf, kind, model, OptionValues __VA_ARGS__)

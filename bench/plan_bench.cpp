@@ -2,9 +2,9 @@
 #include <benchmark/benchmark.h>
 
 #include "estimate/step_time.h"
-#include "io/advise.h"
-#include "io/plan.h"
-#include "io/sought.h"
+#include "plan/advise.h"
+#include "plan/plan.h"
+#include "plan/sought.h"
 
 namespace peakmem {
 namespace {
@@ -46,9 +46,9 @@ BENCHMARK_CAPTURE(BM_Plan, llama_8b_on_8, "llama-3.1-8b", "8xh100-80gb", "256")-
 
 /// A step's time from nothing.
 void BM_StepTime(benchmark::State& state) {
-  const Result<Inquiry> inquiry =
-      make_inquiry(&model_of("llama-3.1-8b"), {{"precision", "bf16"}, {"gpu", "h100-80gb"}}, Command::kEstimate);
-  for (auto _ : state) benchmark::DoNotOptimize(step_time(inquiry->job, *inquiry->gpu));
+  const Result<Request> request =
+      make_request(&model_of("llama-3.1-8b"), {{"precision", "bf16"}, {"gpu", "h100-80gb"}}, Command::kEstimate);
+  for (auto _ : state) benchmark::DoNotOptimize(step_time(request->job, *request->gpu));
 }
 BENCHMARK(BM_StepTime);
 

@@ -5,13 +5,13 @@
 #include <iterator>
 #include <sstream>
 
+#include "api/request_of.h"
 #include "commands.h"
-#include "door/inquire.h"
-#include "io/asked.h"
-#include "io/json.h"
-#include "io/report_json.h"
+#include "format/json.h"
 #include "report/held_records.h"
 #include "report/published.h"
+#include "report/report_json.h"
+#include "request/option_values.h"
 #include "source.h"
 
 namespace peakmem::cli {
@@ -46,14 +46,14 @@ Result<HeldRecords> hold_to_files(const std::vector<std::string>& files) {
 }
 
 /// What the program is asked by a command line.
-Result<Inquiry> inquiry_of_line(const std::string& line) {
+Result<Request> request_of_line(const std::string& line) {
   std::istringstream words(line);
   const Result<Arguments> arguments = parse_words(
       *find_command("estimate"), {std::istream_iterator<std::string>(words), std::istream_iterator<std::string>()});
   if (!arguments) return arguments.error();
   const Result<Subject> subject = subject_of(*arguments);
   if (!subject) return subject.error();
-  return inquire(*subject, Command::kEstimate);
+  return request_of(*subject, Command::kEstimate);
 }
 
 Result<HeldSource> hold_to_published(const std::string& file) {
@@ -68,13 +68,13 @@ Result<HeldSource> hold_to_published(const std::string& file) {
     const auto wrong = [&](const Error& error) {
       return Error{file + ", " + row.row, error.field + " " + error.problem, error.hint};
     };
-    const Result<Inquiry> inquiry = inquiry_of_line(row.command);
-    if (!inquiry) return wrong(inquiry.error());
-    const Result<Report> report = report_of(*inquiry);
+    const Result<Request> request = request_of_line(row.command);
+    if (!request) return wrong(request.error());
+    const Result<Report> report = report_of(*request);
     if (!report) return wrong(report.error());
     held.rows.push_back(held_row(row, *report));
-    if (row.tokens_per_second <= 0 || inquiry->gpu == nullptr) continue;
-    const Result<StepTime> time = step_time(inquiry->job, *inquiry->gpu);
+    if (row.tokens_per_second <= 0 || request->gpu == nullptr) continue;
+    const Result<StepTime> time = step_time(request->job, *request->gpu);
     if (!time) return wrong(time.error());
     held.rows.back().tokens_per_second = time->tokens_per_second;
   }
@@ -120,7 +120,7 @@ Result<Answer> run_accuracy(const Arguments& arguments) {
     if (!source) return source.error();
     sources.push_back(std::move(*source));
   }
-  return Answer{Asked(arguments.options).flag("json") ? as_json(*held, sources) : as_text(*held, sources)};
+  return Answer{Options(arguments.options).flag("json") ? as_json(*held, sources) : as_text(*held, sources)};
 }
 
 }  // namespace peakmem::cli

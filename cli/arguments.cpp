@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "io/words.h"
+#include "request/words.h"
 #include "size/nearest.h"
 
 namespace peakmem::cli {

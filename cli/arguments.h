@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "door/question.h"
+#include "api/question.h"
 
 namespace peakmem::cli {
 

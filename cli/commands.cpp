@@ -2,11 +2,11 @@
 
 #include <algorithm>
 
-#include "door/inquire.h"
-#include "io/recorded.h"
-#include "io/trace_file.h"
+#include "api/request_of.h"
 #include "launch/own.h"
 #include "output.h"
+#include "request/recorded.h"
+#include "request/trace_file.h"
 #include "size/nearest.h"
 #include "size/wording.h"
 #include "source.h"
@@ -35,12 +35,12 @@ std::vector<std::string> words_of(std::string_view text) {
 
 /// The second set-up of `compare`: the first one's model and options with those of --with in their place.
 Result<Subject> other_subject(const Arguments& arguments, const Subject& first) {
-  const std::string* with = Asked(arguments.options).text("with");
+  const std::string* with = Options(arguments.options).text("with");
   if (with == nullptr) return Error{"--with", "is missing", "such as --with \"--precision bf16 --checkpointing full\""};
   Result<Arguments> other = parse_words(*arguments.row, words_of(*with));
   if (!other) return other.error();
   for (const OptionValue& option : arguments.options)
-    if (option.name != "with" && !Asked(other->options).has(option.name)) other->options.push_back(option);
+    if (option.name != "with" && !Options(other->options).has(option.name)) other->options.push_back(option);
   Result<Subject> subject = subject_of(*other);
   if (subject && other->operands.empty()) subject->model = first.model;
   return subject;
@@ -51,7 +51,7 @@ Result<Question> question_of(const Arguments& arguments) {
   Result<Subject> subject = subject_of(arguments);
   if (!subject) return subject.error();
   Question question = {std::move(*subject), {}, Form::kText, terminal_style()};
-  if (Asked(arguments.options).flag("json")) question.form = Form::kJson;
+  if (Options(arguments.options).flag("json")) question.form = Form::kJson;
   if (arguments.row->command != Command::kCompare) return question;
   Result<Subject> other = other_subject(arguments, question.subject);
   if (!other) return other.error();
@@ -72,7 +72,7 @@ Result<std::vector<FileAnswer>> file_answers(const Arguments& arguments, Questio
   std::vector<FileAnswer> files;
   for (const FormRow& row : form_rows()) {
     const OptionRow* option = find_option(row.name);
-    const std::string* path = Asked(arguments.options).text(row.name);
+    const std::string* path = Options(arguments.options).text(row.name);
     if (path == nullptr || option->kind != OptionKind::kFile) continue;
     question.form = row.form;
     Result<Answer> answer = answer_question(*arguments.row, question);
@@ -87,7 +87,7 @@ Result<const FileAnswer*> on_standard_output(const Arguments& arguments, const s
   const FileAnswer* found = nullptr;
   for (const FileAnswer& file : files) {
     if (file.path != "-") continue;
-    const bool json = Asked(arguments.options).flag("json");
+    const bool json = Options(arguments.options).flag("json");
     if (json || found != nullptr)
       return Error{file.field, "- and " + (json ? "--json" : found->field + " -") + " both are standard output",
                    "name a file for one of them"};
@@ -145,7 +145,7 @@ std::optional<Error> read_measured(OptionValues& options) {
 
 /// Whether a plan is to be written as a launch file.
 bool writes_plan(const Arguments& arguments) {
-  const Asked asked(arguments.options);
+  const Options asked(arguments.options);
   return asked.has("emit") || asked.has("save");
 }
 
@@ -164,7 +164,7 @@ Result<Subject> subject_of(const Arguments& arguments) {
     subject.model = NamedConfig{.name = operands[0], .config = {}, .recording = nullptr, .stands_for = {}};
     return subject;
   }
-  Result<Operands> sorted = sort_operands(operands, Asked(arguments.options).has("from"));
+  Result<Operands> sorted = sort_operands(operands, Options(arguments.options).has("from"));
   if (!sorted) return sorted.error();
   if (!sorted->texts.empty() && sorted->models.size() < 2) {
     if (!sorted->models.empty()) {

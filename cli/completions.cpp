@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <array>
 
-#include "io/shipped.h"
 #include "own_commands.h"
 #include "python.h"
+#include "request/shipped.h"
 #include "size/text.h"
 
 namespace peakmem::cli {

@@ -11,7 +11,7 @@ namespace {
 
 constexpr std::string_view kFormats = "a record or a trace of the oracle, or a snapshot of torch.cuda.memory";
 
-MeasurementChoice choice_of(const Asked& asked) {
+MeasurementChoice choice_of(const Options& asked) {
   MeasurementChoice choice;
   choice.record = asked.size("record");
   if (const std::string* step = asked.text("step")) choice.step = *step == "1" ? 1 : 2;
@@ -30,10 +30,10 @@ std::optional<Error> check_no_model(const Arguments& arguments, const Measuremen
 }
 
 /// The job the file says, or the one that MODEL and the options do.
-Result<DiffQuestion> question_of(const Arguments& arguments, const Measurement& measurement, Inquiry& inquiry) {
+Result<DiffQuestion> question_of(const Arguments& arguments, const Measurement& measurement, Request& request) {
   DiffQuestion question;
   question.name = arguments.operands[0];
-  const Asked asked(arguments.options);
+  const Options asked(arguments.options);
   if (asked.has("record")) question.name += ", record " + *asked.text("record");
   question.rows = static_cast<size_t>(asked.size("list").value_or(20));
   if (measurement.job) {
@@ -47,11 +47,11 @@ Result<DiffQuestion> question_of(const Arguments& arguments, const Measurement& 
   const Result<Subject> subject = subject_of(of_model);
   if (!subject) return subject.error();
   const NamedConfig* model = subject->model ? &*subject->model : nullptr;
-  Result<Inquiry> asked_for = make_inquiry(model, subject->options, arguments.row->command);
+  Result<Request> asked_for = make_request(model, subject->options, arguments.row->command);
   if (!asked_for) return asked_for.error();
-  inquiry = std::move(*asked_for);
-  question.model = inquiry.name;
-  question.job = inquiry.job;
+  request = std::move(*asked_for);
+  question.model = request.name;
+  question.job = request.job;
   return question;
 }
 
@@ -69,14 +69,14 @@ Result<Answer> run_diff(const Arguments& arguments) {
   const std::string& file = arguments.operands[0];
   const Result<std::string> text = read_text(file, kMeasurementMaxBytes);
   if (!text) return text.error();
-  const Asked asked(arguments.options);
+  const Options asked(arguments.options);
   const MeasurementChoice choice = choice_of(asked);
   Result<Measurement> measurement = read_measurement(*text, choice);
   if (!measurement) return in_file(file, measurement.error());
-  Inquiry inquiry;
-  const Result<DiffQuestion> question = question_of(arguments, *measurement, inquiry);
+  Request request;
+  const Result<DiffQuestion> question = question_of(arguments, *measurement, request);
   if (!question) return question.error();
-  Result<LivePeak> ours = live_peak(question->job, view_for(*measurement, choice, inquiry.gpu));
+  Result<LivePeak> ours = live_peak(question->job, view_for(*measurement, choice, request.gpu));
   if (!ours) return ours.error();
   const Diff result = diff(std::move(measurement->peak), std::move(*ours));
   if (asked.flag("json")) return Answer{diff_json(result, *measurement, *question) + "\n"};

@@ -1,9 +1,9 @@
 // peakmem emit: a job as a launch file of another tool.
 #include <filesystem>
 
+#include "api/request_of.h"
 #include "commands.h"
-#include "door/inquire.h"
-#include "io/json_writer.h"
+#include "format/json_writer.h"
 #include "launch/emit.h"
 #include "output.h"
 #include "size/bytes.h"
@@ -82,9 +82,9 @@ Result<Answer> run_emit(Arguments arguments) {
   if (!emitted) return emitted.error();
   const Subject read = {emitted->launch.model, emitted->launch.options, emitted->launch.notes,
                         emitted->launch.assumptions};
-  const Result<Inquiry> inquiry = inquire(read, Command::kEstimate);
-  if (!inquiry) return inquiry.error();
-  const Result<Report> report = report_of(*inquiry);
+  const Result<Request> request = request_of(read, Command::kEstimate);
+  if (!request) return request.error();
+  const Result<Report> report = report_of(*request);
   if (!report) return report.error();
   const bool fits = !report->fits || report->fits->fits;
   const std::string text = json ? as_json(*emitted, *report, format) : with_comments(*emitted, *report, name);

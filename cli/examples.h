@@ -5,7 +5,7 @@
 #include <string_view>
 #include <vector>
 
-#include "io/options.h"
+#include "request/options.h"
 
 namespace peakmem::cli {
 

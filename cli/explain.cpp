@@ -27,7 +27,7 @@ std::optional<std::string> take_message(std::vector<std::string>& operands) {
 
 Result<Answer> run_explain(Arguments arguments) {
   std::optional<std::string> message = take_message(arguments.operands);
-  const bool is_option = Asked(arguments.options).has("message");
+  const bool is_option = Options(arguments.options).has("message");
   if (is_option && message) return Error{"--message", "and the argument both say the message", "drop one of them"};
   Result<Subject> subject = subject_of(arguments);
   if (!subject) return subject.error();
@@ -38,7 +38,7 @@ Result<Answer> run_explain(Arguments arguments) {
   }
   if (message) subject->options.push_back({"message", std::move(*message)});
   Question question = {std::move(*subject), {}, Form::kText, terminal_style()};
-  if (Asked(arguments.options).flag("json")) question.form = Form::kJson;
+  if (Options(arguments.options).flag("json")) question.form = Form::kJson;
   return arguments.row->answer(question);
 }
 

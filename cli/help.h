@@ -3,7 +3,7 @@
 
 #include <string>
 
-#include "door/question.h"
+#include "api/question.h"
 
 namespace peakmem::cli {
 

@@ -6,7 +6,7 @@
 #include <string_view>
 #include <vector>
 
-#include "door/question.h"
+#include "api/question.h"
 
 namespace peakmem::cli {
 

@@ -1,7 +1,7 @@
 // peakmem plan --emit FORMAT ID: a plan as a launch file.
-#include "io/plan.h"
+#include "plan/plan.h"
+#include "api/request_of.h"
 #include "commands.h"
-#include "door/inquire.h"
 
 namespace peakmem::cli {
 
@@ -28,7 +28,7 @@ Result<Answer> run_plan_emit(Arguments arguments) {
   if (!id) return id.error();
   Arguments emitted = {find_command("emit"), arguments.operands, options_at(*space, *id)};
   emitted.operands.insert(emitted.operands.begin(), format);
-  if (Asked(arguments.options).flag("json")) emitted.options.push_back({"json", "true"});
+  if (Options(arguments.options).flag("json")) emitted.options.push_back({"json", "true"});
   if (path) emitted.options.push_back({"save", *path});
   return run_emit(std::move(emitted));
 }

@@ -7,7 +7,7 @@
 #include <cctype>
 #include <cstdlib>
 
-#include "door/question.h"
+#include "api/question.h"
 #include "size/wording.h"
 
 namespace peakmem::cli {

@@ -7,9 +7,9 @@
 #include <filesystem>
 #include <memory>
 
-#include "door/inquire.h"
-#include "io/shipped.h"
-#include "io/trace_file.h"
+#include "api/request_of.h"
+#include "request/shipped.h"
+#include "request/trace_file.h"
 
 namespace peakmem::cli {
 namespace {

@@ -18,7 +18,7 @@ endforeach()
 file(WRITE "${OUTPUT}" "// NOLINTBEGIN: generated
 #include <array>
 
-#include \"io/shipped.h\"
+#include \"request/shipped.h\"
 
 namespace peakmem {
 

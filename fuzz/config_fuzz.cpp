@@ -5,7 +5,7 @@
 #include <string_view>
 
 #include "estimate/estimate.h"
-#include "io/json.h"
+#include "format/json.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace peakmem;

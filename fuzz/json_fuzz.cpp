@@ -5,8 +5,8 @@
 #include <string>
 #include <string_view>
 
-#include "io/json.h"
-#include "io/json_writer.h"
+#include "format/json.h"
+#include "format/json_writer.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace peakmem;

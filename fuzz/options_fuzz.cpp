@@ -1,11 +1,11 @@
-// Any lines as options of a shipped model: refused with a reason, or an inquiry that can be answered.
+// Any lines as options of a shipped model: refused with a reason, or a request that can be answered.
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
 #include <string_view>
 
 #include "estimate/estimate.h"
-#include "io/inquiry.h"
+#include "request/request.h"
 
 namespace {
 
@@ -30,11 +30,11 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   static const Result<NamedConfig> model = shipped_config("gpt2");
   const OptionValues values = options_of({reinterpret_cast<const char*>(data), size});
   const bool bare = size % 2 == 1;  // half of the inputs describe their model by options
-  const Result<Inquiry> inquiry = make_inquiry(bare ? nullptr : &*model, values, Command::kEstimate);
-  if (!inquiry) {
-    if (inquiry.error().problem.empty()) std::abort();
+  const Result<Request> request = make_request(bare ? nullptr : &*model, values, Command::kEstimate);
+  if (!request) {
+    if (request.error().problem.empty()) std::abort();
     return 0;
   }
-  (void)estimate(inquiry->job, inquiry->gpu);
+  (void)estimate(request->job, request->gpu);
   return 0;
 }

@@ -5,7 +5,7 @@
 #include <string_view>
 
 #include "estimate/diff.h"
-#include "io/measurement.h"
+#include "measured/measurement.h"
 
 namespace {
 

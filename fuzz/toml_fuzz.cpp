@@ -4,7 +4,7 @@
 #include <cstdlib>
 #include <string_view>
 
-#include "launch/toml.h"
+#include "format/toml.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace peakmem;

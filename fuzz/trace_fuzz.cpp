@@ -7,8 +7,8 @@
 #include "estimate/estimate.h"
 #include "estimate/formula.h"
 #include "estimate/timeline.h"
-#include "io/trace_file.h"
 #include "plan/grid.h"
+#include "request/trace_file.h"
 
 namespace {
 

@@ -2,7 +2,7 @@
 #include <nanobind/nanobind.h>
 #include <nanobind/stl/string.h>
 
-#include "door/answer.h"
+#include "api/answer.h"
 #include "launch/table.h"
 #include "source.h"
 

@@ -6,7 +6,7 @@
 #include <string>
 #include <string_view>
 
-#include "door/answer.h"
+#include "api/answer.h"
 
 #define PEAKMEM_EXPORT(name) extern "C" __attribute__((export_name(#name)))
 

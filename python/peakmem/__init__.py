@@ -22,7 +22,7 @@ from . import _answers
 from ._answers import Advice, Cards, Comparison, Formula, Frontier, Report, Sweep, Timeline
 from ._ask import Model, Option, subject
 from ._build import build
-from ._door import ask
+from ._api import ask
 from ._errors import InputError
 from ._plans import PlanReason, Plans, StepTime, ask_plans, ask_time
 from ._rows import FamilyRow, GpuRow, ModelConfig, ModelRow, OptimizerRow, OptionRow, ParameterRow, Solution, Textbook

@@ -11,7 +11,7 @@ from typing import Any
 from . import _html, _text
 from ._ask import Option, Subject, option_name
 from ._build import build
-from ._door import ask
+from ._api import ask
 from ._errors import InputError
 from ._rows import (
     Card,

@@ -10,7 +10,7 @@ from typing import Any
 
 from ._adapters import base_of, read_adapters
 from ._build import build
-from ._door import ask
+from ._api import ask
 from ._errors import InputError
 from ._live import check_live
 from ._rows import ParameterRow

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from ._answers import NOBODY, Answer, assumed
 from ._ask import Subject
 from ._build import build
-from ._door import ask
+from ._api import ask
 
 
 @dataclass(frozen=True)

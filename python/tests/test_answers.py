@@ -85,7 +85,7 @@ def test_models_of_every_kind_are_the_same(tmp_path: Path) -> None:
 
 
 def test_a_trace_is_a_model() -> None:
-    path = ROOT / "tests/io/traces/layers.peakmem"
+    path = ROOT / "tests/request/traces/layers.peakmem"
     members = json.loads(path.read_text())
     for model in (path, str(path), members):
         report = peakmem.estimate(model)

@@ -40,7 +40,7 @@ class Run {
         workspaces_{Workspace(kCublasThreads[0]), Workspace(kCublasThreads[1])} {}
 
   /// `step` of the program; its allocations are added to `log`, if there is one.
-  void step(int32_t step, std::vector<Request>* log = nullptr) {
+  void step(int32_t step, std::vector<AllocationRequest>* log = nullptr) {
     log_ = log;
     now_.step = step < 2 ? step : std::max(step, now_.step + 1);
     for (size_t p = 0; p < program_.phases.size() && !refused_; ++p) {
@@ -51,7 +51,7 @@ class Run {
     }
   }
   CachingAllocator& allocator() { return allocator_; }
-  const std::optional<Request>& refused() const { return refused_; }
+  const std::optional<AllocationRequest>& refused() const { return refused_; }
 
  private:
   // Every segment runs once, for nothing is folded.
@@ -100,9 +100,9 @@ class Run {
       before_;  // what a storage was in where the next step's is made before it goes
   int64_t workspace_bytes_;
   std::array<Workspace, 2> workspaces_;
-  Request now_;
-  std::vector<Request>* log_ = nullptr;
-  std::optional<Request> refused_;
+  AllocationRequest now_;
+  std::vector<AllocationRequest>* log_ = nullptr;
+  std::optional<AllocationRequest> refused_;
 };
 
 }  // namespace
@@ -142,9 +142,10 @@ bool has_retries(const Replayed& replayed) {
   return std::any_of(replayed.retries.begin(), replayed.retries.end(), [](int32_t times) { return times > 0; });
 }
 
-std::vector<Request> requests(const Program& program, const AllocatorOptions& options, int64_t workspace_bytes) {
+std::vector<AllocationRequest> requests(const Program& program, const AllocatorOptions& options,
+                                        int64_t workspace_bytes) {
   Run run(program, options, workspace_bytes, std::numeric_limits<int64_t>::max());
-  std::vector<Request> all;
+  std::vector<AllocationRequest> all;
   for (const int32_t step : {0, 1, 2}) run.step(step, &all);
   return all;
 }

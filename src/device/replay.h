@@ -12,7 +12,7 @@
 namespace peakmem {
 
 /// One allocation that a replay asks for, and what was in use before.
-struct Request {
+struct AllocationRequest {
   int32_t step = 0;      // as they come: 3 is the steady step once more
   int32_t phase = -1;    // of the program
   int32_t storage = -1;  // of the program; -1: the workspace of a cuBLAS handle
@@ -25,10 +25,10 @@ struct Replayed {
   CachingAllocator::Stats peak;    // over all steps
   CachingAllocator::Stats steady;  // of the last step; on a full card it may reserve less than those before
   int32_t steps = 0;
-  std::vector<int32_t> retries;    // by step, the first one's first: how often what was cached had to go
-  bool settled = false;            // the last step reserved nothing more
-  bool is_whole = false;           // the program was all of a job, and not its first layers
-  std::optional<Request> refused;  // the first allocation that could not be served, where the replay ends
+  std::vector<int32_t> retries;              // by step, the first one's first: how often what was cached had to go
+  bool settled = false;                      // the last step reserved nothing more
+  bool is_whole = false;                     // the program was all of a job, and not its first layers
+  std::optional<AllocationRequest> refused;  // the first allocation that could not be served, where the replay ends
 };
 
 /// Replays building the model, step 1, and step 2 again and again until the reserved bytes stay, five steps at most.
@@ -43,6 +43,7 @@ Replayed replay(const Program& program, const AllocatorOptions& options, int64_t
 bool has_retries(const Replayed& replayed);
 
 /// Every allocation of step 1 and of the steady step after it, in order, where the device has room for all.
-std::vector<Request> requests(const Program& program, const AllocatorOptions& options, int64_t workspace_bytes);
+std::vector<AllocationRequest> requests(const Program& program, const AllocatorOptions& options,
+                                        int64_t workspace_bytes);
 
 }  // namespace peakmem

@@ -1,8 +1,8 @@
 // What a rank sends to the others in a step.
 #pragma once
 
+#include "recipe/job.h"
 #include "trace/program.h"
-#include "train/job.h"
 
 namespace peakmem {
 

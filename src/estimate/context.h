@@ -6,7 +6,7 @@
 #include "device/allocator.h"
 #include "device/gpu.h"
 #include "estimate/report.h"
-#include "train/job.h"
+#include "recipe/job.h"
 
 namespace peakmem {
 

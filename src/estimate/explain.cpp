@@ -40,11 +40,11 @@ void add(std::vector<Match>& matches, const Allocation& allocation, const Refusa
   known->count = count;
 }
 
-void find_matches(const Program& program, const AllocatorOptions& allocator, const std::vector<Request>& all,
+void find_matches(const Program& program, const AllocatorOptions& allocator, const std::vector<AllocationRequest>& all,
                   const Refusal& refusal, Explanation& explanation) {
   const CachingAllocator rules(allocator);
-  std::map<int64_t, std::vector<const Request*>> others;  // by how far their size is off
-  for (const Request& request : all) {
+  std::map<int64_t, std::vector<const AllocationRequest*>> others;  // by how far their size is off
+  for (const AllocationRequest& request : all) {
     const int64_t tried = rules.segment_of(request.bytes);
     if (tried >= refusal.tried_low && tried <= refusal.tried_high)
       add(explanation.matches, allocation_of(program, request, allocator), refusal);
@@ -57,7 +57,7 @@ void find_matches(const Program& program, const AllocatorOptions& allocator, con
   for (const auto& [off, alike] : others) {
     if (explanation.nearest.size() == kMostNearest) return;
     std::vector<Match> of_size;
-    for (const Request* request : alike) add(of_size, allocation_of(program, *request, allocator), refusal);
+    for (const AllocationRequest* request : alike) add(of_size, allocation_of(program, *request, allocator), refusal);
     sort_by(of_size, distance);
     explanation.nearest.push_back(of_size.front());
     explanation.nearest.back().count = static_cast<int64_t>(alike.size());

@@ -91,7 +91,7 @@ std::optional<Program> unrolled_trace(const Job& job) {
   return trace_step(bounded, number_dims(bounded), true);
 }
 
-Allocation allocation_of(const Program& program, const Request& request, const AllocatorOptions& options) {
+Allocation allocation_of(const Program& program, const AllocationRequest& request, const AllocatorOptions& options) {
   Allocation allocation = place_of(program, request.phase, request.storage);
   allocation.step = request.step;
   allocation.bytes = request.bytes;

@@ -11,7 +11,7 @@ namespace peakmem {
 std::optional<Program> unrolled_trace(const Job& job);
 
 /// A request of an unrolled program's replay as PyTorch would say it.
-Allocation allocation_of(const Program& program, const Request& request, const AllocatorOptions& options);
+Allocation allocation_of(const Program& program, const AllocationRequest& request, const AllocatorOptions& options);
 
 /// The first allocation of a job that does not fit on `gpu`: by the allocator's replay with the GPU's memory,
 /// micro-batches after the third being as the third. Where nothing is to be replayed, there are more than

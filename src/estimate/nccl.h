@@ -5,7 +5,7 @@
 #include <optional>
 
 #include "estimate/report.h"
-#include "train/recipe.h"
+#include "recipe/recipe.h"
 
 namespace peakmem {
 

@@ -5,8 +5,8 @@
 #include <map>
 
 #include "estimate/collectives.h"
+#include "recipe/optimizers.h"
 #include "size/order.h"
-#include "train/optimizers.h"
 #include "train/step.h"
 
 namespace peakmem {

@@ -8,8 +8,8 @@
 
 #include "device/gpu.h"
 #include "estimate/op_work.h"
+#include "recipe/job.h"
 #include "size/result.h"
-#include "train/job.h"
 
 namespace peakmem {
 

@@ -4,9 +4,9 @@
 #include <string>
 #include <vector>
 
+#include "format/value.h"
 #include "launch/shell.h"
 #include "launch/table.h"
-#include "model/value.h"
 
 namespace peakmem {
 

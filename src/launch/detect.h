@@ -4,8 +4,8 @@
 #include <cstdint>
 #include <string_view>
 
+#include "format/value.h"
 #include "launch/table.h"
-#include "model/value.h"
 
 namespace peakmem {
 

@@ -2,13 +2,13 @@
 
 #include <algorithm>
 
-#include "io/inquiry.h"
-#include "io/json_writer.h"
-#include "io/settled.h"
-#include "io/words.h"
+#include "format/json_writer.h"
+#include "format/yaml.h"
+#include "format/yaml_writer.h"
 #include "launch/table.h"
-#include "launch/yaml.h"
-#include "launch/yaml_writer.h"
+#include "request/request.h"
+#include "request/settled.h"
+#include "request/words.h"
 #include "size/nearest.h"
 #include "size/wording.h"
 
@@ -157,13 +157,13 @@ std::string filled(std::string_view pattern, std::string_view name, std::string_
 
 /// Whether two jobs' options have the same there, where one may leave it out.
 bool agree(const OptionValues& one, const OptionValues& other, std::string_view name) {
-  const std::string* mine = Asked(one).text(name);
-  const std::string* theirs = Asked(other).text(name);
+  const std::string* mine = Options(one).text(name);
+  const std::string* theirs = Options(other).text(name);
   return mine == nullptr || theirs == nullptr ? mine == theirs : *mine == *theirs;
 }
 
 std::string option_text(const OptionValues& options, std::string_view name) {
-  const std::string* text = Asked(options).text(name);
+  const std::string* text = Options(options).text(name);
   if (text == nullptr) return "none";
   return *text == "true" ? "yes" : *text == "false" ? "no" : *text;
 }
@@ -209,18 +209,18 @@ class Writer {
 
   Result<Emitted> write(const FindModel& find_model) {
     OptionValues options = question_.options;
-    if (!Asked(options).has("trainer")) options.push_back({"trainer", std::string(format_.trainer)});
-    Result<Inquiry> inquiry = make_inquiry(&question_.model, options, Command::kEstimate);
-    if (!inquiry) return inquiry.error();
-    const OptionValues asked = settled_options(inquiry->job);
+    if (!Options(options).has("trainer")) options.push_back({"trainer", std::string(format_.trainer)});
+    Result<Request> request = make_request(&question_.model, options, Command::kEstimate);
+    if (!request) return request.error();
+    const OptionValues asked = settled_options(request->job);
     OptionValues words = asked;
-    add_words(inquiry->job, hub_id(question_.model.name), words);
-    if (Asked(words).text("optim") == nullptr)
+    add_words(request->job, hub_id(question_.model.name), words);
+    if (Options(words).text("optim") == nullptr)
       return Error{"--optimizer",
                    option_text(asked, "optimizer") + " (" + option_text(asked, "optimizer-impl") +
                        ") has no name in transformers' optim",
                    "known there: adamw (foreach or fused), sgd, hf-adafactor, bitsandbytes' and their paged ones"};
-    if (auto wrong = check_whose_ranks(Asked(words).text("zero") != nullptr)) return *wrong;
+    if (auto wrong = check_whose_ranks(Options(words).text("zero") != nullptr)) return *wrong;
     fill(words);
     return read_back(asked, find_model);
   }
@@ -229,15 +229,15 @@ class Writer {
   void fill(const OptionValues& words) {
     Value object = {.kind = Kind::kObject};
     for (const Line& line : table_lines("emit")) {
-      const std::string* text = Asked(words).text(line[1]);
+      const std::string* text = Options(words).text(line[1]);
       if (line[0] != format_.name || text == nullptr || !covers(line[2], *text)) continue;
       if (line[3].empty())
         emitted_.beside.push_back({std::string(line[1]), *text});
       else
         put(object, line[3], value_of(line[4], *text));
     }
-    const std::string* objective = Asked(words).text("objective");
-    std::string start = filled(filled(format_.start, "{ranks}", *Asked(words).text("processes")), "{file}", name_);
+    const std::string* objective = Options(words).text("objective");
+    std::string start = filled(filled(format_.start, "{ranks}", *Options(words).text("processes")), "{file}", name_);
     start = filled(start, "{kind}", objective == nullptr ? "sft" : *objective);
     emitted_.text = format_.style == Style::kYaml   ? to_yaml(object)
                     : format_.style == Style::kJson ? to_json(object) + "\n"
@@ -279,10 +279,10 @@ class Writer {
     Result<Launch> launch = read_launch(again, find_model, nullptr);
     if (!launch) return launch.error();
     for (const OptionValue& option : question_.options)  // of the card and the answer, not of the job
-      if (!is_of_job(option.name) && !Asked(launch->options).has(option.name)) launch->options.push_back(option);
-    Result<Inquiry> inquiry = make_inquiry(&launch->model, launch->options, Command::kEstimate);
-    if (!inquiry) return inquiry.error();
-    if (auto wrong = compare(question_, asked, settled_options(inquiry->job), emitted_.instead)) return *wrong;
+      if (!is_of_job(option.name) && !Options(launch->options).has(option.name)) launch->options.push_back(option);
+    Result<Request> request = make_request(&launch->model, launch->options, Command::kEstimate);
+    if (!request) return request.error();
+    if (auto wrong = compare(question_, asked, settled_options(request->job), emitted_.instead)) return *wrong;
     emitted_.launch = std::move(*launch);
     return std::move(emitted_);
   }

@@ -5,9 +5,9 @@
 #include <string_view>
 #include <vector>
 
-#include "io/named_config.h"
-#include "io/options.h"
 #include "launch/launch.h"
+#include "request/named_config.h"
+#include "request/options.h"
 
 namespace peakmem {
 

@@ -4,15 +4,15 @@
 #include <cctype>
 #include <deque>
 
-#include "io/json.h"
+#include "format/json.h"
+#include "format/toml.h"
+#include "format/yaml.h"
 #include "launch/command_line.h"
 #include "launch/detect.h"
 #include "launch/own.h"
 #include "launch/python_calls.h"
 #include "launch/settings.h"
-#include "launch/toml.h"
 #include "launch/understanding.h"
-#include "launch/yaml.h"
 #include "size/nearest.h"
 #include "size/wording.h"
 

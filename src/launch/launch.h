@@ -9,8 +9,8 @@
 #include <vector>
 
 #include "estimate/launch_notes.h"
-#include "io/named_config.h"
-#include "io/options.h"
+#include "request/named_config.h"
+#include "request/options.h"
 #include "size/result.h"
 
 namespace peakmem {

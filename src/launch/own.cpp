@@ -1,8 +1,8 @@
 #include "launch/own.h"
 
-#include "io/json_writer.h"
-#include "launch/yaml.h"
-#include "launch/yaml_writer.h"
+#include "format/json_writer.h"
+#include "format/yaml.h"
+#include "format/yaml_writer.h"
 #include "size/nearest.h"
 
 namespace peakmem {

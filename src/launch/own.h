@@ -3,8 +3,8 @@
 
 #include <string>
 
-#include "io/named_config.h"
 #include "launch/understanding.h"
+#include "request/named_config.h"
 
 namespace peakmem {
 

@@ -60,13 +60,13 @@ void understand_precision(Understanding& u) {
   const std::string autocast = autocast_of(u);
   if (is_sharded(u) && !autocast.empty() && !takes_trainer_over_shards(u)) {
     // accelerate 1.15 (accelerator.py, fsdp2_prepare_model): a policy of that dtype, over what is trained in fp32.
-    const bool adapts = Asked(u.options).has("lora-rank") || u.is_given("lora-rank");
+    const bool adapts = Options(u.options).has("lora-rank") || u.is_given("lora-rank");
     u.set("precision", u.settings.flag("fsdp_keeps_dtype") || adapts ? weights : "fp32");
     u.set("fsdp-param-dtype", autocast);
     u.set("fsdp-reduce-dtype", autocast);
     return;
   }
-  const std::string* given = Asked(u.given).text("precision");
+  const std::string* given = Options(u.given).text("precision");
   if (given != nullptr) {
     if (!autocast.empty() && !given->ends_with("-mixed")) u.set("autocast", autocast);
     return;

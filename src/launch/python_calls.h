@@ -5,7 +5,7 @@
 #include <string_view>
 #include <vector>
 
-#include "model/value.h"
+#include "format/value.h"
 #include "size/result.h"
 
 namespace peakmem {

@@ -207,7 +207,7 @@ void understand_flat(Understanding& u) {
 
 /// Whether the files ask for flat parameters, and the options for none of the two.
 bool is_flat(const Understanding& u) {
-  const std::string* version = Asked(u.given).text("fsdp-version");
+  const std::string* version = Options(u.given).text("fsdp-version");
   if (version != nullptr) return *version == "1";
   return u.settings.size("fsdp_config.version").value_or(2) == 1;
 }

@@ -6,9 +6,9 @@
 #include <cmath>
 #include <cstdlib>
 
-#include "io/json.h"
-#include "io/json_writer.h"
-#include "launch/yaml.h"
+#include "format/json.h"
+#include "format/json_writer.h"
+#include "format/yaml.h"
 #include "size/nearest.h"
 #include "size/text.h"
 #include "size/wording.h"

@@ -10,8 +10,8 @@
 #include <vector>
 
 #include "estimate/launch_notes.h"
+#include "format/value.h"
 #include "launch/table.h"
-#include "model/value.h"
 #include "size/result.h"
 
 namespace peakmem {

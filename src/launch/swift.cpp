@@ -10,7 +10,7 @@ namespace {
 void take_accumulation(Understanding& u) {
   Settings& s = u.settings;
   if (const auto said = s.size("swift.accumulate")) return s.put("gradient_accumulation_steps", size_value(*said));
-  const Asked given(u.given);
+  const Options given(u.given);
   int64_t ranks = given.size("ddp").value_or(given.size("fsdp").value_or(0));
   if (ranks == 0) ranks = ranks_said(u).value_or(1);
   const int64_t rows = std::max<int64_t>(1, s.size("per_device_train_batch_size").value_or(1)) * ranks;

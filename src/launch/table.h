@@ -7,7 +7,7 @@
 #include <string_view>
 #include <vector>
 
-#include "io/shipped.h"
+#include "request/shipped.h"
 
 namespace peakmem {
 

@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <array>
 
-#include "io/words.h"
 #include "launch/table.h"
+#include "request/words.h"
 #include "size/wording.h"
 
 namespace peakmem {
@@ -62,7 +62,7 @@ void Understanding::set(std::string_view name, std::string_view text) {
 }
 
 bool Understanding::is_given(std::string_view name) const {
-  const Asked asked(given);
+  const Options asked(given);
   if (asked.has(name)) return true;
   for (const char* open : {"for", "over"})
     if (const std::string* text = asked.text(open); text != nullptr && *text == name) return true;
@@ -175,16 +175,16 @@ void understand_evaluation(Understanding& u) {
 }
 
 bool is_sharded(const Understanding& u) {
-  return Asked(u.options).has("fsdp") || Asked(u.options).has("hsdp") || u.is_given("fsdp") || u.is_given("hsdp");
+  return Options(u.options).has("fsdp") || Options(u.options).has("hsdp") || u.is_given("fsdp") || u.is_given("hsdp");
 }
 
 // axolotl puts a function of its own in the place of fsdp2_prepare_model; quantized weights, HSDP and an
 // evaluation are known of a plain loop only.
 bool takes_trainer_over_shards(const Understanding& u) {
-  const Asked set(u.options);
+  const Options set(u.options);
   if (u.settings.flag("fsdp_keeps_dtype") || u.is_given("fsdp-param-dtype") || u.is_given("fsdp-reduce-dtype"))
     return false;
-  if (const std::string* trainer = Asked(u.given).text("trainer")) return *trainer != "loop";
+  if (const std::string* trainer = Options(u.given).text("trainer")) return *trainer != "loop";
   for (const std::string_view name : {"hsdp", "quantize", "eval-batch"})
     if (u.is_given(name) || (set.has(name) && *set.text(name) != "none")) return false;
   return u.tool != "accelerate" && u.tool != "deepspeed";

@@ -5,8 +5,8 @@
 #include <string_view>
 #include <vector>
 
-#include "io/options.h"
 #include "launch/settings.h"
+#include "request/options.h"
 
 namespace peakmem {
 

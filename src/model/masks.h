@@ -15,7 +15,7 @@ Tensor causal_mask(const Builder& b, bool windowed, DType dtype, bool has_positi
 /// create_bidirectional_mask of a mask of ones over [B, T, C]: looks for padding, finds none, and makes no mask.
 void look_for_padding(const Tensor& hidden_states);
 
-/// find_packed_sequence_indices: do the positions form one sequence? Asked of every model that has positions.
+/// find_packed_sequence_indices: do the positions form one sequence? Options of every model that has positions.
 void check_for_packed_sequences(const Builder& b);
 
 /// The masks of a decoder's layers by kind; empty where there is no such layer or the kernel can do without.

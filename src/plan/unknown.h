@@ -4,7 +4,7 @@
 #include <string_view>
 #include <vector>
 
-#include "train/job.h"
+#include "recipe/job.h"
 
 namespace peakmem {
 

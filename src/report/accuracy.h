@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "io/record.h"
+#include "measured/record.h"
 
 namespace peakmem {
 

@@ -49,16 +49,16 @@ void write_advice(Page& page, const Advice& advice) {
 std::string advice_text(const Advice& advice, const Style& style) {
   Page page(style);
   const Verdict& verdict = *advice.report.fits;
-  const std::string gpu(advice.inquiry.gpu->title);
-  page.line(page.strong(advice.inquiry.name) + " on " + gpu + ": " +
+  const std::string gpu(advice.request.gpu->title);
+  page.line(page.strong(advice.request.name) + " on " + gpu + ": " +
             (verdict.fits ? page.good(verdict.verdict) : page.bad(verdict.verdict)));
-  page.line(recipe_line(advice.inquiry.job));
+  page.line(recipe_line(advice.request.job));
   const int64_t margin = verdict.capacity_bytes - advice.report.device.likely;
   page.line(in_binary_units(advice.report.device.likely) + " on the device of " +
             in_binary_units(verdict.capacity_bytes) + ", " + in_binary_units(margin < 0 ? -margin : margin) +
             (margin < 0 ? " too much" : " to spare"));
   if (verdict.fits) page.line("It fits as it is.");
-  if (!verdict.fits && advice.inquiry.job.recording)
+  if (!verdict.fits && advice.request.job.recording)
     page.line("A trace is as it was run: trace it with another recipe.");
   if (!advice.suggestions.empty()) page.heading("What would make it fit, the cheapest first");
   for (size_t i = 0; i < advice.suggestions.size(); ++i) write_suggestion(page, i + 1, advice.suggestions[i]);

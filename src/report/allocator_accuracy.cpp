@@ -1,7 +1,7 @@
 #include "report/allocator_accuracy.h"
 
 #include "estimate/estimate.h"
-#include "io/gpu_record.h"
+#include "measured/gpu_record.h"
 #include "size/bytes.h"
 
 namespace peakmem {

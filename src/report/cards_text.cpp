@@ -52,37 +52,37 @@ void write_row(Page& page, const CardRow& row) {
             (row.solution ? solution_cells(*row.solution, !row.verdict) : ""));
 }
 
-void write_notes(Page& page, const Inquiry& inquiry) {
+void write_notes(Page& page, const Request& request) {
   std::string text;
-  for (const std::string& line : inquiry.assumptions) text += (text.empty() ? "" : " · ") + line;
+  for (const std::string& line : request.assumptions) text += (text.empty() ? "" : " · ") + line;
   if (!text.empty()) {
     page.heading("Taken for granted");
     page.paragraph("  ", text);
   }
-  if (inquiry.warnings.empty()) return;
+  if (request.warnings.empty()) return;
   page.heading("Warnings");
-  for (const std::string& line : inquiry.warnings) page.paragraph("  ", line);
+  for (const std::string& line : request.warnings) page.paragraph("  ", line);
 }
 
 }  // namespace
 
 std::string cards_text(const Cards& cards, const Style& style) {
   Page page(style);
-  page.line(page.strong(cards.inquiry.name) + " on " + std::to_string(cards.rows.size()) + " cards");
-  page.line(recipe_line(cards.inquiry.job));
-  if (cards.inquiry.headroom_bytes > 0) page.line("headroom is kept of every card");
+  page.line(page.strong(cards.request.name) + " on " + std::to_string(cards.rows.size()) + " cards");
+  page.line(recipe_line(cards.request.job));
+  if (cards.request.headroom_bytes > 0) page.line("headroom is kept of every card");
   page.line();
   page.line(heading_of(page, cards));
   for (const CardRow& row : cards.rows) write_row(page, row);
-  write_notes(page, cards.inquiry);
+  write_notes(page, cards.request);
   return std::move(page).text();
 }
 
 std::string frontier_text(const Frontier& frontier, const Style& style) {
   Page page(style);
-  const std::string gpu(frontier.inquiry.gpu->title);
+  const std::string gpu(frontier.request.gpu->title);
   page.line(page.strong("The largest " + frontier.names[1] + " for every " + frontier.names[0] + " on " + gpu));
-  page.line(frontier.inquiry.name + " · " + recipe_line(frontier.inquiry.job));
+  page.line(frontier.request.name + " · " + recipe_line(frontier.request.job));
   page.line();
   page.line(
       page.strong(right(frontier.names[0], kValue) + right(frontier.names[1], kValue) + right("device ~", kValue)));
@@ -95,7 +95,7 @@ std::string frontier_text(const Frontier& frontier, const Style& style) {
   if (frontier.points.empty()) page.line("  nothing fits");
   page.line();
   page.line("  each fits by the estimate, and the next " + frontier.names[1] + " does not");
-  write_notes(page, frontier.inquiry);
+  write_notes(page, frontier.request);
   return std::move(page).text();
 }
 

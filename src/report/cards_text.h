@@ -3,13 +3,15 @@
 
 #include <string>
 
-#include "io/cards.h"
-#include "io/frontier.h"
+#include "plan/cards.h"
+#include "plan/frontier.h"
 #include "report/page.h"
 
 namespace peakmem {
 
 std::string cards_text(const Cards& cards, const Style& style);
+/// {"schema", "model", "cards": {"for", "rows": [{"gpu", …}]}, …}
+std::string cards_json(const Cards& cards);
 
 std::string frontier_text(const Frontier& frontier, const Style& style);
 /// `batch,seq,peak_bytes` and a line for every point.

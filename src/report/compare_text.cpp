@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "io/report_json.h"
+#include "report/report_json.h"
 #include "report/text.h"
 #include "size/bytes.h"
 
@@ -25,9 +25,9 @@ void write_line(Page& page, const std::string& name, int64_t a, int64_t b) {
 void write_set_up(Page& page, const char* letter, const Compared& each) {
   page.line(std::string(letter) + "  " + page.strong(each.report.model) + " · " + grouped(each.report.parameters) +
             " parameters");
-  page.paragraph("   ", recipe_line(each.inquiry.job));
+  page.paragraph("   ", recipe_line(each.request.job));
   if (!each.report.fits) return;
-  const std::string headroom = each.inquiry.headroom_bytes > 0 ? "; " + headroom_text(each.inquiry) : "";
+  const std::string headroom = each.request.headroom_bytes > 0 ? "; " + headroom_text(each.request) : "";
   page.line("   " + each.report.fits->gpu + ": " + each.report.fits->verdict + headroom);
 }
 

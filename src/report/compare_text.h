@@ -4,14 +4,14 @@
 #include <string>
 
 #include "estimate/compare.h"
-#include "io/inquiry.h"
 #include "report/page.h"
+#include "request/request.h"
 
 namespace peakmem {
 
 /// A set-up and its report.
 struct Compared {
-  const Inquiry& inquiry;
+  const Request& request;
   const Report& report;
 };
 

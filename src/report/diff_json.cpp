@@ -1,6 +1,6 @@
-#include "io/json_writer.h"
-#include "io/report_json.h"
+#include "format/json_writer.h"
 #include "report/diff_text.h"
+#include "report/report_json.h"
 
 namespace peakmem {
 namespace {

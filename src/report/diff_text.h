@@ -4,7 +4,7 @@
 #include <string>
 
 #include "estimate/diff.h"
-#include "io/measurement.h"
+#include "measured/measurement.h"
 #include "report/page.h"
 
 namespace peakmem {

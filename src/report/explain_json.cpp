@@ -1,6 +1,6 @@
-#include "io/json_writer.h"
-#include "io/report_json.h"
+#include "format/json_writer.h"
 #include "report/explain_text.h"
+#include "report/report_json.h"
 
 namespace peakmem {
 namespace {
@@ -55,9 +55,9 @@ void write_remedies(JsonWriter& out, const Explanation& explanation) {
 
 }  // namespace
 
-std::string explain_json(const Explanation& explanation, const OutOfMemory& message, const Inquiry& inquiry) {
+std::string explain_json(const Explanation& explanation, const OutOfMemory& message, const Request& request) {
   JsonWriter out;
-  begin_answer(out, "explain", inquiry);
+  begin_answer(out, "explain", request);
   write_message(out, message);
   write_matches(out, "matches", explanation.matches);
   write_matches(out, "nearest", explanation.nearest);
@@ -65,7 +65,7 @@ std::string explain_json(const Explanation& explanation, const OutOfMemory& mess
   report.fits = explanation.fits;
   write_fits(out, report);
   write_remedies(out, explanation);
-  end_answer(out, inquiry);
+  end_answer(out, request);
   return std::move(out).text();
 }
 

@@ -74,16 +74,16 @@ void write_notes(Page& page, const char* title, const std::vector<std::string>& 
 
 }  // namespace
 
-std::string explain_text(const Explanation& explanation, const OutOfMemory& message, const Inquiry& inquiry,
+std::string explain_text(const Explanation& explanation, const OutOfMemory& message, const Request& request,
                          const Style& style) {
   Page page(style);
-  page.line(page.strong(inquiry.name) + " · " + recipe_line(inquiry.job));
+  page.line(page.strong(request.name) + " · " + recipe_line(request.job));
   page.line(said(message));
   write_matches(page, explanation, message);
   write_fragmentation(page, message);
   write_remedies(page, explanation);
-  write_notes(page, "Taken for granted", inquiry.assumptions);
-  write_notes(page, "Warnings", inquiry.warnings);
+  write_notes(page, "Taken for granted", request.assumptions);
+  write_notes(page, "Warnings", request.warnings);
   return std::move(page).text();
 }
 

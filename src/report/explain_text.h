@@ -4,15 +4,15 @@
 #include <string>
 
 #include "estimate/explain.h"
-#include "io/inquiry.h"
-#include "io/out_of_memory.h"
+#include "measured/out_of_memory.h"
 #include "report/page.h"
+#include "request/request.h"
 
 namespace peakmem {
 
-std::string explain_text(const Explanation& explanation, const OutOfMemory& message, const Inquiry& inquiry,
+std::string explain_text(const Explanation& explanation, const OutOfMemory& message, const Request& request,
                          const Style& style);
 /// {"schema", "model", "explain": {"message", "matches", "nearest", "fits", "remedies"}, "assumptions", "warnings"}.
-std::string explain_json(const Explanation& explanation, const OutOfMemory& message, const Inquiry& inquiry);
+std::string explain_json(const Explanation& explanation, const OutOfMemory& message, const Request& request);
 
 }  // namespace peakmem

@@ -1,6 +1,6 @@
-#include "io/json_writer.h"
-#include "io/report_json.h"
+#include "format/json_writer.h"
 #include "report/formula_text.h"
+#include "report/report_json.h"
 
 namespace peakmem {
 namespace {
@@ -8,14 +8,14 @@ namespace {
 /// Writes the parts of a formula report; every formula as text and as LaTeX.
 class FormulaJson {
  public:
-  FormulaJson(const FormulaReport& report, const Inquiry& inquiry) : report_(report), inquiry_(inquiry) {
-    text_ = {Notation::kText, inquiry.letters, report.traced->symbol_values()};
-    latex_ = {Notation::kLatex, inquiry.letters, report.traced->symbol_values()};
-    mathml_ = {Notation::kMathml, inquiry.letters, report.traced->symbol_values()};
+  FormulaJson(const FormulaReport& report, const Request& request) : report_(report), request_(request) {
+    text_ = {Notation::kText, request.letters, report.traced->symbol_values()};
+    latex_ = {Notation::kLatex, request.letters, report.traced->symbol_values()};
+    mathml_ = {Notation::kMathml, request.letters, report.traced->symbol_values()};
   }
 
   std::string write(const FormulaChoices& choices) && {
-    begin_answer(out_, "formula", inquiry_);
+    begin_answer(out_, "formula", request_);
     write_symbols();
     out_.key("peak");
     write_formula(report_.peak);
@@ -26,7 +26,7 @@ class FormulaJson {
     write_list("rivals", report_.rivals);
     write_dimensions();
     write_crossings();
-    end_answer(out_, inquiry_);
+    end_answer(out_, request_);
     return std::move(out_).text();
   }
 
@@ -56,7 +56,7 @@ class FormulaJson {
   void write_symbols() {
     out_.key("symbols");
     out_.begin_list();
-    for (const SymbolLine& line : symbol_lines(report_, inquiry_)) {
+    for (const SymbolLine& line : symbol_lines(report_, request_)) {
       out_.begin_object();
       out_.member("symbol", line.symbol);
       out_.member("letters", line.letters);
@@ -111,7 +111,7 @@ class FormulaJson {
   void write_crossings() {
     out_.key("crossings");
     out_.begin_list();
-    for (const CrossingLine& line : crossings(report_, inquiry_.letters)) {
+    for (const CrossingLine& line : crossings(report_, request_.letters)) {
       out_.begin_object();
       out_.member("text", line.text);
       out_.member("value", line.value);
@@ -121,7 +121,7 @@ class FormulaJson {
   }
 
   const FormulaReport& report_;
-  const Inquiry& inquiry_;
+  const Request& request_;
   PrintOptions text_;
   PrintOptions latex_;
   PrintOptions mathml_;
@@ -130,15 +130,15 @@ class FormulaJson {
 
 }  // namespace
 
-std::string formula_json(const FormulaReport& report, const Inquiry& inquiry, const FormulaChoices& choices) {
-  return FormulaJson(report, inquiry).write(choices);
+std::string formula_json(const FormulaReport& report, const Request& request, const FormulaChoices& choices) {
+  return FormulaJson(report, request).write(choices);
 }
 
-std::string textbook_json(std::span<const Textbook> rows, const Inquiry& inquiry) {
+std::string textbook_json(std::span<const Textbook> rows, const Request& request) {
   JsonWriter out;
   out.begin_object();
   out.member("schema", kSchema);
-  out.member("model", inquiry.name);
+  out.member("model", request.name);
   out.key("textbook");
   out.begin_list();
   for (const Textbook& row : rows) {

@@ -4,8 +4,8 @@
 #include <array>
 #include <cstdio>
 
-#include "io/options.h"
 #include "report/text.h"
+#include "request/options.h"
 #include "size/bytes.h"
 
 namespace peakmem {
@@ -16,13 +16,13 @@ constexpr size_t kBytes = 12;
 /// Writes formulas of one report in one notation.
 class FormulaPage {
  public:
-  FormulaPage(const FormulaReport& report, const Inquiry& inquiry, const FormulaChoices& choices, const Style& style)
-      : report_(report), inquiry_(inquiry), choices_(choices), page_(style) {
-    options_ = {choices.notation, inquiry.letters, report.traced->symbol_values()};
+  FormulaPage(const FormulaReport& report, const Request& request, const FormulaChoices& choices, const Style& style)
+      : report_(report), request_(request), choices_(choices), page_(style) {
+    options_ = {choices.notation, request.letters, report.traced->symbol_values()};
   }
 
   std::string text() && {
-    page_.line(page_.strong(inquiry_.name) + " · " + recipe_line(inquiry_.job));
+    page_.line(page_.strong(request_.name) + " · " + recipe_line(request_.job));
     write_symbols();
     write_short();
     write_peak();
@@ -41,7 +41,7 @@ class FormulaPage {
 
   void write_symbols() {
     std::string text;
-    for (const SymbolLine& line : symbol_lines(report_, inquiry_))
+    for (const SymbolLine& line : symbol_lines(report_, request_))
       text += (text.empty() ? "" : " · ") + line.letters + " = " + grouped(line.value) + " (" + line.meaning + ")";
     page_.paragraph("", text);
   }
@@ -115,27 +115,27 @@ class FormulaPage {
   }
 
   std::string letters_of(const std::string& symbol) const {
-    const auto letters = inquiry_.letters.find(symbol);
-    return letters == inquiry_.letters.end() ? symbol : letters->second;
+    const auto letters = request_.letters.find(symbol);
+    return letters == request_.letters.end() ? symbol : letters->second;
   }
 
   void write_crossings() {
-    const std::vector<CrossingLine> lines = crossings(report_, inquiry_.letters);
+    const std::vector<CrossingLine> lines = crossings(report_, request_.letters);
     if (lines.empty()) return;
     page_.heading("Where they cross");
     for (const CrossingLine& line : lines) page_.paragraph("  ", line.text);
   }
 
   void write_assumptions() {
-    if (inquiry_.assumptions.empty()) return;
+    if (request_.assumptions.empty()) return;
     std::string text;
-    for (const std::string& line : inquiry_.assumptions) text += (text.empty() ? "" : " · ") + line;
+    for (const std::string& line : request_.assumptions) text += (text.empty() ? "" : " · ") + line;
     page_.heading("Taken for granted");
     page_.paragraph("  ", text);
   }
 
   const FormulaReport& report_;
-  const Inquiry& inquiry_;
+  const Request& request_;
   const FormulaChoices& choices_;
   PrintOptions options_;
   Page page_;
@@ -162,35 +162,35 @@ std::string real_bytes(double bytes) {
 
 }  // namespace
 
-std::vector<SymbolLine> symbol_lines(const FormulaReport& report, const Inquiry& inquiry) {
+std::vector<SymbolLine> symbol_lines(const FormulaReport& report, const Request& request) {
   std::vector<SymbolLine> lines;
   const auto add = [&](std::string_view symbol, std::string_view meaning) {
     const int32_t index = report.traced->pool().symbol_index(symbol);
     if (index < 0) return;
-    const auto letters = inquiry.letters.find(symbol);
-    lines.push_back({std::string(symbol), letters == inquiry.letters.end() ? std::string(symbol) : letters->second,
+    const auto letters = request.letters.find(symbol);
+    lines.push_back({std::string(symbol), letters == request.letters.end() ? std::string(symbol) : letters->second,
                      std::string(meaning), report.traced->symbol_values()[static_cast<size_t>(index)]});
   };
   for (const OptionRow& row : option_rows())
     if (!row.symbol.empty()) add(row.symbol, row.name);
-  const auto positions = inquiry.letters.find("P");
-  const auto tokens = inquiry.letters.find("T");  // a table as long as the sequence has its letter
+  const auto positions = request.letters.find("P");
+  const auto tokens = request.letters.find("T");  // a table as long as the sequence has its letter
   const bool same =
-      positions != inquiry.letters.end() && tokens != inquiry.letters.end() && positions->second == tokens->second;
+      positions != request.letters.end() && tokens != request.letters.end() && positions->second == tokens->second;
   if (!same) add("P", "positions");
   add("E", "experts");
   return lines;
 }
 
-std::string formula_text(const FormulaReport& report, const Inquiry& inquiry, const FormulaChoices& choices,
+std::string formula_text(const FormulaReport& report, const Request& request, const FormulaChoices& choices,
                          const Style& style) {
-  return FormulaPage(report, inquiry, choices, style).text();
+  return FormulaPage(report, request, choices, style).text();
 }
 
-std::string textbook_text(std::span<const Textbook> rows, const Inquiry& inquiry, const FormulaChoices& choices,
+std::string textbook_text(std::span<const Textbook> rows, const Request& request, const FormulaChoices& choices,
                           const Style& style) {
   Page page(style);
-  page.line(page.strong(inquiry.name) + " · " + recipe_line(inquiry.job));
+  page.line(page.strong(request.name) + " · " + recipe_line(request.job));
   for (const Textbook& row : rows) {
     page.heading(row.name);
     page.paragraph("  ", choices.notation == Notation::kLatex ? row.latex : row.formula);

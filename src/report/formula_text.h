@@ -6,8 +6,8 @@
 #include <string>
 
 #include "estimate/formula.h"
-#include "io/inquiry.h"
 #include "report/page.h"
+#include "request/request.h"
 
 namespace peakmem {
 
@@ -18,14 +18,14 @@ struct FormulaChoices {
 };
 
 /// The formulas of a job: the peak exact and by term, phases, rivals, dimensions, crossings.
-std::string formula_text(const FormulaReport& report, const Inquiry& inquiry, const FormulaChoices& choices,
+std::string formula_text(const FormulaReport& report, const Request& request, const FormulaChoices& choices,
                          const Style& style);
-std::string formula_json(const FormulaReport& report, const Inquiry& inquiry, const FormulaChoices& choices);
+std::string formula_json(const FormulaReport& report, const Request& request, const FormulaChoices& choices);
 
 /// The formulas in circulation beside the trace.
-std::string textbook_text(std::span<const Textbook> rows, const Inquiry& inquiry, const FormulaChoices& choices,
+std::string textbook_text(std::span<const Textbook> rows, const Request& request, const FormulaChoices& choices,
                           const Style& style);
-std::string textbook_json(std::span<const Textbook> rows, const Inquiry& inquiry);
+std::string textbook_json(std::span<const Textbook> rows, const Request& request);
 
 /// A symbol of the formulas, the letters it is shown by, what it is and its value.
 struct SymbolLine {
@@ -34,6 +34,6 @@ struct SymbolLine {
   std::string meaning;
   int64_t value = 0;
 };
-std::vector<SymbolLine> symbol_lines(const FormulaReport& report, const Inquiry& inquiry);
+std::vector<SymbolLine> symbol_lines(const FormulaReport& report, const Request& request);
 
 }  // namespace peakmem

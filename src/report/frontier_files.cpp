@@ -1,7 +1,7 @@
 #include <cmath>
 
-#include "io/report_json.h"
 #include "report/cards_text.h"
+#include "report/report_json.h"
 #include "report/svg.h"
 #include "size/bytes.h"
 
@@ -77,12 +77,12 @@ std::string frontier_svg(const Frontier& frontier) {
 
 std::string frontier_json(const Frontier& frontier) {
   JsonWriter out;
-  begin_answer(out, "frontier", frontier.inquiry);
+  begin_answer(out, "frontier", frontier.request);
   out.key("for");
   out.begin_list();
   for (const std::string& name : frontier.names) out.value(name);
   out.end_list();
-  out.member("gpu", frontier.inquiry.gpu->name);
+  out.member("gpu", frontier.request.gpu->name);
   out.member("capacity_bytes", frontier.capacity_bytes);
   out.key("points");
   out.begin_list();
@@ -94,7 +94,7 @@ std::string frontier_json(const Frontier& frontier) {
     out.end_object();
   }
   out.end_list();
-  end_answer(out, frontier.inquiry);
+  end_answer(out, frontier.request);
   return std::move(out).text();
 }
 

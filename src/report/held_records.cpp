@@ -1,7 +1,7 @@
 #include "report/held_records.h"
 
-#include "io/gpu_record.h"
-#include "io/json.h"
+#include "format/json.h"
+#include "measured/gpu_record.h"
 #include "size/bytes.h"
 
 namespace peakmem {

@@ -4,7 +4,7 @@
 #include <string_view>
 #include <vector>
 
-#include "io/json_writer.h"
+#include "format/json_writer.h"
 #include "report/accuracy.h"
 #include "report/allocator_accuracy.h"
 

@@ -37,24 +37,24 @@ std::string reason(const RankPlace& worst, const mcore::Job& job) {
 
 }  // namespace
 
-std::string megatron_text(const RankReport& report, const MegatronInquiry& inquiry, const Style& style) {
+std::string megatron_text(const RankReport& report, const MegatronRequest& request, const Style& style) {
   Page page(style);
-  const mcore::Job& job = inquiry.job;
-  page.line(page.strong(inquiry.name) + " on Megatron-Core · " + degrees_text(job.degrees));
+  const mcore::Job& job = request.job;
+  page.line(page.strong(request.name) + " on Megatron-Core · " + degrees_text(job.degrees));
   page.line(training_text(job.training));
   page.line();
   write_peak(page, report, reason(report.classes.front().place, job));
-  write_ranks(page, report, inquiry.assumptions);
+  write_ranks(page, report, request.assumptions);
   return std::move(page).text();
 }
 
-std::string megatron_json(const RankReport& report, const MegatronInquiry& inquiry) {
+std::string megatron_json(const RankReport& report, const MegatronRequest& request) {
   JsonWriter out;
   out.begin_object();
   out.member("schema", "peakmem/1");
   out.member("stack", "megatron");
-  out.member("model", inquiry.name);
-  write_ranks(out, report, inquiry.assumptions);
+  out.member("model", request.name);
+  write_ranks(out, report, request.assumptions);
   out.end_object();
   return std::move(out).text();
 }

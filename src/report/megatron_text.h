@@ -4,12 +4,12 @@
 #include <string>
 
 #include "estimate/megatron.h"
-#include "io/megatron_options.h"
 #include "report/page.h"
+#include "request/megatron_options.h"
 
 namespace peakmem {
 
-std::string megatron_text(const RankReport& report, const MegatronInquiry& inquiry, const Style& style);
-std::string megatron_json(const RankReport& report, const MegatronInquiry& inquiry);
+std::string megatron_text(const RankReport& report, const MegatronRequest& request, const Style& style);
+std::string megatron_json(const RankReport& report, const MegatronRequest& request);
 
 }  // namespace peakmem

@@ -1,6 +1,6 @@
 #include <algorithm>
 
-#include "io/json.h"
+#include "format/json.h"
 #include "report/csv.h"
 #include "report/plan_text.h"
 #include "report/svg.h"

@@ -1,5 +1,5 @@
-#include "io/report_json.h"
 #include "report/plan_text.h"
+#include "report/report_json.h"
 #include "report/time_text.h"
 
 namespace peakmem {

@@ -3,7 +3,7 @@
 
 #include <string>
 
-#include "io/plan.h"
+#include "plan/plan.h"
 #include "report/page.h"
 
 namespace peakmem {

@@ -6,8 +6,8 @@
 
 #include "estimate/report.h"
 #include "estimate/step_time.h"
-#include "io/json_writer.h"
-#include "io/published.h"
+#include "format/json_writer.h"
+#include "measured/published.h"
 
 namespace peakmem {
 

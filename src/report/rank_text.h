@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "estimate/rank_report.h"
-#include "io/json_writer.h"
+#include "format/json_writer.h"
 #include "report/page.h"
 
 namespace peakmem {

@@ -1,6 +1,6 @@
 #include "report/recipe_line.h"
 
-#include "io/choices.h"
+#include "request/choices.h"
 #include "size/bytes.h"
 #include "size/wording.h"
 

@@ -3,7 +3,7 @@
 
 #include <string>
 
-#include "train/job.h"
+#include "recipe/job.h"
 
 namespace peakmem {
 

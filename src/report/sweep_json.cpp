@@ -1,6 +1,6 @@
 #include <algorithm>
 
-#include "io/report_json.h"
+#include "report/report_json.h"
 #include "report/sweep_text.h"
 
 namespace peakmem {
@@ -77,7 +77,7 @@ void write_textbook(JsonWriter& out, const Sweep& sweep) {
 
 std::string sweep_json(const Sweep& sweep) {
   JsonWriter out;
-  begin_answer(out, "sweep", sweep.inquiry);
+  begin_answer(out, "sweep", sweep.request);
   out.member("over", sweep.over);
   if (sweep.points.size() < sweep.grid) {
     out.member("first", static_cast<int64_t>(sweep.first));
@@ -88,7 +88,7 @@ std::string sweep_json(const Sweep& sweep) {
   out.begin_list();
   for (const SweepPoint& point : sweep.points) write_point(out, sweep, point);
   out.end_list();
-  end_answer(out, sweep.inquiry);
+  end_answer(out, sweep.request);
   return std::move(out).text();
 }
 

@@ -46,14 +46,14 @@ void write_point(Page& page, const Sweep& sweep, const SweepPoint& point, int64_
 
 std::string sweep_text(const Sweep& sweep, const Style& style) {
   Page page(style);
-  page.line(page.strong(sweep.inquiry.name) + " · by " + sweep.over);
+  page.line(page.strong(sweep.request.name) + " · by " + sweep.over);
   if (sweep.points.size() < sweep.grid)
     page.line(grouped(static_cast<int64_t>(sweep.points.size())) + " of " + grouped(static_cast<int64_t>(sweep.grid)) +
               " points, from number " + grouped(static_cast<int64_t>(sweep.first)));
-  if (sweep.inquiry.job.recipe.optimizer != nullptr)  // of a shard none of whose points is a job
-    page.paragraph("first of them: ", recipe_line(sweep.inquiry.job));
-  if (sweep.inquiry.headroom_bytes > 0)
-    page.line(std::string(sweep.inquiry.gpu->title) + ": " + headroom_text(sweep.inquiry));
+  if (sweep.request.job.recipe.optimizer != nullptr)  // of a shard none of whose points is a job
+    page.paragraph("first of them: ", recipe_line(sweep.request.job));
+  if (sweep.request.headroom_bytes > 0)
+    page.line(std::string(sweep.request.gpu->title) + ": " + headroom_text(sweep.request));
   page.line();
   std::string names;
   for (const SweepAxis& axis : sweep.axes) names += right(axis.over, width_of(axis));

@@ -3,7 +3,7 @@
 
 #include <string>
 
-#include "io/sweep.h"
+#include "plan/sweep.h"
 #include "report/page.h"
 
 namespace peakmem {

@@ -3,17 +3,17 @@
 #include <algorithm>
 
 #include "device/gpu.h"
-#include "io/choices.h"
-#include "io/inquiry.h"
-#include "io/json.h"
-#include "io/json_writer.h"
-#include "io/report_json.h"
-#include "io/shipped.h"
-#include "io/words.h"
-#include "model/family.h"
+#include "family/family.h"
+#include "format/json.h"
+#include "format/json_writer.h"
+#include "recipe/optimizers.h"
+#include "report/report_json.h"
+#include "request/choices.h"
+#include "request/request.h"
+#include "request/shipped.h"
+#include "request/words.h"
 #include "size/bytes.h"
 #include "size/wording.h"
-#include "train/optimizers.h"
 
 namespace peakmem {
 namespace {

@@ -3,11 +3,11 @@
 #include <algorithm>
 
 #include "estimate/nccl.h"
+#include "layout/zero_host.h"
 #include "report/ledger_text.h"
 #include "size/bytes.h"
 #include "size/order.h"
 #include "size/wording.h"
-#include "train/zero_host.h"
 
 namespace peakmem {
 namespace {
@@ -21,18 +21,18 @@ void level(Page& page, const char* name, int64_t bytes, const std::string& what)
   page.paragraph("  " + left(name, kLabel) + right(in_binary_units(bytes), kBytes) + "  ", what);
 }
 
-void write_title(Page& page, const Report& report, const Inquiry& inquiry) {
-  std::string task = inquiry.job.recording ? "a trace" : "";
+void write_title(Page& page, const Report& report, const Request& request) {
+  std::string task = request.job.recording ? "a trace" : "";
   for (const TaskRow& row : task_rows())
-    if (!inquiry.job.recording && row.task == inquiry.job.description.task) task = row.name;
+    if (!request.job.recording && row.task == request.job.description.task) task = row.name;
   page.line(page.strong(report.model) + " · " + grouped(report.parameters) + " parameters · " +
             (report.trainable == report.parameters ? "" : grouped(report.trainable) + " trained · ") + task);
-  page.line(recipe_line(inquiry.job));
+  page.line(recipe_line(request.job));
 }
 
 /// What the rank keeps on the host beside its card.
-void write_host(Page& page, const Inquiry& inquiry) {
-  const std::optional<HostMemory> host = host_memory(inquiry.job);
+void write_host(Page& page, const Request& request) {
+  const std::optional<HostMemory> host = host_memory(request.job);
   if (!host) return;
   level(page, "host", host->pinned + host->pageable,
         "of this rank's: " + in_binary_units(host->pinned) + " pinned, each block a power of two, and " +
@@ -40,8 +40,8 @@ void write_host(Page& page, const Inquiry& inquiry) {
 }
 
 /// What communicators take beside PyTorch's allocator.
-void write_nccl(Page& page, const Inquiry& inquiry) {
-  const std::optional<NcclBuffers> nccl = nccl_buffers(inquiry.job.recipe);
+void write_nccl(Page& page, const Request& request) {
+  const std::optional<NcclBuffers> nccl = nccl_buffers(request.job.recipe);
   if (!nccl) return;
   level(page, "NCCL ~", nccl->bytes.likely,
         between(nccl->bytes) + ", in device's high end only: an estimate of communicators' buffers, here of " +
@@ -70,21 +70,21 @@ void write_retries(Page& page, const std::vector<int32_t>& retries) {
                            steps + " and each that follows" + (retries.back() > 0 ? ", which makes steps slow" : ""));
 }
 
-void write_verdict(Page& page, const Report& report, const Inquiry& inquiry) {
+void write_verdict(Page& page, const Report& report, const Request& request) {
   if (!report.fits) return;
   const Verdict& verdict = *report.fits;
   const std::string text =
-      std::string(inquiry.gpu == nullptr ? verdict.gpu : inquiry.gpu->title) + ": " + verdict.verdict;
+      std::string(request.gpu == nullptr ? verdict.gpu : request.gpu->title) + ": " + verdict.verdict;
   const int64_t left_over = verdict.capacity_bytes - report.device.likely;
   const std::string margin =
       in_binary_units(left_over < 0 ? -left_over : left_over) + (left_over < 0 ? " too much" : " to spare");
   page.heading(verdict.fits ? page.good(text) : page.bad(text));
   page.line("  " + in_binary_units(report.device.likely) + " on the device of " +
             in_binary_units(verdict.capacity_bytes) + ", " + margin);
-  if (verdict.headroom_bytes > 0) page.line("  " + headroom_text(inquiry));
-  if (verdict.context_at_most && inquiry.gpu != nullptr)
-    page.paragraph("  ", "The CUDA context decides, of which " + in_binary_units(inquiry.gpu->context_low) + " to " +
-                             in_binary_units(inquiry.gpu->context_most) + " were seen: it fits where that is at most " +
+  if (verdict.headroom_bytes > 0) page.line("  " + headroom_text(request));
+  if (verdict.context_at_most && request.gpu != nullptr)
+    page.paragraph("  ", "The CUDA context decides, of which " + in_binary_units(request.gpu->context_low) + " to " +
+                             in_binary_units(request.gpu->context_most) + " were seen: it fits where that is at most " +
                              in_binary_units(*verdict.context_at_most) + " (--context; peakmem verify measures it)");
   if (!verdict.retries.empty()) write_retries(page, verdict.retries);
 }
@@ -233,8 +233,8 @@ void write_standing(Page& page, const Solution& solution, const std::string& wha
 
 }  // namespace
 
-std::string headroom_text(const Inquiry& inquiry) {
-  return in_binary_units(inquiry.headroom_bytes) + " of its " + in_binary_units(inquiry.gpu->memory_bytes) +
+std::string headroom_text(const Request& request) {
+  return in_binary_units(request.headroom_bytes) + " of its " + in_binary_units(request.gpu->memory_bytes) +
          " are to stay free";
 }
 
@@ -249,13 +249,13 @@ std::string moment_text(const Allocation& at) {
          in_binary_units(at.bytes);
 }
 
-std::string report_text(const Report& report, std::span<const Knob> knobs, const Inquiry& inquiry, const Style& style) {
+std::string report_text(const Report& report, std::span<const Knob> knobs, const Request& request, const Style& style) {
   Page page(style);
-  write_title(page, report, inquiry);
+  write_title(page, report, request);
   write_peak(page, report);
-  write_nccl(page, inquiry);
-  write_host(page, inquiry);
-  write_verdict(page, report, inquiry);
+  write_nccl(page, request);
+  write_host(page, request);
+  write_verdict(page, report, request);
   write_failure(page, report);
   page.heading("What lives then");
   write_ledger(page, report);
@@ -267,22 +267,22 @@ std::string report_text(const Report& report, std::span<const Knob> knobs, const
   return std::move(page).text();
 }
 
-std::string solution_text(const Solution& solution, const Inquiry& inquiry, const Report* fits, const Report* next,
+std::string solution_text(const Solution& solution, const Request& request, const Report* fits, const Report* next,
                           const Style& style) {
   Page page(style);
   const std::string& what = solution.name;
-  const std::string gpu(inquiry.gpu->title);
+  const std::string gpu(request.gpu->title);
   page.line(page.strong(solution.value > 0 ? (solution.smallest ? "The smallest " : "The largest ") + what +
                                                  " that fits on " + gpu + ": " + grouped(solution.value)
                                            : "Not even " + what + " " + grouped(solution.next) + " fits on " + gpu));
-  page.line(inquiry.name + " · " + recipe_line(inquiry.job));
+  page.line(request.name + " · " + recipe_line(request.job));
   page.line();
   if (solution.value > 0)
     solution_line(page, what + " " + grouped(solution.value), solution.peak_bytes, solution.capacity_bytes);
   if (solution.next_peak_bytes > 0)
     solution_line(page, what + " " + grouped(solution.next), solution.next_peak_bytes, solution.capacity_bytes);
   if (!solution.limit.empty()) page.line("  limited by " + solution.limit);
-  if (inquiry.headroom_bytes > 0) page.line("  " + headroom_text(inquiry));
+  if (request.headroom_bytes > 0) page.line("  " + headroom_text(request));
   write_standing(page, solution, what);
   if (solution.failure && solution.next > 0) {
     page.heading("Where " + what + " " + grouped(solution.next) + " fails");
@@ -296,8 +296,8 @@ std::string solution_text(const Solution& solution, const Inquiry& inquiry, cons
     page.heading("What lives at the peak of " + what + " " + grouped(fits != nullptr ? solution.value : solution.next));
     write_ledger(page, *shown);
   }
-  write_assumptions(page, inquiry.assumptions);
-  write_notes(page, "Warnings", inquiry.warnings);
+  write_assumptions(page, request.assumptions);
+  write_notes(page, "Warnings", request.warnings);
   return std::move(page).text();
 }
 

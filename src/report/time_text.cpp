@@ -5,8 +5,8 @@
 #include <cmath>
 #include <cstdio>
 
-#include "io/report_json.h"
 #include "report/recipe_line.h"
+#include "report/report_json.h"
 #include "size/bytes.h"
 
 namespace peakmem {
@@ -129,18 +129,18 @@ std::string in_flops(double flops) {
   return rounded(shown.number, shown.number >= 100 ? 0 : shown.number >= 10 ? 1 : 2) + " " + shown.letter + "FLOP";
 }
 
-std::string time_text(const StepTime& time, const Inquiry& inquiry, const Style& style) {
+std::string time_text(const StepTime& time, const Request& request, const Style& style) {
   Page page(style);
-  page.line(page.strong(inquiry.name) + " on " + (time.ranks > 1 ? std::to_string(time.ranks) + " × " : "") +
-            std::string(inquiry.gpu->title));
-  page.line(recipe_line(inquiry.job));
+  page.line(page.strong(request.name) + " on " + (time.ranks > 1 ? std::to_string(time.ranks) + " × " : "") +
+            std::string(request.gpu->title));
+  page.line(recipe_line(request.job));
   page.line();
-  write_summary(page, time, *inquiry.gpu);
+  write_summary(page, time, *request.gpu);
   write_parts(page, time);
   write_modules(page, time);
   write_lines(page, "Why it is a range", time.reasons);
-  write_lines(page, "Taken for granted", inquiry.assumptions);
-  write_lines(page, "Warnings", inquiry.warnings);
+  write_lines(page, "Taken for granted", request.assumptions);
+  write_lines(page, "Warnings", request.warnings);
   return std::move(page).text();
 }
 
@@ -153,10 +153,10 @@ void write_about(JsonWriter& out, std::string_view name, const About& about) {
   out.end_object();
 }
 
-std::string time_json(const StepTime& time, const Inquiry& inquiry) {
+std::string time_json(const StepTime& time, const Request& request) {
   JsonWriter out;
-  begin_answer(out, "time", inquiry);
-  out.member("gpu", inquiry.gpu->name);
+  begin_answer(out, "time", request);
+  out.member("gpu", request.gpu->name);
   out.member("ranks", time.ranks);
   out.member("tokens", count_of(time.tokens));
   out.member("flops", count_of(time.flops));
@@ -172,7 +172,7 @@ std::string time_json(const StepTime& time, const Inquiry& inquiry) {
   write_list(out, "parts", time.parts, write_part);
   write_list(out, "modules", time.modules, write_module);
   write_lines(out, "reasons", time.reasons);
-  end_answer(out, inquiry);
+  end_answer(out, request);
   return std::move(out).text();
 }
 

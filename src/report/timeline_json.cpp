@@ -1,7 +1,7 @@
 #include "report/timeline_json.h"
 
-#include "io/json_writer.h"
-#include "io/report_json.h"
+#include "format/json_writer.h"
+#include "report/report_json.h"
 
 namespace peakmem {
 namespace {
@@ -38,9 +38,9 @@ void write_column(JsonWriter& out, const MemoryTimeline& timeline, const char* n
 
 }  // namespace
 
-std::string timeline_json(const MemoryTimeline& timeline, const Inquiry& inquiry) {
+std::string timeline_json(const MemoryTimeline& timeline, const Request& request) {
   JsonWriter out;
-  begin_answer(out, "timeline", inquiry);
+  begin_answer(out, "timeline", request);
   out.member("events", timeline.events);
   write_peak(out, timeline);
   write_phases(out, timeline);
@@ -49,7 +49,7 @@ std::string timeline_json(const MemoryTimeline& timeline, const Inquiry& inquiry
   write_column(out, timeline, "event", &TimelinePoint::event);
   write_column(out, timeline, "bytes", &TimelinePoint::bytes);
   out.end_object();
-  end_answer(out, inquiry);
+  end_answer(out, request);
   return std::move(out).text();
 }
 

@@ -4,11 +4,11 @@
 #include <string>
 
 #include "estimate/timeline.h"
-#include "io/inquiry.h"
+#include "request/request.h"
 
 namespace peakmem {
 
 /// {"schema", "model", "timeline": {"events", "peak", "phases", "points"}}; `points` holds the curve as two lists.
-std::string timeline_json(const MemoryTimeline& timeline, const Inquiry& inquiry);
+std::string timeline_json(const MemoryTimeline& timeline, const Request& request);
 
 }  // namespace peakmem

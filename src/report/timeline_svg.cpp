@@ -2,7 +2,7 @@
 #include <array>
 #include <string>
 
-#include "io/json_writer.h"
+#include "format/json_writer.h"
 #include "report/svg.h"
 #include "report/text.h"
 #include "report/timeline_text.h"
@@ -83,16 +83,16 @@ std::string peak(const MemoryTimeline& timeline, const Box& box) {
 
 }  // namespace
 
-std::string timeline_svg(const MemoryTimeline& timeline, const Inquiry& inquiry) {
+std::string timeline_svg(const MemoryTimeline& timeline, const Request& request) {
   const Box box(timeline);
   const std::string size = "width=\"" + std::to_string(kWidth) + "\" height=\"" + std::to_string(kHeight) + "\"";
   std::string text = "<svg xmlns=\"http://www.w3.org/2000/svg\" " + size +
                      " font-family=\"sans-serif\" font-size=\"12\">\n<rect " + size + " fill=\"white\"/>\n";
-  text += text_at(std::to_string(kLeft), "22", "start", inquiry.name + " · " + recipe_line(inquiry.job));
+  text += text_at(std::to_string(kLeft), "22", "start", request.name + " · " + recipe_line(request.job));
   return text + scale(timeline, box) + curve(timeline, box) + phases(timeline, box) + peak(timeline, box) + "</svg>\n";
 }
 
-std::string timeline_perfetto(const MemoryTimeline& timeline, const Inquiry& inquiry) {
+std::string timeline_perfetto(const MemoryTimeline& timeline, const Request& request) {
   JsonWriter out(0);
   const auto begin_event = [&out](std::string_view name, const char* kind, int64_t time) {
     out.begin_object();
@@ -108,7 +108,7 @@ std::string timeline_perfetto(const MemoryTimeline& timeline, const Inquiry& inq
   begin_event("process_name", "M", 0);
   out.key("args");
   out.begin_object();
-  out.member("name", inquiry.name);
+  out.member("name", request.name);
   out.end_object();
   out.end_object();
   for (const TimelinePhase& phase : timeline.phases) {

@@ -105,11 +105,11 @@ std::string_view phase_at(const MemoryTimeline& timeline, int64_t event) {
 
 }  // namespace
 
-std::string timeline_text(const MemoryTimeline& timeline, const Inquiry& inquiry, const Style& style) {
+std::string timeline_text(const MemoryTimeline& timeline, const Request& request, const Style& style) {
   Page page(style);
   const size_t width = page.width() - kScale;
-  page.line(page.strong(inquiry.name) + " · allocated bytes over the steady step");
-  page.line(recipe_line(inquiry.job));
+  page.line(page.strong(request.name) + " · allocated bytes over the steady step");
+  page.line(recipe_line(request.job));
   page.line();
   write_curve(page, timeline, width);
   write_axis(page, timeline, width);

@@ -59,23 +59,23 @@ std::string reason(const RankPlace& worst, const titan::Job& job) {
 
 }  // namespace
 
-std::string torchtitan_text(const RankReport& report, const TorchtitanInquiry& inquiry, const Style& style) {
+std::string torchtitan_text(const RankReport& report, const TorchtitanRequest& request, const Style& style) {
   Page page(style);
-  page.line(page.strong(inquiry.name) + " on torchtitan · " + degrees_text(inquiry.job.degrees));
-  page.line(training_text(inquiry.job.training));
+  page.line(page.strong(request.name) + " on torchtitan · " + degrees_text(request.job.degrees));
+  page.line(training_text(request.job.training));
   page.line();
-  write_peak(page, report, reason(report.classes.front().place, inquiry.job));
-  write_ranks(page, report, inquiry.assumptions);
+  write_peak(page, report, reason(report.classes.front().place, request.job));
+  write_ranks(page, report, request.assumptions);
   return std::move(page).text();
 }
 
-std::string torchtitan_json(const RankReport& report, const TorchtitanInquiry& inquiry) {
+std::string torchtitan_json(const RankReport& report, const TorchtitanRequest& request) {
   JsonWriter out;
   out.begin_object();
   out.member("schema", "peakmem/1");
   out.member("stack", "torchtitan");
-  out.member("model", inquiry.name);
-  write_ranks(out, report, inquiry.assumptions);
+  out.member("model", request.name);
+  write_ranks(out, report, request.assumptions);
   out.end_object();
   return std::move(out).text();
 }

@@ -4,12 +4,12 @@
 #include <string>
 
 #include "estimate/torchtitan.h"
-#include "io/torchtitan_options.h"
 #include "report/page.h"
+#include "request/torchtitan_options.h"
 
 namespace peakmem {
 
-std::string torchtitan_text(const RankReport& report, const TorchtitanInquiry& inquiry, const Style& style);
-std::string torchtitan_json(const RankReport& report, const TorchtitanInquiry& inquiry);
+std::string torchtitan_text(const RankReport& report, const TorchtitanRequest& request, const Style& style);
+std::string torchtitan_json(const RankReport& report, const TorchtitanRequest& request);
 
 }  // namespace peakmem

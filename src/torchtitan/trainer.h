@@ -6,10 +6,10 @@
 #include <utility>
 #include <vector>
 
+#include "layout/fully_shard.h"
+#include "recipe/optimizer_step.h"
 #include "torchtitan/clip.h"
 #include "torchtitan/model.h"
-#include "train/fully_shard.h"
-#include "train/optimizer_step.h"
 
 namespace peakmem::titan {
 

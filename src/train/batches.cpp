@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "train/trainers.h"
+#include "recipe/trainers.h"
 
 namespace peakmem {
 namespace {

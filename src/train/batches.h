@@ -2,7 +2,7 @@
 #pragma once
 
 #include "model/heads.h"
-#include "train/recipe.h"
+#include "recipe/recipe.h"
 
 namespace peakmem {
 

@@ -4,8 +4,8 @@
 #include <string>
 #include <vector>
 
+#include "recipe/job.h"
 #include "trace/program.h"
-#include "train/job.h"
 
 namespace peakmem {
 

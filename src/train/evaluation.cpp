@@ -5,8 +5,8 @@
 #include <utility>
 #include <vector>
 
+#include "recipe/trainers.h"
 #include "train/model_call.h"
-#include "train/trainers.h"
 
 namespace peakmem {
 namespace {
@@ -23,14 +23,6 @@ class EvalMode {
   Tape& tape_;
   NoGrad no_grad_{tape_};
 };
-
-/// Liger's models make logits where they do not train, unless Trainer tells them that the loss is all it wants
-/// (5.23, Trainer.prediction_step, skip_logits).
-LossKernel evaluated_loss(const Recipe& recipe) {
-  const bool wants_loss_alone = recipe.trainer->is_transformers_loop && !recipe.eval_logits;
-  const bool skips_logits = recipe.kernels.loss != LossKernel::kFusedLinear || wants_loss_alone;
-  return skips_logits ? recipe.kernels.loss : LossKernel::kHf;
-}
 
 /// An evaluation on a tape, batch by batch.
 class Evaluation {
@@ -108,22 +100,6 @@ class Evaluation {
 };
 
 }  // namespace
-
-Job evaluation_of(const Job& job) {
-  Job evaluation = job;
-  if (job.recipe.eval_batch == 0) return evaluation;
-  evaluation.recipe.batch = job.recipe.eval_batch;
-  evaluation.recipe.kernels.loss = evaluated_loss(job.recipe);
-  evaluation.recipe.checkpointing = Checkpointing::kNone;  // layers are checkpointed in training mode alone
-  return evaluation;
-}
-
-Dims evaluation_dims(const Job& job, Dims dims) {
-  dims.examples = job.recipe.eval_batch;
-  dims.batch = job.recipe.choices * dims.examples;
-  dims.loss_rows = loss_rows(job.description, dims);
-  return dims;
-}
 
 void trace_evaluation(Tape& tape, Batches& batches, Model& model, const Recipe& recipe) {
   tape.begin_phase(2, -1, "evaluate");

@@ -2,15 +2,10 @@
 #pragma once
 
 #include "model/model.h"
+#include "recipe/recipe.h"
 #include "train/batches.h"
-#include "train/job.h"
 
 namespace peakmem {
-
-/// The job with the evaluation's batch in place of the training's; the same job where nothing is evaluated.
-Job evaluation_of(const Job& job);
-/// The sizes of the evaluation, those of training being `dims`; its batch is a number.
-Dims evaluation_dims(const Job& job, Dims dims);
 
 /// The phase of an evaluation: a plain loop's, `with torch.no_grad(): outputs = model(**batch)`, or that of
 /// transformers.Trainer (5.23, evaluation_loop), which keeps the losses of all batches and, where compute_metrics is

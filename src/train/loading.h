@@ -3,7 +3,7 @@
 
 #include <vector>
 
-#include "train/job.h"
+#include "recipe/job.h"
 
 namespace peakmem {
 

@@ -1,6 +1,6 @@
 #include "train/model_call.h"
 
-#include "train/trainers.h"
+#include "recipe/trainers.h"
 
 namespace peakmem {
 namespace {

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "model/model.h"
-#include "train/recipe.h"
+#include "recipe/recipe.h"
 
 namespace peakmem {
 

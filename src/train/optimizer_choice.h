@@ -3,8 +3,8 @@
 
 #include <vector>
 
-#include "train/job.h"
-#include "train/optimizer_step.h"
+#include "recipe/job.h"
+#include "recipe/optimizer_step.h"
 
 namespace peakmem {
 

@@ -3,9 +3,9 @@
 
 #include <memory>
 
+#include "layout/data_parallel.h"
 #include "model/model.h"
-#include "train/data_parallel.h"
-#include "train/job.h"
+#include "recipe/job.h"
 
 namespace peakmem {
 

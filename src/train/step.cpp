@@ -5,18 +5,18 @@
 #include <optional>
 #include <string_view>
 
+#include "layout/data_parallel.h"
+#include "layout/flat_shard.h"
+#include "layout/fully_shard.h"
+#include "layout/zero_optimizer.h"
 #include "trace/engine.h"
 #include "trace/leaves.h"
 #include "train/batches.h"
-#include "train/data_parallel.h"
 #include "train/evaluation.h"
-#include "train/flat_shard.h"
-#include "train/fully_shard.h"
 #include "train/loading.h"
 #include "train/model_call.h"
 #include "train/optimizer_choice.h"
 #include "train/preference.h"
-#include "train/zero_optimizer.h"
 
 namespace peakmem {
 namespace {

@@ -1,8 +1,8 @@
 // The script of one training step, as a plain PyTorch loop runs it.
 #pragma once
 
-#include "train/job.h"
-#include "train/optimizers.h"
+#include "recipe/job.h"
+#include "recipe/optimizers.h"
 
 namespace peakmem {
 

@@ -3,14 +3,14 @@
 #include <gtest/gtest.h>
 
 #include "estimate/estimate.h"
-#include "io/inquiry.h"
+#include "request/request.h"
 
 namespace peakmem {
 namespace {
 
 /// A Mixtral's job with one expert that gets over/100 times its share.
 Job job_with(int64_t over, int64_t experts, int64_t batch, Checkpointing checkpointing) {
-  Job job = make_inquiry(&*shipped_config("mixtral-8x7b"), {{"experts", "loop"}, {"precision", "bf16"}, {"seq", "96"}},
+  Job job = make_request(&*shipped_config("mixtral-8x7b"), {{"experts", "loop"}, {"precision", "bf16"}, {"seq", "96"}},
                          Command::kEstimate)
                 ->job;
   job.description.experts = experts;

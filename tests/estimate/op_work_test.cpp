@@ -3,7 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "../train/jobs.h"
-#include "io/inquiry.h"
+#include "request/request.h"
 #include "train/step.h"
 
 namespace peakmem {
@@ -12,9 +12,9 @@ namespace {
 using testing::random_job;
 
 Job job_of(const char* model, OptionValues values) {
-  const Result<Inquiry> inquiry = make_inquiry(&*shipped_config(model), values, Command::kEstimate);
-  EXPECT_TRUE(inquiry) << inquiry.error().problem;
-  return inquiry->job;
+  const Result<Request> request = make_request(&*shipped_config(model), values, Command::kEstimate);
+  EXPECT_TRUE(request) << request.error().problem;
+  return request->job;
 }
 
 /// A step's floating-point operations by class and pass.

@@ -2,15 +2,15 @@
 
 #include <gtest/gtest.h>
 
-#include "io/inquiry.h"
+#include "request/request.h"
 
 namespace peakmem {
 namespace {
 
 Result<StepTime> time_of(const char* model, OptionValues values, const char* gpu = "h100-80gb") {
-  const Result<Inquiry> inquiry = make_inquiry(&*shipped_config(model), values, Command::kEstimate);
-  EXPECT_TRUE(inquiry) << inquiry.error().problem;
-  return step_time(inquiry->job, *find_gpu(gpu));
+  const Result<Request> request = make_request(&*shipped_config(model), values, Command::kEstimate);
+  EXPECT_TRUE(request) << request.error().problem;
+  return step_time(request->job, *find_gpu(gpu));
 }
 
 const OptionValues kSmall = {{"batch", "4"}, {"seq", "1024"}, {"precision", "bf16"}};

@@ -3,7 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "estimate/estimate.h"
-#include "io/inquiry.h"
+#include "request/request.h"
 
 namespace peakmem {
 namespace {
@@ -87,11 +87,11 @@ TEST_P(Emit, IsReadAsWhatWasAsked) {
   for (const std::string& line : writing.lines)
     EXPECT_NE(("\n" + file->text).find("\n" + line + "\n"), std::string::npos) << line << " in\n" << file->text;
   OptionValues asked = writing.options;
-  const std::string* trainer = Asked(file->launch.options).text("trainer");
+  const std::string* trainer = Options(file->launch.options).text("trainer");
   if (trainer != nullptr) asked.push_back({"trainer", *trainer});
   const Result<NamedConfig> model = shipped_config(writing.model);
-  const Result<Inquiry> ours = make_inquiry(&*model, asked, Command::kEstimate);
-  const Result<Inquiry> read = make_inquiry(&file->launch.model, file->launch.options, Command::kEstimate);
+  const Result<Request> ours = make_request(&*model, asked, Command::kEstimate);
+  const Result<Request> read = make_request(&file->launch.model, file->launch.options, Command::kEstimate);
   ASSERT_TRUE(ours && read);
   if (!file->instead.empty()) return;  // the tool has something that was not asked
   EXPECT_EQ(estimate(ours->job, nullptr, ours->allocator)->tensor_bytes,

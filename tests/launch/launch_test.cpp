@@ -8,8 +8,8 @@
 #include <sstream>
 
 #include "estimate/estimate.h"
-#include "io/inquiry.h"
 #include "report/text.h"
+#include "request/request.h"
 
 namespace peakmem {
 namespace {
@@ -92,10 +92,10 @@ std::string all_of(const Launch& launch) {
 
 /// The recipe in words and its peak.
 std::string answer_of(const NamedConfig& model, const OptionValues& options) {
-  const Result<Inquiry> inquiry = make_inquiry(&model, options, Command::kEstimate);
-  if (!inquiry) return inquiry.error().field + " " + inquiry.error().problem;
-  const Result<Report> report = estimate(inquiry->job, inquiry->gpu, std::nullopt, 0);
-  return recipe_line(inquiry->job) + ": " + (report ? std::to_string(report->block_bytes) : report.error().problem);
+  const Result<Request> request = make_request(&model, options, Command::kEstimate);
+  if (!request) return request.error().field + " " + request.error().problem;
+  const Result<Report> report = estimate(request->job, request->gpu, std::nullopt, 0);
+  return recipe_line(request->job) + ": " + (report ? std::to_string(report->block_bytes) : report.error().problem);
 }
 
 class ReadingTest : public testing::TestWithParam<Reading> {};

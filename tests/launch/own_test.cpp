@@ -2,8 +2,8 @@
 
 #include <gtest/gtest.h>
 
-#include "io/named_config.h"
 #include "launch/launch.h"
+#include "request/named_config.h"
 
 namespace peakmem {
 namespace {
@@ -29,7 +29,7 @@ TEST(Own, IsReadAsItWasWritten) {
 TEST(Own, AnOptionBesideStandsInItsPlace) {
   const Result<Launch> launch = read("peakmem: 1\nmodel: gpt2\nbatch: 4\n", {{"batch", "8"}});
   ASSERT_TRUE(launch);
-  EXPECT_EQ(*Asked(launch->options).text("batch"), "8");
+  EXPECT_EQ(*Options(launch->options).text("batch"), "8");
 }
 
 TEST(Own, RefusesWhatIsNoOption) {

@@ -2,8 +2,8 @@
 #include <fstream>
 #include <string>
 
-#include "io/json.h"
-#include "io/megatron_record.h"
+#include "format/json.h"
+#include "measured/megatron_record.h"
 #include "megatron/step.h"
 #include "trace/evaluate.h"
 

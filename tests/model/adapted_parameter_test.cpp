@@ -4,8 +4,8 @@
 
 #include <map>
 
-#include "io/inquiry.h"
-#include "io/named_config.h"
+#include "request/named_config.h"
+#include "request/request.h"
 #include "train/built_model.h"
 
 namespace peakmem {
@@ -17,9 +17,9 @@ constexpr std::string_view kMixtral = R"({"model_type": "mixtral", "hidden_size"
 
 Job job_of(const OptionValues& options) {
   const Result<NamedConfig> model = parse_config(kMixtral, "test");
-  const Result<Inquiry> inquiry = make_inquiry(&*model, options, Command::kEstimate);
-  EXPECT_TRUE(inquiry);
-  return inquiry->job;
+  const Result<Request> request = make_request(&*model, options, Command::kEstimate);
+  EXPECT_TRUE(request);
+  return request->job;
 }
 
 using Names = std::vector<std::string>;

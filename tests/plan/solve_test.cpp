@@ -1,7 +1,7 @@
 #include "plan/solve.h"
 
 #include "../train/jobs.h"
-#include "io/inquiry.h"
+#include "request/request.h"
 
 namespace peakmem {
 namespace {
@@ -97,10 +97,10 @@ TEST(Solve, AsTheAllocatorIsSet) {
 TEST(Solve, FindsWhatFitsPastAGap) {
   // What is reserved falls again where blocks change their segments: 1750 to some more do not fit on a T4.
   const NamedConfig model = *shipped_config("llama-3.2-1b");
-  const Result<Inquiry> inquiry = make_inquiry(
+  const Result<Request> request = make_request(
       &model, {{"precision", "bf16"}, {"batch", "1"}, {"keep-outputs", "no"}, {"for", "seq"}}, Command::kSolve);
-  ASSERT_TRUE(inquiry);
-  const Result<Solution> solution = solve(inquiry->job, Unknown::kSeq, *find_gpu("t4"));
+  ASSERT_TRUE(request);
+  const Result<Solution> solution = solve(request->job, Unknown::kSeq, *find_gpu("t4"));
   ASSERT_TRUE(solution);
   EXPECT_GE(solution->value, 2200);
   EXPECT_GT(solution->gap.first, 1700);

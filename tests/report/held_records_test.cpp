@@ -6,7 +6,7 @@
 #include <sstream>
 #include <string>
 
-#include "io/json.h"
+#include "format/json.h"
 
 namespace peakmem {
 namespace {

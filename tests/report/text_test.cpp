@@ -6,17 +6,17 @@
 #include <sstream>
 #include <string>
 
-#include "io/json.h"
-#include "io/report_json.h"
+#include "format/json.h"
 #include "report/ledger_text.h"
+#include "report/report_json.h"
 #include "report/tables.h"
 
 namespace peakmem {
 namespace {
 
-Inquiry inquiry() {
+Request request() {
   Result<NamedConfig> model = shipped_config("gpt2");
-  Result<Inquiry> made = make_inquiry(&*model, {{"gpu", "t4"}, {"accumulate", "2"}}, Command::kEstimate);
+  Result<Request> made = make_request(&*model, {{"gpu", "t4"}, {"accumulate", "2"}}, Command::kEstimate);
   EXPECT_TRUE(made);
   return *made;
 }
@@ -53,7 +53,7 @@ Report small_report() {
 
 TEST(ReportText, SaysTheNumbers) {
   const std::vector<Knob> knobs = {{"--checkpointing full", int64_t{4} << 20}};
-  const std::string text = report_text(small_report(), knobs, inquiry(), {});
+  const std::string text = report_text(small_report(), knobs, request(), {});
   for (const char* part :
        {"tiny · 1,234,567 parameters · causal-lm", "Peak: 16.00 MiB, in the backward of step 2", "15.00 MiB", "tight",
         "50.00 MiB to spare", "activations", "8.00 MiB", "50.0 %", "h.*.mlp ×4", "steady step",
@@ -64,13 +64,13 @@ TEST(ReportText, SaysTheNumbers) {
 
 TEST(ReportText, KeepsItsWidth) {
   for (const size_t width : {size_t{80}, size_t{100}}) {
-    std::istringstream lines(report_text(small_report(), {}, inquiry(), {width, false}));
+    std::istringstream lines(report_text(small_report(), {}, request(), {width, false}));
     for (std::string line; std::getline(lines, line);) EXPECT_LE(columns(line), width) << line;
   }
 }
 
 TEST(ReportText, HasColoursOnlyIfTold) {
-  EXPECT_NE(report_text(small_report(), {}, inquiry(), {88, true}).find("\x1b["), std::string::npos);
+  EXPECT_NE(report_text(small_report(), {}, request(), {88, true}).find("\x1b["), std::string::npos);
 }
 
 TEST(Ledger, SumsToThePeak) {

@@ -1,6 +1,6 @@
 #include "estimate/timeline.h"
 #include "../train/jobs.h"
-#include "io/json.h"
+#include "format/json.h"
 #include "report/timeline_text.h"
 
 namespace peakmem {
@@ -8,11 +8,11 @@ namespace {
 
 using testing::random_job;
 
-Inquiry inquiry_of(const Job& job) {
-  Inquiry inquiry;
-  inquiry.name = "a<b>&\"c\"";
-  inquiry.job = job;
-  return inquiry;
+Request request_of(const Job& job) {
+  Request request;
+  request.name = "a<b>&\"c\"";
+  request.job = job;
+  return request;
 }
 
 /// Whether every element of a text is closed in order: as much XML as the picture needs.
@@ -65,11 +65,11 @@ TEST(Timeline, IsWellFormedInEveryFormat) {
   const Job job = random_job(7);
   const Result<MemoryTimeline> timeline = memory_timeline(job, nullptr);
   ASSERT_TRUE(timeline);
-  const Inquiry inquiry = inquiry_of(job);
-  EXPECT_TRUE(is_balanced(timeline_svg(*timeline, inquiry)));
-  EXPECT_NE(timeline_svg(*timeline, inquiry).find("a&lt;b&gt;&amp;&quot;c&quot;"), std::string::npos);
+  const Request request = request_of(job);
+  EXPECT_TRUE(is_balanced(timeline_svg(*timeline, request)));
+  EXPECT_NE(timeline_svg(*timeline, request).find("a&lt;b&gt;&amp;&quot;c&quot;"), std::string::npos);
 
-  const Result<Value> trace = parse_json(timeline_perfetto(*timeline, inquiry));
+  const Result<Value> trace = parse_json(timeline_perfetto(*timeline, request));
   ASSERT_TRUE(trace);
   ASSERT_NE(trace->find("traceEvents"), nullptr);
 

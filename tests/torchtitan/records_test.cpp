@@ -2,8 +2,8 @@
 #include <fstream>
 #include <string>
 
-#include "io/json.h"
-#include "io/torchtitan_record.h"
+#include "format/json.h"
+#include "measured/torchtitan_record.h"
 #include "torchtitan/step.h"
 #include "trace/evaluate.h"
 

@@ -2,8 +2,8 @@
 
 #include <gtest/gtest.h>
 
-#include "io/inquiry.h"
-#include "io/named_config.h"
+#include "request/named_config.h"
+#include "request/request.h"
 
 namespace peakmem {
 namespace {
@@ -12,9 +12,9 @@ using Names = std::vector<std::string>;
 
 Job job_of(std::string_view config, const OptionValues& options = {}) {
   const Result<NamedConfig> model = parse_config(config, "test");
-  const Result<Inquiry> inquiry = make_inquiry(&*model, options, Command::kEstimate);
-  EXPECT_TRUE(inquiry);
-  return inquiry->job;
+  const Result<Request> request = make_request(&*model, options, Command::kEstimate);
+  EXPECT_TRUE(request);
+  return request->job;
 }
 
 constexpr std::string_view kLlama = R"({"model_type": "llama", "hidden_size": 32, "intermediate_size": 48,

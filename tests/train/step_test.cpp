@@ -2,10 +2,10 @@
 
 #include <map>
 
-#include "io/inquiry.h"
-#include "io/named_config.h"
-#include "jobs.h"
+#include "request/named_config.h"
+#include "request/request.h"
 #include "trace/evaluate.h"
+#include "train/jobs.h"
 
 namespace peakmem {
 namespace {
@@ -80,9 +80,9 @@ TEST(Step, BiasesOfPackedLayersAreCastInTheFirstStepAlone) {
                                 {"task", "masked-lm"},
                                 {"checkpointing", "full"},
                                 {"lora-targets", "query,value"}};
-  const Result<Inquiry> inquiry = make_inquiry(&config, options, Command::kEstimate);
-  ASSERT_TRUE(inquiry);
-  const Program program = trace_step(inquiry->job, number_dims(inquiry->job));
+  const Result<Request> request = make_request(&config, options, Command::kEstimate);
+  ASSERT_TRUE(request);
+  const Program program = trace_step(request->job, number_dims(request->job));
   EXPECT_EQ(casts_for_good(program, 1), 5 * 6 + 1);  // six of every layer, and the head's dense layer
   EXPECT_EQ(casts_for_good(program, 2), 0);
 }
@@ -101,9 +101,9 @@ TEST(Step, FoldedLayersOfT5PassTheirBias) {
                                   {"attention", seed & 8 ? "eager" : "sdpa"},
                                   {"checkpointing", seed & 16 ? "full" : "none"},
                                   {"precision", seed & 32 ? "bf16-mixed" : "fp32"}};
-    const Result<Inquiry> inquiry = make_inquiry(&config, options, Command::kEstimate);
-    ASSERT_TRUE(inquiry) << inquiry.error().problem;
-    expect_same(inquiry->job, numbers(inquiry->job, false), numbers(inquiry->job, true), seed);
+    const Result<Request> request = make_request(&config, options, Command::kEstimate);
+    ASSERT_TRUE(request) << request.error().problem;
+    expect_same(request->job, numbers(request->job, false), numbers(request->job, true), seed);
   }
 }
 

@@ -14,7 +14,7 @@ from .. import _answers
 from .._answers import Formula, Report, Sweep, Timeline
 from .._ask import Option, Subject, option_name
 from .._build import build
-from .._door import ask
+from .._api import ask
 from .._errors import InputError
 from .._rows import Fits, LedgerRow, Solution
 from ._family import Family, Tracer, confirm

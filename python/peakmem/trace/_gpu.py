@@ -27,7 +27,7 @@ def find_gpu(name: str | None) -> Gpu:
     """One of the core's; InputError where it is not known or no NVIDIA GPU."""
     if name is None:
         return ANY
-    from .._door import ask  # the tracer itself runs without the core
+    from .._api import ask  # the tracer itself runs without the core
 
     for row in json.loads(ask("gpus", {}))["gpus"]:
         if name in (row["name"], *row["aliases"].replace(",", " ").split()):

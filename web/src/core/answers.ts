@@ -1,4 +1,4 @@
-// What the core answers, as src/door prints it. Bytes are whole numbers below 2^53.
+// What the core answers, as src/api prints it. Bytes are whole numbers below 2^53.
 
 /** What could not be answered: `field` is an option as it is typed ("--batch"), a member of the request, or a place. */
 export interface Problem {

@@ -1,0 +1,116 @@
+#include <algorithm>
+
+#include "api/request_of.h"
+#include "api/stacks.h"
+#include "estimate/context.h"
+#include "estimate/estimate.h"
+#include "estimate/failure.h"
+#include "estimate/timeline.h"
+#include "report/advice_text.h"
+#include "report/formula_text.h"
+#include "report/report_json.h"
+#include "report/text.h"
+#include "report/timeline_json.h"
+#include "report/timeline_text.h"
+#include "request/offer.h"
+#include "request/recorded.h"
+#include "size/wording.h"
+
+namespace peakmem {
+namespace {
+
+Result<FormulaChoices> choices_of(const Options& asked) {
+  FormulaChoices choices;
+  if (asked.flag("latex")) choices.notation = Notation::kLatex;
+  const std::string* simplify = asked.text("simplify");
+  if (simplify == nullptr) return choices;
+  const Result<double> share = parse_share(*simplify, "--simplify");
+  if (!share) return share.error();
+  choices.simplify = *share;
+  return choices;
+}
+
+/// In short what would make a job fit that does not.
+std::string advice_behind(const Question& question, bool fits) {
+  if (kJsonAlone || fits) return {};
+  const Subject& subject = question.subject;
+  const Result<Advice> advice = advise(subject.model ? &*subject.model : nullptr, subject.options, kBriefly);
+  if (!advice) return {};
+  Page page(question.style);
+  write_advice(page, *advice);
+  return std::move(page).text();
+}
+
+}  // namespace
+
+Result<Answer> answer_estimate(const Question& question) {
+  if (auto answer = answer_stack(question)) return *answer;
+  const Result<Request> request = request_of(question.subject, Command::kEstimate);
+  if (!request) return request.error();
+  Result<Report> report = report_of(*request);
+  if (!report) return report.error();
+  if (report->fits && report->device.likely > request->gpu->memory_bytes)  // room that is to stay free fails nothing
+    report->failure = point_of_failure(request->job, *request->gpu, request->allocator, *report);
+  if (report->fits)
+    report->fits->context_at_most = deciding_context(request->job, *request->gpu, request->allocator, *report);
+  std::vector<Knob> changes = knobs(request->job, request->gpu, report->block_bytes);
+  const Subject& subject = question.subject;
+  std::erase_if(changes, [&](const Knob& knob) {
+    return !can_be_asked(subject.model ? &*subject.model : nullptr, subject.options, *request, knob.change);
+  });
+  const bool fits = !report->fits || report->fits->fits;
+  if (wants_json(question)) return json_answer(report_json(*report, changes, request->job), fits);
+  return Answer{report_text(*report, changes, *request, question.style) + advice_behind(question, fits), fits};
+}
+
+Result<Answer> answer_formula(const Question& question) {
+  const Options asked(question.subject.options);
+  if (asked.flag("textbook")) return answer_textbook(question);
+  Result<Request> request = request_of(question.subject, Command::kFormula);
+  if (!request) return request.error();
+  if (is_cut_by_numbers(request->job.recipe))
+    request->assumptions.emplace_back(
+        "letters: those of the run; the model's sizes are numbers, by which ranks cut it");
+  const Result<FormulaChoices> choices = choices_of(asked);
+  if (!choices) return choices.error();
+  const Result<FormulaReport> report = formulas(request->job);
+  if (!report) return report.error();
+  if (wants_json(question)) return json_answer(formula_json(*report, *request, *choices));
+  return Answer{formula_text(*report, *request, *choices, question.style)};
+}
+
+Result<Answer> answer_textbook(const Question& question) {
+  const Result<Request> request = request_of(question.subject, Command::kFormula);
+  if (!request) return request.error();
+  if (request->job.recording)
+    return Error{"--textbook", "the formulas in circulation are of a model's sizes, which a trace does not say",
+                 "drop it"};
+  const Result<FormulaChoices> choices = choices_of(Options(question.subject.options));
+  if (!choices) return choices.error();
+  const std::vector<Textbook> rows = textbook(request->job);
+  if (wants_json(question)) return json_answer(textbook_json(rows, *request));
+  return Answer{textbook_text(rows, *request, *choices, question.style)};
+}
+
+Result<Answer> answer_timeline(const Question& question) {
+  const Result<Request> request = request_of(question.subject, Command::kTimeline);
+  if (!request) return request.error();
+  const Result<MemoryTimeline> timeline = memory_timeline(request->job, request->gpu, request->allocator);
+  if (!timeline) return timeline.error();
+  if (wants_json(question)) return json_answer(timeline_json(*timeline, *request));
+  switch (question.form) {
+    case Form::kJson:
+    case Form::kText:
+    case Form::kJsonLines:
+      break;
+    case Form::kSvg:
+      return Answer{timeline_svg(*timeline, *request)};
+    case Form::kCsv:
+      return Answer{timeline_csv(*timeline)};
+    case Form::kPerfetto:
+      return json_answer(timeline_perfetto(*timeline, *request));
+  }
+  return Answer{timeline_text(*timeline, *request, question.style)};
+}
+
+}  // namespace peakmem

@@ -1,0 +1,164 @@
+#include "plan/changes.h"
+
+#include <algorithm>
+#include <array>
+
+namespace peakmem {
+namespace {
+
+/// A change that is the same for every job.
+struct ChangeRow {
+  std::string_view group;
+  std::string_view flags;
+  Cost cost;
+  int weight;
+  std::string_view why;
+};
+
+constexpr Cost kNothing = Cost::kNothing;
+constexpr Cost kTime = Cost::kTime;
+constexpr Cost kQuality = Cost::kQuality;
+
+constexpr std::array kRows = std::to_array<ChangeRow>({
+    {"attention", "--attention sdpa", kNothing, 1, "scores are not kept; as fast or faster"},
+    {"implementation", "--optimizer-impl fused", kNothing, 1, "the update makes no temporaries; faster"},
+    {"outputs", "--keep-outputs no", kNothing, 1, "the loop lets the last step's logits go (del outputs)"},
+    {"cache", "--use-cache no", kNothing, 1, "no keys and values are kept, which training does not read"},
+    {"buckets", "--bucket-view", kNothing, 1, "gradients lie in DDP's buckets (gradient_as_bucket_view=True)"},
+    {"kernels", "--kernels liger", kNothing, 2,
+     "logits are made in chunks, norms and MLPs fused (needs the package liger-kernel); as fast or faster"},
+    {"checkpointing", "--checkpointing full", kTime, 6,
+     "every layer's forward pass runs twice: a step takes about a third longer"},
+    {"pages", "--optimizer paged-adamw-32bit", kTime, 8,
+     "states on the host where the device is full (needs bitsandbytes): slow where they are fetched in every step"},
+    {"precision", "--precision bf16-mixed", kQuality, 5, "products in bf16 over fp32 weights: the usual way to train"},
+    {"precision", "--precision bf16", kQuality, 20,
+     "weights, gradients and states in bf16: small updates are rounded away"},
+    {"optimizer", "--optimizer adamw-8bit", kQuality, 14, "states in 8 bits (needs bitsandbytes): little is lost"},
+    {"optimizer", "--optimizer paged-adamw-8bit", kQuality, 16,
+     "states in 8 bits, and on the host where the device is full (needs bitsandbytes)"},
+    {"optimizer", "--optimizer adafactor", kQuality, 18, "one row and one column of second moments a matrix"},
+    {"adapters", "--lora-rank 16 --lora-targets all-linear", kQuality, 30,
+     "LoRA: adapters are trained beside frozen weights"},
+    {"adapters", "--lora-rank 16 --lora-targets all-linear --quantize nf4 --double-quant", kQuality, 36,
+     "QLoRA: adapters beside weights in 4 bits (needs bitsandbytes), which are unpacked in every pass: slower"},
+    {"upcast", "--upcast none", kQuality, 4, "what is not quantized stays in half precision"},
+});
+
+/// Options that a change of another puts away.
+constexpr std::array<std::array<std::string_view, 2>, 16> kPutAway = {{{"optimizer", "optimizer-impl"},
+                                                                       {"optimizer", "rest-optimizer"},
+                                                                       {"optimizer", "muon-matrices"},
+                                                                       {"precision", "autocast"},
+                                                                       {"kernels", "norm"},
+                                                                       {"kernels", "mlp"},
+                                                                       {"kernels", "rope"},
+                                                                       {"kernels", "loss"},
+                                                                       {"fsdp", "ddp"},
+                                                                       {"fsdp", "hsdp"},
+                                                                       {"fsdp", "bucket-mb"},
+                                                                       {"fsdp", "bucket-view"},
+                                                                       {"fsdp", "no-sync"},
+                                                                       {"fsdp", "find-unused"},
+                                                                       {"quantize", "lora-dtype"},
+                                                                       {"lora-rank", "freeze"}}};
+
+std::string text(int64_t number) { return std::to_string(number); }
+
+/// The batch in 2, 4, … micro-batches.
+void add_micro_batches(const Recipe& recipe, std::vector<Change>& changes) {
+  int weight = 3;
+  for (int64_t parts = 2; recipe.batch % parts == 0; parts *= 2, ++weight)
+    changes.push_back(
+        {"micro-batch", "--batch " + text(recipe.batch / parts) + " --accumulate " + text(recipe.accumulate * parts),
+         kTime, weight, "the same batch in " + text(parts) + " micro-batches: smaller products, a little slower"});
+  if (recipe.eval_batch > 1)
+    changes.push_back({"evaluation", "--eval-batch " + text((recipe.eval_batch + 1) / 2), kTime, 2,
+                       "half the sequences in an evaluation's batch: slower to evaluate"});
+}
+
+void add_ranks(const Request& request, std::vector<Change>& changes) {
+  const int64_t shards = request.job.recipe.sharding.shards;
+  int weight = 40;
+  for (const int64_t ranks : {2, 4, 8, 16, 32, 64})
+    if (ranks > shards)
+      changes.push_back({"ranks", "--fsdp " + text(ranks), Cost::kCards, weight++,
+                         "weights, gradients and states in " + text(ranks) +
+                             " shards, a card each; each rank with its "
+                             "own batch: slower by what the link between the cards takes"});
+}
+
+void add_lengths(const Recipe& recipe, const Description& d, std::vector<Change>& changes) {
+  int weight = 44;
+  for (int64_t parts = 2; parts <= 8; parts *= 2, weight += 8)
+    if (!d.has_fixed_length() && recipe.seq % parts == 0 && recipe.seq / parts >= 128)
+      changes.push_back({"context", "--seq " + text(recipe.seq / parts), kQuality, weight,
+                         "a context of " + text(recipe.seq / parts) + " tokens in place of " + text(recipe.seq)});
+}
+
+/// Rows that would set what is already so.
+bool is_set(const OptionValues& values, std::string_view flags) {
+  const size_t space = flags.find(' ');
+  const std::string_view name = flags.substr(2, space - 2);
+  const std::string_view value = space == std::string_view::npos ? std::string_view() : flags.substr(space + 1);
+  return std::any_of(values.begin(), values.end(), [&](const OptionValue& option) {
+    return option.name == name && (option.text == value || value.empty());
+  });
+}
+
+bool is_asked(const OptionValues& values, std::string_view name) {
+  return std::any_of(values.begin(), values.end(), [&](const OptionValue& option) { return option.name == name; });
+}
+
+}  // namespace
+
+std::string_view name_of(Cost cost) {
+  constexpr std::array<std::string_view, 4> kNames = {"nothing", "time", "cards", "quality"};
+  return kNames[static_cast<size_t>(cost)];
+}
+
+std::vector<Change> changes_for(const Request& request, const OptionValues& values) {
+  std::vector<Change> changes;
+  for (const ChangeRow& row : kRows) {
+    if (is_set(values, row.flags)) continue;
+    if (row.group == "adapters" && is_asked(values, "quantize")) continue;
+    changes.push_back({std::string(row.group), std::string(row.flags), row.cost, row.weight, std::string(row.why)});
+  }
+  const Recipe& recipe = request.job.recipe;
+  add_micro_batches(recipe, changes);
+  add_ranks(request, changes);
+  add_lengths(recipe, request.job.description, changes);
+  return changes;
+}
+
+OptionValues changed_options(OptionValues values, const Change& change) {
+  const std::string& flags = change.flags;
+  for (size_t begin = 0, end = 0; begin < flags.size(); begin = end + 1) {
+    end = std::min(flags.find(' ', begin), flags.size());
+    const std::string word = flags.substr(begin, end - begin);
+    if (!word.starts_with("--")) {
+      values.back().text = word;
+      continue;
+    }
+    const std::string name = word.substr(2);
+    drop_option(values, name);
+    for (const auto& [of, beside] : kPutAway)
+      if (of == name) drop_option(values, beside);
+    values.push_back({name, ""});
+  }
+  return values;
+}
+
+std::string command_line(const NamedConfig* model, const OptionValues& values) {
+  std::string line = "peakmem" + (model == nullptr ? "" : " " + model->name);
+  for (const OptionValue& value : values) {
+    if (value.text == "false") continue;
+    line += " --" + value.name;
+    if (value.text.empty() || value.text == "true") continue;
+    const bool plain = value.text.find_first_of(" *\"'$\\{}()|&;<>?[]") == std::string::npos;
+    line += plain ? " " + value.text : " '" + value.text + "'";
+  }
+  return line;
+}
+
+}  // namespace peakmem

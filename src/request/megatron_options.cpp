@@ -1,0 +1,223 @@
+#include "request/megatron_options.h"
+
+#include <algorithm>
+#include <array>
+
+#include "family/family.h"
+#include "request/bare_model.h"
+#include "request/stack_options.h"
+#include "size/bytes.h"
+#include "size/wording.h"
+
+namespace peakmem {
+namespace {
+
+/// What the model code of a family is in Megatron-Core, where a config does not say it.
+struct FamilyRow {
+  std::string_view family;
+  mcore::Norm norm;
+  mcore::Positions position;
+  bool gated;
+  bool linear_bias;
+  bool qkv_bias;
+  bool norms_heads;
+};
+
+constexpr auto kLayerNorm = mcore::Norm::kLayerNorm;
+constexpr auto kRmsNorm = mcore::Norm::kRmsNorm;
+constexpr auto kLearned = mcore::Positions::kLearned;
+constexpr auto kRotary = mcore::Positions::kRotary;
+constexpr std::array kFamilies = std::to_array<FamilyRow>({
+    {"gpt2", kLayerNorm, kLearned, false, true, false, false},
+    {"llama", kRmsNorm, kRotary, true, false, false, false},
+    {"mistral", kRmsNorm, kRotary, true, false, false, false},
+    {"qwen2", kRmsNorm, kRotary, true, false, true, false},
+    {"qwen3", kRmsNorm, kRotary, true, false, false, true},
+    {"mixtral", kRmsNorm, kRotary, true, false, false, false},
+});
+
+constexpr std::array kOptions = std::to_array<std::string_view>(
+    {"tp", "pp", "dp", "ep", "etp", "moe-dispatcher", "sequence-parallel", "distributed-optimizer", "recompute",
+     "first-stage-layers", "last-stage-layers", "accumulate"});
+
+std::optional<Error> check_stages(const mcore::Job& job) {
+  const mcore::Training& t = job.training;
+  const int64_t uneven = (t.first_layers > 0 ? 1 : 0) + (t.last_layers > 0 ? 1 : 0);
+  const int64_t stages = job.degrees.pp - uneven;
+  const int64_t rest = job.model.layers - t.first_layers - t.last_layers;
+  if (uneven > 0 && job.degrees.pp == 1)
+    return Error{t.first_layers > 0 ? "--first-stage-layers" : "--last-stage-layers", "one stage has all layers",
+                 "give --pp"};
+  if (stages == 0 && rest == 0) return std::nullopt;
+  if (rest <= 0 || stages == 0)
+    return Error{"--pp",
+                 std::to_string(job.degrees.pp) + " stages of " + std::to_string(job.model.layers) + " layers leave " +
+                     std::to_string(rest) + " for " + std::to_string(stages) + " of them",
+                 "every stage needs a layer"};
+  return check_division({"--pp", stages, rest, uneven > 0 ? "layers of the other stages" : "layers"});
+}
+
+std::optional<Error> check_degrees(const mcore::Job& job) {
+  const mcore::Degrees& d = job.degrees;
+  if (d.sequence_parallel && d.tp == 1)
+    return Error{"--sequence-parallel", "divides the sequence among tensor-parallel ranks, of which there is one",
+                 "give --tp, or drop it"};
+  for (const Divided& each : {Divided{"--tp", d.tp, job.model.heads, "attention heads"},
+                              Divided{"--tp", d.tp, job.model.groups, "heads of keys and values"},
+                              Divided{"--tp", d.tp, job.model.ffn, "features of the MLP"}})
+    if (auto wrong = check_division(each)) return wrong;
+  if (d.sequence_parallel)
+    if (auto wrong = check_division({"--tp", d.tp, job.training.seq, "tokens of the sequence"})) return wrong;
+  return check_stages(job);
+}
+
+/// As Megatron-LM pads it: to a multiple of 128 on every tensor-parallel rank.
+int64_t padded_vocabulary(int64_t vocab, int64_t tp) {
+  const int64_t multiple = 128 * tp;
+  return (vocab + multiple - 1) / multiple * multiple;
+}
+
+const FamilyRow* row_of(std::string_view family) {
+  for (const FamilyRow& row : kFamilies)
+    if (row.family == family) return &row;
+  return nullptr;
+}
+
+Result<mcore::Gpt> read_gpt(const Value& config) {
+  std::vector<std::string> unknown;
+  const Task task = Task::kCausalLm;
+  const Result<Description> read = read_description(config, &task, unknown);
+  if (!read) return read.error();
+  const Description& d = *read;
+  const FamilyRow* const row = row_of(d.family);
+  if (row == nullptr) {
+    std::string known;
+    for (const FamilyRow& each : kFamilies) known += (known.empty() ? "" : ", ") + std::string(each.family);
+    return Error{"--stack", "how Megatron-Core runs " + d.family + " is not modelled", "known: " + known};
+  }
+  if (!row->linear_bias && (d.mlp_bias || d.output_bias))
+    return Error{"--stack", "biases of some linear layers and not of others are not modelled for Megatron-Core",
+                 "use a config without attention_bias and mlp_bias"};
+  const bool is_gelu = d.activation == Activation::kGelu || d.activation == Activation::kGeluNew;
+  if (row->gated ? d.activation != Activation::kSilu : !is_gelu)
+    return Error{"--stack", "the config's activation is not modelled for Megatron-Core", "silu with a gate, or gelu"};
+  if (d.window > 0 && std::any_of(d.runs.begin(), d.runs.end(), [](const LayerRun& run) { return run.has(true); }))
+    return Error{"--stack", "windows of attention are not modelled for Megatron-Core", "use a config without one"};
+  return mcore::Gpt{
+      .layers = d.layers,
+      .hidden = d.hidden,
+      .heads = d.heads,
+      .groups = d.kv_heads,
+      .head_dim = d.head_dim,
+      .ffn = d.ffn,
+      .vocab = d.vocab,
+      .positions = d.positions,
+      .norm = row->norm,
+      .position = row->position,
+      .is_silu = d.activation == Activation::kSilu,
+      .gated = row->gated,
+      .linear_bias = row->linear_bias,
+      .qkv_bias = row->qkv_bias,
+      .norms_heads = row->norms_heads,
+      .tied = d.tied,
+      .hidden_dropout = d.hidden_dropout,
+      .attention_dropout = d.attention_dropout,
+      .mixture = {
+          .experts = d.experts, .experts_per_token = d.experts_per_token, .ffn = d.ffn, .has_aux_loss = d.experts > 0}};
+}
+
+Result<mcore::Training> read_training(const Options& asked, const mcore::Gpt& model) {
+  mcore::Training t;
+  constexpr int64_t kUsual = 1024;
+  t.seq = asked.size("seq").value_or(std::min(kUsual, model.positions));
+  t.micro_batch = asked.size("batch").value_or(8);
+  t.micro_batches = asked.size("accumulate").value_or(1);
+  if (model.position == mcore::Positions::kLearned && t.seq > model.positions)
+    return Error{"--seq", grouped(t.seq) + " tokens, of positions there are " + grouped(model.positions), ""};
+  const std::string* precision = asked.text("precision");
+  const std::string name = precision != nullptr ? *precision : "fp32";
+  if (name != "fp32" && name != "bf16" && name != "fp16")
+    return Error{"--precision", name + " is none of Megatron-Core's", "fp32, bf16 or fp16"};
+  t.precision = name == "bf16" ? DType::kBFloat16 : name == "fp16" ? DType::kFloat16 : DType::kFloat32;
+  t.full_gradients = t.precision != DType::kFloat16;
+  t.distributed_optimizer = asked.flag("distributed-optimizer");
+  t.given_mask = true;
+  const std::string* recompute = asked.text("recompute");
+  if (recompute != nullptr && *recompute == "selective") t.recompute = mcore::Recompute::kCoreAttention;
+  if (recompute != nullptr && *recompute == "full") t.recompute = mcore::Recompute::kUniform;
+  t.first_layers = asked.size("first-stage-layers").value_or(0);
+  t.last_layers = asked.size("last-stage-layers").value_or(0);
+  return t;
+}
+
+/// A mixture's degrees: its ranks are those of the rest, divided anew.
+std::optional<Error> read_experts(const Options& asked, mcore::Job& job) {
+  mcore::Degrees& d = job.degrees;
+  mcore::Mixture& m = job.model.mixture;
+  for (const std::string_view option : {"ep", "etp", "moe-dispatcher"})
+    if (asked.has(option) && m.experts == 0)
+      return Error{"--" + std::string(option), "the model has no experts", "drop it"};
+  if (m.experts == 0) return std::nullopt;
+  d.ep = asked.size("ep").value_or(1);
+  d.etp = asked.size("etp").value_or(0);
+  const std::string* dispatcher = asked.text("moe-dispatcher");
+  if (dispatcher != nullptr && *dispatcher == "allgather") m.dispatcher = mcore::Dispatcher::kAllGather;
+  job.kernels.fuses_activation = false;
+  if (d.tp > 1 && !d.sequence_parallel)
+    return Error{"--tp", "Megatron-Core trains experts beside tensor parallelism with sequence parallelism alone",
+                 "give --sequence-parallel"};
+  if (auto wrong = check_division({"--ep", d.ep, m.experts, "experts"})) return wrong;
+  if (auto wrong = check_division({"--etp", d.expert_tp(), m.ffn, "features of an expert"})) return wrong;
+  return check_division({d.etp > 0 ? "--etp" : "--ep", d.ep * d.expert_tp(), d.tp * d.dp, "ranks of a stage"});
+}
+
+void say_what_was_assumed(MegatronRequest& request, int64_t vocab) {
+  request.assumptions = {
+      "code: Megatron-Core 0.16.1, the local spec, with Apex' layer norm and Megatron's fused softmax",
+      "fusions: of softmax, bias and activation, as Megatron-LM has them unless told otherwise",
+      "optimizer: Adam in fused kernels, gradients clipped",
+      "the loader makes the attention mask; what a stage has sent is deallocated"};
+  if (request.job.model.vocab != vocab)
+    request.assumptions.push_back("vocabulary: " + grouped(vocab) + ", padded to " + grouped(request.job.model.vocab));
+  if (request.job.model.mixture.experts > 0)
+    request.assumptions.emplace_back(
+        "experts: tokens are spread evenly, a balancing loss, one expert after another without fused activations");
+  if (request.job.training.distributed_optimizer)
+    request.assumptions.push_back("of data-parallel ranks the first and the last of each stage were traced");
+}
+
+}  // namespace
+
+Result<MegatronRequest> read_megatron(const NamedConfig& model, const OptionValues& values) {
+  const Options asked(values);
+  if (auto wrong = check_known(values, kOptions, "megatron")) return *wrong;
+  if (model.recording) return Error{"--stack", "a trace says itself what ran", "drop it"};
+  MegatronRequest request;
+  request.name = model.name;
+  const Result<mcore::Gpt> gpt = read_gpt(model.config);
+  if (!gpt) return gpt.error();
+  mcore::Job& job = request.job;
+  job.model = *gpt;
+  job.kernels = {.apex = true, .fuses_softmax = true, .fuses_activation = true};
+  job.degrees = {.tp = asked.size("tp").value_or(1),
+                 .pp = asked.size("pp").value_or(1),
+                 .dp = asked.size("dp").value_or(1),
+                 .sequence_parallel = asked.flag("sequence-parallel")};
+  if (auto wrong = check_ranks(std::array{RanksAsked{"--tp", job.degrees.tp}, RanksAsked{"--pp", job.degrees.pp},
+                                          RanksAsked{"--dp", job.degrees.dp}}))
+    return *wrong;
+  job.model.vocab = padded_vocabulary(gpt->vocab, job.degrees.tp);
+  const Result<mcore::Training> training = read_training(asked, job.model);
+  if (!training) return training.error();
+  job.training = *training;
+  if (auto wrong = read_experts(asked, job)) return *wrong;
+  if (auto wrong = check_degrees(job)) return *wrong;
+  if (auto wrong = check_counts(job.model.layers, asked.size("accumulate").value_or(1), "--accumulate")) return *wrong;
+  const Result<std::optional<int64_t>> rank = read_rank_number(asked, job.degrees.ranks());
+  if (!rank) return rank.error();
+  request.rank = *rank;
+  say_what_was_assumed(request, gpt->vocab);
+  return request;
+}
+
+}  // namespace peakmem

@@ -1,0 +1,125 @@
+#include "request/preference_options.h"
+
+#include "request/choices.h"
+#include "train/preference.h"
+
+namespace peakmem {
+namespace {
+
+constexpr bool compares(Objective objective) { return objective == Objective::kDpo || objective == Objective::kKto; }
+
+/// What TRL compares with unless told: the model without its adapters where it has some, else a second one.
+Reference usual_reference(const Recipe& recipe) {
+  return recipe.lora.rank > 0 ? Reference::kAdapter : Reference::kCopy;
+}
+
+std::string_view title_of(Reference reference) {
+  switch (reference) {
+    case Reference::kCopy:
+      return "reference: a second model on the device, not trained (--reference precomputed does without)";
+    case Reference::kAdapter:
+      return "reference: the model without its adapters, which runs once more without a graph";
+    case Reference::kPrecomputed:
+      return "reference: log-probabilities that were computed before the training";
+    case Reference::kNone:
+      break;
+  }
+  return {};
+}
+
+std::optional<Error> check_reference(const Recipe& recipe) {
+  if (recipe.reference == Reference::kNone)
+    return Error{"--reference", "cannot be none: dpo and kto compare with one", "pass copy, adapter or precomputed"};
+  const bool has_adapters = recipe.lora.rank > 0;
+  if (recipe.reference == Reference::kAdapter && !has_adapters)
+    return Error{"--reference", "adapter switches adapters off, and there are none", "add --lora-rank 16, or drop it"};
+  if (recipe.reference == Reference::kCopy && has_adapters)
+    return Error{"--reference", "copy is not modelled beside adapters: TRL makes none there", "pass adapter"};
+  return std::nullopt;
+}
+
+std::optional<Error> check_comparison(const Job& job) {
+  const Recipe& recipe = job.recipe;
+  if (recipe.kernels.loss != LossKernel::kChunked)
+    return Error{"--loss", "cannot be another than chunked: the trainer takes log-probabilities from TRL's fused head",
+                 "drop it"};
+  if (recipe.objective == Objective::kKto && recipe.batch == 1)
+    return Error{"--batch", "must be at least 2: KTOTrainer says \"Actual (not effective) batch size must be > 1\"",
+                 "pass --batch 2"};
+  if (recipe.objective == Objective::kKto && recipe.ddp.ranks > 1)
+    return Error{"--ddp", "DistributedDataParallel is not modelled with --objective kto", "drop one of them"};
+  return check_reference(recipe);
+}
+
+/// A reward is the only output of a sequence's classifier.
+std::optional<Error> check_reward(const Job& job) {
+  if (job.description.task != Task::kSequenceClassification)
+    return Error{"--objective", "reward trains a sequence's classifier of one label, and the task is another",
+                 "add --task sequence-classification"};
+  if (job.recipe.reference != Reference::kNone)
+    return Error{"--reference", "is of dpo and kto: a reward model is compared with nothing", "drop it"};
+  return std::nullopt;
+}
+
+/// What of the rest of a job was not measured with pairs.
+std::optional<Error> check_beside(const Job& job) {
+  const Recipe& recipe = job.recipe;
+  const std::string name(name_in(kObjectives, recipe.objective));
+  const auto not_modelled = [&](const char* option, const std::string& what) {
+    return Error{option, what + " is not modelled with --objective " + name, "drop one of them"};
+  };
+  if (is_wrapped(recipe.sharding)) return not_modelled(recipe.sharding.hybrid ? "--hsdp" : "--fsdp", "sharding");
+  if (runs(recipe.zero)) return not_modelled("--zero", "DeepSpeed");
+  if (recipe.eval_batch > 0) return not_modelled("--eval-batch", "an evaluation");
+  if (compares(recipe.objective) && !recipe.lora.saved.empty())
+    return not_modelled("--lora-modules-to-save", "a trained copy of a module");
+  if (job.description.experts > 0)
+    return Error{
+        "--objective",
+        name +
+            " is not modelled for a mixture of experts, of which TRL trains the router's load with an auxiliary "
+            "loss",
+        "drop it"};
+  if (job.description.family == "falcon" && job.description.inner_dropout > 0)
+    return Error{"--objective",
+                 name + " is not modelled for falcon with attention_dropout, half of which TRL turns off",
+                 "set attention_dropout to 0"};
+  return std::nullopt;
+}
+
+}  // namespace
+
+std::optional<Error> read_preference(const Options& asked, Request& request) {
+  Recipe& recipe = request.job.recipe;
+  const std::string* objective = asked.text("objective");
+  const std::string* reference = asked.text("reference");
+  if (objective != nullptr) recipe.objective = value_in(kObjectives, *objective);
+  if (recipe.objective == Objective::kTask)
+    return reference == nullptr ? std::nullopt
+                                : std::optional(Error{"--reference", "is what a preference is compared with",
+                                                      "add --objective dpo or kto, or drop it"});
+  if (reference != nullptr)
+    recipe.reference = value_in(kReferences, *reference);
+  else if (compares(recipe.objective))
+    recipe.reference = usual_reference(recipe);
+  settle_preference(request.job);
+  if (reference == nullptr && recipe.reference != Reference::kNone)
+    request.assumptions.emplace_back(title_of(recipe.reference));
+  request.assumptions.emplace_back(
+      recipe.objective == Objective::kKto
+          ? "kto: a batch has as many sequences besides, whose completions are others', to estimate the KL term"
+          : "pairs: a batch counts them, and has a chosen and a rejected sequence of each");
+  return std::nullopt;
+}
+
+std::optional<Error> check_preference(const Job& job) {
+  const Recipe& recipe = job.recipe;
+  if (recipe.objective == Objective::kTask) return std::nullopt;
+  if (recipe.trainer->name != "trl")
+    return Error{"--objective", std::string(name_in(kObjectives, recipe.objective)) + " is that of a trainer of TRL",
+                 "add --trainer trl, or drop it"};
+  if (auto wrong = compares(recipe.objective) ? check_comparison(job) : check_reward(job)) return wrong;
+  return check_beside(job);
+}
+
+}  // namespace peakmem
