@@ -31,12 +31,14 @@ sys.modules["peakmem"] = package
 sys.modules["device"] = types.SimpleNamespace(HAS_KERNELS=False)
 
 import torch  # noqa: E402
+from modules import MODULES, know_torchvision  # noqa: E402, I001  before transformers, which looks for libraries as it is imported
+
+know_torchvision()
 import transformers  # noqa: E402
 from torch._subclasses.fake_tensor import FakeTensorMode  # noqa: E402
 
 from jobs import in_child  # noqa: E402
-from modules import MODULES, know_torchvision  # noqa: E402
-from peakmem.trace._batches import Asked  # noqa: E402
+from peakmem.trace._asked import Asked  # noqa: E402
 from peakmem.trace._family import make_family  # noqa: E402
 from peakmem.trace._fold import Folded, fold  # noqa: E402
 from peakmem.trace._gpu import ANY  # noqa: E402
@@ -44,7 +46,6 @@ from peakmem.trace._steps import OPTIONS, run_model  # noqa: E402
 from peakmem.trace._transformers import class_of, full_batch, make_of, make_ready, types_of  # noqa: E402
 
 transformers.logging.set_verbosity_error()
-know_torchvision()
 
 LIMIT = 100  # seconds of the processor a type
 LAYERS = 4
@@ -89,6 +90,16 @@ def cut(config):
     if getattr(config, "intermediate_layers_indices", None):  # whose outputs are kept
         config.intermediate_layers_indices = [each for each in config.intermediate_layers_indices if each < LAYERS]
         config.vision_output_dim = config.hidden_size * (1 + len(config.intermediate_layers_indices))
+    for name in ("vision_feature_layer", "vision_feature_layers"):  # as well
+        value = vars(config).get(name)
+        if isinstance(value, (list, tuple)):
+            setattr(config, name, [max(each, -LAYERS) if each < 0 else min(each, LAYERS - 1) for each in value])
+    for name, first in (("out_indices", 1), ("backbone_out_indices", 0)):
+        value = vars(config).get(name)
+        if isinstance(value, (list, tuple)) and max(value, default=0) > LAYERS:
+            setattr(config, name, list(range(first, first + min(len(value), LAYERS))))
+    if getattr(config, "num_kv_shared_layers", 0):  # the last so many have no keys of their own, of each kind that there is before
+        config.num_kv_shared_layers = 0
     for value in list(vars(config).values()):
         if isinstance(value, transformers.PretrainedConfig):
             cut(value)
@@ -102,10 +113,36 @@ def join_sides(config):
     name = "hidden_size" if config.model_type == "qwen2_vl" else "out_hidden_size"
     if hasattr(side, name) and hasattr(text, "hidden_size"):
         setattr(side, name, text.hidden_size)
-    for name in ("image_token_index", "audio_token_id"):
+    for name in ("image_token_index", "image_token_id", "video_token_index", "audio_token_id"):
         if getattr(config, name, 0) is None:
             setattr(config, name, 8)
     fit_images(config)
+    return config
+
+
+#: Fields of published configs without which a default config's parts do not fit each other, by type: of which part, and what.
+PUBLISHED = {
+    **dict.fromkeys(("glm4v", "glm46v", "glmga"), ("text_config", {"rope_parameters": {"partial_rotary_factor": 0.5}})),
+    "glm4v_moe": ("text_config", {"head_dim": 128, "rope_parameters": {"partial_rotary_factor": 0.5}}),
+    "janus": ("vision_config", {"projection_dim": 4096}),
+    "llama4": ("vision_config", {"hidden_size": 1408, "vision_output_dim": 4096}),
+    "ovis2": ("text_config", {"hidden_size": 1536, "num_attention_heads": 12, "num_key_value_heads": 2}),
+    "qwen3_asr": ("audio_config", {"output_dim": 2048}),
+    "qwen3_omni_moe_thinker": ("text_config", {"num_attention_heads": 32, "num_key_value_heads": 4}),
+    "granite_speech": ("projector_config", {"encoder_hidden_size": 1024}),
+    "granite_speech_plus": ("projector_config", {"encoder_hidden_size": 1024}),
+    "molmo2": ("text_config", {"hidden_size": 3584}),
+    "step3p7": ("text_config", {"sliding_window": 512}),
+}
+
+
+def fill(config):
+    """What published configs say."""
+    part, fields = PUBLISHED.get(config.model_type, ("", {}))
+    for name, value in fields.items():
+        side = getattr(config, part)
+        old = getattr(side, name, None)
+        setattr(side, name, {**(old or {}), **value} if isinstance(value, dict) else value)
     return config
 
 
@@ -115,7 +152,10 @@ def fit_images(config):
         if isinstance(inside, transformers.PretrainedConfig):
             fit_images(inside)
     side = getattr(config, "vision_config", None)
-    tokens, merged = getattr(config, "mm_tokens_per_image", None), getattr(config, "pixel_shuffle_factor", None)
+    tokens = getattr(config, "mm_tokens_per_image", None)
+    merged = getattr(config, "pixel_shuffle_factor", None) or getattr(config, "scale_factor", None)
+    if known := getattr(config, "projector_patch_to_query_dict", None):  # numbers of patches that Aria makes tokens of
+        side.image_size = side.patch_size * math.isqrt(min(known))
     if side is None or not (tokens or merged):
         return
     patches = side.image_size // side.patch_size
@@ -123,7 +163,7 @@ def fit_images(config):
 
 
 def asked_of(task, kind, batch=BATCH, seq=SEQ):
-    config = join_sides(cut(transformers.AutoConfig.for_model(kind)))
+    config = join_sides(fill(cut(transformers.AutoConfig.for_model(kind))))
     asked = Asked(class_of(config, TASKS[task]), config, batch, seq)
     make_ready(asked)
     return asked

@@ -90,7 +90,7 @@ def from_config(path: pathlib.Path, batch: int, seq: int, attention: str | None)
         raise InputError("MODEL", "transformers is not installed, which makes models of configs", "pip install transformers")
     import transformers
 
-    from ._batches import Asked
+    from ._asked import Asked
     from ._transformers import class_of, full_batch, make_of, make_ready
 
     file = path / "config.json" if path.is_dir() else path

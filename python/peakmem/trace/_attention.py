@@ -26,6 +26,8 @@ ENABLED = {
 
 def choose(query: Any, key: Any, value: Any, mask: Any, dropout: float, gqa: bool, capability: Capability) -> str:
     """The kernel's name: flash, efficient or math."""
+    if not query.shape[0] == key.shape[0] == value.shape[0]:
+        return "math"  # which repeats the one of a single sequence
     rules = {"flash": _takes_flash, "efficient": _takes_efficient}
     for name, takes in rules.items():
         if ENABLED[name]() and query.dim() == 4 and takes(query, key, value, mask, dropout, gqa, capability):

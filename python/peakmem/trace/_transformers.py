@@ -10,7 +10,8 @@ import torch
 
 from .._errors import InputError
 from ._adopt import Adoption
-from ._batches import Asked, Sense, batch_of, sense_of
+from ._asked import Asked
+from ._batches import Sense, batch_of, sense_of
 from ._gpu import ANY
 from ._loop import batches_of
 from ._session import Session
@@ -93,14 +94,16 @@ def full_batch(asked: Asked, make: Callable[[], Any]) -> dict[str, Any]:
 
 def _features(make: Callable[[], Any], batch: dict[str, Any], sense: Sense) -> int:
     """How many rows of features a model makes of a batch's images or sound: asked of the model itself, on fakes."""
-    with Adoption(), Session(ANY).active(), torch.no_grad(), torch.device("cuda"):
-        model = make()
+    with Adoption(), Session(ANY).active(), torch.no_grad():
+        with torch.device("cuda"):
+            model = make()
         features = next((found for each in (model.base_model, model) if (found := getattr(each, sense.features, None))), None)
         if features is None:
             return 0
         takes = inspect.signature(features).parameters
         wanted = {name for name, each in takes.items() if name != "input_ids" or each.default is each.empty}
         found = features(**{name: each for name, each in batches_of(batch)().items() if name in wanted})
-        found = getattr(found, "pooler_output", found)
+        pooled = getattr(found, "pooler_output", found)
+        found = pooled if pooled is not None else found.last_hidden_state
         parts = found if isinstance(found, (list, tuple)) else [found]
         return sum(each.numel() // each.shape[-1] for each in parts if isinstance(each, torch.Tensor))

@@ -24,9 +24,12 @@ aten = torch.ops.aten
 #: Elements up to which values are kept: a mask of floating-point numbers over 512 by 512 tokens is among them.
 KEPT = 1 << 20
 
+#: Whose results are not yet written: no program depends on what is in them.
+UNWRITTEN = frozenset("empty empty_like empty_strided new_empty new_empty_strided".split())
+
 #: Whose results are random or not yet written.
-UNKNOWN = frozenset(
-    "empty empty_like empty_strided new_empty new_empty_strided rand rand_like randn randn_like randint randint_like "
+UNKNOWN = UNWRITTEN | frozenset(
+    "rand rand_like randn randn_like randint randint_like "
     "randperm normal normal_ uniform uniform_ bernoulli bernoulli_ exponential_ random_ multinomial native_dropout "
     "set_ record_stream _pin_memory".split()
 )
@@ -68,6 +71,25 @@ def _forget(tensor: Any) -> None:
             twin.untyped_storage().resize_(0)
 
 
+def _written(func: Any, args: Any, kwargs: Any) -> Any:
+    """The tensors that an op writes to; communication does not say which."""
+    if func.namespace == "c10d":
+        return [each for each in tree_leaves(args) if isinstance(each, torch.Tensor)]
+    if not func._schema.is_mutable:
+        return ()
+    pairs = zip(func._schema.arguments, args)
+    found = [given for argument, given in pairs if argument.alias_info is not None and argument.alias_info.is_write]
+    found.extend(kwargs[each.name] for each in func._schema.arguments if each.is_out and each.name in kwargs)
+    return [each for each in tree_leaves(found) if isinstance(each, torch.Tensor)]
+
+
+def _unwritten(fake: Any) -> None:
+    """Whole numbers that a program is about to write, part by part, are known when it has."""
+    if isinstance(fake, FakeTensor) and not fake.is_floating_point() and not fake.is_complex():
+        with _disable_current_modes():
+            give_twin(fake, torch.empty_strided(fake.shape, fake.stride(), dtype=fake.dtype).zero_())
+
+
 def _small(tensors: Any) -> bool:
     return all(each.numel() <= KEPT for each in tensors if isinstance(each, torch.Tensor))
 
@@ -98,10 +120,11 @@ class Values:
             if name in CHOICES:
                 _choose(leaves[CHOICES[name]], args[0], *args[1 if name == "argmax" else 2 :][:1])
                 return
-        if func._schema.is_mutable and not name.startswith("_amp_foreach_non_finite"):  # where nothing is infinite
-            for written in tree_leaves(args) if name.startswith("_") else args[:1]:
-                if isinstance(written, torch.Tensor):
-                    _forget(written)
+        elif name in UNWRITTEN and _small(leaves):
+            _unwritten(leaves[0])
+        if not name.startswith("_amp_foreach_non_finite"):  # where nothing is infinite
+            for each in _written(func, args, kwargs):
+                _forget(each)
 
     def _run(self, func: Any, args: Any, kwargs: Any) -> Any:
         """The op on twins; None where one is missing or the op does not run on a CPU."""

@@ -81,3 +81,9 @@ def test_grouped_heads_go_to_flash_or_math() -> None:
     query, key = (torch.zeros(2, heads, 8, 64, dtype=torch.float16, device="meta") for heads in (4, 2))
     assert choose(query, key, key, None, 0.0, True, (8, 0)) == "flash"
     assert choose(query.float(), key.float(), key.float(), None, 0.0, True, (8, 0)) == "math"
+
+
+def test_attention_of_one_sequence_over_many_is_the_math_path() -> None:
+    one, many = torch.empty(1, 2, 3, 8, device="meta"), torch.empty(5, 2, 4, 8, device="meta")
+    assert choose(one, many, many, None, 0.0, False, (8, 0)) == "math"
+    assert choose(many, many, many, None, 0.0, False, (8, 0)) == "efficient"

@@ -57,6 +57,19 @@ def test_masks_may_be_large() -> None:
     assert looked(of_numbers, IDS) == (False, ())
 
 
+def test_whole_numbers_are_known_when_they_are_written() -> None:
+    def offsets(ids: Any, x: Any) -> Any:
+        found = torch.empty(3, dtype=torch.long, device=ids.device)
+        found[0], found[1:] = 1, (ids == 0).sum(-1)
+        return found.tolist()
+
+    def random(ids: Any, x: Any) -> Any:
+        return int(torch.empty(3, dtype=torch.long, device=ids.device).random_(5)[0])
+
+    assert looked(offsets, IDS) == ([1, 2, 2], ())
+    assert looked(random, IDS)[1]
+
+
 def test_numbers_become_tensors_of_the_device_in_force() -> None:
     def device(ids: Any, x: Any) -> str:
         with torch.device(x.device):
