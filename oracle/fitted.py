@@ -21,7 +21,8 @@ import transformers
 
 import families
 from jobs import in_child
-from peakmem.trace._batches import Asked
+from peakmem._errors import InputError
+from peakmem.trace._asked import Asked
 from peakmem.trace._family import make_family
 from peakmem.trace._family_file import family_json
 from peakmem.trace._file import as_text
@@ -47,7 +48,10 @@ def fields_at(row, point):
 
 def program_at(row, point):
     fields = fields_at(row, point)
-    config = transformers.AutoConfig.for_model(fields.pop("model_type"), **fields)
+    try:
+        config = transformers.AutoConfig.for_model(fields.pop("model_type"), **fields)
+    except Exception as error:  # a width that heads do not divide
+        raise InputError("at", f"{error}", "other sizes") from error
     mapping = coverage.TASKS[row.tasks[0]]
     asked = Asked(class_of(config, mapping), config, point["B"], point["T"])
     make_ready(asked)
@@ -74,7 +78,8 @@ def phases(program, *words):
     if not done.stdout:
         return done.stderr.strip()
     fields = ("phase", "step", "start_bytes", "peak_bytes", "end_bytes")
-    return [tuple(each[name] for name in fields) for each in json.loads(done.stdout)["phases"]]
+    phases = json.loads(done.stdout)["phases"]
+    return [tuple(each[name] for name in fields) for each in phases if each["phase"] != "model"]  # before it is there
 
 
 def held(program, row, made, folder):

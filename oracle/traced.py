@@ -149,7 +149,8 @@ def main():
             kind = "failed" if answer is None else "the same" if answer == '""' else "different"
             tally[kind] += 1
             if kind != "the same":
-                print(f"{name} {kind}: {record['case']}\n{json.loads(answer or '""')[:1500]}", flush=True)
+                told = json.loads(answer) if answer else ""
+                print(f"{name} {kind}: {record['case']}\n{told[:1500]}", flush=True)
     except KeyboardInterrupt:
         print(f"ended after {name}")
     print(", ".join(f"{tally[kind]} {kind}" for kind in ("the same", "different", "failed")))
