@@ -132,10 +132,12 @@ Result<Answer> save_options(const std::string& path, const Question& question, c
   return answer;
 }
 
-/// What peakmem verify measured is a file here, and its text for the core.
+/// What peakmem verify measured, and how long rows are, is a file here, and its text for the core.
 std::optional<Error> read_measured(OptionValues& options) {
   for (OptionValue& option : options) {
-    if (option.name != "context" || !option.text.ends_with(".json")) continue;
+    const bool is_context = option.name == "context" && option.text.ends_with(".json");
+    const bool is_lengths = option.name == "lengths" && option.text.find_first_of("=,") == std::string::npos;
+    if (!is_context && !is_lengths) continue;
     Result<std::string> text = read_text(option.text);
     if (!text) return text.error();
     option.text = std::move(*text);

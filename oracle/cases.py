@@ -95,7 +95,7 @@ def build_model(case, phase=lambda name: None):
             convert_beside_quantized(model, case.get("trainer"))
     if case.get("freeze"):
         freeze(model, case["freeze"])
-    if case.get("objective"):
+    if case.get("objective", "grpo") != "grpo":
         preference.disable_dropout(model)
     if case.get("checkpointing"):
         enable_checkpointing(model, case)

@@ -27,10 +27,14 @@ IN_PLACE = {
 NO_SHAPE_FUNCTION = {aten._fused_sgd_.default, aten._fused_adagrad_.default}
 
 
+LABELLED = None  # tokens of a row that have a label, where those of a prompt have none
+
+
 def _selected(tensor, indices, *_):
-    """x[mask]: nothing is masked."""
+    """x[mask]: nothing is masked, or all but so many columns."""
     (mask,) = indices
-    return tensor.new_empty(mask.numel(), *tensor.shape[mask.dim():])
+    count = mask.numel() if LABELLED is None else mask.shape[0] * min(mask.shape[1], LABELLED)
+    return tensor.new_empty(count, *tensor.shape[mask.dim():])
 
 
 # Indexing by a mask takes a number of elements that is a matter of values.

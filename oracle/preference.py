@@ -1,28 +1,39 @@
 """Preference training as TRL runs it: a trainer's own loss on a stand-in for the rest of the trainer.
 
-`"objective"` with `"trainer": "trl"`: "dpo" (DPOTrainer), "kto" (KTOTrainer) or "reward" (RewardTrainer, of a classifier
-with one label). A batch is of pairs, `batch` of them, or of kto's single sequences; all tokens count. `"reference"` of dpo
-and kto: "copy", a second model that is not trained; "adapter", the model without its adapters; "precomputed",
-log-probabilities that come with the batch.
+`"objective"` with `"trainer": "trl"`: "dpo" (DPOTrainer), "kto" (KTOTrainer), "reward" (RewardTrainer, of a classifier
+with one label), "orpo" (ORPOTrainer), "cpo" or "simpo" (CPOTrainer). A batch is of pairs, `batch` of them, or of kto's
+single sequences; all tokens count. `"reference"` of dpo and kto: "copy", a second model that is not trained; "adapter", the
+model without its adapters; "precomputed", log-probabilities that come with the batch. `"completion"` of orpo, cpo and simpo
+are the tokens of `seq` that are no prompt's, which comes once more by itself (all of them where it is absent).
 """
 
 import collections
+import importlib
 import itertools
 import types
 
 import torch
 
+import grpo
+
+
+WHOLE_LOGITS = ("orpo", "cpo", "simpo")  # of trl.experimental, where the model gives its logits
+
 
 def trainer_of(case):
     """The class whose methods a step runs."""
     import trl
-    return {"dpo": trl.DPOTrainer, "reward": trl.RewardTrainer, "kto": trl.KTOTrainer}[case["objective"]]
+    objective = case["objective"]
+    if objective in WHOLE_LOGITS:
+        kind = objective.replace("simpo", "cpo")
+        return getattr(importlib.import_module(f"trl.experimental.{kind}"), f"{kind.upper()}Trainer")
+    return {"dpo": trl.DPOTrainer, "reward": trl.RewardTrainer, "kto": trl.KTOTrainer, "grpo": trl.GRPOTrainer}[objective]
 
 
 def outputs_of(case):
     """What the trainer asks of its fused head for every token."""
     return {"dpo": ("log_probs", "entropy", "mean_logits", "is_top1"),
-            "kto": ("log_probs", "entropy", "mean_logits")}.get(case.get("objective"), ("log_probs", "entropy", "is_top1"))
+            "kto": ("log_probs", "entropy", "mean_logits"), "grpo": ("log_probs", "entropy")}.get(case.get("objective"), ("log_probs", "entropy", "is_top1"))
 
 
 def disable_dropout(model):
@@ -52,10 +63,32 @@ def prepare(case, self, model, accelerator):
     self._metrics = {mode: collections.defaultdict(list) for mode in ("train", "eval")}
     if case["objective"] == "reward":
         self.args.center_rewards_coefficient = None
+    elif case["objective"] == "grpo":
+        grpo.prepare(case, self, model, accelerator)
+    elif case["objective"] in WHOLE_LOGITS:
+        prepare_whole_logits(case, self)
     else:
         prepare_comparison(case, self)
     if case["objective"] == "kto":
         prepare_kto(case, self)
+
+
+def prepare_whole_logits(case, self):
+    """The settings of ORPOConfig and CPOConfig; simpo is what SimPO's authors train with it, without the loss of the
+    chosen sequences. A step logs numbers, and its kernels are Triton's."""
+    import fused
+    fused._install_triton()
+    self.is_encoder_decoder, self.padding_value, self.pad_token_id, self.beta = False, 0, 0, 0.1
+    self.label_smoothing, self.alpha, self.simpo_gamma, self._peft_has_been_casted_to_bf16 = 0.0, 0.0, 0.5, False
+    self.loss_type, self.cpo_alpha = ("simpo", 0.0) if case["objective"] == "simpo" else ("sigmoid", 1.0)
+    self._stored_metrics = collections.defaultdict(lambda: collections.defaultdict(list))
+    self.args.device = torch.device("cuda")
+    trainer = trainer_of(case)
+    for name in ("concatenated_inputs", "get_batch_logps"):
+        setattr(self, name, getattr(trainer, name))
+    for name in ("concatenated_forward", "get_batch_loss_metrics", "store_metrics", "odds_ratio_loss", "cpo_loss"):
+        if hasattr(trainer, name):
+            setattr(self, name, types.MethodType(getattr(trainer, name), self))
 
 
 def prepare_comparison(case, self):
@@ -77,8 +110,20 @@ def prepare_kto(case, self):
     torch.nonzero = lambda mask, as_tuple=False: mask.new_empty((next(counts), 1), dtype=torch.long)
 
 
+def build_pairs(case):
+    """DPODataCollatorWithPadding's: the prompts, chosen sequences, and rejected ones."""
+    rows, seq = case["batch"], case["seq"]
+    prompt = seq - case.get("completion", seq)
+    ones = lambda length: torch.ones((rows, length), dtype=torch.long, device="cuda")
+    batch = {f"prompt_{name}": ones(prompt) for name in ("input_ids", "attention_mask")}
+    return batch | {f"{kind}_{name}": ones(seq) for kind in ("chosen", "rejected")
+                    for name in ("input_ids", "attention_mask", "labels")}
+
+
 def build_batch(case):
     """The collators': chosen sequences, then rejected ones; of kto rated ones, and those that do not belong together."""
+    if case["objective"] in WHOLE_LOGITS:
+        return build_pairs(case)
     rows, seq = (1 if case["objective"] == "kto" else 2) * case["batch"], case["seq"]
     batch = {"input_ids": torch.zeros((rows, seq), dtype=torch.long, device="cuda")}
     batch["attention_mask"] = torch.ones_like(batch["input_ids"])

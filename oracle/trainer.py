@@ -15,6 +15,7 @@ import transformers
 from accelerate.utils import DistributedType, convert_outputs_to_fp32
 from transformers.utils.generic import find_labels
 
+import grpo
 import preference
 from cases import autocast_dtype
 
@@ -73,6 +74,7 @@ def stand_in(case, model):
         _prepare_inputs=lambda inputs: inputs, compute_loss_context_manager=contextlib.nullcontext)
     self.use_apex = False  # asked by 4.48
     trainer = trainer_of(case)
+    self.loss_is_scaled_for_ga = getattr(trainer, "loss_is_scaled_for_ga", None)
     if case.get("objective"):
         preference.prepare(case, self, model, accelerator)
     elif case["trainer"] == "trl":
@@ -119,7 +121,7 @@ class Loop:
         inner = getattr(model, "module", model)  # accelerate wraps its forward pass before DDP wraps the model
         if "fsdp" not in case.get("ranks", {}):  # there is a policy in the place of autocast
             wrap(case, inner, context)
-        self.trainer = stand_in(case, inner)
+        self.case, self.trainer = case, stand_in(case, inner)
         self.reference = getattr(self.trainer, "ref_model", None)
         if self.reference is not None:
             wrap(case, self.reference, context)
@@ -132,6 +134,10 @@ class Loop:
 
     def micro_batches(self, make, many):
         """The batches of a step, and how many labels they have."""
+        if hasattr(self.trainer, "make_inputs"):
+            self.batches = self.inputs = None  # those of the last step are buffered until there are others
+            self.batches = grpo.micro_batches(self.case, self.trainer)
+            return
         batches = [make() for _ in range(many)]
         for batch in batches:
             if "input_ids" in batch and "attention_mask" not in batch:

@@ -31,6 +31,7 @@ from ._rows import (
     Launch,
     LedgerDifference,
     LedgerRow,
+    LengthRow,
     Nccl,
     OptimizerRow,
     OptionRow,
@@ -213,6 +214,7 @@ class Report(Answer):
         fits: the verdict, or None where no GPU was named.
         failure: the first allocation that the GPU cannot serve, or None.
         host: what the rank keeps on the host where ZeRO offloads, or None.
+        lengths: batches by length where `lengths` were given, the shortest first; all else is about the longest.
         nccl: what NCCL's communicators take, or None where there is one rank.
         knobs: what would help, the best first.
         assumptions: what was taken for granted.
@@ -236,6 +238,7 @@ class Report(Answer):
     not_understood: tuple[str, ...] = ()
     launch: Launch | None = None
     host: Host | None = None
+    lengths: tuple[LengthRow, ...] = ()
     nccl: Nccl | None = None
     _subject: Subject = field(default=NOBODY, repr=False, compare=False, kw_only=True)
 

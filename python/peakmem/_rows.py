@@ -86,6 +86,20 @@ class LedgerRow:
 
 
 @dataclass(frozen=True)
+class LengthRow:
+    """Batches that are padded to their longest row: up to `share` of them have at most `seq` tokens in a row.
+
+    1 is the longest batch. `verdict` is None where no GPU was named.
+    """
+
+    share: float
+    seq: int
+    tensor_bytes: int
+    device_bytes: int
+    verdict: str | None = None
+
+
+@dataclass(frozen=True)
 class HostBuffers:
     """Buffers of a kind that a rank keeps on the host: as they were asked for, and as they were given.
 

@@ -5,6 +5,7 @@
 #include "estimate/context.h"
 #include "estimate/estimate.h"
 #include "estimate/failure.h"
+#include "estimate/lengths.h"
 #include "estimate/timeline.h"
 #include "report/advice_text.h"
 #include "report/formula_text.h"
@@ -43,12 +44,28 @@ std::string advice_behind(const Question& question, bool fits) {
 
 }  // namespace
 
+namespace {
+
+/// What batches of other lengths take.
+std::optional<Error> add_lengths(const Request& request, Report& report) {
+  std::vector<LengthRow> rows;
+  for (const BatchLength& length : request.lengths) rows.push_back({length.share, length.seq, 0, 0, {}});
+  Result<std::vector<LengthRow>> filled =
+      at_lengths(request.job, std::move(rows), request.gpu, request.allocator, request.headroom_bytes);
+  if (!filled) return filled.error();
+  report.lengths = std::move(*filled);
+  return std::nullopt;
+}
+
+}  // namespace
+
 Result<Answer> answer_estimate(const Question& question) {
   if (auto answer = answer_stack(question)) return *answer;
   const Result<Request> request = request_of(question.subject, Command::kEstimate);
   if (!request) return request.error();
   Result<Report> report = report_of(*request);
   if (!report) return report.error();
+  if (auto wrong = add_lengths(*request, *report)) return *wrong;
   if (report->fits && report->device.likely > request->gpu->memory_bytes)  // room that is to stay free fails nothing
     report->failure = point_of_failure(request->job, *request->gpu, request->allocator, *report);
   if (report->fits)

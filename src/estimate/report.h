@@ -80,6 +80,16 @@ struct Knob {
   int64_t saves_bytes = 0;  // of block_bytes
 };
 
+/// Batches that are padded to their longest row: no more than 1 - `share` of them are longer than `seq`, and what a
+/// step takes at that length. `verdict` is empty where no GPU is named.
+struct LengthRow {
+  double share = 1;
+  int64_t seq = 0;
+  int64_t tensor_bytes = 0;
+  int64_t device_bytes = 0;
+  std::string verdict;
+};
+
 /// The whole answer.
 struct Report {
   std::string model;
@@ -101,6 +111,7 @@ struct Report {
   std::vector<LedgerRow> ledger;  // sums to allocated_bytes
   std::optional<Verdict> fits;
   std::optional<Failure> failure;  // where it does not fit
+  std::vector<LengthRow> lengths;  // where rows differ, the shortest first; the last is what all else is about
   std::vector<std::string> assumptions;
   std::vector<std::string> warnings;
   LaunchNotes launch;                // empty where no launch file was read

@@ -15,6 +15,8 @@ std::string kind_of(const Settings& s) {
     if (s.says(key)) return "grpo";
   for (const char* key : {"desirable_weight", "undesirable_weight"})
     if (s.says(key)) return "kto";
+  for (const char* key : {"cpo_alpha", "simpo_gamma"})
+    if (s.says(key)) return "cpo";
   for (const char* key : {"precompute_ref_log_probs", "ref_model_name_or_path", "beta", "rpo_alpha", "reference_free"})
     if (s.says(key)) return "dpo";
   return "sft";
@@ -39,21 +41,72 @@ void take_preset(Understanding& u) {
   }
 }
 
-/// DPOTrainer, RewardTrainer or KTOTrainer: rows are pairs or rated, and the reference is made as the trainer makes it.
+/// What a kind takes for `loss_type` unless told; empty where it has none.
+std::string_view usual_loss(std::string_view kind) {
+  return kind == "kto" ? "kto" : kind == "simpo" ? "simpo" : kind == "grpo" ? "dapo" : "sigmoid";
+}
+
+void doubt_losses(Understanding& u, const std::string& kind) {
+  for (const std::string& loss : u.settings.list("loss_type"))
+    if (loss != usual_loss(kind))
+      u.doubt("loss_type: " + loss + ": what it makes otherwise than the default is not modelled");
+  Settings& s = u.settings;
+  if (const std::string strategy = s.text("eval_strategy"); strategy.empty() || strategy == "no") return;
+  u.doubt("eval_strategy: an evaluation is not modelled beside " + kind);
+  s.put("eval_strategy", "no");
+}
+
+/// Which of CPOTrainer's losses it is: SimPO's is without that of the chosen sequences (cpo_alpha 0; alphapo says
+/// both).
+std::string cpo_kind(const Settings& s) {
+  const std::string loss = s.text("loss_type");
+  const bool has_no_alpha = s.says("cpo_alpha") && s.number("cpo_alpha") == 0;
+  return loss == "alphapo" || has_no_alpha ? "simpo" : "cpo";
+}
+
+/// DPOTrainer and its like: rows are pairs or rated, and the reference is made as the trainer makes it.
 void prepare_pairs(Understanding& u, const std::string& kind) {
   Settings& s = u.settings;
-  u.set("objective", kind);
+  const std::string objective = kind == "cpo" ? cpo_kind(s) : kind;
+  u.set("objective", objective);
   if (kind == "reward") u.set("task", "sequence-classification");
   if (kind == "reward" && s.text("lora_task_type") == "SEQ_CLS")
     u.set("lora-modules-to-save", "score");  // as PEFT does
   if (s.flag("precompute_ref_log_probs")) u.set("reference", "precomputed");
-  for (const std::string& loss : s.list("loss_type"))
-    if (loss != (kind == "kto" ? "kto" : "sigmoid"))
-      u.doubt("loss_type: " + loss + ": what it makes otherwise than the default is not modelled");
-  if (const std::string strategy = s.text("eval_strategy"); !strategy.empty() && strategy != "no") {
-    u.doubt("eval_strategy: an evaluation of pairs is not modelled");
-    s.put("eval_strategy", "no");
-  }
+  doubt_losses(u, objective);
+}
+
+/// vLLM beside the trainer: of its share of the card nothing is left to it, unless it sleeps while it trains.
+void prepare_vllm(Understanding& u) {
+  const Settings& s = u.settings;
+  u.set("sampler", "vllm");
+  if (s.text("vllm_mode") == "server") return;
+  const double share = s.number("vllm_gpu_memory_utilization").value_or(0);
+  const std::string percent = std::to_string(static_cast<int>(share * 100 + 0.5)) + "%";
+  const bool sleeps = s.flag("vllm_enable_sleep_mode");
+  u.assumptions.push_back("vLLM: " + percent + " of the card, its own copy of the weights in it" +
+                          (sleeps ? "; asleep while the model trains, it gives that back" : ""));
+  if (!sleeps && u.is_given("gpu") && share > 0 && share < 1) u.set("headroom", percent);
+}
+
+/// GRPOTrainer: rows are prompts and completions together, and only the latter have a bound.
+void prepare_grpo(Understanding& u) {
+  Settings& s = u.settings;
+  u.set("objective", "grpo");
+  const int64_t completion = s.size("max_completion_length").value_or(512);
+  u.set("completion", completion);
+  if (const auto prompt = s.size("max_prompt_length"))
+    s.put("max_length", size_value(*prompt + completion));
+  else if (!u.is_given("seq"))
+    u.missing.push_back("the tokens of a prompt and its completion of " + std::to_string(completion) +
+                        " together (--seq 1024)");
+  if (s.number("beta").value_or(0) != 0) u.set("reference", s.flag("use_peft") ? "adapter" : "copy");
+  if (s.flag("use_vllm")) prepare_vllm(u);
+  doubt_losses(u, "grpo");
+  for (const char* key : {"num_iterations", "steps_per_generation", "generation_batch_size"})
+    if (s.says(key) && !(std::string_view(key) == "num_iterations" && s.size(key) == 1))
+      u.doubt(std::string(key) + ": " + s.text(key) +
+              ": completions that serve several steps keep a number a token more");
 }
 
 }  // namespace
@@ -63,7 +116,9 @@ void prepare_trl(Understanding& u) {
   take_preset(u);
   if (!s.says("bf16") && !s.flag("fp16")) s.put("bf16", flag_value(true));
   const std::string kind = kind_of(s);
-  if (kind == "dpo" || kind == "reward" || kind == "kto") return prepare_pairs(u, kind);
+  for (const char* known : {"dpo", "reward", "kto", "orpo", "cpo"})
+    if (kind == known) return prepare_pairs(u, kind);
+  if (kind == "grpo") return prepare_grpo(u);
   if (kind != "sft") return refuse_kind(u, kind);
   const bool flat = (s.flag("packing") && s.text("packing_strategy") != "wrapped") || s.flag("padding_free");
   if (flat) flatten_rows(u);

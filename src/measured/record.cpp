@@ -255,8 +255,8 @@ std::optional<Error> check_sizes(const Value* object, std::initializer_list<cons
 }
 
 std::optional<Error> read_recipe(const Value& what, Recipe& recipe) {
-  if (auto error = check_sizes(
-          &what, {"batch", "seq", "target_seq", "choices", "images", "accumulate", "eval_batch", "eval_batches"}))
+  if (auto error = check_sizes(&what, {"batch", "seq", "completion", "target_seq", "choices", "images", "accumulate",
+                                       "eval_batch", "eval_batches"}))
     return error;
   if (auto error = check_sizes(what.find("lora"), {"r"})) return error;
   if (auto error = check_sizes(what.find("ranks"), {"fsdp", "replicate", "ddp"})) return error;
@@ -267,6 +267,8 @@ std::optional<Error> read_recipe(const Value& what, Recipe& recipe) {
   recipe.double_quant = flag(what, "double_quant");
   recipe.batch = number(what, "batch", 1);
   recipe.seq = number(what, "seq", 1);
+  recipe.completion = number(what, "completion", 0);
+  recipe.corrects_sampling = flag(what, "vllm");
   recipe.accumulate = number(what, "accumulate", 1);
   recipe.clip = flag(what, "clip");
   recipe.eval_batch = number(what, "eval_batch", 0);
@@ -287,6 +289,7 @@ std::optional<Error> read_recipe(const Value& what, Recipe& recipe) {
                      : attention == "flash2" ? Attention::kFlash2
                                              : Attention::kSdpa;
   if (const Value* kernels = what.find("kernels")) recipe.kernels = read_kernels(*kernels);
+  if (takes_logits(recipe.objective)) recipe.kernels.loss = LossKernel::kPlain;
   recipe.processor.compute_capability = static_cast<int>(number(what, "capability", 80));
   recipe.experts = text(what, "experts") == "loop" ? Experts::kLoop : Experts::kGrouped;
   if (const Value* times = what.find("imbalance"))

@@ -210,6 +210,8 @@ struct Dims {
   Expr sdpa_columns;                                // head_dim rounded up as PyTorch's own flash kernel does
   Expr flash_columns, flash_rows;                   // head_dim and seq rounded up as flash-attn's backward does
   Expr loss_rows;                                   // of a chunk of Liger's loss
+  Expr completion;                                  // tokens of a sequence behind its prompt
+  Expr scored;                                      // tokens of a sequence whose next one has a label
   Expr lora_rank = 0;
   std::vector<Expr> runs;  // turns of each of the description's runs
   std::vector<Expr> decoder_runs;
@@ -219,8 +221,10 @@ struct Dims {
 
 /// What a batch carries beside its tokens: labels, or which tokens count in pairs of a chosen and a rejected sequence,
 /// with what a reference gave for them where it ran before the training; or nothing, for pairs that are ranked whole;
-/// or sequences that are rated one by one, beside others whose prompts and completions do not belong together.
-enum class BatchKind : uint8_t { kLabelled, kPairs, kScoredPairs, kRankedPairs, kRated, kScoredRated };
+/// or sequences that are rated one by one, beside others whose prompts and completions do not belong together; or
+/// prompts, chosen and rejected sequences by themselves, which the step joins; or prompts and completions with their
+/// advantages, which are scored before.
+enum class BatchKind : uint8_t { kLabelled, kPairs, kScoredPairs, kRankedPairs, kRated, kScoredRated, kSides, kCompletions };
 
 /// What TRL's chunked loss gives for every token: log-probabilities alone, with entropy and whether the label is the
 /// likeliest, or with the mean of the logits too.

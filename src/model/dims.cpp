@@ -17,7 +17,8 @@ Expr sdpa_columns(const Description& d, Expr padded_head_dim) {
 Dims sizes_of(const Description& d, Expr batch, int64_t seq) {
   Dims dims;
   dims.examples = dims.batch = batch;
-  dims.seq = seq;
+  dims.seq = dims.completion = seq;
+  dims.scored = dims.seq - 1;
   dims.hidden = d.hidden;
   dims.embedding = d.embedding;
   dims.heads = d.heads;

@@ -47,8 +47,20 @@ bool is_rated(BatchKind kind) { return kind == BatchKind::kRated || kind == Batc
 
 /// What TRL 1.16's collators for preferences make (trainer/dpo_trainer.py, reward_trainer.py, kto_trainer.py): chosen
 /// sequences, then rejected ones; or rated ones and as many others.
+Batch make_sides(const Builder& b) {
+  Batch batch;
+  const auto make = [&b](Expr tokens, const char* name) {
+    return b.tape.make({b.dims.examples, tokens}, DType::kInt64, name);
+  };
+  for (Tensor& of_prompts : batch.prompts) of_prompts = make(b.dims.seq - b.dims.completion, "prompt_input_ids");
+  for (std::array<Tensor, 3>& side : batch.sides)
+    for (Tensor& of_side : side) of_side = make(b.dims.seq, "chosen_input_ids");
+  return batch;
+}
+
 Batch make_preferences(const Builder& b) {
   const BatchKind kind = b.structure.batch;
+  if (kind == BatchKind::kSides) return make_sides(b);
   const Shape tokens = {b.dims.batch, b.dims.seq};
   Batch batch;
   batch.input_ids = b.tape.make(tokens, DType::kInt64, "input_ids");
@@ -64,10 +76,11 @@ Batch make_preferences(const Builder& b) {
   return batch;
 }
 
-/// What the trainer asks of its fused head; KTOTrainer does not ask which label is the likeliest.
+/// What the trainer asks of its fused head; KTOTrainer and GRPOTrainer do not ask which label is the likeliest.
 ChunkedOutputs asked_outputs(const Structure& s) {
   const bool metrics = s.outputs != TokenOutputs::kLogProbs;
-  return {metrics, s.outputs == TokenOutputs::kMetricsAndLogits, metrics && !is_rated(s.batch)};
+  const bool compares_labels = !is_rated(s.batch) && s.batch != BatchKind::kCompletions;
+  return {metrics, s.outputs == TokenOutputs::kMetricsAndLogits, metrics && compares_labels};
 }
 
 /// Images as an encoder of that description takes them.
@@ -154,7 +167,7 @@ ModelOutput fused_lm_loss(const Builder& b, const Tensor& hidden_states, const T
   const Structure& s = b.structure;
   if (s.kernels.loss == LossKernel::kChunked) {
     ChunkedLoss made =
-        chunked_log_prob_loss(hidden_states, head, labels, {d.batch * (d.seq - 1), kTokenTile, s.loss.token_tiles},
+        chunked_log_prob_loss(hidden_states, head, labels, {d.batch * d.scored, kTokenTile, s.loss.token_tiles},
                               {d.vocab, kVocabularyTile, s.loss.vocabulary_tiles}, asked_outputs(s));
     ModelOutput output;
     output.loss = std::move(made.loss);

@@ -21,8 +21,15 @@ struct Batch {
   Tensor items;                  // that number, where it is on the device
   Tensor completion_mask;        // of preferences, as input_ids: which tokens count
   std::array<Tensor, 2> scores;  // what a reference gave for the chosen and the rejected, or for these and `mismatched`
-  std::array<Tensor, 3> mismatched;  // tokens of rated sequences, and their two masks
-  Tensor ratings;                    // whether each sequence is a good one
+  std::array<Tensor, 3> mismatched;            // tokens of rated sequences, and their two masks
+  Tensor ratings;                              // whether each sequence is a good one
+  std::array<Tensor, 2> prompts;               // tokens and mask of the prompts by themselves, [B, T - completion]
+  std::array<std::array<Tensor, 3>, 2> sides;  // tokens, mask and labels of the chosen sequences, and of the rejected
+  std::array<Tensor, 2> completions;           // tokens and mask of what follows the prompts
+  Tensor advantages;                           // of GRPO, a number a completion
+  Tensor sampled, old, scored;  // log-probabilities of the completions, a number a token: by the engine that made them,
+                                // by the policy of before, by the reference
+  Tensor ratio;                 // of old to sampled, a number a completion
   Tensor more_labels;  // the tokens answers end at beside those they start at; whether a second sentence follows
 };
 

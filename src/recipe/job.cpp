@@ -85,6 +85,12 @@ BatchKind batch_kind(const Recipe& recipe) {
       return BatchKind::kRankedPairs;
     case Objective::kKto:
       return is_scored ? BatchKind::kScoredRated : BatchKind::kRated;
+    case Objective::kOrpo:
+    case Objective::kCpo:
+    case Objective::kSimpo:
+      return BatchKind::kSides;
+    case Objective::kGrpo:
+      return BatchKind::kCompletions;
     case Objective::kTask:
       break;
   }
@@ -124,7 +130,8 @@ Structure structure_of(const Job& job, bool unrolled) {
   s.compute = product_dtype(r);
   s.packed = packed_dtype(r);
   s.batch = batch_kind(r);
-  if (r.reference != Reference::kNone) s.outputs = TokenOutputs::kMetricsAndLogits;
+  if (r.reference != Reference::kNone && r.objective != Objective::kGrpo)
+    s.outputs = TokenOutputs::kMetricsAndLogits;
   s.buffers = r.quantize == Quantize::kNone ? r.weights : s.packed;
   if (r.quantize != Quantize::kNone && !r.sharding.casts_parameters) s.weights = frozen_dtype(r);
   s.norms = r.quantize != Quantize::kNone && r.upcast == Upcast::kNorms ? DType::kFloat32 : s.weights;
@@ -157,7 +164,8 @@ JobForm form_of(const Job& job) {
   Structure evaluation = structure_of(evaluation_of(job));
   evaluation.lora = structure.lora;  // of the copy that is gone
   evaluation.freeze = structure.freeze;
-  return {structure, evaluation, r.batch == 1, form_of(r.seq), form_of(r.target_seq)};
+  return {structure, evaluation, r.batch == 1, r.completion == r.seq ? 0 : r.completion, form_of(r.seq),
+          form_of(r.target_seq)};
 }
 
 Expr loss_rows(const Description& d, const Dims& dims) {
@@ -169,10 +177,22 @@ LossPieces loss_pieces(const Job& job) {
   const Dims dims = number_dims(job);
   LossPieces traced;
   traced.chunks = pieces(dims.batch * dims.seq, dims.loss_rows);
-  traced.token_tiles = pieces(dims.batch * (dims.seq - 1), kTokenTile);
+  traced.token_tiles = pieces(dims.batch * dims.scored, kTokenTile);
   traced.vocabulary_tiles = pieces(dims.vocab, kVocabularyTile);
   return traced;
 }
+
+namespace {
+
+/// Behind a prompt every token has a label, and the first one's prediction counts; else the first token has no
+/// prediction.
+void set_completion(const Recipe& recipe, Dims& dims) {
+  const bool all = recipe.completion == 0 || recipe.completion == recipe.seq;
+  dims.completion = all ? dims.seq : Expr(recipe.completion);
+  dims.scored = all ? dims.seq - 1 : dims.completion;
+}
+
+}  // namespace
 
 Dims number_dims(const Job& job) {
   if (job.recording) return recorded_numbers(job);
@@ -180,6 +200,7 @@ Dims number_dims(const Job& job) {
   const Recipe& r = job.recipe;
   Dims dims = sizes_of(d, r.choices * Expr(r.batch), r.seq);
   dims.examples = r.batch;
+  set_completion(r, dims);
   dims.images = r.images;
   dims.lora_rank = r.lora.rank;
   dims.target_seq = r.target_seq;
@@ -203,6 +224,7 @@ Dims symbol_dims(const Job& job, Pool& pool, std::vector<int64_t>& values) {
   dims.examples = symbol("B", r.batch);
   dims.batch = r.choices * dims.examples;
   if (!d.has_fixed_length()) dims.seq = symbol("T", r.seq);  // patches of an image, frames of a sound are a number
+  set_completion(r, dims);
   dims.hidden = of_model("C", d.hidden);
   if (d.embedding == d.hidden) dims.embedding = dims.hidden;
   dims.heads = of_model("N", d.heads);

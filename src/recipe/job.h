@@ -38,6 +38,7 @@ struct JobForm {
   Structure structure;
   Structure evaluation;  // the same with the evaluation's batch
   bool single_sequence = false;
+  int64_t completion = 0;  // a number in the trace; 0: all tokens
   LengthForm seq;
   LengthForm target;
   bool operator==(const JobForm&) const = default;

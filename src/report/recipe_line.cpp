@@ -76,13 +76,16 @@ std::string recipe_line(const Job& job) {
   const Recipe& r = job.recipe;
   const char* in_an_example = r.objective == Objective::kTask ? " choices" : " (pairs)";
   std::string text = "batch " + grouped(r.batch) + (r.choices > 1 ? " × " + grouped(r.choices) + in_an_example : "") +
-                     " × seq " + grouped(r.seq) + (r.target_seq > 0 ? " × target " + grouped(r.target_seq) : "") +
+                     " × seq " + grouped(r.seq) +
+                     (r.completion > 0 ? " (" + grouped(r.completion) + " with labels)" : "") +
+                     (r.target_seq > 0 ? " × target " + grouped(r.target_seq) : "") +
                      (r.images > 0 ? " with " + grouped(r.images) + (r.images > 1 ? " images" : " image") : "") +
                      " · " + precision_text(r) + " · " + std::string(name_in(kAttentions, r.attention)) + " · " +
                      std::string(r.optimizer->name) + " (" + std::string(name_in(kOptimizerImpls, r.impl)) + ")";
   if (r.rest != nullptr) text += " and " + std::string(r.rest->name);
   if (r.trainer->is_transformers_loop) text += " · trainer " + std::string(r.trainer->name);
   if (r.objective != Objective::kTask) text += " · " + std::string(name_in(kObjectives, r.objective));
+  if (r.corrects_sampling) text += ", completions of vllm";
   if (r.reference != Reference::kNone) text += ", reference " + std::string(name_in(kReferences, r.reference));
   if (r.use_cache) text += " · cache";
   if (r.names != r.trainer->names)

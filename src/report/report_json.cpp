@@ -221,6 +221,23 @@ void write_launch(JsonWriter& out, const LaunchNotes& launch) {
   out.end_object();
 }
 
+/// `lengths`: batches that are padded to their longest row; absent where rows do not differ.
+void write_lengths(JsonWriter& out, const Report& report) {
+  if (report.lengths.empty()) return;
+  out.key("lengths");
+  out.begin_list();
+  for (const LengthRow& row : report.lengths) {
+    out.begin_object();
+    out.member("share", row.share);
+    out.member("seq", row.seq);
+    out.member("tensor_bytes", row.tensor_bytes);
+    out.member("device_bytes", row.device_bytes);
+    if (!row.verdict.empty()) out.member("verdict", row.verdict);
+    out.end_object();
+  }
+  out.end_list();
+}
+
 /// `host`: what the rank keeps there; absent where it keeps nothing.
 void write_host(JsonWriter& out, const Job& job) {
   const std::optional<HostMemory> host = host_memory(job);
@@ -263,6 +280,7 @@ std::string report_json(const Report& report, std::span<const Knob> knobs, const
   write_phases(out, report);
   write_ledger(out, report);
   write_host(out, job);
+  write_lengths(out, report);
   write_nccl(out, job);
   write_fits(out, report);
   write_failure(out, report.failure);

@@ -238,6 +238,25 @@ std::string headroom_text(const Request& request) {
          " are to stay free";
 }
 
+namespace {
+
+/// Batches by their lengths: "9 of 10 batches".
+std::string share_text(double share) {
+  return share >= 1 ? "the longest" : share >= 0.99 ? "99 of 100" : share >= 0.9 ? "9 of 10" : "half";
+}
+
+void write_lengths(Page& page, const Report& report) {
+  if (report.lengths.empty()) return;
+  page.heading("Batches padded to their longest row");
+  page.line(page.strong(left("up to", 14) + right("tokens", 10) + right("tensors", 14) + right("device ~", 14)));
+  for (const LengthRow& row : report.lengths)
+    page.line(left(share_text(row.share), 14) + right(grouped(row.seq), 10) +
+              right(in_binary_units(row.tensor_bytes), 14) + right(in_binary_units(row.device_bytes), 14) +
+              (row.verdict.empty() ? "" : "  " + row.verdict));
+}
+
+}  // namespace
+
 std::string where(const std::string& phase, int32_t step) {
   if (phase == "load") return "loading the model";
   return phase == "model" ? "building the model" : "the " + phase + " of step " + std::to_string(step);
@@ -257,6 +276,7 @@ std::string report_text(const Report& report, std::span<const Knob> knobs, const
   write_host(page, request);
   write_verdict(page, report, request);
   write_failure(page, report);
+  write_lengths(page, report);
   page.heading("What lives then");
   write_ledger(page, report);
   write_phases(page, report);

@@ -52,8 +52,16 @@ inline constexpr std::array<Choice<Checkpointing>, 3> kCheckpointings = {
      {Checkpointing::kFullReentrant, "full-reentrant"}}};
 inline constexpr std::array<Choice<Quantize>, 4> kQuantizes = {
     {{Quantize::kNone, "none"}, {Quantize::kNf4, "nf4"}, {Quantize::kFp4, "fp4"}, {Quantize::kInt8, "int8"}}};
-inline constexpr std::array<Choice<Objective>, 4> kObjectives = {
-    {{Objective::kTask, "task"}, {Objective::kDpo, "dpo"}, {Objective::kReward, "reward"}, {Objective::kKto, "kto"}}};
+inline constexpr std::array<Choice<Objective>, 8> kObjectives = {{{Objective::kTask, "task"},
+                                                                  {Objective::kDpo, "dpo"},
+                                                                  {Objective::kReward, "reward"},
+                                                                  {Objective::kKto, "kto"},
+                                                                  {Objective::kOrpo, "orpo"},
+                                                                  {Objective::kCpo, "cpo"},
+                                                                  {Objective::kSimpo, "simpo"},
+                                                                  {Objective::kGrpo, "grpo"}}};
+/// Whether another engine than the model itself makes completions.
+inline constexpr std::array<Choice<bool>, 2> kSamplers = {{{false, "model"}, {true, "vllm"}}};
 inline constexpr std::array<Choice<Reference>, 4> kReferences = {{{Reference::kNone, "none"},
                                                                   {Reference::kCopy, "copy"},
                                                                   {Reference::kAdapter, "adapter"},

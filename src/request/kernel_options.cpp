@@ -11,6 +11,10 @@ namespace {
 
 bool is_half(DType dtype) { return dtype == DType::kBFloat16 || dtype == DType::kFloat16; }
 
+/// Whether the trainer of an objective takes its loss from TRL's fused head: a classifier has none, and some take
+/// whole logits.
+bool takes_fused_head(Objective objective) { return objective != Objective::kReward && !takes_logits(objective); }
+
 /// Families that `has` holds for, for a hint.
 template <class Has>
 std::string families_that(Has has) {
@@ -29,6 +33,7 @@ class Checker {
     const Kernels& kernels = job_.recipe.kernels;
     if (auto wrong = check_trainer(kernels.loss)) return wrong;
     if (auto wrong = check_version(kernels)) return wrong;
+    if (auto wrong = check_completion()) return wrong;
     if (kernels.norm == Kernel::kFused)
       if (auto wrong = check_liger("norm")) return wrong;
     if (kernels.rope == Kernel::kFused)
@@ -49,7 +54,7 @@ class Checker {
       return Error{"--loss", "chunked is SFTTrainer's: " + std::string(trainer.title) + " passes no fused_lm_head",
                    "pass --trainer trl, or --loss hf"};
     if (!trainer.loss || loss == *trainer.loss) return std::nullopt;
-    if (job_.recipe.objective == Objective::kReward) return std::nullopt;  // it has no language model's
+    if (!takes_fused_head(job_.recipe.objective)) return std::nullopt;
     return Error{"--loss", std::string(trainer.title) + " computes the loss in its own way",
                  "pass --loss " + std::string(name_in(kLossKernels, *trainer.loss)) + ", or drop it"};
   }
@@ -65,6 +70,17 @@ class Checker {
     return Error{"--transformers",
                  std::string(name_in(kTransformers, job_.recipe.transformers)) + " is not modelled with fused kernels",
                  "drop it, or them"};
+  }
+
+  std::optional<Error> check_completion() const {
+    const Recipe& recipe = job_.recipe;
+    if (recipe.completion == 0) return std::nullopt;
+    if (recipe.completion > recipe.seq)
+      return Error{"--completion", "is longer than the sequence of " + std::to_string(recipe.seq) + " tokens",
+                   "pass --seq of prompt and completion together"};
+    if (recipe.kernels.loss == LossKernel::kChunked || takes_logits(recipe.objective)) return std::nullopt;
+    return Error{"--completion", "changes nothing here: logits are made of every token, with a label or without",
+                 "drop it, or pass --trainer trl"};
   }
 
   /// The plug-in has its rules by families; transformers' own version was checked before.
@@ -130,7 +146,7 @@ class Checker {
 
   std::optional<Error> check_plain() const {
     const Trainer& trainer = *job_.recipe.trainer;
-    if (!trainer.is_transformers_loop) return std::nullopt;
+    if (!trainer.is_transformers_loop || takes_logits(job_.recipe.objective)) return std::nullopt;
     return Error{option("loss"),
                  "cannot be plain: " + std::string(trainer.title) + " takes the loss that the model makes",
                  "drop it, or --trainer " + std::string(trainer.name)};
@@ -165,9 +181,9 @@ std::optional<Error> check_kernels(const Job& job) { return Checker(job).check()
 std::optional<Error> read_kernels(const Options& asked, Request& request) {
   Recipe& recipe = request.job.recipe;
   Kernels& kernels = recipe.kernels;
-  const bool has_own_head = recipe.objective == Objective::kReward;  // and no language model's
-  const std::optional<LossKernel> of_trainer = has_own_head ? std::nullopt : recipe.trainer->loss;
-  kernels.loss = of_trainer.value_or(LossKernel::kHf);
+  const std::optional<LossKernel> of_trainer =
+      takes_fused_head(recipe.objective) ? recipe.trainer->loss : std::optional<LossKernel>();
+  kernels.loss = takes_logits(recipe.objective) ? LossKernel::kPlain : of_trainer.value_or(LossKernel::kHf);
   if (const std::string* preset = asked.text("kernels")) kernels = value_in(kKernelPresets, *preset);
   if (const std::string* norm = asked.text("norm")) kernels.norm = value_in(kNormKernels, *norm);
   if (const std::string* mlp = asked.text("mlp")) kernels.mlp = value_in(kKernels, *mlp);
@@ -179,9 +195,10 @@ std::optional<Error> read_kernels(const Options& asked, Request& request) {
   if (recipe.attention == Attention::kFlash2 && generation > 0 && generation < kAmpere)
     return Error{"--attention", "cannot be flash2: flash-attn needs an Ampere GPU or newer", "pass --attention sdpa"};
   if (request.gpu == nullptr) request.assumptions.emplace_back("what kernels take for themselves: as on an A100");
-  if (kernels.loss == LossKernel::kPlain)
+  if (kernels.loss == LossKernel::kPlain && !takes_logits(recipe.objective))
     request.assumptions.emplace_back("loss: cross_entropy in the loop, over all tokens; the loader shifts the labels");
-  if (kernels.loss == LossKernel::kChunked) request.assumptions.emplace_back("tokens without a label: none");
+  if (kernels.loss == LossKernel::kChunked && recipe.completion == 0)
+    request.assumptions.emplace_back("tokens without a label: none (--completion says how many have one)");
   return std::nullopt;
 }
 

@@ -36,6 +36,7 @@ Names checkpointings() { return names_of(kCheckpointings); }
 Names experts() { return names_of(kExperts); }
 Names objectives() { return names_of(kObjectives); }
 Names references() { return {"copy", "adapter", "precomputed"}; }
+Names samplers() { return names_of(kSamplers); }
 Names transformers_versions() { return names_of(kTransformers); }
 Names trainer_names() { return names_of(trainers()); }
 Names upcasts() { return names_of(kUpcasts); }
@@ -120,6 +121,14 @@ constexpr std::array kOptions = std::to_array<OptionRow>({
     {"batch", kSize, "N", nullptr, "8", "Run", "sequences in a micro-batch", kRun, "B"},
     {"seq", kSize, "N", nullptr, "", "Run", "tokens in a sequence (1024, or all positions if those are fewer)", kRun,
      "T"},
+    {"lengths", kText, "p50=A,p99=B|FILE", nullptr, "", "Run",
+     "tokens of rows that differ, each batch padded to its longest: two percentiles, or a file of lengths (--seq cuts "
+     "them)",
+     bits(Command::kEstimate)},
+    {"completion", kSize, "N", nullptr, "", "Run",
+     "of the tokens of a sequence those that have labels, behind a prompt's (all), where TRL's loss leaves out the "
+     "rest",
+     kRun},
     {"target-seq", kSize, "N", nullptr, "", "Run",
      "tokens in a target of an encoder-decoder (as many as in a sequence)", kRun, "U"},
     {"choices", kSize, "N", nullptr, "4", "Run", "sequences to choose from in each example of multiple choice", kRun},
@@ -153,11 +162,19 @@ constexpr std::array kOptions = std::to_array<OptionRow>({
     {"trainer", kChoice, "T", trainer_names, "loop", "Run",
      "whose training loop: a plain one, Trainer of transformers, SFTTrainer of TRL", kRun},
     {"objective", kChoice, "O", objectives, "task", "Run",
-     "what is trained for: the task's own loss, or preferences, as TRL's DPOTrainer, RewardTrainer and KTOTrainer do "
-     "(with --trainer trl)",
+     "what is trained for: the task's own loss, or preferences, as TRL's DPOTrainer, RewardTrainer, KTOTrainer, "
+     "ORPOTrainer, CPOTrainer (cpo, simpo) and GRPOTrainer do (with --trainer trl)",
      kRun},
     {"reference", kChoice, "R", references, "", "Run",
-     "what dpo and kto compare with: copy (a second model), adapter (this one, its adapters off), precomputed", kRun},
+     "what dpo and kto compare with: copy (a second model), adapter (this one, its adapters off), precomputed; of grpo "
+     "what "
+     "a beta that is not 0 does",
+     kRun},
+    {"sampler", kChoice, "S", samplers, "model", "Run",
+     "what makes the completions of grpo, which is not traced: the model's own generate, or vllm, for whose "
+     "probabilities "
+     "the trainer corrects (--headroom 30% keeps its share of the card)",
+     kRun},
     {"init", kChoice, "W", inits, "", "Run",
      "device: the model is built on it, and tied or cut to shards there; loaded: it comes as it is trained, from "
      "from_pretrained or by .to(), and shards from meta tensors (FSDP's default)",

@@ -1,5 +1,7 @@
 #include "request/preference_options.h"
 
+#include <algorithm>
+
 #include "request/choices.h"
 #include "train/preference.h"
 
@@ -51,6 +53,33 @@ std::optional<Error> check_comparison(const Job& job) {
   return check_reference(recipe);
 }
 
+/// Whole logits come from the model's own head, and the trainer's losses know no reference.
+std::optional<Error> check_reference_free(const Job& job) {
+  const std::string name(name_in(kObjectives, job.recipe.objective));
+  if (job.description.task != Task::kCausalLm)
+    return Error{"--objective", name + " trains a causal language model, and this is none", "drop it"};
+  if (job.recipe.reference != Reference::kNone)
+    return Error{"--reference", "is of dpo and kto: " + name + " compares with nothing", "drop it"};
+  if (job.recipe.kernels.loss != LossKernel::kPlain)
+    return Error{"--loss", "cannot be another than plain: the trainer takes whole logits from the model", "drop it"};
+  return std::nullopt;
+}
+
+/// Completions follow prompts; the rest of GRPO's trainer is beside what is traced.
+std::optional<Error> check_grpo(const Job& job) {
+  const Recipe& recipe = job.recipe;
+  if (recipe.kernels.loss != LossKernel::kChunked)
+    return Error{"--loss", "cannot be another than chunked: the trainer takes log-probabilities from TRL's fused head",
+                 "drop it"};
+  if (recipe.completion >= recipe.seq)
+    return Error{"--completion", "must be less than --seq with --objective grpo: there is a prompt before it",
+                 "pass --seq of prompt and completion together"};
+  if (recipe.reference == Reference::kPrecomputed)
+    return Error{"--reference", "precomputed is of dpo and kto: GRPOTrainer asks its reference in every step",
+                 "pass copy or adapter, or drop it"};
+  return recipe.reference == Reference::kNone ? std::nullopt : check_reference(recipe);
+}
+
 /// A reward is the only output of a sequence's classifier.
 std::optional<Error> check_reward(const Job& job) {
   if (job.description.task != Task::kSequenceClassification)
@@ -89,15 +118,44 @@ std::optional<Error> check_beside(const Job& job) {
 
 }  // namespace
 
+namespace {
+
+/// GRPOConfig's own length of completions.
+constexpr int64_t kCompletion = 512;
+
+std::optional<Error> read_grpo(const Options& asked, Request& request) {
+  Recipe& recipe = request.job.recipe;
+  if (const std::string* reference = asked.text("reference")) recipe.reference = value_in(kReferences, *reference);
+  if (const std::string* sampler = asked.text("sampler")) recipe.corrects_sampling = value_in(kSamplers, *sampler);
+  if (recipe.completion == 0) {
+    recipe.completion = std::min(kCompletion, std::max<int64_t>(recipe.seq / 2, 1));
+    request.assumptions.push_back("completion: " + std::to_string(recipe.completion) +
+                                  " of the tokens, behind a prompt");
+  }
+  request.assumptions.emplace_back(
+      recipe.corrects_sampling
+          ? "grpo: the pass over completions that vLLM made; its share of the card is beside (--headroom keeps it)"
+          : "grpo: the pass over completions that are there; the model's own generate, with its cache, comes before "
+            "it");
+  if (recipe.reference == Reference::kNone)
+    request.assumptions.emplace_back("reference: none, as a beta of 0 has it (--reference copy or adapter)");
+  return std::nullopt;
+}
+
+}  // namespace
+
 std::optional<Error> read_preference(const Options& asked, Request& request) {
   Recipe& recipe = request.job.recipe;
   const std::string* objective = asked.text("objective");
   const std::string* reference = asked.text("reference");
   if (objective != nullptr) recipe.objective = value_in(kObjectives, *objective);
+  if (recipe.objective != Objective::kGrpo && asked.has("sampler"))
+    return Error{"--sampler", "is what makes the completions of grpo", "add --objective grpo, or drop it"};
   if (recipe.objective == Objective::kTask)
     return reference == nullptr ? std::nullopt
                                 : std::optional(Error{"--reference", "is what a preference is compared with",
                                                       "add --objective dpo or kto, or drop it"});
+  if (recipe.objective == Objective::kGrpo) return read_grpo(asked, request);
   if (reference != nullptr)
     recipe.reference = value_in(kReferences, *reference);
   else if (compares(recipe.objective))
@@ -118,7 +176,11 @@ std::optional<Error> check_preference(const Job& job) {
   if (recipe.trainer->name != "trl")
     return Error{"--objective", std::string(name_in(kObjectives, recipe.objective)) + " is that of a trainer of TRL",
                  "add --trainer trl, or drop it"};
-  if (auto wrong = compares(recipe.objective) ? check_comparison(job) : check_reward(job)) return wrong;
+  if (auto wrong = compares(recipe.objective)             ? check_comparison(job)
+                   : recipe.objective == Objective::kGrpo ? check_grpo(job)
+                   : takes_logits(recipe.objective)       ? check_reference_free(job)
+                                                          : check_reward(job))
+    return wrong;
   return check_beside(job);
 }
 

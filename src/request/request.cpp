@@ -61,6 +61,8 @@ class Reader {
     if (auto wrong = read_adapters(asked_, request_)) return wrong;
     if (auto wrong = read_stack(asked_, request_)) return wrong;
     if (auto wrong = read_preference(asked_, request_)) return wrong;
+    if (auto wrong = check_sought()) return wrong;
+    if (auto wrong = read_row_lengths()) return wrong;
     if (auto wrong = read_freeze()) return wrong;
     if (auto wrong = read_rest()) return wrong;
     if (auto wrong = read_sharding(asked_, request_)) return wrong;
@@ -150,13 +152,50 @@ class Reader {
 
   std::string_view choice(const char* name) { return read_choice(asked_, request_, name); }
 
+  /// Shorter sequences than the completion are none.
+  std::optional<Error> check_sought() const {
+    const std::string* unknown = asked_.text("for");
+    const bool varies = unknown != nullptr && unknown->find("seq") != std::string::npos;
+    if (request_.job.recipe.completion == 0 || !varies) return std::nullopt;
+    return Error{"--for", "seq is not solved for where a completion has so many of its tokens", "--for batch"};
+  }
+
+  /// Tokens of a sequence; of rows that differ the most that one may have.
+  int64_t bound_of_rows() {
+    const int64_t longest = request_.job.description.longest_sequence();
+    if (asked_.has("lengths")) return asked_.size("seq").value_or(longest);
+    return size("seq", std::min<int64_t>(1024, longest), "");
+  }
+
+  /// Of rows that differ the job is about the longest batch, which a run meets sooner or later.
+  std::optional<Error> read_row_lengths() {
+    const std::string* text = asked_.text("lengths");
+    if (text == nullptr) return std::nullopt;
+    const auto cannot = [](const char* what) { return Error{"--lengths", what, "drop one of them"}; };
+    Recipe& recipe = request_.job.recipe;
+    if (request_.job.description.has_fixed_length())
+      return cannot("is of rows of tokens, and these are images or sounds");
+    if (recipe.completion > 0) return cannot("is not modelled with --completion, which is a number of tokens");
+    if (recipe.target_seq > 0)
+      return cannot("is not modelled for an encoder-decoder, whose targets have lengths of their own");
+    const Result<RowLengths> lengths = parse_row_lengths(*text);
+    if (!lengths) return lengths.error();
+    const bool is_bounded = asked_.has("seq") || lengths->are_known();
+    if (!is_bounded)
+      return Error{"--lengths", "by percentiles says no longest row", "add --seq, the bound that rows are cut at"};
+    request_.lengths = batch_lengths(*lengths, recipe.batch * recipe.choices, recipe.seq);
+    recipe.seq = request_.lengths.back().seq;
+    assume("lengths: rows that do not depend on each other, each batch padded to its longest" +
+           std::string(lengths->are_known() ? "" : "; log-normal between the percentiles and beyond"));
+    return std::nullopt;
+  }
+
   std::optional<Error> read_recipe() {
     Recipe& recipe = request_.job.recipe;
     recipe.transformers = asked_transformers(asked_);
     recipe.batch = size("batch", 8, "as TrainingArguments of transformers");
-    recipe.seq = request_.job.description.has_fixed_length()
-                     ? request_.job.description.positions
-                     : size("seq", std::min<int64_t>(1024, request_.job.description.longest_sequence()), "");
+    recipe.seq = request_.job.description.has_fixed_length() ? request_.job.description.positions : bound_of_rows();
+    recipe.completion = asked_.size("completion").value_or(0);
     if (request_.job.description.task == Task::kSeq2SeqLm) recipe.target_seq = target_size(recipe.seq);
     if (request_.job.description.task == Task::kMultipleChoice)
       recipe.choices = size("choices", 4, "as SWAG and RACE have");

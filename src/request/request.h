@@ -9,6 +9,7 @@
 #include "device/allocator.h"
 #include "device/gpu.h"
 #include "estimate/launch_notes.h"
+#include "request/lengths.h"
 #include "request/named_config.h"
 #include "request/options.h"
 #include "size/print.h"
@@ -26,6 +27,7 @@ struct Request {
   std::optional<AllocatorOptions> allocator = AllocatorOptions{};  // to replay; none: what it reserves is only bounded
   int64_t headroom_bytes = 0;                                      // of the GPU, to stay free
   Letters letters;                                                 // of the formulas
+  std::vector<BatchLength> lengths;  // of batches, where rows differ; the job's is the last
   std::vector<std::string> assumptions;
   std::vector<std::string> warnings;
   LaunchNotes launch;  // empty where no launch file was read

@@ -30,6 +30,7 @@ void add_sizes(const Job& job, Settled& out) {
   const Recipe& recipe = job.recipe;
   out.size("batch", recipe.batch);
   if (!job.description.has_fixed_length()) out.size("seq", recipe.seq);
+  if (recipe.completion > 0) out.size("completion", recipe.completion);
   if (recipe.target_seq > 0) out.size("target-seq", recipe.target_seq);
   if (job.description.task == Task::kMultipleChoice) out.size("choices", recipe.choices);
   if (recipe.images > 0) out.size("images", recipe.images);
@@ -55,6 +56,7 @@ void add_loop(const Job& job, Settled& out) {
   out.text("transformers", name_in(kTransformers, recipe.transformers));
   out.text("trainer", recipe.trainer->name);
   if (recipe.objective != Objective::kTask) out.text("objective", name_in(kObjectives, recipe.objective));
+  if (recipe.objective == Objective::kGrpo) out.text("sampler", name_in(kSamplers, recipe.corrects_sampling));
   if (recipe.reference != Reference::kNone) out.text("reference", name_in(kReferences, recipe.reference));
   out.text("init", name_in(kInits, builds_on_device(recipe)));
   out.text("keep-outputs", name_in(kLoopNames, recipe.names));

@@ -6,18 +6,17 @@ namespace {
 
 constexpr DType kFull = DType::kFloat32;
 
-// x[mask], and mask of any dtype gathers all it has, since nothing is masked. Its gradient is zeros filled in place.
+// x[mask] of so many elements. Its gradient is zeros filled in place.
 void masked_backward(Gradients& g) {
   g.out[0] = g.in[0].tape().make(contiguous(g.input_shape(0)), g.in[0].dtype(), "new_zeros");
 }
 const Op kIndex = {"index", masked_backward};
 
-Tensor select_unmasked(Tensor input, const Tensor& mask) {
+Tensor select_unmasked(Tensor input, const Tensor& mask, Expr count) {
   const Tensor x = std::move(input);
   Tape& tape = x.tape();
   Node* node = tape.record(kIndex, {&x});
   tape.save(node, mask);
-  const Expr count = mask.shape().elements();
   Tensor result = tape.make(x.shape().rank > 2 ? Shape{count, x.size(2)} : Shape{count}, x.dtype(), kIndex.name);
   Tape::attach(node, result);
   return result;
@@ -162,8 +161,8 @@ ChunkedLoss chunked_log_prob_loss(const Tensor& hidden_states, const Tensor& wei
   PerToken per_token;
   {
     const Tiles tiles = {tokens, vocabulary, tape.autocast.enabled ? tape.autocast.dtype : hidden_states.dtype()};
-    Tensor hidden = select_unmasked(shifted, mask);
-    Tensor chosen = select_unmasked(next, mask);
+    Tensor hidden = select_unmasked(shifted, mask, tokens.all);
+    Tensor chosen = select_unmasked(next, mask, tokens.all);
     const PerToken flat = log_probs(hidden, weight, chosen, tiles, outputs);
     hidden.reset();
     chosen.reset();

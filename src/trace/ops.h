@@ -191,9 +191,19 @@ struct ChunkedOutputs {
 };
 
 /// ChunkedLogProbFunction and what add_fused_lm_head does around it (TRL 1.16, kernels/chunked_logprob.py,
-/// trainer/utils.py): the loss of hidden states [B, T, C] in tiles that the backward pass makes again.
+/// trainer/utils.py): the loss of hidden states [B, T, C] in tiles that the backward pass makes again; `tokens` are those
+/// of them with a label.
 ChunkedLoss chunked_log_prob_loss(const Tensor& hidden_states, const Tensor& weight, const Tensor& labels,
                                   const Pieces& tokens, const Pieces& vocabulary, const ChunkedOutputs& outputs);
+
+// --- log_odds.cpp: what TRL's losses of preferences are made of ------------------------------------------------------
+/// selective_log_softmax of TRL 1.16 on a GPU (kernels/logprob_entropy.py): logits [..., V] and index [...] give fp32
+/// [...]; beside both it keeps two numbers a row.
+Tensor selective_log_softmax(const Tensor& logits, const Tensor& index);
+/// torch.minimum of two alike.
+Tensor minimum(const Tensor& a, const Tensor& b);
+/// log(1 - exp(x)) (trl/experimental/orpo/orpo_trainer.py).
+Tensor log1mexp(const Tensor& x);
 
 // --- flash_attention.cpp
 // -----------------------------------------------------------------------------------------------

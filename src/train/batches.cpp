@@ -1,9 +1,11 @@
 #include "train/batches.h"
 
 #include <algorithm>
+#include <array>
 #include <utility>
 
 #include "recipe/trainers.h"
+#include "train/grpo.h"
 
 namespace peakmem {
 namespace {
@@ -45,6 +47,7 @@ Batch Batches::take(int64_t micro) {
     if (counts_) count_labels();
   }
   Batch batch = of_step_[std::min(static_cast<size_t>(micro), of_step_.size() - 1)];
+  if (completions_ != nullptr) return batch;
   batch.is_counted = counts_;
   batch.items = items_;
   return batch;
@@ -52,6 +55,10 @@ Batch Batches::take(int64_t micro) {
 
 /// Of those behind the first one stands for all, unless each is traced.
 void Batches::make_all() {
+  if (completions_ != nullptr) {
+    of_step_ = completions_->make();
+    return;
+  }
   Tape& tape = builder_.tape;
   const int64_t others = micro_batches_ - 1;
   const int64_t traced = builder_.structure.unrolled ? others : std::min<int64_t>(others, 1);
@@ -102,15 +109,25 @@ void Batches::take_evaluated(Batch& inputs) {
   inputs.items = std::exchange(items_, std::move(items_before));
 }
 
+void Batches::let_go() {
+  for (const Tensor& tensor : completions_->held()) builder_.tape.empty(tensor);
+}
+
 void Batches::renew() {
   Tape& tape = builder_.tape;
   std::vector<Tensor> held;
-  for (const Batch& batch : of_step_)
+  for (const Batch& batch : of_step_) {
+    for (const Tensor& prompt : batch.prompts)
+      if (prompt) held.push_back(prompt);
+    for (const std::array<Tensor, 3>& side : batch.sides)
+      for (const Tensor& tensor : side)
+        if (tensor) held.push_back(tensor);
     for (const Tensor* tensor :
          {&batch.input_ids, &batch.pixel_values, &batch.input_features, &batch.token_types, &batch.labels,
           &batch.more_labels, &batch.attention_mask, &batch.completion_mask, &batch.mismatched[0], &batch.mismatched[1],
           &batch.mismatched[2], &batch.scores[0], &batch.scores[1], &batch.ratings})
       if (*tensor) held.push_back(*tensor);
+  }
   const int32_t outer = tape.turn;
   for (const Tensor& tensor : held) {
     tape.turn = tape.program.storages[static_cast<size_t>(tensor->storage)].turn;

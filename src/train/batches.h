@@ -6,6 +6,8 @@
 
 namespace peakmem {
 
+class Completions;
+
 /// The batches of a step. A plain loop makes one at a time and lets it go after its backward pass; the loop of
 /// transformers.Trainer (5.23, _inner_training_loop) makes all of a step at once and counts their labels, and lets them
 /// go when those of the next step are there.
@@ -18,10 +20,15 @@ class Batches {
   Batch take(int64_t micro);
   /// The input phase of the next step, where batches are held: the same again, and those of before go.
   void renew();
+  /// Completions of before go, where the same phase made others.
+  void let_go();
+  bool are_completions() const { return completions_ != nullptr; }
   /// The next batch of an evaluation: the one before goes when this is there. Trainer.prediction_step of 5.23 counts
   /// its labels too, that of SFTTrainer does not.
   void take_evaluated(Batch& inputs);
   bool are_held() const { return held_; }
+  /// The step's batches come from there: completions, which are made and scored in the first micro-batch's input phase.
+  void come_from(Completions* completions) { completions_ = completions; }
 
  private:
   void make_all();
@@ -36,6 +43,7 @@ class Batches {
   std::vector<Batch> of_step_;
   Tensor items_;  // how many labels there are
   Tensor logged_loss_;
+  Completions* completions_ = nullptr;
 };
 
 }  // namespace peakmem

@@ -6,7 +6,9 @@
 #include <utility>
 
 #include "trace/ops.h"
+#include "train/grpo.h"
 #include "train/model_call.h"
+#include "train/reference_free.h"
 
 namespace peakmem {
 namespace {
@@ -66,6 +68,7 @@ Tensor sigmoid_loss(const Tensor& delta) {
 }  // namespace
 
 void settle_preference(Job& job) {
+  if (job.recipe.objective == Objective::kGrpo) return;  // its disable_dropout is off
   job.recipe.choices = job.recipe.objective == Objective::kKto ? 1 : 2;
   job.recipe.lora.dropout = 0;
   Description& d = job.description;
@@ -128,11 +131,8 @@ ModelOutput ReferenceModel::run_policy(Model& policy, const Batch& batch, const 
   return outputs;
 }
 
-namespace {
-
-/// What DDP passes on is copied where it looks for unused parameters (_DDPSink), also what a fused head gives.
-ModelOutput run_policy(Tape& tape, Model& policy, const Batch& batch, const Recipe& recipe,
-                       const DataParallel* parallel) {
+ModelOutput called_policy(Tape& tape, Model& policy, const Batch& batch, const Recipe& recipe,
+                          const DataParallel* parallel) {
   ModelOutput outputs = whole_model(tape, policy, batch, recipe);
   if (parallel == nullptr) return outputs;
   outputs = parallel->passed(std::move(outputs));
@@ -142,9 +142,11 @@ ModelOutput run_policy(Tape& tape, Model& policy, const Batch& batch, const Reci
   return outputs;
 }
 
+namespace {
+
 /// RewardTrainer.compute_loss.
 Tensor reward_loss(Tape& tape, Model& policy, const Batch& batch, const Recipe& recipe, const DataParallel* parallel) {
-  const ModelOutput outputs = run_policy(tape, policy, batch, recipe, parallel);
+  const ModelOutput outputs = called_policy(tape, policy, batch, recipe, parallel);
   const Scope scope(tape, "loss");
   const std::array<Tensor, 2> rewards = split_in_two(merge_dims(outputs.logits, 0, 2), 0);  // squeeze(-1)
   const Tensor delta = sub(rewards[0], rewards[1]);
@@ -157,7 +159,7 @@ Tensor dpo_loss(Tape& tape, Model& policy, ReferenceModel& reference, const Batc
                 const DataParallel* parallel) {
   Batch given = batch;
   given.labels = labels_of(tape, batch);
-  const ModelOutput outputs = run_policy(tape, policy, given, recipe, parallel);
+  const ModelOutput outputs = called_policy(tape, policy, given, recipe, parallel);
   std::array<Tensor, 2> scores = batch.scores;
   const Sums sums = sums_of(outputs);
   ModelOutput reference_outputs;
@@ -240,6 +242,8 @@ Tensor kto_loss(Tape& tape, Model& policy, ReferenceModel& reference, const Batc
 Tensor preference_loss(Tape& tape, Model& policy, ReferenceModel& reference, const Batch& batch, const Recipe& recipe,
                        const DataParallel* parallel) {
   if (recipe.objective == Objective::kReward) return reward_loss(tape, policy, batch, recipe, parallel);
+  if (recipe.objective == Objective::kGrpo) return grpo_loss(tape, policy, batch, recipe, parallel);
+  if (takes_logits(recipe.objective)) return reference_free_loss(tape, policy, batch, recipe, parallel);
   if (recipe.objective == Objective::kKto) return kto_loss(tape, policy, reference, batch, recipe);
   return dpo_loss(tape, policy, reference, batch, recipe, parallel);
 }

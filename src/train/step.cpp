@@ -13,6 +13,7 @@
 #include "trace/leaves.h"
 #include "train/batches.h"
 #include "train/evaluation.h"
+#include "train/grpo.h"
 #include "train/loading.h"
 #include "train/model_call.h"
 #include "train/optimizer_choice.h"
@@ -52,9 +53,9 @@ void mark_outputs(Tape& tape, const ModelOutput& outputs) {
 }
 
 /// Trainer.compute_loss and training_step of 5.23: times the number of ranks where labels were counted over all of them
-/// (average_tokens_across_devices), else divided by the number of micro-batches, be it one.
+/// (average_tokens_across_devices), else divided by the number of micro-batches, be it one, unless the loss has been.
 Tensor scaled_by_trainer(Tensor loss, const Batch& batch, const Recipe& recipe) {
-  if (recipe.transformers != Transformers::kV523) return loss;
+  if (recipe.transformers != Transformers::kV523 || recipe.objective == Objective::kGrpo) return loss;
   return batch.is_counted ? mul_scalar_in_place(std::move(loss)) : div_scalar(std::move(loss));
 }
 
@@ -295,7 +296,12 @@ std::vector<Phase> renew(Loop& loop) {
   std::vector<Phase>& phases = tape.program.phases;
   const size_t end = phases.size();
   const bool binds = !loop.batches.are_held() && loop.recipe.names != LoopNames::kNothing;
-  if (loop.batches.are_held()) {
+  if (loop.batches.are_completions()) {
+    const Phase input = *first_of(phases, "input");
+    tape.begin_phase(2, 0, "input");
+    tape.repeat(input.first_segment, input.last_segment);
+    loop.batches.let_go();
+  } else if (loop.batches.are_held()) {
     tape.begin_phase(2, 0, "input");
     loop.batches.renew();
   } else if (binds) {
@@ -401,6 +407,9 @@ Program trace_step(const Job& job, const Dims& dims, bool unrolled) {
   std::optional<ReferenceModel> reference;
   if (recipe.objective != Objective::kTask) reference.emplace(builder, structure, job);
   Batches batches(builder, recipe);
+  std::optional<Completions> completions;
+  if (recipe.objective == Objective::kGrpo) completions.emplace(builder, recipe, *model, *reference);
+  if (completions) batches.come_from(&*completions);
   Loop loop = {tape,
                recipe,
                batches,
