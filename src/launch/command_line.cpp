@@ -25,6 +25,9 @@ bool is_flag(std::string_view word) {
   return std::isdigit(static_cast<unsigned char>(word[begin])) == 0 && word[begin] != '.' && word[begin] != '=';
 }
 
+/// torchtitan's policy of checkpointing, a word of its own behind the flags.
+bool is_policy(std::string_view word) { return word.starts_with("activation-checkpoint:"); }
+
 std::string name_of(std::string_view flag) {
   std::string name(flag.substr(std::min(flag.find_first_not_of('-'), flag.size())));
   std::replace(name.begin(), name.end(), '-', '_');
@@ -45,7 +48,8 @@ void take_flags(const Words& words, size_t& at, bool single, Value& flags) {
     }
     Value values = {.kind = Kind::kList};
     const bool bare = single && std::find(kBare.begin(), kBare.end(), name) != kBare.end();
-    while (!bare && at < words.size() && !is_flag(words[at]) && (!single || values.items.empty()))
+    while (!bare && at < words.size() && !is_flag(words[at]) && !is_policy(words[at]) &&
+           (!single || values.items.empty()))
       values.items.push_back(text_value(words[at++]));
     if (values.items.empty())
       flags.members.push_back({name, {.kind = Kind::kBool, .boolean = true}});

@@ -10,6 +10,7 @@
 #include "launch/command_line.h"
 #include "launch/detect.h"
 #include "launch/own.h"
+#include "launch/prepare.h"
 #include "launch/python_calls.h"
 #include "launch/settings.h"
 #include "launch/understanding.h"
@@ -169,7 +170,8 @@ class Reader {
     Result<PythonFile> file = read_python(text.text);
     if (!file) return in_file(text.name, file.error());
     if (text.text.find("torchtitan") != std::string::npos) {
-      add(tool_named("torchtitan", tools_), source, {.kind = Kind::kObject});
+      const Value is_registry = {.kind = Kind::kBool, .boolean = true};
+      add(tool_named("torchtitan", tools_), source, {.kind = Kind::kObject, .members = {{"registry", is_registry}}});
       return std::nullopt;
     }
     Value object = {.kind = Kind::kObject};
@@ -266,6 +268,8 @@ class Reader {
   Result<Launch> understand() {
     Launch launch;
     Understanding u = {settings_, question_.options, "", 0, front_->name, {}, missing_, {}};
+    const OwnStack* const stack = own_stack(front_->name);
+    if (stack != nullptr) stack->name_model(settings_);
     const std::string named = settings_.text("model");
     if (question_.model) {
       launch.model = *question_.model;
@@ -286,6 +290,8 @@ class Reader {
         if (auto wrong = take_own(piece.object, piece.source->name, u)) return *wrong;
     if (front_->name == kAdapter) {
       understand_adapters(u);
+    } else if (stack != nullptr) {
+      stack->understand(u);
     } else if (front_->missing.empty() && front_->name != kOwn) {
       prepare(u);
       apply(u);

@@ -11,7 +11,15 @@ constexpr std::array kPreparations = {Preparation{"trl", prepare_trl}, Preparati
                                       Preparation{"llamafactory", prepare_llamafactory},
                                       Preparation{"swift", prepare_swift}, Preparation{"unsloth", prepare_unsloth}};
 
+constexpr std::array kOwnStacks = {OwnStack{"torchtitan", name_torchtitan, understand_torchtitan}};
+
 }  // namespace
+
+const OwnStack* own_stack(std::string_view tool) {
+  for (const OwnStack& stack : kOwnStacks)
+    if (stack.tool == tool) return &stack;
+  return nullptr;
+}
 
 Value size_value(int64_t size) {
   return {.kind = Value::Kind::kInteger, .integer = size, .real = static_cast<double>(size)};

@@ -13,6 +13,18 @@ void prepare_llamafactory(Understanding& u);
 void prepare_swift(Understanding& u);
 void prepare_unsloth(Understanding& u);
 
+/// A tool with a stack of its own, which its files say in the place of transformers': what names its model, and what
+/// its settings come to.
+struct OwnStack {
+  std::string_view tool;
+  void (*name_model)(Settings& settings);
+  void (*understand)(Understanding& u);
+};
+/// The tool's, or null.
+const OwnStack* own_stack(std::string_view tool);
+void name_torchtitan(Settings& s);
+void understand_torchtitan(Understanding& u);
+
 Value size_value(int64_t size);
 Value flag_value(bool flag);
 /// Refuses a kind of training other than supervised fine-tuning, with what it needs.

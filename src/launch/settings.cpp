@@ -51,7 +51,8 @@ std::optional<bool> as_flag(const Value& value) {
 
 bool is_nothing(const Value& value) {
   const std::string word = lower(value.string);
-  return value.is_null() || (value.kind == Kind::kString && (word.empty() || word == "none" || word == "null"));
+  return value.is_null() || (value.kind == Kind::kList && value.items.empty()) ||
+         (value.kind == Kind::kString && (word.empty() || word == "none" || word == "null"));
 }
 
 bool is_auto(const Value& value) { return value.kind == Kind::kString && value.string == "auto"; }
