@@ -35,10 +35,20 @@ LLAMA_OPTIONS = TIES | BIASES | ROPE | {"mlp_bias": (True,), "hidden_act": ACTIV
 ROUTER = {"output_router_logits": (True,), "norm_topk_prob": (True, False)}
 SPARSE = ROUTER | {"decoder_sparse_step": (2,), "mlp_only_layers": ([0],)}
 
+SEEN = {k: v for k, v in HF.items() if k != "vocab"}  # a model that reads no text
+BART = {"hidden": "d_model", "layers": "encoder_layers", "decoder": "decoder_layers", "heads": "encoder_attention_heads",
+        "decoder_heads": "decoder_attention_heads", "ffn": "encoder_ffn_dim", "decoder_ffn": "decoder_ffn_dim", "vocab": "vocab_size"}
+EXPERTS = {"experts": "num_local_experts", "taken": "num_experts_per_tok"}
+
 LLAMA_LINEAR = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 ATTENTION_LINEAR = LLAMA_LINEAR[:4]
 LATENT_LINEAR = ("q_a_proj", "q_b_proj", "kv_a_proj_with_mqa", "kv_b_proj", "o_proj")
 BERT_LINEAR = ("query", "key", "value", "dense")
+IMAGE_LINEAR = ("q_proj", "k_proj", "v_proj", "o_proj", "fc1", "fc2")
+BART_LINEAR = ("q_proj", "k_proj", "v_proj", "out_proj", "fc1", "fc2")
+BART_OPTIONS = TIES | {"dropout": (0.0,), "attention_dropout": (0.1,), "activation_dropout": (0.1,), "activation_function": ACTIVATIONS,
+                       "scale_embedding": (True,)}
+IMAGE_OPTIONS = {"hidden_dropout_prob": (0.1,), "attention_probs_dropout_prob": (0.1,), "hidden_act": ACTIVATIONS}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -155,6 +165,40 @@ ROWS = (
     Family("vit", ("image-classification",), {k: v for k, v in HF.items() if k != "vocab"},
            {"hidden_dropout_prob": (0.1,), "attention_probs_dropout_prob": (0.1,), "hidden_act": ACTIVATIONS,
             "qkv_bias": (False,)}, BERT_LINEAR, {"image_size": 48, "patch_size": 16}),
+    Family("deit", ("image-classification",), SEEN, IMAGE_OPTIONS | {"qkv_bias": (False,)}, IMAGE_LINEAR,
+           {"image_size": 48, "patch_size": 16}),
+    Family("beit", ("image-classification",), SEEN,
+           IMAGE_OPTIONS | {"use_absolute_position_embeddings": (True,), "use_mask_token": (True,), "layer_scale_init_value": (0.0,),
+                            "use_mean_pooling": (False,), "drop_path_rate": (0.0,), "use_shared_relative_position_bias": (True,)},
+           IMAGE_LINEAR, {"image_size": 48, "patch_size": 16, "use_relative_position_bias": True}),
+    Family("dinov2", ("image-classification",), {k: v for k, v in SEEN.items() if k != "ffn"},
+           IMAGE_OPTIONS | {"mlp_ratio": (2, 3), "use_swiglu_ffn": (True,), "qkv_bias": (False,)}, IMAGE_LINEAR,
+           {"image_size": 42, "patch_size": 14}),
+    Family("falcon", DECODER[:5], {"hidden": "hidden_size", "layers": "num_hidden_layers", "heads": "num_attention_heads",
+                                   "vocab": "vocab_size", "groups": "num_kv_heads"},
+           TIES | {"new_decoder_architecture": (True,), "multi_query": (False,), "parallel_attn": (False,), "bias": (True,),
+                   "alibi": (True,), "hidden_dropout": (0.1,), "attention_dropout": (0.1,)},
+           ("query_key_value", "dense", "dense_h_to_4h", "dense_4h_to_h")),
+    Family("gptj", ("causal-lm",), GPT, TIES | {"resid_pdrop": (0.1,), "embd_pdrop": (0.1,), "attn_pdrop": (0.1,)},
+           ("q_proj", "k_proj", "v_proj", "out_proj", "fc_in", "fc_out"), {"rotary_dim": 2, "n_positions": 256}),
+    Family("codegen", ("causal-lm",), GPT, TIES | {"resid_pdrop": (0.1,), "embd_pdrop": (0.1,), "attn_pdrop": (0.1,)},
+           ("qkv_proj", "out_proj", "fc_in", "fc_out"), {"rotary_dim": 2, "n_positions": 256, "n_ctx": 256, "n_head": 4, "n_embd": 32}),
+    Family("gpt_oss", ("causal-lm",), OWN_HEADS | EXPERTS, TIES | WINDOW, ATTENTION_LINEAR),
+    Family("exaone4", DECODER[:4], OWN_HEADS, TIES | WINDOW | {"attention_dropout": (0.1,)}, LLAMA_LINEAR, {"pad_token_id": 0}),
+    Family("ernie4_5", ("causal-lm",), OWN_HEADS, TIES | {"use_bias": (True,)}, LLAMA_LINEAR, {"pad_token_id": 0}),
+    Family("hunyuan_v1_dense", DECODER[:4], OWN_HEADS, TIES | BIASES, LLAMA_LINEAR, {"pad_token_id": 0}),
+    Family("olmoe", ("causal-lm",), GROUPED | EXPERTS | {"experts": "num_experts"},
+           TIES | BIASES | {"clip_qkv": (8.0,), "norm_topk_prob": (True,)}, ATTENTION_LINEAR, {"pad_token_id": 0}),
+    Family("granitemoe", ("causal-lm",), GROUPED | EXPERTS, TIES | BIASES | {"residual_multiplier": (0.22,), "logits_scaling": (8.0,)},
+           ATTENTION_LINEAR, {"pad_token_id": 0}),
+    Family("llama4_text", ("causal-lm",), OWN_HEADS | EXPERTS | {"dense": "intermediate_size_mlp"},
+           TIES | {"use_qk_norm": (False,), "attention_chunk_size": (16, 64), "interleave_moe_layer_step": (2,), "attn_temperature_tuning": (False,),
+                   "no_rope_layer_interval": (2,)}, ATTENTION_LINEAR, {"pad_token_id": 0}),
+    *(Family(name, ("seq2seq-lm",), BART, BART_OPTIONS, BART_LINEAR, {"max_position_embeddings": 256, "pad_token_id": 0} | more)
+      for name, more in (("bart", {}), ("mbart", {}), ("pegasus", {}), ("marian", {"decoder_start_token_id": 0}), ("blenderbot", {}))),
+    Family("whisper", ("seq2seq-lm",), BART, {k: v for k, v in BART_OPTIONS.items() if k != "scale_embedding"}, BART_LINEAR,
+           {"max_source_positions": 30, "max_target_positions": 256, "num_mel_bins": 16, "pad_token_id": 0, "decoder_start_token_id": 0,
+            "bos_token_id": 0, "eos_token_id": 0}),
     Family("t5", ("seq2seq-lm",), T5 | {"decoder": "num_decoder_layers"},
            TIES | {"dropout_rate": (0.0,), "feed_forward_proj": ("gated-gelu",)}, ("q", "k", "v", "o", "wi", "wo"),
            {"decoder_start_token_id": 0}),
