@@ -29,6 +29,7 @@ AUTO = {
     "contrastive": "AutoModelForZeroShotImageClassification",
 }
 SOUND = {"whisper": "AutoModelForSpeechSeq2Seq"}  # those that hear and write
+AS_WEIGHTS = ("beit",)  # these cast no images
 COMPUTE = {"bf16": torch.bfloat16, "bf16-autocast": torch.bfloat16, "fp16": torch.float16, "fp16-autocast": torch.float16}
 WEIGHTS = {"bf16": torch.bfloat16, "fp16": torch.float16}
 DTYPE = "torch_dtype" if transformers.__version__.startswith("4") else "dtype"  # what from_config calls it
@@ -178,7 +179,7 @@ def build_batch(case, config):
     seen = config if case.get("images") else getattr(config, "vision_config", config)
     if getattr(seen, "image_size", None):
         shape = size, seen.num_channels, seen.image_size, seen.image_size
-        batch = {"pixel_values": torch.empty(shape, device="cuda")}
+        batch = {"pixel_values": torch.empty(shape, dtype=image_dtype(case, config), device="cuda")}
         if case["task"] == "contrastive":
             batch |= {"input_ids": integers(*tokens), "return_loss": True}
     elif config.model_type in SOUND:
@@ -199,6 +200,11 @@ def build_batch(case, config):
     if task == "pre-training" and config.model_type == "bert":
         batch["next_sentence_label"] = integers(size)
     return batch
+
+
+def image_dtype(case, config):
+    """What a processor makes, or the weights' dtype where a model does not cast."""
+    return WEIGHTS.get(case["precision"]) if config.model_type in AS_WEIGHTS and not case.get("quantize") else None
 
 
 def sound(case, config):

@@ -84,8 +84,9 @@ class Counter(TorchDispatchMode):
         """No wrapper around `__torch_dispatch__`: its caller must be one frame up."""
         return False
 
-    def __init__(self):
+    def __init__(self, values=None):
         super().__init__()
+        self.values = values  # of what a model reads back, where it does (values.py)
         self.log, self.live, self.ops = [], {}, 0
         self.made, self.op = 0, ""
         self.blind = 0  # above zero while ops are tried that allocate nothing
@@ -129,6 +130,9 @@ class Counter(TorchDispatchMode):
     def _instead(self, func, args, kwargs, caller):
         """Do what real tensors do where fake ones differ: (done, result)."""
         if func is aten._local_scalar_dense.default and isinstance(args[0], FakeTensor):
+            number = self.values.number(args[0]) if self.values else None
+            if number is not None:
+                return True, number
             # Positions form one sequence and nothing is masked; numbers are 1.
             return True, True if args[0].dtype == torch.bool else 1.0
         if func in NO_SHAPE_FUNCTION:
@@ -156,10 +160,16 @@ class Counter(TorchDispatchMode):
             self.ops += 1
             return func(*args)  # a question, not something that could free memory
         self.op = str(func)
-        done, result = self._instead(func, args, kwargs, sys._getframe().f_back)
+        values = self.values.compute(func, args, kwargs) if self.values else None
+        result = None if values is None else self.values.shaped(func, args, values)
+        done = result is not None
+        if not done:
+            done, result = self._instead(func, args, kwargs, sys._getframe().f_back)
         if not done:
             self.ops += 1
             result = func(*args, **kwargs)
+        if values is not None:
+            self.values.note(result, values)
         for leaf in tree_leaves(result):
             if isinstance(leaf, torch.Tensor) and leaf.device.type == "cuda":
                 self._see(leaf)

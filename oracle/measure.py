@@ -24,6 +24,7 @@ from data_parallel import UsedParameters
 from jobs import all_apart, check_version, read_cases
 from report import make_record, write_trace
 from training import run
+from values import Values
 
 
 def measure(case, steps=2):
@@ -31,7 +32,7 @@ def measure(case, steps=2):
     check_version(case)
     device.install()
     attention.Gpu.capability = case.get("capability", 80)
-    counter = Counter()
+    counter = Counter(Values() if case.get("image_tokens") else None)
     count.LABELLED = case.get("completion")
     mode = FakeTensorMode(allow_non_fake_inputs=False)
     # Its cache makes outputs anew from sizes and strides, and forgets what a kernel pads behind the last row: the

@@ -16,12 +16,14 @@ namespace {
 /// and `longrope`, which chooses between two sets of frequencies by it.
 void read_rotary_type(Fields& fields, Description& d, const char* name, const Value& parameters) {
   static constexpr std::array<std::string_view, 4> kAlike = {"default", "linear", "llama3", "yarn"};
+  const bool is_placed = parameters.find("mrope_section") != nullptr;  // Qwen2-VL's "mrope" is the default kind
   const Value* type = parameters.find("rope_type");
   if (type == nullptr) type = parameters.find("type");
   if (type == nullptr) return;
   d.dynamic_rotary = d.dynamic_rotary || type->string == "dynamic";
   d.long_rotary = d.long_rotary || type->string == "longrope";
   if (d.dynamic_rotary || d.long_rotary) return;
+  if (is_placed && type->string == "mrope") return;
   for (const std::string_view kind : kAlike)
     if (type->string == kind) return;
   fields.fail(name, "rotary embedding \"" + type->string.substr(0, 40) + "\" is not modelled",
@@ -151,30 +153,51 @@ class SeeingDecoder {
     Tensor inputs_embeds = language_model_.embed(batch.input_ids);
     const ImageFeatures image = see_(pixel_values);
     const Tensor image_features = to(image.features, inputs_embeds.dtype());
-    const Tensor special_image_mask = image_places(batch.input_ids);
-    inputs_embeds = masked_scatter(inputs_embeds, special_image_mask, image_features);
+    const Places places = find_places(batch.input_ids);
+    inputs_embeds = masked_scatter(inputs_embeds, places.images, image_features);
     const auto make_inputs = b_.description.sight->make_inputs;
     const TextInputs inputs = make_inputs == nullptr ? TextInputs() : make_inputs(b_, inputs_embeds);
-    return {language_model_(inputs_embeds, inputs), image_features, pixel_values};
+    if (b_.description.sight->any_size) keep_deltas();
+    const bool returns = !b_.description.sight->any_size;
+    return {language_model_(inputs_embeds, inputs), returns ? image_features : Tensor(), pixel_values};
   }
 
  private:
+  /// Which tokens stand for images, and for films where a model takes those too.
+  struct Places {
+    Tensor images, films;
+  };
   /// get_placeholder_mask: there are as many places as features.
-  Tensor image_places(const Tensor& input_ids) const {
+  Places find_places(const Tensor& input_ids) const {
     Tape& tape = b_.tape;
     const Tensor places = tape.make(input_ids.shape(), DType::kBool, "eq");
+    const bool films = b_.description.sight->any_size;
+    const Tensor of_films = films ? tape.make(input_ids.shape(), DType::kBool, "eq") : Tensor();
     const Tensor count = tape.make({}, DType::kInt64, "sum");
     Tensor elements = tape.make({}, DType::kInt64, "mul");
     const Tensor is_right = tape.make({}, DType::kBool, "eq");
     elements.reset();
     const Tensor all = tape.make({}, DType::kBool, "_is_all_true");
-    return unsqueeze(places, 2);
+    const Tensor films_count = films ? tape.make({}, DType::kInt64, "sum") : Tensor();
+    return {unsqueeze(places, 2), of_films};
+  }
+
+  /// self.rope_deltas, by how much positions are ahead of tokens: kept until the next forward pass has its own.
+  void keep_deltas() const {
+    const auto make = [this] { return b_.tape.make({b_.dims.batch, 1}, DType::kInt64, "_to_copy"); };
+    const size_t first = b_.tape.program.events.size();
+    if (!rope_deltas_) {
+      rope_deltas_ = make();
+      return b_.tape.mark_once(first);
+    }
+    make();
   }
 
   static constexpr const char* kLanguageModel = "language_model";
   const Builder& b_;
   FeatureCall see_;
   Decoder language_model_;
+  mutable Tensor rope_deltas_;
 };
 
 /// A decoder as the head of a language model calls it.

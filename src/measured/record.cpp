@@ -5,6 +5,7 @@
 #include <cmath>
 #include <initializer_list>
 
+#include "recipe/images.h"
 #include "request/choices.h"
 #include "request/job_checks.h"
 #include "train/built_model.h"
@@ -255,8 +256,8 @@ std::optional<Error> check_sizes(const Value* object, std::initializer_list<cons
 }
 
 std::optional<Error> read_recipe(const Value& what, Recipe& recipe) {
-  if (auto error = check_sizes(&what, {"batch", "seq", "completion", "target_seq", "choices", "images", "accumulate",
-                                       "eval_batch", "eval_batches"}))
+  if (auto error = check_sizes(&what, {"batch", "seq", "completion", "target_seq", "choices", "images", "image_tokens",
+                                       "accumulate", "eval_batch", "eval_batches"}))
     return error;
   if (auto error = check_sizes(what.find("lora"), {"r"})) return error;
   if (auto error = check_sizes(what.find("ranks"), {"fsdp", "replicate", "ddp"})) return error;
@@ -346,6 +347,7 @@ Result<Job> read_case(const Value& what) {
   if (job.description.task == Task::kSeq2SeqLm) job.recipe.target_seq = number(what, "target_seq", job.recipe.seq);
   if (job.description.task == Task::kMultipleChoice) job.recipe.choices = number(what, "choices", 4);
   if (job.description.tower) job.recipe.images = number(what, "images", 1);
+  if (takes_any_size(job.description)) show_images(job.description, number(what, "image_tokens", 256));
   if (job.description.has_fixed_length()) job.recipe.seq = job.description.positions;
   if (auto error = freeze(job, texts(what, "freeze"), "freeze")) return *error;
   if (job.recipe.objective != Objective::kTask) settle_preference(job);

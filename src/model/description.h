@@ -116,9 +116,11 @@ struct Description {
   int64_t image = 0;     // pixels along a side of a square image, 0 for a model of text; its patches are the sequence
   int64_t patch = 0;
   int64_t channels = 0;
+  int64_t patch_frames = 0;  // of a film that are in a patch, for a tower that takes images of any size (Qwen2-VL)
+  int64_t merge = 0;         // patches along a side of what becomes one token there
   std::shared_ptr<const Description> tower;  // what encodes the images among a text's tokens; null: there are none
   const Sight* sight = nullptr;              // how the family puts them there (model/sight.h)
-  int64_t image_tokens = 0;                  // of the sequence that stand for one image
+  int64_t image_tokens = 0;                  // of the sequence that stand for one image; 0: it may be of any size
   std::string text_family;                   // of the text model there, whose name is another
   bool takes_last_but_one = false;           // of a tower: what its last layer is given is what is seen
   bool takes_patches = false;                // of a tower: without the token before them
@@ -171,8 +173,14 @@ struct Description {
   bool caps_logits = false;
   bool clips_projections = false;  // queries, keys and values are clamped in place (OLMo's clip_qkv)
   bool norms_embeddings = false;
-  bool masks_embeddings = false;  // those of masked tokens are zeros (ESM's token_dropout)
-  bool has_mask_token = false;    // a parameter for patches that are masked, which no training uses
+  bool masks_embeddings = false;         // those of masked tokens are zeros (ESM's token_dropout)
+  bool has_mask_token = false;           // a parameter for patches that are masked, which no training uses
+  bool takes_images_as_weights = false;  // in the weights' dtype: the model casts none
+  bool adds_positions = false;           // to patches (BEiT)
+  bool biases_layers = false;            // attention is biased by how patches lie, in each layer by its own
+  bool biases_all = false;               // or in all by one
+  bool scales_layers = false;            // what attention and MLP give is scaled by a parameter
+  bool drops_paths = false;              // and dropped, image by image
   bool norm_bias = true;
   bool classifier_bias = false;           // of the layer before it
   bool pools_mean = false;                // a classifier reads the mean over all tokens, not the first one's
@@ -238,6 +246,7 @@ struct Structure {
   Transformers transformers = Transformers::kV523;
   bool padding_mask = false;  // batches carry an attention mask, of ones
   int64_t expert_turns = 0;   // of the loop over the experts
+  int64_t images = 0;         // in a batch, where they are seen one by one
   Kernels kernels;
   int64_t multiprocessors = 1;  // of the GPU
   LossPieces loss;

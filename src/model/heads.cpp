@@ -84,9 +84,15 @@ ChunkedOutputs asked_outputs(const Structure& s) {
 }
 
 /// Images as an encoder of that description takes them.
-Tensor make_images(Tape& tape, const Description& d, Expr images) {
+Tensor make_images(const Builder& b, const Description& d, Expr images) {
+  Tape& tape = b.tape;
+  const bool as_weights = d.takes_images_as_weights && !b.structure.casts_inputs;
   const Expr side = d.image;
-  return tape.make({images, d.channels, side, side}, DType::kFloat32, "pixel_values");
+  if (d.patch_frames > 0)
+    return tape.make({images * Expr(d.positions), d.channels * d.patch_frames * d.patch * d.patch}, DType::kFloat32,
+                     "pixel_values");
+  const DType dtype = as_weights ? b.structure.weights : DType::kFloat32;
+  return tape.make({images, d.channels, side, side}, dtype, "pixel_values");
 }
 
 /// What a feature extractor makes of sound, in the dtype of the weights that it meets.
@@ -104,12 +110,14 @@ Batch make_batch(const Builder& b) {
   const Shape tokens = {rows, b.dims.seq};
   Batch batch;
   if (d.image > 0)
-    batch.pixel_values = make_images(b.tape, d, rows);
+    batch.pixel_values = make_images(b, d, rows);
   else if (d.mel_bins > 0)
     batch.input_features = make_sound(b);
   else
     batch.input_ids = b.tape.make(tokens, DType::kInt64, "input_ids");
-  if (d.tower) batch.pixel_values = make_images(b.tape, *d.tower, b.dims.images * rows);
+  if (d.tower) batch.pixel_values = make_images(b, *d.tower, b.dims.images * rows);
+  if (d.tower && d.sight->any_size)
+    batch.grids = b.tape.make({b.dims.images * rows, 3}, DType::kInt64, "image_grid_thw");
   if (d.tower && d.sight->tells_tokens_apart) batch.token_types = b.tape.make(tokens, DType::kInt64, "token_type_ids");
   make_labels(b, batch);
   if (b.structure.padding_mask) batch.attention_mask = b.tape.make(tokens, DType::kInt64, "attention_mask");

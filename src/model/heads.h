@@ -15,6 +15,7 @@ struct Batch {
   Tensor pixel_values;
   Tensor input_features;  // of a sound: [B, mel bins, two frames for each of the sequence], in the weights' dtype
   Tensor labels;
+  Tensor grids;                  // of images of any size: frames, rows and columns of each one's patches
   Tensor token_types;            // as input_ids: which are an image's
   Tensor attention_mask;         // as input_ids, all ones; of trainers that pass one
   bool is_counted = false;       // the loss is divided by the number of labels, not their mean

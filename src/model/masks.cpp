@@ -38,7 +38,12 @@ struct MaskRow {
 
 /// Whether windows are chunks: a token sees those before it in its own (create_chunked_causal_mask).
 bool cuts_chunks(const Builder& b, bool windowed) { return windowed && b.description.family == "llama4_text"; }
-constexpr std::array<MaskRow, 4> kMaskRows = {{{"falcon", true}, {"gpt_oss", false}, {"bloom", false}, {"mpt", false}}};
+constexpr std::array kMaskRows = std::to_array<MaskRow>({{"falcon", true},
+                                                         {"gpt_oss", false},
+                                                         {"bloom", false},
+                                                         {"mpt", false},
+                                                         {"qwen2_vl", false},
+                                                         {"qwen2_5_vl", false}});
 
 const MaskRow* mask_row(const Builder& b) {
   for (const MaskRow& row : kMaskRows)

@@ -1,6 +1,7 @@
 // How a model of text and images puts what it sees among its tokens (transformers 5.23, models/llava and its kin).
 #pragma once
 
+#include <array>
 #include <functional>
 #include <optional>
 #include <vector>
@@ -41,6 +42,10 @@ struct Sight {
   bool tells_tokens_apart = false;  // token_type_ids say which tokens are an image's
   bool text_first = false;          // the text model is made before the tower
   bool pools = false;               // what the tower pools is used
+  bool any_size = false;            // images are patches in a row, as many as each has (Qwen2-VL): recipe/images.h
 };
+
+/// Rows and columns of the tokens of an image of any size, as square as they come.
+std::array<int64_t, 2> grid_of(int64_t tokens);
 
 }  // namespace peakmem

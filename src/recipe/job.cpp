@@ -4,6 +4,7 @@
 #include <numeric>
 
 #include "model/dims.h"
+#include "recipe/images.h"
 
 namespace peakmem {
 namespace {
@@ -119,6 +120,7 @@ Structure structure_of(const Job& job, bool unrolled) {
   s.attention_kernels = attention_kernels(r.processor, d.head_dim, d.value_dim > 0 ? d.value_dim : d.head_dim);
   s.window_cuts = r.seq >= d.window;  // a windowed mask without a window (Qwen2 MoE) is made as one that cuts
   s.single_token = r.seq == 1;
+  s.images = takes_any_size(d) ? r.batch * r.images : 0;
   s.single_target = r.target_seq == 1;
   s.casts_inputs = r.sharding.casts_parameters && !r.sharding.flat.runs;
   s.outer_units = r.sharding.by_accelerate && !r.sharding.flat.runs;
@@ -221,7 +223,8 @@ Dims symbol_dims(const Job& job, Pool& pool, std::vector<int64_t>& values) {
     return is_cut_by_numbers(r) ? Expr(value) : symbol(name, value);
   };
   Dims dims = number_dims(job);
-  dims.examples = symbol("B", r.batch);
+  // Images of any size are seen one by one: how many there are is a number.
+  if (!takes_any_size(d)) dims.examples = symbol("B", r.batch);
   dims.batch = r.choices * dims.examples;
   if (!d.has_fixed_length()) dims.seq = symbol("T", r.seq);  // patches of an image, frames of a sound are a number
   set_completion(r, dims);

@@ -133,6 +133,8 @@ constexpr std::array kOptions = std::to_array<OptionRow>({
      "tokens in a target of an encoder-decoder (as many as in a sequence)", kRun, "U"},
     {"choices", kSize, "N", nullptr, "4", "Run", "sequences to choose from in each example of multiple choice", kRun},
     {"images", kSize, "N", nullptr, "1", "Run", "images in a sequence, of a model of text and images", kRun},
+    {"image-tokens", kSize, "N", nullptr, "", "Run",
+     "tokens of the sequence for each image, of a model that takes images of any size (256)", kRun},
     {"precision", kChoice, "P", precisions, "fp32", "Run",
      "what weights are kept in; -mixed is short for fp32 with --autocast", kRun},
     {"autocast", kChoice, "D", autocasts, "none", "Run", "the dtype torch.autocast runs over them in", kRun},

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "model/sight.h"
+#include "recipe/images.h"
 #include "request/adapter_options.h"
 #include "request/bare_model.h"
 #include "request/choices.h"
@@ -210,16 +212,25 @@ class Reader {
     return std::nullopt;
   }
 
-  /// What stands for the images among the tokens follows from the config.
+  /// What stands for the images among the tokens follows from the config, or is asked for where they are of any size.
   void read_images() {
-    const Description& d = request_.job.description;
+    Description& d = request_.job.description;
     if (d.task == Task::kContrastive) {
       request_.job.recipe.images = 1;
       return assume("loss: which of a batch's images belongs to which text, as return_loss=True asks for it");
     }
     request_.job.recipe.images = size("images", 1, "in a sequence");
+    if (takes_any_size(d)) return read_image_tokens(d);
     assume("image tokens: " + std::to_string(d.image_tokens) + " of the sequence for each image of " +
            std::to_string(d.tower->image) + " x " + std::to_string(d.tower->image) + " pixels, by the config");
+  }
+
+  void read_image_tokens(Description& d) {
+    show_images(d, size("image-tokens", 256, ""));
+    const auto [rows, columns] = grid_of(d.image_tokens);
+    const int64_t pixels = d.tower->patch * d.tower->merge;
+    assume("images: " + std::to_string(rows * pixels) + " x " + std::to_string(columns * pixels) +
+           " pixels, as square as " + std::to_string(d.image_tokens) + " tokens come");
   }
 
   Attention read_attention() {
@@ -311,6 +322,8 @@ class Reader {
       return Error{"--choices", "is for the task multiple-choice, and this is another", "drop it, or change --task"};
     if (asked_.has("images") && (!d.tower || d.task == Task::kContrastive))
       return Error{"--images", "means nothing here: " + d.family + " is no model of text and images", "drop it"};
+    if (asked_.has("image-tokens") && !takes_any_size(d))
+      return Error{"--image-tokens", "means nothing here: " + d.family + " takes no images of any size", "drop it"};
     if (unknown != nullptr && *unknown == "target-seq" && d.task != Task::kSeq2SeqLm)
       return Error{"--for", "target-seq means nothing here: " + d.family + " is no encoder-decoder", "pass --for seq"};
     if (!d.has_fixed_length()) return std::nullopt;

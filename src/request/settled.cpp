@@ -3,6 +3,7 @@
 #include <array>
 #include <cstdio>
 
+#include "recipe/images.h"
 #include "request/choices.h"
 #include "request/expert_options.h"
 
@@ -34,6 +35,7 @@ void add_sizes(const Job& job, Settled& out) {
   if (recipe.target_seq > 0) out.size("target-seq", recipe.target_seq);
   if (job.description.task == Task::kMultipleChoice) out.size("choices", recipe.choices);
   if (recipe.images > 0) out.size("images", recipe.images);
+  if (takes_any_size(job.description)) out.size("image-tokens", job.description.image_tokens);
   out.size("accumulate", recipe.accumulate);
 }
 

@@ -44,7 +44,21 @@ void join_rows_backward(Gradients& g) {
 }
 const Op kJoinRows = {"cat", join_rows_backward};
 
+void upsample_backward(Gradients& g) {
+  g.out[0] = g.in[0].tape().make(contiguous(g.input_shape(0)), g.in[0].dtype(), "upsample_bilinear2d_backward");
+}
+const Op kUpsample = {"upsample_bilinear2d", upsample_backward};
+
 }  // namespace
+
+Tensor upsample_bilinear(Tensor input) {
+  const Tensor x = std::move(input);
+  Tape& tape = x.tape();
+  Node* node = tape.record(kUpsample, {&x});
+  Tensor result = tape.make(contiguous(x.shape()), x.dtype(), kUpsample.name);
+  Tape::attach(node, result);
+  return result;
+}
 
 Tensor norm_last(Tensor self) {
   const Tensor x = std::move(self);

@@ -14,4 +14,7 @@ Tensor norm_last(Tensor self);
 /// torch.nn.functional.avg_pool2d of [B, C, height, width] by windows that do not overlap: [B, C, rows, columns].
 Tensor avg_pool2d(Tensor input, Expr rows, Expr columns);
 
+/// torch.nn.functional.interpolate(mode="bilinear") to the sizes there are, of [places, channels].
+Tensor upsample_bilinear(Tensor input);
+
 }  // namespace peakmem
