@@ -6,6 +6,7 @@
 #include <sstream>
 
 #include "api/request_of.h"
+#include "api/stacks.h"
 #include "commands.h"
 #include "format/json.h"
 #include "report/held_records.h"
@@ -45,13 +46,24 @@ Result<HeldRecords> hold_to_files(const std::vector<std::string>& files) {
   return held;
 }
 
-/// What the program is asked by a command line.
-Result<Request> request_of_line(const std::string& line) {
+/// The question of a command line.
+Result<Subject> subject_of_line(const std::string& line) {
   std::istringstream words(line);
   const Result<Arguments> arguments = parse_words(
       *find_command("estimate"), {std::istream_iterator<std::string>(words), std::istream_iterator<std::string>()});
   if (!arguments) return arguments.error();
-  const Result<Subject> subject = subject_of(*arguments);
+  return subject_of(*arguments);
+}
+
+/// What its rank holds, if it asks about a stack that runs rank by rank.
+std::optional<Result<RankClass>> rank_of_line(const std::string& line) {
+  const Result<Subject> subject = subject_of_line(line);
+  return subject ? rank_of_stack(*subject) : std::nullopt;
+}
+
+/// What the program is asked by a command line.
+Result<Request> request_of_line(const std::string& line) {
+  const Result<Subject> subject = subject_of_line(line);
   if (!subject) return subject.error();
   return request_of(*subject, Command::kEstimate);
 }
@@ -68,6 +80,12 @@ Result<HeldSource> hold_to_published(const std::string& file) {
     const auto wrong = [&](const Error& error) {
       return Error{file + ", " + row.row, error.field + " " + error.problem, error.hint};
     };
+    const auto stack = rank_of_line(row.command);
+    if (stack) {
+      if (!*stack) return wrong(stack->error());
+      held.rows.push_back({row, (*stack)->allocated_bytes, (*stack)->reserved_bytes, 0, {}});
+      continue;
+    }
     const Result<Request> request = request_of_line(row.command);
     if (!request) return wrong(request.error());
     const Result<Report> report = report_of(*request);

@@ -19,7 +19,7 @@ Result<NamedConfig> config_of(const Subject& subject, std::vector<std::string>& 
 }
 
 Result<Answer> answer_megatron(const Question& question, const MegatronRequest& request) {
-  const Result<RankReport> report = megatron_report(request.job, request.rank);
+  const Result<RankReport> report = megatron_report(request.job, request.rank, request.card.card);
   if (!report) return report.error();
   if (wants_json(question)) return json_answer(megatron_json(*report, request));
   return Answer{megatron_text(*report, request, question.style)};
@@ -46,6 +46,19 @@ Result<Answer> answer_run(const Question& question, Read read, Give answer) {
 }
 
 }  // namespace
+
+std::optional<Result<RankClass>> rank_of_stack(const Subject& subject) {
+  const Options asked(subject.options);
+  const std::string* stack = asked.text("stack");
+  if (stack == nullptr || *stack != "megatron") return std::nullopt;
+  std::vector<std::string> assumptions;
+  const Result<NamedConfig> model = config_of(subject, assumptions);
+  if (!model) return Result<RankClass>(model.error());
+  Result<MegatronRequest> request = read_megatron(*model, subject.options);
+  if (!request) return Result<RankClass>(request.error());
+  request->job.rank = request->rank.value_or(0);
+  return megatron_rank(request->job, request->card.card);
+}
 
 std::optional<Result<Answer>> answer_stack(const Question& question) {
   const Options asked(question.subject.options);

@@ -67,7 +67,9 @@ int32_t CachingAllocator::allocate(int64_t bytes, Stream stream) {
   uncache(block);
   if (should_split(block, size)) cache(split(block, size));
   at(block).in_use = true;
+  at(block).requested = bytes;
   at(block).rounded = round_up_to(bytes, kMinBlock);
+  now_.requested += bytes;
   now_.rounded += at(block).rounded;
   now_.allocated += at(block).size;
   raise_peak();
@@ -76,6 +78,7 @@ int32_t CachingAllocator::allocate(int64_t bytes, Stream stream) {
 
 void CachingAllocator::free(int32_t block) {
   if (block == kNone) return;
+  now_.requested -= at(block).requested;
   now_.rounded -= at(block).rounded;
   now_.allocated -= at(block).size;
   at(block).in_use = false;
@@ -291,6 +294,7 @@ void CachingAllocator::uncache(int32_t block) {
 }
 
 void CachingAllocator::raise_peak() {
+  peak_.requested = std::max(peak_.requested, now_.requested);
   peak_.rounded = std::max(peak_.rounded, now_.rounded);
   peak_.allocated = std::max(peak_.allocated, now_.allocated);
   peak_.reserved = std::max(peak_.reserved, now_.reserved);

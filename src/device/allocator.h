@@ -40,6 +40,7 @@ class CachingAllocator {
  public:
   /// What the allocator's statistics say.
   struct Stats {
+    int64_t requested = 0;  // what is in use, as it was asked for (requested_bytes)
     int64_t rounded = 0;    // what is in use, each request rounded up to 512 whatever the options
     int64_t allocated = 0;  // the blocks in use: also what was too small to be split off
     int64_t reserved = 0;   // the segments
@@ -78,6 +79,7 @@ class CachingAllocator {
   struct Block {
     int64_t address = 0;
     int64_t size = 0;
+    int64_t requested = 0;
     int64_t rounded = 0;  // of the request
     int32_t segment = 0;  // by order of cudaMalloc
     int32_t previous = kNone;

@@ -29,6 +29,62 @@ class Workspace {
   bool is_taken_ = false;
 };
 
+/// A storage of step 1 that lives on into step 2, and that of step 2 which does the same after it.
+struct Carried {
+  size_t from;
+  size_t to;
+};
+
+/// What a step does to storages, by number.
+struct StepEvents {
+  std::vector<size_t> left;  // those it makes that live when it is over, in the order they are made
+  std::vector<bool> makes, lets_go;
+};
+
+StepEvents events_of(const Program& program, int32_t step) {
+  const size_t count = program.storages.size();
+  StepEvents events = {{}, std::vector<bool>(count), std::vector<bool>(count)};
+  std::vector<bool> lives(count);
+  for (const Phase& phase : program.phases) {
+    if (phase.step != step) continue;
+    for (int32_t s = phase.first_segment; s < phase.last_segment; ++s) {
+      const Segment& segment = program.segments[static_cast<size_t>(s)];
+      for (int32_t i = segment.first; i < segment.last; ++i) {
+        const Event& event = program.events[static_cast<size_t>(i)];
+        const auto place = static_cast<size_t>(event.storage);
+        if (event.birth) events.left.push_back(place);
+        (event.birth ? events.makes : events.lets_go)[place] = true;
+        lives[place] = event.birth;
+      }
+    }
+  }
+  std::erase_if(events.left, [&](size_t place) { return !lives[place]; });
+  return events;
+}
+
+/// What steps hand on under other names, where every step was traced for itself: a step that runs again lets go what it
+/// left behind itself. Storages that step 2 makes again or never lets go are none of it.
+std::vector<Carried> carried(const Program& program) {
+  const StepEvents second = events_of(program, 2);
+  std::vector<size_t> first = events_of(program, 1).left;
+  std::erase_if(first, [&](size_t place) { return !second.lets_go[place] || second.makes[place]; });
+  std::vector<Carried> pairs;
+  auto next = first.begin();
+  for (const size_t place : second.left) {
+    if (second.lets_go[place]) continue;
+    const Storage& left = program.storages[place];
+    const auto is_alike = [&](size_t other) {
+      const Storage& storage = program.storages[other];
+      return identical(storage.bytes, left.bytes) && storage.scope == left.scope;
+    };
+    const auto found = std::find_if(next, first.end(), is_alike);
+    if (found == first.end()) continue;
+    next = found + 1;
+    pairs.push_back({*found, place});
+  }
+  return pairs;
+}
+
 /// The allocator, and which block each storage is in. Ends where the device cannot serve a request.
 class Run {
  public:
@@ -37,11 +93,15 @@ class Run {
         allocator_(options, capacity),
         blocks_(program.storages.size(), CachingAllocator::kNone),
         workspace_bytes_(workspace_bytes),
-        workspaces_{Workspace(kCublasThreads[0]), Workspace(kCublasThreads[1])} {}
+        workspaces_{Workspace(kCublasThreads[0]), Workspace(kCublasThreads[1])},
+        carried_(carried(program)) {}
 
   /// `step` of the program; its allocations are added to `log`, if there is one.
   void step(int32_t step, std::vector<AllocationRequest>* log = nullptr) {
     log_ = log;
+    if (step == 2 && std::exchange(ran_steady_, true))
+      for (const Carried& each : carried_)
+        blocks_[each.from] = std::exchange(blocks_[each.to], CachingAllocator::kNone);
     now_.step = step < 2 ? step : std::max(step, now_.step + 1);
     for (size_t p = 0; p < program_.phases.size() && !refused_; ++p) {
       now_.phase = static_cast<int32_t>(p);
@@ -100,6 +160,8 @@ class Run {
       before_;  // what a storage was in where the next step's is made before it goes
   int64_t workspace_bytes_;
   std::array<Workspace, 2> workspaces_;
+  std::vector<Carried> carried_;
+  bool ran_steady_ = false;
   AllocationRequest now_;
   std::vector<AllocationRequest>* log_ = nullptr;
   std::optional<AllocationRequest> refused_;
@@ -120,6 +182,7 @@ Replayed replay(const Program& program, const AllocatorOptions& options, int64_t
   step(0);
   step(1);
   const auto note = [&] {
+    result.peak.requested = std::max(result.peak.requested, allocator.peak().requested);
     result.peak.rounded = std::max(result.peak.rounded, allocator.peak().rounded);
     result.peak.allocated = std::max(result.peak.allocated, allocator.peak().allocated);
     result.peak.reserved = std::max(result.peak.reserved, allocator.peak().reserved);

@@ -7,13 +7,14 @@ namespace {
 
 RankPlace place_of(const mcore::Job& job, int64_t rank, int64_t ranks) {
   const int64_t stage = mcore::place_of(job.degrees, rank).stage;
-  const mcore::Chunk chunk = mcore::chunk_of(job, stage, 0);
-  return {.rank = rank,
-          .ranks = ranks,
-          .stage = stage,
-          .layers = chunk.layers,
-          .embeds = chunk.embeds,
-          .heads = chunk.heads};
+  RankPlace place = {.rank = rank, .ranks = ranks, .stage = stage, .layers = 0, .embeds = false, .heads = false};
+  for (int64_t i = 0; i < job.degrees.vpp; ++i) {
+    const mcore::Chunk chunk = mcore::chunk_of(job, stage, i);
+    place.layers += chunk.layers;
+    place.embeds = place.embeds || chunk.embeds;
+    place.heads = place.heads || chunk.heads;
+  }
+  return place;
 }
 
 /// The ranks to trace: the first of every stage, and where parts of the optimizer's state are divided the last too.
@@ -31,7 +32,11 @@ std::vector<RankPlace> classes_of(const mcore::Job& job) {
 
 }  // namespace
 
-Result<RankReport> megatron_report(const mcore::Job& job, const std::optional<int64_t>& rank) {
+Result<RankClass> megatron_rank(const mcore::Job& job, const RankCard& card) {
+  return report_rank(place_of(job, job.rank, 1), [&job](int64_t) { return mcore::trace_rank(job); }, card);
+}
+
+Result<RankReport> megatron_report(const mcore::Job& job, const std::optional<int64_t>& rank, const RankCard& card) {
   const auto trace = [&job](int64_t which) {
     mcore::Job of_rank = job;
     of_rank.rank = which;
@@ -39,7 +44,7 @@ Result<RankReport> megatron_report(const mcore::Job& job, const std::optional<in
   };
   std::optional<RankPlace> shown;
   if (rank) shown = place_of(job, *rank, 1);
-  return report_ranks(classes_of(job), trace, shown);
+  return report_ranks(classes_of(job), trace, shown, card);
 }
 
 }  // namespace peakmem

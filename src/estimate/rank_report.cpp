@@ -1,9 +1,13 @@
 #include "estimate/rank_report.h"
 
+#include <algorithm>
 #include <map>
 #include <utility>
 
+#include "device/replay.h"
+#include "estimate/device.h"
 #include "estimate/estimate.h"
+#include "estimate/reserved.h"
 #include "size/order.h"
 
 namespace peakmem {
@@ -35,6 +39,21 @@ RankClass described(const Traced& traced, const RankPlace& place) {
           .phase = traced.program.phases[static_cast<size_t>(traced.peak.at.phase)].name};
 }
 
+/// What the allocator makes of a rank's trace, whose layers and micro-batches are all there.
+void replay_rank(const Traced& traced, const RankCard& card, RankClass& rank, std::optional<CardMemory>& fullest) {
+  if (card.gpu == nullptr) return;
+  const int64_t workspace = card.workspace_bytes > 0 ? card.workspace_bytes : cublas_workspace_bytes(card.gpu);
+  Replayed replayed = replay(traced.program, card.allocator, workspace);
+  replayed.is_whole = true;
+  rank.allocated_bytes = replayed.peak.allocated;
+  rank.reserved_bytes = replayed.peak.reserved;
+  const int64_t blocks = std::max(replayed.peak.rounded, rank.block_bytes);
+  const Range reserved = reserved_range(blocks, replayed);
+  if (fullest && fullest->reserved.likely >= reserved.likely) return;
+  const Range device = device_range(reserved, card.gpu);
+  fullest = CardMemory{rank.place.rank, reserved, device, verdict(device, *card.gpu, card.headroom_bytes)};
+}
+
 std::vector<LivePlace> live_at(const Program& program, const Moment& moment) {
   const std::vector<Expr> counts = live_counts(program, moment);
   std::map<std::pair<Category, std::string>, LivePlace> places;
@@ -57,20 +76,31 @@ std::vector<LivePlace> live_at(const Program& program, const Moment& moment) {
 
 }  // namespace
 
+Result<RankClass> report_rank(const RankPlace& place, const RankTracer& trace, const RankCard& card) {
+  const Result<Traced> traced = traced_rank(trace, place.rank);
+  if (!traced) return traced.error();
+  RankClass rank = described(*traced, place);
+  std::optional<CardMemory> fullest;
+  replay_rank(*traced, card, rank, fullest);
+  return rank;
+}
+
 Result<RankReport> report_ranks(const std::vector<RankPlace>& classes, const RankTracer& trace,
-                                const std::optional<RankPlace>& shown) {
+                                const std::optional<RankPlace>& shown, const RankCard& card) {
   RankReport report;
   for (const RankPlace& place : classes) {
     const Result<Traced> traced = traced_rank(trace, place.rank);
     if (!traced) return traced.error();
     report.classes.push_back(described(*traced, place));
+    replay_rank(*traced, card, report.classes.back(), report.card);
   }
   sort_by(report.classes, [](const RankClass& each) { return -each.tensor_bytes; });
-  RankPlace looked_at = shown.value_or(report.classes.front().place);
-  looked_at.ranks = 1;
+  const RankPlace looked_at = shown.value_or(report.classes.front().place);
   const Result<Traced> traced = traced_rank(trace, looked_at.rank);
   if (!traced) return traced.error();
   report.shown = described(*traced, looked_at);
+  std::optional<CardMemory> not_the_fullest;
+  replay_rank(*traced, card, report.shown, not_the_fullest);
   report.live = live_at(traced->program, traced->peak.at);
   report.phases = phase_reports(traced->program, traced->timeline);
   return report;

@@ -97,14 +97,27 @@ mcore::Gpt read_model(const Given& config, int64_t seq) {
 }
 
 mcore::Kernels read_kernels(const Given& what, const Given& config) {
-  return {.apex = what.text("ext") == "apex-like",
+  return {.compiled = what.text("jit") == "compiled",
+          .apex = what.text("ext") == "apex-like",
           .fuses_softmax = config.flag("masked_softmax_fusion"),
           .fuses_activation = config.flag("bias_activation_fusion"),
           .full_softmax = config.flag("attention_softmax_in_fp32"),
           .scales_by_layer = config.flag("apply_query_key_layer_scaling"),
           .deterministic = config.flag("deterministic_mode"),
           .local_clip = what.text("multi_tensor") == "local",
-          .foreach_adam = what.text("adam") == "foreach"};
+          .foreach_adam = what.text("adam") == "foreach",
+          .te_adam = what.text("adam") == "te"};
+}
+
+/// The TransformerEngine spec under Megatron-LM's own loop, with functions compiled.
+void read_te(const Given& what, mcore::Job& job) {
+  if (what.text("spec").find("transformer_engine") == std::string::npos) return;
+  mcore::Kernels& k = job.kernels;
+  k.te = true;
+  const std::string attention = what.text("attention_backend");
+  k.te_attention = attention == "unfused" ? mcore::TeAttention::kUnfused
+                   : attention == "flash" ? mcore::TeAttention::kFlash
+                                          : mcore::TeAttention::kFused;
 }
 
 mcore::Degrees read_degrees(const Given& ranks, const Given& config) {
@@ -147,6 +160,10 @@ mcore::Training read_training(const Given& what, const Given& config) {
   t.overlaps_gradients = ddp.flag("overlap_grad_reduce");
   t.clips = optimizer.real("clip_grad", 1.0) > 0;
   t.given_mask = what.text("attention_mask") == "dataloader";
+  t.pretrains = what.text("loop") == "pretrain_gpt.py";
+  t.whole_batch = what.flag("whole_batch");
+  t.overlaps_sends = what.flag("overlap_p2p_comm");
+  t.counts_zeros = what.flag("log_num_zeros_in_grad");
   t.first_layers = config.size("num_layers_in_first_pipeline_stage", 0);
   t.last_layers = config.size("num_layers_in_last_pipeline_stage", 0);
   return t;
@@ -164,11 +181,11 @@ Result<mcore::Job> read_megatron_case(const Value& what) {
   const Given config(config_value);
   const Given ranks(given.find("ranks"));
   if (ranks.size("cp", 1) > 1) return not_modelled("ranks", "context parallelism");
-  if (ranks.size("vpp", 1) > 1) return not_modelled("ranks", "an interleaved pipeline");
   mcore::Job job;
   job.training = read_training(given, config);
   job.model = read_model(config, job.training.seq);
   job.kernels = read_kernels(given, config);
+  read_te(given, job);
   job.degrees = read_degrees(ranks, config);
   job.rank = given.size("rank", 0);
   read_recompute(config, job);

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "megatron/checkpoint.h"
+#include "megatron/te_attention.h"
 #include "trace/baddbmm.h"
 
 namespace peakmem::mcore {
@@ -26,7 +27,7 @@ Tensor rotate_half(const Tensor& x) {
 }
 
 /// _apply_rotary_pos_emb_bshd, of all features of a head: what is passed by is empty, and its gradient as large as all.
-Tensor apply_rotary(const Tensor& input, const Tensor& freqs) {
+Tensor apply_rotary_of_parts(Tensor input, const Tensor& freqs) {
   Tape& tape = input.tape();
   const int last = input.shape().rank - 1;
   Tensor t = alias(input);
@@ -53,10 +54,11 @@ SelfAttention::SelfAttention(const Builder& b)
       heads_(b.job.model.heads / b.tp()),
       groups_(b.job.model.groups / b.tp()),
       linear_proj_(named<RowParallelLinear>(b, "linear_proj", b.job.model.heads * b.job.model.head_dim,
-                                            b.job.model.hidden, LinearKind{b.job.model.linear_bias})),
-      linear_qkv_(named<ColumnParallelLinear>(b, "linear_qkv", b.job.model.hidden,
-                                              (b.job.model.heads + 2 * b.job.model.groups) * b.job.model.head_dim,
-                                              LinearKind{b.job.model.linear_bias || b.job.model.qkv_bias}, false)) {
+                                            b.job.model.hidden,
+                                            LinearKind{b.job.model.linear_bias, false, b.job.kernels.te})),
+      linear_qkv_(named<ColumnParallelLinear>(
+          b, "linear_qkv", b.job.model.hidden, (b.job.model.heads + 2 * b.job.model.groups) * b.job.model.head_dim,
+          LinearKind{b.job.model.linear_bias || b.job.model.qkv_bias, false, b.job.kernels.te, true}, false)) {
   if (!b.job.model.norms_heads) return;
   head_norms_.push_back(named<Normalization>(b, "q_layernorm", b.job.model.head_dim));
   head_norms_.push_back(named<Normalization>(b, "k_layernorm", b.job.model.head_dim));
@@ -67,7 +69,8 @@ std::array<Tensor, 3> SelfAttention::query_key_value(const Tensor& hidden_states
   const int64_t per_group = heads_ / groups_;
   Tensor mixed = linear_qkv_(hidden_states);
   mixed = split_dim(mixed, 2, groups_, (per_group + 2) * d);
-  auto [query, key, value] = split_in_three(mixed, 3, {per_group * d, d, d});
+  const std::array<Expr, 3> lengths = {per_group * d, d, d};
+  auto [query, key, value] = b_.job.kernels.te ? split_along_last(mixed, lengths) : split_in_three(mixed, 3, lengths);
   if (per_group > 1) query = merge_dims(split_dim(query, 3, per_group, d), 2, 2);
   if (!head_norms_.empty()) {
     query = head_norms_[0](query);
@@ -127,22 +130,41 @@ Tensor SelfAttention::core_attention(Tensor query, Tensor key, Tensor value, con
   return merge_dims(context, 2, 2);
 }
 
+// DotProductAttention.forward of TransformerEngine.
+Tensor SelfAttention::te_core_attention(Tensor query, Tensor key, Tensor value, const Tensor& mask) const {
+  Tensor& starts = b_.te->sequence_starts;  // get_full_cu_seqlens, kept from the first call on
+  if (!starts) starts = b_.tape.make({query.size(1) + 1}, DType::kInt32, "cu_seqlens");
+  const double p = b_.job.model.attention_dropout;
+  switch (b_.job.kernels.te_attention) {
+    case TeAttention::kUnfused:
+      return te_unfused_attention(std::move(query), std::move(key), std::move(value), mask, p);
+    case TeAttention::kFlash:
+      return te_flash_attention(std::move(query), std::move(key), std::move(value));
+    case TeAttention::kFused:
+      break;
+  }
+  return te_fused_attention(std::move(query), std::move(key), std::move(value));
+}
+
+Tensor SelfAttention::attend(const Tensor& query, const Tensor& key, const Tensor& value, const Tensor& mask) const {
+  const auto run = [this](const CheckpointInputs& in) {
+    return b_.job.kernels.te ? te_core_attention(in[0], in[1], in[2], in[3])
+                             : core_attention(in[0], in[1], in[2], in[3]);
+  };
+  const CheckpointInputs inputs = {query, key, value, mask};
+  return b_.job.training.recompute == Recompute::kCoreAttention ? checkpoint(b_.tape, run, inputs) : run(inputs);
+}
+
 Tensor SelfAttention::operator()(const Tensor& hidden_states, const LayerInput& given) const {
   const Scope scope(b_.tape, "self_attention");
   const std::array<Tensor, 3> qkv = query_key_value(hidden_states);
   auto [query, key, value] = qkv;
   if (given.rotary) {
-    query = apply_rotary(query, given.rotary);
-    key = apply_rotary(key, given.rotary);
+    const auto turn = b_.job.kernels.te ? te_rotary : apply_rotary_of_parts;
+    query = turn(query, given.rotary);
+    key = turn(key, given.rotary);
   }
-  Tensor core;
-  if (b_.job.training.recompute == Recompute::kCoreAttention) {
-    core =
-        checkpoint(b_.tape, [this](const CheckpointInputs& in) { return core_attention(in[0], in[1], in[2], in[3]); },
-                   {query, key, value, given.mask});
-  } else {
-    core = core_attention(query, key, value, given.mask);
-  }
+  const Tensor core = attend(query, key, value, given.mask);
   return linear_proj_(core);
 }
 

@@ -25,6 +25,9 @@ class SelfAttention {
   /// Queries [s, b, heads, d], keys and values [s, b, groups, d].
   std::array<Tensor, 3> query_key_value(const Tensor& hidden_states) const;
   Tensor core_attention(Tensor query, Tensor key, Tensor value, const Tensor& mask) const;
+  Tensor te_core_attention(Tensor query, Tensor key, Tensor value, const Tensor& mask) const;
+  /// The core attention that the spec has, or none of its activations kept.
+  Tensor attend(const Tensor& query, const Tensor& key, const Tensor& value, const Tensor& mask) const;
   Tensor scale_mask_softmax(const Tensor& product, const Shape& sizes, Tensor mask) const;
   bool has_fused_softmax() const;
 

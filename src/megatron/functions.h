@@ -32,8 +32,9 @@ Tensor masked_fill_in_place(Tensor scores, const Tensor& mask);
 Tensor fused_softmax(Tensor scores);
 /// GeLUFunction (fused_bias_gelu.py) as compiled: keeps input and bias.
 Tensor bias_gelu(Tensor input, const Tensor& bias);
-/// SwiGLUFunction (fused_bias_swiglu.py) as compiled: keeps the input [..., 2n].
-Tensor swiglu(Tensor input);
+/// SwiGLUFunction and BiasSwiGLUFunction (fused_bias_swiglu.py) as compiled: keep the input [..., 2n] and the bias, if
+/// there is one.
+Tensor swiglu(Tensor input, const Tensor& bias);
 /// x.repeat_interleave(count, dim) of a dimension.
 Tensor repeat_interleave(Tensor input, Expr count, int dim);
 

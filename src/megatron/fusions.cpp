@@ -34,8 +34,12 @@ void bias_gelu_backward(Gradients& g) {
 }
 const Op kBiasGelu = {"GeLUFunction", bias_gelu_backward};
 
+// One tensor is both gradients, if there is a bias.
 void swiglu_backward(Gradients& g) {
   g.out[0] = g.in[0].tape().make(contiguous(g.input_shape(0)), g.in[0].dtype(), "swiglu_back");
+  if (!g.needs(1)) return;
+  g.out[1] = g.out[0];
+  g.in[0].reset();
 }
 const Op kSwiglu = {"SwiGLUFunction", swiglu_backward};
 
@@ -81,14 +85,15 @@ Tensor bias_gelu(Tensor input, const Tensor& bias) {
   return result;
 }
 
-Tensor swiglu(Tensor input) {
+Tensor swiglu(Tensor input, const Tensor& bias) {
   const Tensor x = std::move(input);
   Tape& tape = x.tape();
-  Node* node = tape.record(kSwiglu, {&x});
+  Node* node = tape.record(kSwiglu, {&x, &bias});
   const Shape half = contiguous(narrowed(x.shape(), x.shape().rank - 1, exact_div(x.size(-1), 2)));
   Tensor result = tape.make(half, x.dtype(), kSwiglu.name);
   Tape::attach(node, result);
   tape.save(node, x);
+  if (bias) tape.save(node, bias);
   return result;
 }
 

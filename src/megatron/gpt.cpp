@@ -6,11 +6,25 @@
 
 namespace peakmem::mcore {
 
+namespace {
+
+/// A norm of its own, where the spec has one.
+std::optional<Normalization> own_norm(const Builder& b, const char* name) {
+  if (b.job.kernels.te) return std::nullopt;
+  return named<Normalization>(b, name, b.job.model.hidden);
+}
+
+Tensor normalised(const std::optional<Normalization>& norm, const Tensor& input) {
+  return norm ? (*norm)(input) : input;
+}
+
+}  // namespace
+
 TransformerLayer::TransformerLayer(const Builder& b)
     : b_(b),
-      input_layernorm_(named<Normalization>(b, "input_layernorm", b.job.model.hidden)),
+      input_layernorm_(own_norm(b, "input_layernorm")),
       self_attention_(named<SelfAttention>(b, "self_attention")),
-      pre_mlp_layernorm_(named<Normalization>(b, "pre_mlp_layernorm", b.job.model.hidden)) {
+      pre_mlp_layernorm_(own_norm(b, "pre_mlp_layernorm")) {
   const Scope scope(b.tape, "mlp");
   if (b.job.model.mixture.experts > 0)
     moe_.emplace(b);
@@ -20,16 +34,16 @@ TransformerLayer::TransformerLayer(const Builder& b)
 
 // _forward_attention.
 Tensor TransformerLayer::attend(const Tensor& input, const LayerInput& given) const {
-  const Tensor input_layernorm_output = input_layernorm_(input);
+  const Tensor input_layernorm_output = normalised(input_layernorm_, input);
   const Tensor output = self_attention_(input_layernorm_output, given);
-  return bias_dropout_add(output, self_attention_.bias(), input, b_.job.model.hidden_dropout);
+  return bias_dropout_add(b_, output, self_attention_.bias(), input);
 }
 
 Tensor TransformerLayer::operator()(const Tensor& input, const LayerInput& given) {
   const Tensor residual = attend(input, given);
-  const Tensor pre_mlp_layernorm_output = pre_mlp_layernorm_(residual);
+  const Tensor pre_mlp_layernorm_output = normalised(pre_mlp_layernorm_, residual);
   const Tensor output = mlp_ ? (*mlp_)(pre_mlp_layernorm_output) : (*moe_)(pre_mlp_layernorm_output);
-  return bias_dropout_add(output, mlp_ ? mlp_->bias() : Tensor(), residual, b_.job.model.hidden_dropout);
+  return bias_dropout_add(b_, output, mlp_ ? mlp_->bias() : Tensor(), residual);
 }
 
 GptModel::GptModel(const Builder& b, const Chunk& chunk) : b_(b), chunk_(chunk) {

@@ -54,9 +54,9 @@ class TransformerLayer {
   Tensor attend(const Tensor& input, const LayerInput& given) const;
 
   const Builder& b_;
-  Normalization input_layernorm_;
+  std::optional<Normalization> input_layernorm_;  // TransformerEngine has both in the product behind them
   SelfAttention self_attention_;
-  Normalization pre_mlp_layernorm_;
+  std::optional<Normalization> pre_mlp_layernorm_;
   std::optional<Mlp> mlp_;
   std::optional<MoeLayer> moe_;
 };

@@ -6,6 +6,7 @@
 #include <cstdint>
 
 #include "size/dtype.h"
+#include "trace/processor.h"
 
 namespace peakmem::mcore {
 
@@ -52,8 +53,14 @@ struct Gpt {
   Mixture mixture;
 };
 
+/// The attention that TransformerEngine runs: cuDNN's, the flash-attn package's, or products with all scores.
+enum class TeAttention : uint8_t { kFused, kFlash, kUnfused };
+
 /// Which of Megatron's implementations run.
 struct Kernels {
+  bool te = false;  // the TransformerEngine spec, else the local one
+  TeAttention te_attention = TeAttention::kFused;
+  bool compiled = false;          // jit_fuser is torch.compile
   bool apex = false;              // Apex' layer norm and Megatron's softmax kernels are there
   bool fuses_softmax = false;     // masked_softmax_fusion
   bool fuses_activation = false;  // bias_activation_fusion, compiled
@@ -61,7 +68,8 @@ struct Kernels {
   bool scales_by_layer = false;   // apply_query_key_layer_scaling
   bool deterministic = false;     // deterministic_mode
   bool local_clip = false;        // without Apex: gradients are clipped one by one
-  bool foreach_adam = false;      // torch.optim.AdamW's foreach, else a fused Adam
+  bool foreach_adam = false;      // torch.optim.AdamW's foreach, else a fused Adam: torch's
+  bool te_adam = false;           // or TransformerEngine's or Apex' FusedAdam
 };
 
 /// Degrees of parallelism, whose product (without ep and etp) is the number of ranks.
@@ -89,7 +97,11 @@ struct Training {
   bool distributed_optimizer = false;
   bool overlaps_gradients = false;  // overlap_grad_reduce: gradients are reduced bucket by bucket
   bool clips = true;
-  bool given_mask = false;  // the loader makes an attention mask
+  bool given_mask = false;      // the loader makes an attention mask
+  bool pretrains = false;       // Megatron-LM's pretrain_gpt.py is the loop, else the bare schedule
+  bool whole_batch = false;     // its first tensor-parallel rank keeps all of a batch on the first and the last stage
+  bool overlaps_sends = false;  // overlap_p2p_comm, of interleaved pipelines
+  bool counts_zeros = false;    // log_num_zeros_in_grad
   Recompute recompute = Recompute::kNone;
   int64_t recompute_layers = 1;    // layers a checkpoint has (uniform), or that are recomputed (block)
   bool distributes_saved = false;  // distribute_saved_activations
@@ -103,6 +115,7 @@ struct Job {
   Kernels kernels;
   Degrees degrees;
   Training training;
+  Processor processor;  // of the GPU
   int64_t rank = 0;
 };
 

@@ -3,6 +3,7 @@
 #include <array>
 #include <utility>
 
+#include "megatron/compiled.h"
 #include "trace/rms_norm.h"
 
 namespace peakmem::mcore {
@@ -19,6 +20,7 @@ ColumnParallelLinear::ColumnParallelLinear(const Builder& b, int64_t in, int64_t
     : b_(b), skips_bias_(skips_bias) {
   const int64_t ranks = kind.expert ? b.job.degrees.expert_tp() : b.tp();
   const Trait trait = {.expert = kind.expert && b.job.degrees.ep > 1};
+  if (kind.te && kind.norms) norm_ = norm_parameters(b, in);
   weight_ = b.parameter({out / ranks, in}, "weight", trait);
   if (kind.bias) bias_ = b.parameter({out / ranks}, "bias", trait);
   if (!kind.expert) gathers_ = b.sequence_ranks();
@@ -28,10 +30,12 @@ ColumnParallelLinear::ColumnParallelLinear(const Builder& b, Tensor weight)
     : b_(b), weight_(std::move(weight)), gathers_(b.sequence_ranks()) {}
 
 Tensor ColumnParallelLinear::operator()(const Tensor& input) const {
-  return linear(input, weight_, skips_bias_ ? Tensor() : bias_, gathers_, b_.buffer);
+  const Tensor bias = skips_bias_ ? Tensor() : bias_;
+  return norm_.weight ? te_norm_linear(input, norm_, weight_, bias, gathers_)
+                      : linear(input, weight_, bias, gathers_, b_.buffer);
 }
 
-RowParallelLinear::RowParallelLinear(const Builder& b, int64_t in, int64_t out, LinearKind kind) : b_(b) {
+RowParallelLinear::RowParallelLinear(const Builder& b, int64_t in, int64_t out, LinearKind kind) : b_(b), te_(kind.te) {
   const int64_t ranks = kind.expert ? b.job.degrees.expert_tp() : b.tp();
   Trait trait = {.expert = kind.expert && b.job.degrees.ep > 1};
   weight_ = b.parameter({out, in / ranks}, "weight", trait);
@@ -41,21 +45,29 @@ RowParallelLinear::RowParallelLinear(const Builder& b, int64_t in, int64_t out, 
 }
 
 Tensor RowParallelLinear::operator()(const Tensor& input) const {
+  if (te_) return te_linear(input, weight_, scatters_);
   Tensor output_parallel = linear(input, weight_, {}, 1, b_.buffer);
   return reduce_scatter_first(std::move(output_parallel), scatters_);
 }
 
-Normalization::Normalization(const Builder& b, int64_t width) : b_(b) {
-  const Trait trait = {.on_host = true, .sums = b.job.degrees.sequence_parallel};
-  weight_ = b.parameter({width}, "weight", trait);
-  if (b.job.model.norm == Norm::kLayerNorm) bias_ = b.parameter({width}, "bias", trait);
+NormParameters norm_parameters(const Builder& b, int64_t width) {
+  const Trait trait = {.on_host = !b.job.kernels.te, .sums = b.job.degrees.sequence_parallel};
+  NormParameters norm;
+  norm.weight = b.parameter({width}, "weight", trait);
+  if (b.job.model.norm == Norm::kLayerNorm) norm.bias = b.parameter({width}, "bias", trait);
+  return norm;
 }
+
+Normalization::Normalization(const Builder& b, int64_t width) : b_(b), norm_(norm_parameters(b, width)) {}
 
 Tensor Normalization::operator()(const Tensor& input) const {
-  return b_.job.model.norm == Norm::kLayerNorm ? layer_norm(input, weight_, bias_) : rms_norm(input, weight_);
+  if (b_.job.kernels.te) return te_norm(input, norm_);
+  return norm_.bias ? layer_norm(input, norm_.weight, norm_.bias) : rms_norm(input, norm_.weight);
 }
 
-Tensor bias_dropout_add(const Tensor& x, const Tensor& bias, const Tensor& residual, double p) {
+Tensor bias_dropout_add(const Builder& b, Tensor x, const Tensor& bias, const Tensor& residual) {
+  const double p = b.job.model.hidden_dropout;
+  if (b.job.kernels.compiled) return compiled_bias_dropout_add(std::move(x), bias, residual, p);
   const Tensor biased = bias ? add(x, bias) : x;
   Tensor out = dropout(biased, p);
   return add(residual, std::move(out));
@@ -64,9 +76,10 @@ Tensor bias_dropout_add(const Tensor& x, const Tensor& bias, const Tensor& resid
 Mlp::Mlp(const Builder& b, int64_t ffn, bool expert)
     : b_(b),
       linear_fc1_(named<ColumnParallelLinear>(b, "linear_fc1", b.job.model.hidden, b.job.model.gated ? 2 * ffn : ffn,
-                                              LinearKind{b.job.model.linear_bias, expert}, true)),
+                                              LinearKind{b.job.model.linear_bias, expert, b.job.kernels.te, !expert},
+                                              true)),
       linear_fc2_(named<RowParallelLinear>(b, "linear_fc2", ffn, b.job.model.hidden,
-                                           LinearKind{b.job.model.linear_bias, expert})) {}
+                                           LinearKind{b.job.model.linear_bias, expert, b.job.kernels.te})) {}
 
 Tensor Mlp::activate(const Tensor& input) const {
   const Gpt& model = b_.job.model;
@@ -81,7 +94,8 @@ Tensor Mlp::operator()(const Tensor& hidden_states, const Tensor& scales) const 
   const Scope scope(b_.tape, "mlp");
   Tensor intermediate = linear_fc1_(hidden_states);
   if (b_.job.kernels.fuses_activation) {
-    intermediate = b_.job.model.gated ? swiglu(intermediate) : bias_gelu(intermediate, linear_fc1_.bias());
+    const Tensor& bias = linear_fc1_.bias();
+    intermediate = b_.job.model.gated ? swiglu(intermediate, bias) : bias_gelu(intermediate, bias);
   } else {
     if (linear_fc1_.bias()) intermediate = add(intermediate, linear_fc1_.bias());
     intermediate = activate(intermediate);

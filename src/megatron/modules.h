@@ -6,8 +6,8 @@
 
 #include <vector>
 
-#include "megatron/functions.h"
 #include "megatron/job.h"
+#include "megatron/te.h"
 
 namespace peakmem::mcore {
 
@@ -22,6 +22,11 @@ struct Trait {
 
 struct RouterState;
 
+/// What all of TransformerEngine's modules on a GPU share: the products' workspace, and where sequences begin.
+struct TeState {
+  Tensor workspace, sequence_starts;
+};
+
 /// What every module needs.
 struct Builder {
   Tape& tape;
@@ -29,6 +34,7 @@ struct Builder {
   GlobalBuffer& buffer;
   std::vector<Trait>& traits;  // by parameter
   RouterState* router = nullptr;
+  TeState* te = nullptr;
 
   Tensor parameter(const Shape& shape, const char* name, const Trait& trait = {}) const;
   int64_t tp() const { return job.degrees.tp; }
@@ -43,10 +49,13 @@ Module named(const Builder& b, const char* name, Choices... choices) {
   return Module(b, choices...);
 }
 
-/// What experts' linear layers have otherwise: their own degree of tensor parallelism, and no communication in them.
+/// What linear layers may have otherwise: experts' have a degree of tensor parallelism of their own, and no
+/// communication in them; TransformerEngine's are its own, and have the norm before them in them.
 struct LinearKind {
   bool bias = true;
   bool expert = false;
+  bool te = false;
+  bool norms = false;
 };
 
 /// ColumnParallelLinear: this rank has a part of the output's features. The bias is added unless the caller does it.
@@ -61,6 +70,7 @@ class ColumnParallelLinear {
 
  private:
   const Builder& b_;
+  NormParameters norm_;
   Tensor weight_;
   Tensor bias_;
   int64_t gathers_ = 1;
@@ -80,9 +90,13 @@ class RowParallelLinear {
   Tensor weight_;
   Tensor bias_;
   int64_t scatters_ = 1;
+  bool te_ = false;
 };
 
-/// torch.nn.LayerNorm or RMSNorm, or Apex' layer norm, which keeps the same.
+/// A norm's parameters; TransformerEngine makes them on the device.
+NormParameters norm_parameters(const Builder& b, int64_t width);
+
+/// torch.nn.LayerNorm or RMSNorm, or Apex' layer norm, which keeps the same; or TransformerEngine's.
 class Normalization {
  public:
   Normalization(const Builder& b, int64_t width);
@@ -90,12 +104,11 @@ class Normalization {
 
  private:
   const Builder& b_;
-  Tensor weight_;
-  Tensor bias_;
+  NormParameters norm_;
 };
 
 /// _bias_dropout_add_func (fusions/fused_bias_dropout.py).
-Tensor bias_dropout_add(const Tensor& x, const Tensor& bias, const Tensor& residual, double p);
+Tensor bias_dropout_add(const Builder& b, Tensor x, const Tensor& bias, const Tensor& residual);
 
 /// MLP (transformer/mlp.py). `scales`: of an expert, the routing's weight of each token.
 class Mlp {

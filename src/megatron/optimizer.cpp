@@ -4,6 +4,8 @@
 #include <ranges>
 #include <utility>
 
+#include "trace/workspace.h"
+
 namespace peakmem::mcore {
 namespace {
 
@@ -93,6 +95,7 @@ Optimizer::Optimizer(const Builder& b, const std::vector<Buffer*>& buffers, int6
   // A scale of one, or what a scaler of gradients in fp16 has: its scale, bounds and factors, found_inf and a flag.
   const int scalars = t.precision == DType::kFloat16 ? 6 : has_main_ || !t.distributed_optimizer ? 1 : 2;
   for (int i = 0; i < scalars; ++i) scalars_.push_back(scalar(b.tape, DType::kFloat32, "empty"));
+  if (b.job.kernels.te_adam) scalars_.push_back(scalar(b.tape, DType::kInt32, "_dummy_overflow_buf"));
   if (has_main_)
     for (Updated& updated : parameters_) make_main(updated);
 }
@@ -136,10 +139,20 @@ void Optimizer::clip() const {
   }
 }
 
+// torch.count_nonzero of each gradient: where it is not zero, and that as integers for the sum.
+void Optimizer::count_zeros() const {
+  for (const Updated& updated : parameters_) {
+    const At at(b_.tape, Category::kTemporaries, of_tape(updated));
+    const Tensor is_nonzero = b_.tape.make({updated.elements}, DType::kBool, "ne");
+    const Tensor counted = workspace(b_.tape, updated.elements * size_of(DType::kInt64), "sum");
+  }
+}
+
 void Optimizer::make_states(Updated& updated) {
   if (updated.mean) return;
   const At at(b_.tape, Category::kOptimizer, of_tape(updated));
-  if (!b_.job.kernels.foreach_adam) updated.step = b_.tape.make(Shape{}, DType::kFloat32, "zeros");
+  if (!b_.job.kernels.foreach_adam && !b_.job.kernels.te_adam)
+    updated.step = b_.tape.make(Shape{}, DType::kFloat32, "zeros");
   updated.mean = b_.tape.make({updated.elements}, DType::kFloat32, "zeros_like");
   updated.square = b_.tape.make({updated.elements}, DType::kFloat32, "zeros_like");
 }

@@ -52,6 +52,8 @@ class Optimizer {
   /// Norms of this optimizer's gradients, if nobody has kernels for it.
   void make_norms(std::vector<Tensor>& norms) const;
   void clip() const;
+  /// count_zeros_fp32 (clip_grads.py).
+  void count_zeros() const;
   void step();
   void zero_grad() { gradients_.clear(); }
   /// What the loss is scaled by.

@@ -23,6 +23,12 @@ Tensor div_in_place(Tensor self, const Tensor& other) {
   return result;
 }
 
+/// get_cublas_workspace_size_bytes of TransformerEngine (pytorch/cpp_extensions/gemm.py).
+int64_t te_workspace_bytes(const Processor& processor) {
+  constexpr int64_t kMib = 1024 * 1024;
+  return processor.compute_capability >= 90 ? 32 * kMib + 1024 : 4 * kMib;
+}
+
 }  // namespace
 
 Rank::Rank(Tape& tape, const Job& job)
@@ -30,8 +36,11 @@ Rank::Rank(Tape& tape, const Job& job)
       job_(job),
       place_(place_of(job.degrees, job.rank)),
       buffer_(tape),
-      builder_{tape, job, buffer_, traits_, &router_},
+      builder_{tape, job, buffer_, traits_, &router_, &te_},
       hooks_(tape) {
+  tape.processor = job.processor;
+  if (job.training.pretrains) start_time_ = tape.buffer({1}, DType::kFloat64, "start_time");
+  if (job.kernels.te) te_.workspace = tape.buffer({te_workspace_bytes(job.processor)}, DType::kUInt8, "te_workspace");
   for (int64_t i = 0; i < job.degrees.vpp; ++i) {
     chunks_.push_back(chunk_of(job, place_.stage, i));
     first_parameters_.push_back(tape.parameters.size());
@@ -59,6 +68,13 @@ void Rank::to_device() {
     tape_.fill(value);
     full.reset();
   }
+}
+
+void Rank::begin(int32_t step, int64_t micro, const char* name) {
+  const std::pair<int64_t, std::string_view> next = {micro, name};
+  if (running_ == next) return;
+  running_ = next;
+  tape_.begin_phase(step, static_cast<int32_t>(micro), name);
 }
 
 void Rank::wrap() {
@@ -101,26 +117,33 @@ Tensor Rank::loss(const Tensor& output, const Tensor& mask, std::vector<Tensor>&
   return div_in_place(std::move(loss), Tensor());
 }
 
+// get_batch_on_this_tp_rank of pretrain_gpt.py, or what the stage's model wants and no more.
+void Rank::make_batch(size_t chunk, ChunkInput& given, Tensor& loss_mask) const {
+  const Training& t = job_.training;
+  const bool first = t.pretrains ? chunks_[chunk].embeds : is_first();
+  const bool last = t.pretrains ? chunks_[chunk].heads : is_last();
+  const bool whole = t.pretrains && t.whole_batch && place_.tensor == 0 && (first || last);
+  const auto ids = [&] { return tape_.make({t.micro_batch, t.seq}, DType::kInt64, "zeros"); };
+  if (first || whole) {
+    given.tokens = ids();
+    given.position_ids = ids();
+  }
+  if (last || whole) {
+    given.labels = ids();
+    loss_mask = tape_.make({t.micro_batch, t.seq}, DType::kFloat32, "ones");
+  }
+  if (t.given_mask && (first || last)) given.mask = tape_.make({t.micro_batch, 1, t.seq, t.seq}, DType::kBool, "zeros");
+}
+
 ForwardStep Rank::forward(size_t chunk, const ReceivedTensor& input, std::vector<Tensor>& losses) {
   tape_.category = Category::kInputs;
   inputs_[chunk] = input;
-  const Training& t = job_.training;
-  const auto ids = [&] { return tape_.make({t.micro_batch, t.seq}, DType::kInt64, "zeros"); };
   ForwardStep step;
   Tensor output;
   Tensor loss_mask;
   {
     ChunkInput given;
-    if (is_first()) {
-      given.tokens = ids();
-      given.position_ids = ids();
-    }
-    if (is_last()) {
-      given.labels = ids();
-      loss_mask = tape_.make({t.micro_batch, t.seq}, DType::kFloat32, "ones");
-    }
-    if (t.given_mask && (is_first() || is_last()))
-      given.mask = tape_.make({t.micro_batch, 1, t.seq, t.seq}, DType::kBool, "zeros");
+    make_batch(chunk, given, loss_mask);
     if (input) given.hidden_states = input->value();
     tape_.category = Category::kActivations;
     output = models_[chunk](given);
@@ -161,6 +184,18 @@ void Rank::finalize() {
   tape_.category = outer;
 }
 
+// train_step and training_log: the mean of the losses, and their sum since the last report.
+void Rank::log(std::vector<Tensor> losses) {
+  if (!job_.training.pretrains || !is_last()) return;
+  const Category outer = std::exchange(tape_.category, Category::kTemporaries);
+  const Tensor stacked = tape_.make({static_cast<int64_t>(losses.size()), 2}, DType::kFloat32, "cat");
+  losses.clear();
+  const Tensor sum = tape_.make({2}, DType::kFloat32, "sum");
+  logged_[0] = tape_.make(Shape{}, DType::kFloat32, "div");
+  logged_[1] = tape_.make({1}, DType::kFloat32, "add");
+  tape_.category = outer;
+}
+
 void Rank::zero_grad() {
   for (Optimizer& optimizer : optimizers_) optimizer.zero_grad();
 }
@@ -179,6 +214,8 @@ void Rank::step() {
   }
   for (const Optimizer& optimizer : optimizers_)
     if (job_.training.clips) optimizer.clip();
+  for (const Optimizer& optimizer : optimizers_)
+    if (job_.training.counts_zeros) optimizer.count_zeros();
   for (Optimizer& optimizer : optimizers_) optimizer.step();
   tape_.category = outer;
 }

@@ -1,8 +1,11 @@
 // One rank of a Megatron-Core run on a tape: its chunks of the model, their buffers and optimizers.
 #pragma once
 
+#include <array>
 #include <deque>
 #include <memory>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 #include "megatron/gpt.h"
@@ -49,6 +52,8 @@ class Rank {
   bool heads(size_t chunk) const { return chunks_[chunk].heads; }
   size_t chunks() const { return chunks_.size(); }
 
+  /// What happens from now on is of this micro-batch, forward or backward.
+  void begin(int32_t step, int64_t micro, const char* name);
   /// DistributedDataParallel around the chunks and the optimizer over them.
   void wrap();
   /// A chunk's forward_step (pipeline_parallel/schedules.py); `input` is what it received, null for the first chunk.
@@ -61,15 +66,21 @@ class Rank {
   void finalize();
   void zero_grad();
   void step();
+  /// What Megatron-LM's training loop makes of a step's losses.
+  void log(std::vector<Tensor> losses);
 
  private:
   void to_device();
   Tensor loss(const Tensor& output, const Tensor& mask, std::vector<Tensor>& reported, Tensor& tokens);
+  void make_batch(size_t chunk, ChunkInput& given, Tensor& loss_mask) const;
 
   Tape& tape_;
   const Job& job_;
   Place place_;
+  std::pair<int64_t, std::string_view> running_ = {-1, ""};
   GlobalBuffer buffer_;
+  TeState te_;
+  Tensor start_time_;
   RouterState router_;
   std::vector<Trait> traits_;
   Builder builder_;
@@ -77,6 +88,7 @@ class Rank {
   std::vector<Chunk> chunks_;
   std::vector<size_t> first_parameters_;  // of each chunk, and the number of all
   std::deque<GptModel> models_;
+  std::array<Tensor, 2> logged_;        // of the last step: its loss, and the sum of those since the last report
   std::vector<ReceivedTensor> inputs_;  // as each chunk was told, until it is told the next
   std::deque<GradientBuffers> gradients_;
   std::deque<Optimizer> optimizers_;

@@ -6,6 +6,7 @@
 namespace peakmem::mcore {
 
 /// forward_backward_no_pipelining, _pipelining_without_interleaving (1F1B) or _pipelining_with_interleaving.
-void forward_backward(Rank& rank, int32_t step);
+/// What is reported of the losses, on the last stage.
+std::vector<Tensor> forward_backward(Rank& rank, int32_t step);
 
 }  // namespace peakmem::mcore

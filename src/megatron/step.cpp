@@ -13,9 +13,11 @@ Program trace_rank(const Job& job) {
   for (const int32_t step : {1, 2}) {
     tape.begin_phase(step, -1, "zero_grad");
     rank.zero_grad();
-    forward_backward(rank, step);
+    std::vector<Tensor> losses = forward_backward(rank, step);
+    if (!job.training.pretrains) losses.clear();
     tape.begin_phase(step, -1, "optimizer");
     rank.step();
+    rank.log(std::move(losses));
   }
   return tape.finish();
 }

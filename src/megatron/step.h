@@ -12,7 +12,7 @@ namespace peakmem::mcore {
 ///     forward_backward_func(...) ; optimizer.step()
 ///
 /// twice, after the model was built ("model", step 0) and wrapped ("wrap"). Phases of a step are "zero_grad", "forward"
-/// and "backward" of every micro-batch, or, where stages are in a pipeline, "forward_backward", and "optimizer".
+/// and "backward" of every micro-batch, as they take turns, and "optimizer".
 Program trace_rank(const Job& job);
 
 }  // namespace peakmem::mcore

@@ -2,6 +2,7 @@
 
 #include "format/json.h"
 #include "measured/gpu_record.h"
+#include "report/stack_records.h"
 #include "size/bytes.h"
 
 namespace peakmem {
@@ -51,7 +52,9 @@ std::optional<Error> hold_to_records(std::string_view jsonl, const std::string& 
     const Result<Value> line = parse_json(text);
     if (!line) return Error{"record " + std::to_string(number), line.error().problem, line.error().hint};
     const std::string where = file + ":" + std::to_string(number);
-    if (is_gpu_record(*line))
+    if (is_stack_record(*line))
+      hold_to_stack_record(*line, where, held.families, held.gpus);
+    else if (is_gpu_record(*line))
       hold_to_gpu_record(*line, where, held.gpus);
     else
       hold_to_record(*line, where, held.families);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "megatron/interleaved.h"
 #include "report/rank_text.h"
 #include "size/bytes.h"
 
@@ -10,8 +11,8 @@ namespace {
 
 std::string degrees_text(const mcore::Degrees& d) {
   return "tensor " + std::to_string(d.tp) + (d.sequence_parallel ? " with sequences" : "") + " · pipeline " +
-         std::to_string(d.pp) + " · data " + std::to_string(d.dp) + ": " + grouped(d.ranks()) +
-         (d.ranks() == 1 ? " rank" : " ranks");
+         std::to_string(d.pp) + (d.vpp > 1 ? " × " + std::to_string(d.vpp) + " chunks" : "") + " · data " +
+         std::to_string(d.dp) + ": " + grouped(d.ranks()) + (d.ranks() == 1 ? " rank" : " ranks");
 }
 
 std::string training_text(const mcore::Training& t) {
@@ -28,8 +29,11 @@ std::string training_text(const mcore::Training& t) {
 
 /// Why this rank holds more than others: what is in flight, and what it has that others have not.
 std::string reason(const RankPlace& worst, const mcore::Job& job) {
-  const int64_t flying = std::min(job.degrees.pp - worst.stage, job.training.micro_batches);
-  std::string text = std::to_string(flying) + (flying == 1 ? " micro-batch" : " micro-batches") + " in flight";
+  const mcore::Degrees& d = job.degrees;
+  const int64_t turns = d.vpp > 1 ? mcore::warmup_turns(job, worst.stage) + 1 : d.pp - worst.stage;
+  const int64_t flying = std::min(turns, job.training.micro_batches * d.vpp);
+  std::string text = grouped(flying) + (flying == 1 ? " micro-batch" : " micro-batches");
+  text += d.vpp > 1 ? " of its chunks in flight" : " in flight";
   if (worst.embeds) text += ", the embedding";
   if (worst.heads) text += ", the head and its logits";
   return text;

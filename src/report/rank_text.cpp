@@ -32,6 +32,23 @@ void write_classes(Page& page, const RankReport& report) {
   }
 }
 
+/// What the card of the rank that reserves most must hold.
+void write_card(Page& page, const RankReport& report) {
+  if (!report.card) return;
+  const CardMemory& card = *report.card;
+  const Verdict& fits = card.fits;
+  const int64_t left_over = fits.capacity_bytes - card.device.likely;
+  const std::string text = fits.gpu + ": " + fits.verdict + ", rank " + grouped(card.rank);
+  page.heading(fits.fits ? page.good(text) : page.bad(text));
+  page.line("  " + in_binary_units(card.device.likely) + " on the device of " + in_binary_units(fits.capacity_bytes) +
+            ", " + in_binary_units(left_over < 0 ? -left_over : left_over) +
+            (left_over < 0 ? " too much" : " to spare"));
+  if (fits.headroom_bytes > 0) page.line("  " + in_binary_units(fits.headroom_bytes) + " are to stay free");
+  page.line("  allocated " + in_binary_units(report.shown.allocated_bytes) + ", reserved " +
+            in_binary_units(report.shown.reserved_bytes) + " on rank " + grouped(report.shown.place.rank) +
+            ": torch.cuda.max_memory_allocated and _reserved");
+}
+
 void write_live(Page& page, const RankReport& report) {
   page.heading("What lives then on rank " + grouped(report.shown.place.rank));
   for (size_t i = 0; i < report.live.size() && i < kRows; ++i) {
@@ -71,7 +88,34 @@ void write_class(JsonWriter& out, const RankClass& each) {
   out.member("first_step_bytes", each.first_step_bytes);
   out.member("tensor_bytes", each.tensor_bytes);
   out.member("block_bytes", each.block_bytes);
+  if (each.allocated_bytes > 0) {
+    out.member("allocated_bytes", each.allocated_bytes);
+    out.member("reserved_bytes", each.reserved_bytes);
+  }
   out.member("phase", each.phase);
+  out.end_object();
+}
+
+void write_range(JsonWriter& out, const char* name, const Range& range) {
+  out.key(name);
+  out.begin_object();
+  out.member("low", range.low);
+  out.member("likely", range.likely);
+  out.member("high", range.high);
+  out.member("why", range.why);
+  out.end_object();
+}
+
+void write_card(JsonWriter& out, const CardMemory& card) {
+  out.key("card");
+  out.begin_object();
+  out.member("rank", card.rank);
+  write_range(out, "reserved_range", card.reserved);
+  write_range(out, "device_range", card.device);
+  out.member("gpu", card.fits.gpu);
+  out.member("capacity_bytes", card.fits.capacity_bytes);
+  out.member("fits", card.fits.fits);
+  out.member("verdict", card.fits.verdict);
   out.end_object();
 }
 
@@ -91,6 +135,7 @@ void write_peak(Page& page, const RankReport& report, const std::string& reason)
 }
 
 void write_ranks(Page& page, const RankReport& report, const std::vector<std::string>& assumptions) {
+  write_card(page, report);
   write_classes(page, report);
   write_live(page, report);
   write_phases(page, report);
@@ -103,6 +148,7 @@ void write_ranks(Page& page, const RankReport& report, const std::vector<std::st
 void write_ranks(JsonWriter& out, const RankReport& report, const std::vector<std::string>& assumptions) {
   out.member("tensor_bytes", report.classes.front().tensor_bytes);
   out.member("worst_rank", report.classes.front().place.rank);
+  if (report.card) write_card(out, *report.card);
   out.key("ranks");
   out.begin_list();
   for (const RankClass& each : report.classes) write_class(out, each);

@@ -5,6 +5,8 @@
 
 #include "family/family.h"
 #include "request/bare_model.h"
+#include "request/gpu_choice.h"
+#include "request/headroom.h"
 #include "request/stack_options.h"
 #include "size/bytes.h"
 #include "size/wording.h"
@@ -36,9 +38,31 @@ constexpr std::array kFamilies = std::to_array<FamilyRow>({
     {"mixtral", kRmsNorm, kRotary, true, false, false, false},
 });
 
-constexpr std::array kOptions = std::to_array<std::string_view>(
-    {"tp", "pp", "dp", "ep", "etp", "moe-dispatcher", "sequence-parallel", "distributed-optimizer", "recompute",
-     "first-stage-layers", "last-stage-layers", "accumulate"});
+constexpr std::array kOptions = std::to_array<std::string_view>({"tp",
+                                                                 "pp",
+                                                                 "vpp",
+                                                                 "dp",
+                                                                 "ep",
+                                                                 "etp",
+                                                                 "moe-dispatcher",
+                                                                 "sequence-parallel",
+                                                                 "distributed-optimizer",
+                                                                 "recompute",
+                                                                 "first-stage-layers",
+                                                                 "last-stage-layers",
+                                                                 "accumulate",
+                                                                 "transformer-impl",
+                                                                 "attention-backend",
+                                                                 "overlap-grad-reduce",
+                                                                 "untie-embeddings",
+                                                                 "disable-bias-linear",
+                                                                 "swiglu",
+                                                                 "qk-layernorm",
+                                                                 "deterministic-mode",
+                                                                 "log-num-zeros-in-grad",
+                                                                 "gpu",
+                                                                 "headroom",
+                                                                 "alloc-conf"});
 
 std::optional<Error> check_stages(const mcore::Job& job) {
   const mcore::Training& t = job.training;
@@ -141,6 +165,9 @@ Result<mcore::Training> read_training(const Options& asked, const mcore::Gpt& mo
   t.precision = name == "bf16" ? DType::kBFloat16 : name == "fp16" ? DType::kFloat16 : DType::kFloat32;
   t.full_gradients = t.precision != DType::kFloat16;
   t.distributed_optimizer = asked.flag("distributed-optimizer");
+  t.overlaps_gradients = asked.flag("overlap-grad-reduce");
+  t.counts_zeros = asked.flag("log-num-zeros-in-grad");
+  t.pretrains = true;
   t.given_mask = true;
   const std::string* recompute = asked.text("recompute");
   if (recompute != nullptr && *recompute == "selective") t.recompute = mcore::Recompute::kCoreAttention;
@@ -148,6 +175,89 @@ Result<mcore::Training> read_training(const Options& asked, const mcore::Gpt& mo
   t.first_layers = asked.size("first-stage-layers").value_or(0);
   t.last_layers = asked.size("last-stage-layers").value_or(0);
   return t;
+}
+
+/// Megatron's switches for what a config does not say.
+void read_switches(const Options& asked, mcore::Gpt& model) {
+  if (asked.flag("untie-embeddings")) model.tied = false;
+  if (asked.flag("disable-bias-linear")) model.linear_bias = false;
+  if (asked.flag("qk-layernorm")) model.norms_heads = true;
+  if (!asked.flag("swiglu") || model.gated) return;
+  model.gated = model.is_silu = true;
+  // As Megatron-LM sizes it where nobody does: two thirds of four times the hidden size, in steps of 64.
+  if (!asked.has("ffn")) model.ffn = model.hidden * 8 / 3 / 64 * 64;
+}
+
+/// TransformerEngine's attention on a GPU: cuDNN's where it is preferred, from Hopper on, else flash-attn's.
+mcore::TeAttention te_attention_of(const Options& asked, const mcore::Job& job) {
+  const std::string* asked_for = asked.text("attention-backend");
+  if (asked_for != nullptr && *asked_for == "unfused") return mcore::TeAttention::kUnfused;
+  if (asked_for != nullptr && *asked_for == "flash") return mcore::TeAttention::kFlash;
+  if (asked_for != nullptr && *asked_for == "fused") return mcore::TeAttention::kFused;
+  return job.processor.compute_capability >= 90 ? mcore::TeAttention::kFused : mcore::TeAttention::kFlash;
+}
+
+std::optional<Error> read_kernels(const Options& asked, mcore::Job& job) {
+  mcore::Kernels& k = job.kernels;
+  const std::string* impl = asked.text("transformer-impl");
+  k.te = impl != nullptr && *impl == "transformer_engine";
+  k.apex = k.fuses_softmax = k.compiled = k.te_adam = true;
+  k.fuses_activation = job.model.gated || job.model.linear_bias;
+  k.te_attention = te_attention_of(asked, job);
+  k.deterministic = asked.flag("deterministic-mode");
+  if (!k.te && asked.has("attention-backend"))
+    return Error{"--attention-backend", "chooses among TransformerEngine's",
+                 "add --transformer-impl transformer_engine"};
+  if (!k.te) return std::nullopt;
+  if (job.model.mixture.experts > 0)
+    return Error{"--transformer-impl", "experts are not modelled with TransformerEngine's modules", "pass local"};
+  if (size_of(job.training.precision) != 2)
+    return Error{"--transformer-impl", "TransformerEngine's attention is modelled in half precision alone",
+                 "pass --precision bf16"};
+  return std::nullopt;
+}
+
+/// The card that all ranks have; the products' and the kernels' own memory depends on it.
+Result<StackCard> read_card(const Options& asked) {
+  Request request;
+  if (auto wrong = read_gpu(asked, request)) return *wrong;
+  if (request.gpu_count > 1)
+    return Error{"--gpu", "names several cards, and ranks are counted by the degrees", "name one"};
+  if (auto wrong = read_headroom(asked, request)) return *wrong;
+  StackCard card;
+  card.own = request.own_gpu;
+  card.card = {.gpu = request.gpu, .allocator = {}, .headroom_bytes = request.headroom_bytes};
+  constexpr int64_t kDeterministic = int64_t{8} * 4096 * 1024;  // :4096:8
+  if (asked.flag("deterministic-mode")) card.card.workspace_bytes = kDeterministic;
+  const std::string* conf = asked.text("alloc-conf");
+  if (conf == nullptr) return card;
+  if (request.gpu == nullptr)
+    return Error{"--alloc-conf", "is how a GPU's allocator is set, and no --gpu is named", "add --gpu, or drop it"};
+  const Result<AllocatorOptions> options = parse_alloc_conf(*conf, "--alloc-conf");
+  if (!options) return options.error();
+  card.card.allocator = *options;
+  return card;
+}
+
+std::optional<Error> check_chunks(const mcore::Job& job) {
+  const mcore::Degrees& d = job.degrees;
+  const mcore::Training& t = job.training;
+  if (d.vpp == 1) return std::nullopt;
+  if (d.pp == 1)
+    return Error{"--vpp", "cuts the stages of a pipeline, and there is one stage", "give --pp, or drop it"};
+  if (t.first_layers > 0 || t.last_layers > 0) {
+    if (auto wrong =
+            check_division({"--vpp", d.vpp, std::max<int64_t>(t.first_layers, 1), "layers of the first stage"}))
+      return wrong;
+  } else if (auto wrong = check_division({"--vpp", d.vpp, job.model.layers / d.pp, "layers of a stage"})) {
+    return wrong;
+  }
+  const int64_t rest = t.micro_batches % d.pp;
+  if (t.micro_batches >= d.pp && rest == 0) return std::nullopt;
+  return Error{"--accumulate",
+               std::to_string(t.micro_batches) + " micro-batches do not go round " + std::to_string(d.pp) +
+                   " stages of several chunks",
+               "give a multiple of --pp"};
 }
 
 /// A mixture's degrees: its ranks are those of the rest, divided anew.
@@ -160,6 +270,7 @@ std::optional<Error> read_experts(const Options& asked, mcore::Job& job) {
   if (m.experts == 0) return std::nullopt;
   d.ep = asked.size("ep").value_or(1);
   d.etp = asked.size("etp").value_or(0);
+  if (d.vpp > 1) return Error{"--vpp", "interleaved pipelines are not modelled for experts", "drop it"};
   const std::string* dispatcher = asked.text("moe-dispatcher");
   if (dispatcher != nullptr && *dispatcher == "allgather") m.dispatcher = mcore::Dispatcher::kAllGather;
   job.kernels.fuses_activation = false;
@@ -171,12 +282,23 @@ std::optional<Error> read_experts(const Options& asked, mcore::Job& job) {
   return check_division({d.etp > 0 ? "--etp" : "--ep", d.ep * d.expert_tp(), d.tp * d.dp, "ranks of a stage"});
 }
 
+/// What of the modules and fusions was taken for granted.
+std::string code_line(const mcore::Kernels& k) {
+  if (!k.te) return "code: Megatron-Core 0.16.1, the local spec, with Apex' layer norm and Megatron's fused softmax";
+  const char* attention = k.te_attention == mcore::TeAttention::kFused   ? "cuDNN's"
+                          : k.te_attention == mcore::TeAttention::kFlash ? "flash-attn's"
+                                                                         : "products, softmax and dropout";
+  return std::string("code: Megatron-Core 0.16.1 with TransformerEngine 2.20's modules; attention: ") + attention;
+}
+
 void say_what_was_assumed(MegatronRequest& request, int64_t vocab) {
   request.assumptions = {
-      "code: Megatron-Core 0.16.1, the local spec, with Apex' layer norm and Megatron's fused softmax",
-      "fusions: of softmax, bias and activation, as Megatron-LM has them unless told otherwise",
-      "optimizer: Adam in fused kernels, gradients clipped",
+      code_line(request.job.kernels),
+      "loop: Megatron-LM's pretrain_gpt.py, functions compiled; fusions as it has them unless told otherwise",
+      "optimizer: TransformerEngine's or Apex' fused Adam, gradients clipped",
       "the loader makes the attention mask; what a stage has sent is deallocated"};
+  if (request.job.kernels.te && request.job.kernels.te_attention == mcore::TeAttention::kFused)
+    request.assumptions.emplace_back("what cuDNN's attention takes while it runs is not counted");
   if (request.job.model.vocab != vocab)
     request.assumptions.push_back("vocabulary: " + grouped(vocab) + ", padded to " + grouped(request.job.model.vocab));
   if (request.job.model.mixture.experts > 0)
@@ -198,9 +320,14 @@ Result<MegatronRequest> read_megatron(const NamedConfig& model, const OptionValu
   if (!gpt) return gpt.error();
   mcore::Job& job = request.job;
   job.model = *gpt;
-  job.kernels = {.apex = true, .fuses_softmax = true, .fuses_activation = true};
+  read_switches(asked, job.model);
+  Result<StackCard> card = read_card(asked);
+  if (!card) return card.error();
+  request.card = std::move(*card);
+  if (request.card.card.gpu != nullptr) job.processor = processor_of(*request.card.card.gpu);
   job.degrees = {.tp = asked.size("tp").value_or(1),
                  .pp = asked.size("pp").value_or(1),
+                 .vpp = asked.size("vpp").value_or(1),
                  .dp = asked.size("dp").value_or(1),
                  .sequence_parallel = asked.flag("sequence-parallel")};
   if (auto wrong = check_ranks(std::array{RanksAsked{"--tp", job.degrees.tp}, RanksAsked{"--pp", job.degrees.pp},
@@ -210,8 +337,11 @@ Result<MegatronRequest> read_megatron(const NamedConfig& model, const OptionValu
   const Result<mcore::Training> training = read_training(asked, job.model);
   if (!training) return training.error();
   job.training = *training;
+  job.training.overlaps_sends = job.degrees.vpp > 1;
+  if (auto wrong = read_kernels(asked, job)) return *wrong;
   if (auto wrong = read_experts(asked, job)) return *wrong;
   if (auto wrong = check_degrees(job)) return *wrong;
+  if (auto wrong = check_chunks(job)) return *wrong;
   if (auto wrong = check_counts(job.model.layers, asked.size("accumulate").value_or(1), "--accumulate")) return *wrong;
   const Result<std::optional<int64_t>> rank = read_rank_number(asked, job.degrees.ranks());
   if (!rank) return rank.error();

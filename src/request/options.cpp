@@ -49,6 +49,8 @@ Names quantizes() { return names_of(kQuantizes); }
 Names host_memories() { return {"pinned", "pageable"}; }
 Names stacks() { return {"transformers", "megatron", "torchtitan"}; }
 Names pipeline_schedules() { return {"1F1B", "GPipe", "Interleaved1F1B"}; }
+Names transformer_impls() { return {"local", "transformer_engine"}; }
+Names attention_backends() { return {"auto", "fused", "flash", "unfused"}; }
 Names dispatchers() { return {"alltoall", "allgather"}; }
 Names recomputations() { return {"none", "selective", "full"}; }
 Names fsdp_versions() { return {"1", "2"}; }
@@ -262,6 +264,22 @@ constexpr std::array kOptions = std::to_array<OptionRow>({
     {"tp", kSize, "N", nullptr, "1", "Stacks", "tensor-parallel ranks", kEstimate},
     {"pp", kSize, "N", nullptr, "1", "Stacks", "pipeline stages; Megatron's micro-batches are --accumulate", kEstimate},
     {"dp", kSize, "N", nullptr, "1", "Stacks", "data-parallel ranks", kEstimate},
+    {"vpp", kSize, "N", nullptr, "1", "Stacks", "Megatron: chunks of the model on each stage, interleaved", kEstimate},
+    {"transformer-impl", kChoice, "I", transformer_impls, "local", "Stacks",
+     "Megatron: the modules layers are made of, its own or TransformerEngine's", kEstimate},
+    {"attention-backend", kChoice, "B", attention_backends, "auto", "Stacks",
+     "Megatron: TransformerEngine's attention, cuDNN's (fused), flash-attn's or products", kEstimate},
+    {"overlap-grad-reduce", kFlag, "", nullptr, "", "Stacks", "Megatron: gradients are reduced bucket by bucket",
+     kEstimate},
+    {"untie-embeddings", kFlag, "", nullptr, "", "Stacks",
+     "Megatron: the head has a weight of its own (untie_embeddings_and_output_weights)", kEstimate},
+    {"disable-bias-linear", kFlag, "", nullptr, "", "Stacks", "Megatron: linear layers have no biases", kEstimate},
+    {"swiglu", kFlag, "", nullptr, "", "Stacks", "Megatron: the MLP has a gate, and silu", kEstimate},
+    {"qk-layernorm", kFlag, "", nullptr, "", "Stacks", "Megatron: queries and keys are normalised", kEstimate},
+    {"deterministic-mode", kFlag, "", nullptr, "", "Stacks",
+     "Megatron: deterministic_mode, which wants CUBLAS_WORKSPACE_CONFIG=:4096:8", kEstimate},
+    {"log-num-zeros-in-grad", kFlag, "", nullptr, "", "Stacks", "Megatron: gradients' zeros are counted every step",
+     kEstimate},
     {"ep", kSize, "N", nullptr, "1", "Stacks", "ranks that have parts of a mixture's experts", kEstimate},
     {"etp", kSize, "N", nullptr, "", "Stacks", "tensor-parallel ranks of each expert (as many as --tp)", kEstimate},
     {"moe-dispatcher", kChoice, "D", dispatchers, "alltoall", "Stacks", "how tokens come to their experts", kEstimate},

@@ -9,10 +9,31 @@
 namespace peakmem {
 namespace {
 
-constexpr std::array kOptions =
-    std::to_array<std::string_view>({"tp", "pp", "dp", "ep", "etp", "moe-dispatcher", "sequence-parallel",
-                                     "distributed-optimizer", "recompute", "first-stage-layers", "last-stage-layers",
-                                     "recompute-every", "pp-schedule", "pp-microbatch", "disable-loss-parallel"});
+constexpr std::array kOptions = std::to_array<std::string_view>({"tp",
+                                                                 "pp",
+                                                                 "vpp",
+                                                                 "dp",
+                                                                 "transformer-impl",
+                                                                 "attention-backend",
+                                                                 "overlap-grad-reduce",
+                                                                 "untie-embeddings",
+                                                                 "disable-bias-linear",
+                                                                 "swiglu",
+                                                                 "qk-layernorm",
+                                                                 "log-num-zeros-in-grad",
+                                                                 "deterministic-mode",
+                                                                 "ep",
+                                                                 "etp",
+                                                                 "moe-dispatcher",
+                                                                 "sequence-parallel",
+                                                                 "distributed-optimizer",
+                                                                 "recompute",
+                                                                 "first-stage-layers",
+                                                                 "last-stage-layers",
+                                                                 "recompute-every",
+                                                                 "pp-schedule",
+                                                                 "pp-microbatch",
+                                                                 "disable-loss-parallel"});
 /// Options of all stacks that mean the same in each.
 constexpr std::array kShared =
     std::to_array<std::string_view>({"stack", "batch", "seq", "precision", "clip-grad", "rank", "json", "layers",
@@ -51,7 +72,9 @@ std::optional<Error> check_known(const OptionValues& values, std::span<const std
   for (const OptionValue& value : values)
     if (!is_in(own, value.name) && !is_in(kShared, value.name))
       return Error{"--" + value.name, "is not modelled with --stack " + std::string(stack),
-                   value.name == "checkpointing" ? "pass --recompute full" : "drop it"};
+                   value.name == "checkpointing" ? "pass --recompute full"
+                   : value.name == "vpp"         ? "pass --pp-schedule Interleaved1F1B"
+                                                 : "drop it"};
   const Options asked(values);
   const std::string* optimizer = asked.text("optimizer");
   if (optimizer != nullptr && *optimizer != "adamw" && *optimizer != "adam")

@@ -106,7 +106,6 @@ constexpr std::array kHints = std::to_array<Hint>({
     {"expert-model-parallel-size", "pass --stack megatron --ep N"},
     {"sp", "pass --stack megatron --tp N --sequence-parallel"},
     {"use-distributed-optimizer", "pass --stack megatron --dp N --distributed-optimizer"},
-    {"vpp", "of torchtitan alone: --stack torchtitan --pp N --pp-schedule Interleaved1F1B"},
     {"tensor-parallel-degree", "pass --stack torchtitan --tp N"},
     {"pipeline-parallel-degree", "pass --stack torchtitan --pp N"},
     {"pipeline-parallel-schedule", "pass --stack torchtitan --pp N --pp-schedule 1F1B"},

@@ -1,0 +1,30 @@
+// TransformerEngine's modules as Megatron-Core's TE spec uses them without fp8 (2.20.2, pytorch/module/linear.py,
+// layernorm_linear.py, pytorch/ops/basic/layer_norm.py): what each allocates, saves and lets go early.
+//
+//     input ─► norm ─► normalised ─► product ─► output        saved: input, a mean and a root for each row, normalised
+//
+// Inputs go by value, as in functions.h. A group of one rank does nothing.
+#pragma once
+
+#include "megatron/functions.h"
+
+namespace peakmem::mcore {
+
+/// A norm's parameters; RMSNorm has no bias.
+struct NormParameters {
+  Tensor weight, bias;
+};
+
+/// te.pytorch.Linear, row-parallel: input [..., in], weight [out, in]; its bias is for the caller to add. `scatters`:
+/// ranks among which the sum is scattered along the sequence.
+Tensor te_linear(Tensor input, const Tensor& weight, int64_t scatters);
+
+/// te.pytorch.LayerNormLinear, column-parallel: `gathers` parts of the sequence make the whole, each normalised where
+/// it is.
+Tensor te_norm_linear(Tensor input, const NormParameters& norm, const Tensor& weight, const Tensor& bias,
+                      int64_t gathers);
+
+/// te.pytorch.LayerNorm or RMSNorm.
+Tensor te_norm(Tensor input, const NormParameters& norm);
+
+}  // namespace peakmem::mcore
