@@ -1,7 +1,12 @@
 #include "plan/plan.h"
 
+#include <algorithm>
+
 #include "api/request_of.h"
 #include "report/plan_text.h"
+#include "size/bytes.h"
+#include "size/order.h"
+#include "size/wording.h"
 
 namespace peakmem {
 namespace {
@@ -24,6 +29,18 @@ Result<Answer> answer_why(const Question& question, const std::string& text) {
   return Answer{reason_text(*reason, *id, model, question.style), fits};
 }
 
+/// A space in which nothing is a job: the rules that forbid most of it.
+Error no_job(const Plans& plans) {
+  std::vector<std::pair<std::string, int64_t>> rules(plans.counts.rules.begin(), plans.counts.rules.end());
+  sort_by(rules, [](const auto& rule) { return -rule.second; });
+  std::string text;
+  for (size_t i = 0; i < std::min<size_t>(3, rules.size()); ++i)
+    text += (i == 0 ? "" : "; ") + grouped(rules[i].second) + " for " + rules[i].first;
+  const std::string others = rules.size() > 3 ? "; other rules forbid the rest" : "";
+  return {"plan", "none of " + grouped(plans.space.size()) + " is a job: " + text + others,
+          "--why ID says what one of them breaks, from 0 on"};
+}
+
 }  // namespace
 
 Result<Answer> answer_plan(const Question& question) {
@@ -34,6 +51,7 @@ Result<Answer> answer_plan(const Question& question) {
   if (const std::string* id = asked.text("why")) return answer_why(question, *id);
   const Result<Plans> plans = find_plans(model_of(question), question.subject.options);
   if (!plans) return plans.error();
+  if (plans->bound.empty() && plans->counts.legal == 0) return no_job(*plans);
   const bool fits = !plans->top.empty();
   switch (question.form) {
     case Form::kSvg:

@@ -91,7 +91,6 @@ std::string plans_text(const Plans& plans, const Style& style) {
   write_rows(page, "The quickest that fit", plans.top);
   write_rows(page, "None is both smaller and quicker than these", plans.front);
   write_nearest(page, plans);
-  if (plans.top.empty() && !plans.nearest) page.line("None is a job.");
   write_rules(page, plans);
   write_axes(page, plans.space);
   if (!plans.top.empty()) {
