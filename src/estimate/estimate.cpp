@@ -185,6 +185,7 @@ Result<Report> estimate(const Job& job, const Gpu* gpu, const std::optional<Allo
   // Counts multiply sizes here, so the pool has formulas that were not evaluated yet.
   report.ledger = ledger(job, program, most.blocks.at, *pool, report.symbol_values,
                          {cublas_handles(program), most.workspaces, report.allocated_bytes - report.block_bytes});
+  if (!job.recording) report.modules = module_work(program, steady_work(program, values, job.recipe.accumulate));
   if (gpu != nullptr) report.fits = verdict(report.device, *gpu, headroom_bytes);
   if (report.fits && replayed && has_retries(*replayed)) report.fits->retries = replayed->retries;
   report.pool = std::move(pool);

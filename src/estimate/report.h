@@ -9,6 +9,7 @@
 
 #include "device/gpu.h"
 #include "estimate/launch_notes.h"
+#include "estimate/module_work.h"
 #include "size/expr.h"
 
 namespace peakmem {
@@ -108,7 +109,8 @@ struct Report {
   int64_t first_step_bytes = 0;
   std::string first_step_phase;
   std::vector<PhaseReport> phases;
-  std::vector<LedgerRow> ledger;  // sums to allocated_bytes
+  std::vector<LedgerRow> ledger;    // sums to allocated_bytes
+  std::vector<ModuleWork> modules;  // that multiply, the most first; none of a step that was traced elsewhere
   std::optional<Verdict> fits;
   std::optional<Failure> failure;  // where it does not fit
   std::vector<LengthRow> lengths;  // where rows differ, the shortest first; the last is what all else is about

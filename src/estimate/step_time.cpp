@@ -2,11 +2,9 @@
 
 #include <algorithm>
 #include <cmath>
-#include <map>
 
 #include "estimate/collectives.h"
 #include "recipe/optimizers.h"
-#include "size/order.h"
 #include "train/step.h"
 
 namespace peakmem {
@@ -173,28 +171,6 @@ void add_reasons(StepTime& time, const Recipe& recipe, const Gpu& gpu, const Sen
   if (recipe.optimizer->pages) time.reasons.push_back("pages that go to the host and back are not counted");
 }
 
-/// A storage's module: of a gradient its parameter's.
-std::string module_of(const Program& program, const Storage& storage) {
-  int32_t scope = storage.scope;
-  if (storage.category == Category::kGradients) scope = program.scopes[static_cast<size_t>(scope)].parent;
-  return program.path(scope);
-}
-
-void add_modules(StepTime& time, const Program& program, const std::vector<OpWork>& ops) {
-  std::map<std::string, ModuleWork> modules;
-  for (const OpWork& op : ops) {
-    if (op.what == OpClass::kMemory) continue;
-    ModuleWork& module = modules[module_of(program, program.storages[static_cast<size_t>(op.storage)])];
-    module.flops[static_cast<size_t>(op.pass)] += op.times * op.flops;
-    module.bytes += op.times * op.bytes;
-  }
-  for (auto& [name, module] : modules) {
-    module.name = name.empty() ? "the model itself" : name;
-    time.modules.push_back(module);
-  }
-  sort_by(time.modules, [](const ModuleWork& module) { return -module.total(); });
-}
-
 StepTime timed(const Job& job, const Program& program, const std::vector<OpWork>& ops, const Gpu& gpu) {
   const Recipe& recipe = job.recipe;
   StepTime time;
@@ -236,7 +212,7 @@ Result<StepTime> step_time(const Job& job, const Gpu& gpu) {
   const Program program = trace_step(job, number_dims(job));
   const std::vector<OpWork> ops = steady_work(program, {}, job.recipe.accumulate);
   StepTime time = timed(job, program, ops, gpu);
-  add_modules(time, program, ops);
+  time.modules = module_work(program, ops);
   add_reasons(time, job.recipe, gpu, sent_in_step(job, program));
   return time;
 }

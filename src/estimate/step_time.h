@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "device/gpu.h"
-#include "estimate/op_work.h"
+#include "estimate/module_work.h"
 #include "recipe/job.h"
 #include "size/result.h"
 
@@ -18,14 +18,6 @@ struct About {
   double low = 0;
   double likely = 0;
   double high = 0;
-};
-
-/// What a module computes in a step, in floating-point operations.
-struct ModuleWork {
-  std::string name;  // "model.layers.*.mlp.up_proj"
-  std::array<double, kPasses> flops = {};
-  double bytes = 0;  // read and written
-  double total() const { return flops[0] + flops[1] + flops[2] + flops[3]; }
 };
 
 /// The seconds of one class of ops or pass, as they are likely.

@@ -1,5 +1,8 @@
 #include "report/report_json.h"
 
+#include <algorithm>
+#include <cmath>
+
 #include "estimate/ledger.h"
 #include "estimate/nccl.h"
 #include "format/json_writer.h"
@@ -76,6 +79,39 @@ void write_ledger(JsonWriter& out, const Report& report) {
     out.member("formula", print(row.formula, options));
     write_monomials(out, row.formula, report.symbol_values);
     out.member("why", row.why);
+    out.end_object();
+  }
+  out.end_list();
+}
+
+/// A row's module: what is a parameter's stands under its name, "model.layers.*.mlp.up_proj.weight".
+std::string_view module_of(const LedgerRow& row) {
+  const std::string_view path = std::string_view(row.name).substr(0, row.name.find(": "));
+  const bool is_parameter = row.category == "weights" || row.category == "gradients" || row.category == "optimizer";
+  return is_parameter ? path.substr(0, path.rfind('.')) : path;
+}
+
+/// What of a module is live at the peak.
+int64_t bytes_of(const Report& report, std::string_view module) {
+  int64_t bytes = 0;
+  for (const LedgerRow& row : report.ledger)
+    if (module_of(row) == module) bytes += row.bytes;
+  return bytes;
+}
+
+int64_t whole(double number) { return std::llround(std::min(number, 9e18)); }
+
+/// Modules that multiply; absent where the ops are known by name alone.
+void write_modules(JsonWriter& out, const Report& report) {
+  if (report.modules.empty()) return;
+  out.key("modules");
+  out.begin_list();
+  for (const ModuleWork& module : report.modules) {
+    out.begin_object();
+    out.member("name", module.name);
+    out.member("bytes", bytes_of(report, module.name));
+    out.member("flops", whole(module.total()));
+    for (size_t i = 0; i < kPasses; ++i) out.member(kFlopsNames[i], whole(module.flops[i]));
     out.end_object();
   }
   out.end_list();
@@ -279,6 +315,7 @@ std::string report_json(const Report& report, std::span<const Knob> knobs, const
   write_sums(out, report);
   write_phases(out, report);
   write_ledger(out, report);
+  write_modules(out, report);
   write_host(out, job);
   write_lengths(out, report);
   write_nccl(out, job);

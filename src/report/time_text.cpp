@@ -98,12 +98,10 @@ void write_part(JsonWriter& out, const TimePart& part) {
 }
 
 void write_module(JsonWriter& out, const ModuleWork& module) {
-  constexpr std::array<std::string_view, kPasses> kNames = {"forward_flops", "backward_flops", "again_flops",
-                                                            "update_flops"};
   out.begin_object();
   out.member("name", module.name);
   out.member("flops", count_of(module.total()));
-  for (size_t i = 0; i < kPasses; ++i) out.member(kNames[i], count_of(module.flops[i]));
+  for (size_t i = 0; i < kPasses; ++i) out.member(kFlopsNames[i], count_of(module.flops[i]));
   out.member("bytes", count_of(module.bytes));
   out.end_object();
 }
