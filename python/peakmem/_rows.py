@@ -100,6 +100,20 @@ class LengthRow:
 
 
 @dataclass(frozen=True)
+class ModuleRow:
+    """A module that multiplies: its bytes at the peak, and floating-point operations of a step (`again_flops` of a
+    checkpointed layer's second forward pass)."""
+
+    name: str
+    bytes: int
+    flops: int
+    forward_flops: int
+    backward_flops: int
+    again_flops: int
+    update_flops: int
+
+
+@dataclass(frozen=True)
 class HostBuffers:
     """Buffers of a kind that a rank keeps on the host: as they were asked for, and as they were given.
 
@@ -265,7 +279,11 @@ class Change:
 
 @dataclass(frozen=True)
 class Suggestion:
-    """Changes with which the job fits, none of which could be left out; `command` is the command line to copy."""
+    """Changes with which the job fits, none of which could be left out; `command` is the command line to copy.
+
+    `slowdown` is an estimate: a rank's time a token over that of the job as it was asked, each on its own card; None where
+    a card's rates are not known.
+    """
 
     cost: str
     changes: tuple[Change, ...]
@@ -276,6 +294,7 @@ class Suggestion:
     margin_bytes: int
     warnings: tuple[str, ...]
     command: str
+    slowdown: float | None = None
 
 
 @dataclass(frozen=True)

@@ -1,12 +1,14 @@
 #include "plan/advise.h"
 
 #include <algorithm>
+#include <array>
 #include <limits>
 #include <map>
 #include <ranges>
 
 #include "estimate/device.h"
 #include "estimate/estimate.h"
+#include "estimate/step_time.h"
 #include "size/bytes.h"
 #include "size/order.h"
 
@@ -16,17 +18,31 @@ namespace {
 constexpr size_t kMostStances = 160;
 constexpr int64_t kMostReplays = 60;    // sets that are replayed
 constexpr size_t kReplaysOfStance = 4;  // of those that may fit and do not
-constexpr const char* kRanksWarning = "NCCL";
+/// Warnings that changes may bring: of ranks, and of a trace on another card.
+constexpr std::array<std::string_view, 2> kBrought = {"NCCL", "traced for"};
 
 using Set = std::vector<size_t>;  // places of changes, rising
 
 /// What a set of changes allocates; where it is no job, the largest number.
 constexpr int64_t kNoJob = std::numeric_limits<int64_t>::max();
 
+/// A rank's likely seconds a token; nothing where its card has no rates, or the job's ops are not known.
+std::optional<double> seconds_of_token(const Request& request) {
+  if (request.job.recording || check_rates(*request.gpu)) return std::nullopt;
+  const Program program = trace_step(request.job, number_dims(request.job));
+  const StepTime time = step_time(request.job, program, *request.gpu);
+  return time.tokens > 0 ? std::optional(time.seconds.likely / time.tokens) : std::nullopt;
+}
+
 class Search {
  public:
   Search(const NamedConfig* model, const OptionValues& values, const Reach& reach, Advice& advice)
-      : model_(model), values_(values), reach_(reach), advice_(advice), changes_(changes_for(advice.request, values)) {
+      : model_(model),
+        values_(values),
+        reach_(reach),
+        advice_(advice),
+        changes_(changes_for(advice.request, values)),
+        seconds_(seconds_of_token(advice.request)) {
     for (size_t i = 0; i < changes_.size(); ++i)
       (changes_[i].cost == Cost::kCards || changes_[i].cost == Cost::kQuality ? hard_ : soft_).push_back(i);
   }
@@ -58,8 +74,13 @@ class Search {
     Result<Request> request = make_request(model_, values, Command::kEstimate);
     if (!request) return std::nullopt;
     for (const std::string& warning : request->warnings)
-      if (!is_known(warning) && !warning.starts_with(kRanksWarning)) return std::nullopt;
+      if (!is_known(warning) && !may_be_brought(warning)) return std::nullopt;
     return std::move(*request);
+  }
+
+  static bool may_be_brought(std::string_view warning) {
+    return std::any_of(kBrought.begin(), kBrought.end(),
+                       [&](std::string_view begin) { return warning.starts_with(begin); });
   }
 
   bool is_known(const std::string& warning) const {
@@ -127,9 +148,8 @@ class Search {
   /// Whether something fits with a cheaper stance of the same kinds: of fewer ranks, or a longer context.
   bool is_answered(const Set& stance) const {
     const auto is_kin = [&](const Set& other) {
-      return std::equal(stance.begin(), stance.end(), other.begin(), other.end(), [&](size_t a, size_t b) {
-        return changes_[a].group == changes_[b].group && (a == b || changes_[a].group != "adapters");
-      });
+      return std::equal(stance.begin(), stance.end(), other.begin(), other.end(),
+                        [&](size_t a, size_t b) { return changes_[a].kind == changes_[b].kind; });
     };
     return std::any_of(answered_.begin(), answered_.end(), is_kin);
   }
@@ -242,6 +262,9 @@ class Search {
     for (const std::string& warning : request->warnings)
       if (!is_known(warning)) made.warnings.push_back(warning);
     made.command = command_line(model_, values);
+    const std::optional<double> seconds = seconds_of_token(*request);
+    if (seconds && seconds_) made.slowdown = *seconds / *seconds_;
+    made.pages = request->job.recipe.optimizer != nullptr && request->job.recipe.optimizer->pages;
     return made;
   }
 
@@ -275,6 +298,7 @@ class Search {
   const Reach reach_;
   Advice& advice_;
   std::vector<Change> changes_;
+  std::optional<double> seconds_;  // a token's, of the job as it was asked
   std::vector<size_t> hard_;
   std::vector<size_t> soft_;
   std::map<Set, int64_t> allocated_;
@@ -296,7 +320,7 @@ Result<Advice> advise(const NamedConfig* model, const OptionValues& values, cons
   Advice advice;
   advice.request = std::move(*request);
   advice.report = std::move(*report);
-  if (!advice.report.fits->fits && !advice.request.job.recording) Search(model, values, reach, advice).run();
+  if (!advice.report.fits->fits) Search(model, values, reach, advice).run();
   return advice;
 }
 

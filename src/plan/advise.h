@@ -13,6 +13,8 @@ struct Suggestion {
   int weight = 0;              // of all together, by which suggestions are ordered
   Range device;                // as estimate() has it
   Verdict verdict;
+  std::optional<double> slowdown;     // a rank's time a token over that of the job as it was asked: an estimate
+  bool pages = false;                 // and pages that go to the host are not in it
   std::vector<std::string> warnings;  // that the changes bring
   std::string command;                // the command line with the changes made
 };

@@ -29,6 +29,8 @@ constexpr std::array kRows = std::to_array<ChangeRow>({
      "logits are made in chunks, norms and MLPs fused (needs the package liger-kernel); as fast or faster"},
     {"checkpointing", "--checkpointing full", kTime, 6,
      "every layer's forward pass runs twice: a step takes about a third longer"},
+    {"checkpointing", "--checkpointing full-reentrant", kTime, 7,
+     "the same by the older autograd function (use_reentrant=True), which frees sooner here"},
     {"pages", "--optimizer paged-adamw-32bit", kTime, 8,
      "states on the host where the device is full (needs bitsandbytes): slow where they are fetched in every step"},
     {"precision", "--precision bf16-mixed", kQuality, 5, "products in bf16 over fp32 weights: the usual way to train"},
@@ -46,7 +48,7 @@ constexpr std::array kRows = std::to_array<ChangeRow>({
 });
 
 /// Options that a change of another puts away.
-constexpr std::array<std::array<std::string_view, 2>, 16> kPutAway = {{{"optimizer", "optimizer-impl"},
+constexpr std::array<std::array<std::string_view, 2>, 26> kPutAway = {{{"optimizer", "optimizer-impl"},
                                                                        {"optimizer", "rest-optimizer"},
                                                                        {"optimizer", "muon-matrices"},
                                                                        {"precision", "autocast"},
@@ -60,6 +62,16 @@ constexpr std::array<std::array<std::string_view, 2>, 16> kPutAway = {{{"optimiz
                                                                        {"fsdp", "bucket-view"},
                                                                        {"fsdp", "no-sync"},
                                                                        {"fsdp", "find-unused"},
+                                                                       {"fsdp", "zero"},
+                                                                       {"fsdp", "ranks"},
+                                                                       {"fsdp", "offload-optimizer"},
+                                                                       {"zero", "ddp"},
+                                                                       {"zero", "fsdp"},
+                                                                       {"zero", "hsdp"},
+                                                                       {"zero", "bucket-mb"},
+                                                                       {"zero", "bucket-view"},
+                                                                       {"zero", "no-sync"},
+                                                                       {"zero", "find-unused"},
                                                                        {"quantize", "lora-dtype"},
                                                                        {"lora-rank", "freeze"}}};
 
@@ -77,15 +89,42 @@ void add_micro_batches(const Recipe& recipe, std::vector<Change>& changes) {
                        "half the sequences in an evaluation's batch: slower to evaluate"});
 }
 
-void add_ranks(const Request& request, std::vector<Change>& changes) {
-  const int64_t shards = request.job.recipe.sharding.shards;
+/// Ranks that shards are cut for, and the change's weight for each.
+constexpr std::array<int64_t, 6> kRanks = {2, 4, 8, 16, 32, 64};
+
+void add_fsdp(const Recipe& recipe, std::vector<Change>& changes) {
   int weight = 40;
-  for (const int64_t ranks : {2, 4, 8, 16, 32, 64})
-    if (ranks > shards)
+  for (const int64_t ranks : kRanks)
+    if (ranks > recipe.sharding.shards && !runs(recipe.zero))
       changes.push_back({"ranks", "--fsdp " + text(ranks), Cost::kCards, weight++,
                          "weights, gradients and states in " + text(ranks) +
                              " shards, a card each; each rank with its "
-                             "own batch: slower by what the link between the cards takes"});
+                             "own batch: slower by what the link between the cards takes",
+                         "fsdp"});
+}
+
+/// DeepSpeed's ZeRO under transformers.Trainer, the optimizer on the card or on the host.
+void add_zero(const Recipe& recipe, std::vector<Change>& changes) {
+  const std::string trainer = recipe.trainer->is_transformers_loop ? "" : " --trainer hf";
+  int weight = 42;
+  for (const int64_t ranks : kRanks) {
+    if (ranks < recipe.zero.ranks || ranks < recipe.sharding.shards) continue;
+    for (const int64_t stage : {2, 3}) {
+      if (recipe.zero.ranks == ranks && recipe.zero.stage >= stage) continue;
+      changes.push_back({"ranks", "--zero " + text(stage) + " --ranks " + text(ranks) + trainer, Cost::kCards, weight++,
+                         "DeepSpeed's ZeRO " + text(stage) + " over " + text(ranks) +
+                             " cards, each rank with its own batch: slower by what the link between them takes",
+                         "zero"});
+    }
+  }
+  const int64_t ranks = std::max<int64_t>(1, recipe.zero.ranks);
+  const std::string stage = text(std::max<int64_t>(2, recipe.zero.stage));
+  if (!recipe.zero.offloads_optimizer && !is_wrapped(recipe.sharding))
+    changes.push_back(
+        {"ranks", "--zero " + stage + " --ranks " + text(ranks) + trainer + " --offload-optimizer pinned", kTime, 10,
+         "the optimizer, its fp32 weights and gradients on the host (DeepSpeed's CPU Adam): the update waits for "
+         "the host",
+         "offload"});
 }
 
 void add_lengths(const Recipe& recipe, const Description& d, std::vector<Change>& changes) {
@@ -94,6 +133,21 @@ void add_lengths(const Recipe& recipe, const Description& d, std::vector<Change>
     if (!d.has_fixed_length() && recipe.seq % parts == 0 && recipe.seq / parts >= 128)
       changes.push_back({"context", "--seq " + text(recipe.seq / parts), kQuality, weight,
                          "a context of " + text(recipe.seq / parts) + " tokens in place of " + text(recipe.seq)});
+}
+
+/// A trace has no recipe to change, only smaller values of its letters.
+std::vector<Change> smaller_letters(const Job& job) {
+  std::vector<Change> changes;
+  for (size_t i = 0; i < job.letters.size(); ++i) {
+    const Letter& letter = job.recording->letters[i];
+    int weight = 44;
+    for (int64_t parts = 2; parts <= 8 && !letter.fixed && !letter.option.empty(); parts *= 2, weight += 8)
+      if (job.letters[i] % parts == 0)
+        changes.push_back(
+            {letter.option, "--" + letter.option + " " + text(job.letters[i] / parts), Cost::kQuality, weight,
+             text(job.letters[i] / parts) + " in place of " + text(job.letters[i]) + ", of the same trace"});
+  }
+  return changes;
 }
 
 /// Rows that would set what is already so.
@@ -118,15 +172,18 @@ std::string_view name_of(Cost cost) {
 }
 
 std::vector<Change> changes_for(const Request& request, const OptionValues& values) {
+  if (request.job.recording) return smaller_letters(request.job);
   std::vector<Change> changes;
   for (const ChangeRow& row : kRows) {
     if (is_set(values, row.flags)) continue;
     if (row.group == "adapters" && is_asked(values, "quantize")) continue;
     changes.push_back({std::string(row.group), std::string(row.flags), row.cost, row.weight, std::string(row.why)});
+    if (row.group == "adapters") changes.back().kind = row.flags;
   }
   const Recipe& recipe = request.job.recipe;
   add_micro_batches(recipe, changes);
-  add_ranks(request, changes);
+  add_fsdp(recipe, changes);
+  add_zero(recipe, changes);
   add_lengths(recipe, request.job.description, changes);
   return changes;
 }

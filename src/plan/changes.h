@@ -12,13 +12,15 @@ namespace peakmem {
 enum class Cost : uint8_t { kNothing, kTime, kCards, kQuality };
 std::string_view name_of(Cost cost);
 
-/// A change: at most one of a group is made. `flags` are the options that it sets, in place of those given.
+/// A change: at most one of a group is made. `flags` are the options that it sets, in place of those given. Changes of
+/// a kind differ in a number, of which the mildest that does is enough.
 struct Change {
   std::string group;
   std::string flags;  // "--checkpointing full"
   Cost cost = Cost::kNothing;
   int weight = 1;   // by which changes are ordered, the cheapest first
   std::string why;  // what it does and what it costs, in words
+  std::string kind = group;
 };
 
 /// Changes for the request that `values` make, each group from the mildest to the strongest. Whether one can be asked

@@ -22,6 +22,7 @@ void write_suggestion(JsonWriter& out, const Suggestion& suggestion) {
   out.member("capacity_bytes", suggestion.verdict.capacity_bytes);
   out.member("device_bytes", suggestion.device.likely);
   out.member("margin_bytes", suggestion.verdict.capacity_bytes - suggestion.device.likely);
+  if (suggestion.slowdown) out.member("slowdown", *suggestion.slowdown);
   write_lines(out, "warnings", suggestion.warnings);
   out.member("command", suggestion.command);
   out.end_object();

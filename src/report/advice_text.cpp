@@ -1,5 +1,7 @@
 #include "report/advice_text.h"
 
+#include <cmath>
+
 #include "report/text.h"
 #include "size/bytes.h"
 
@@ -22,11 +24,21 @@ std::string flags_text(const Suggestion& suggestion) {
   return text.empty() ? "as it is" : text;
 }
 
+/// "; about 1.34 times as long a token"
+std::string time_text(const Suggestion& suggestion) {
+  if (!suggestion.slowdown) return {};
+  const auto hundredths = std::llround(*suggestion.slowdown * 100);
+  const std::string rest = std::to_string(hundredths % 100);
+  return "; a token takes " + std::string(suggestion.pages ? "at least" : "about") + " " +
+         std::to_string(hundredths / 100) + "." + (rest.size() < 2 ? "0" : "") + rest + " times as long";
+}
+
 void write_suggestion(Page& page, size_t number, const Suggestion& suggestion) {
   page.line();
   page.paragraph(right(std::to_string(number), 3) + "  ", flags_text(suggestion));
   page.line("     " + in_binary_units(suggestion.device.likely) + " on the device, " + margin_text(suggestion) +
-            (suggestion.verdict.verdict == "tight" ? " (tight)" : "") + "; costs " + cost_text(suggestion.cost));
+            (suggestion.verdict.verdict == "tight" ? " (tight)" : "") + "; costs " + cost_text(suggestion.cost) +
+            time_text(suggestion));
   for (const Change& change : suggestion.changes) page.paragraph("     ", change.flags + ": " + change.why);
   for (const std::string& warning : suggestion.warnings) page.paragraph("     note: ", warning);
   page.line("     " + suggestion.command);
@@ -59,7 +71,7 @@ std::string advice_text(const Advice& advice, const Style& style) {
             (margin < 0 ? " too much" : " to spare"));
   if (verdict.fits) page.line("It fits as it is.");
   if (!verdict.fits && advice.request.job.recording)
-    page.line("A trace is as it was run: trace it with another recipe.");
+    page.line("A trace is as it was run: for other changes, trace it with another recipe.");
   if (!advice.suggestions.empty()) page.heading("What would make it fit, the cheapest first");
   for (size_t i = 0; i < advice.suggestions.size(); ++i) write_suggestion(page, i + 1, advice.suggestions[i]);
   if (advice.nearest) {
