@@ -7,7 +7,6 @@
 #include "estimate/failure.h"
 #include "estimate/lengths.h"
 #include "estimate/timeline.h"
-#include "report/advice_text.h"
 #include "report/formula_text.h"
 #include "report/report_json.h"
 #include "report/text.h"
@@ -29,17 +28,6 @@ Result<FormulaChoices> choices_of(const Options& asked) {
   if (!share) return share.error();
   choices.simplify = *share;
   return choices;
-}
-
-/// In short what would make a job fit that does not.
-std::string advice_behind(const Question& question, bool fits) {
-  if (kJsonAlone || fits) return {};
-  const Subject& subject = question.subject;
-  const Result<Advice> advice = advise(subject.model ? &*subject.model : nullptr, subject.options, kBriefly);
-  if (!advice) return {};
-  Page page(question.style);
-  write_advice(page, *advice);
-  return std::move(page).text();
 }
 
 }  // namespace
@@ -77,7 +65,9 @@ Result<Answer> answer_estimate(const Question& question) {
   });
   const bool fits = !report->fits || report->fits->fits;
   if (wants_json(question)) return json_answer(report_json(*report, changes, request->job), fits);
-  return Answer{report_text(*report, changes, *request, question.style) + advice_behind(question, fits), fits};
+  return Answer{
+      report_text(*report, changes, *request, question.style) + advice_behind(question, question.subject.options, fits),
+      fits};
 }
 
 Result<Answer> answer_formula(const Question& question) {

@@ -1,6 +1,7 @@
 #include "api/request_of.h"
 
 #include "estimate/estimate.h"
+#include "report/advice_text.h"
 
 namespace peakmem {
 
@@ -26,6 +27,16 @@ Result<Report> report_of(const Request& request) {
   report->assumptions.insert(report->assumptions.begin(), request.assumptions.begin(), request.assumptions.end());
   report->warnings.insert(report->warnings.begin(), request.warnings.begin(), request.warnings.end());
   return report;
+}
+
+std::string advice_behind(const Question& question, const OptionValues& options, bool fits) {
+  if (kJsonAlone || fits) return {};
+  const Subject& subject = question.subject;
+  const Result<Advice> advice = advise(subject.model ? &*subject.model : nullptr, options, kBriefly);
+  if (!advice) return {};
+  Page page(question.style);
+  write_advice(page, *advice);
+  return std::move(page).text();
 }
 
 Answer json_answer(std::string text, bool fits) { return {std::move(text) + "\n", fits}; }

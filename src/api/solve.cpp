@@ -56,6 +56,13 @@ std::optional<Failure> failure_at(const Sought& sought, int64_t value, const std
 
 const Report* pointer_to(const std::optional<Report>& report) { return report ? &*report : nullptr; }
 
+/// The options of the smallest that was sought, which does not fit.
+OptionValues options_of_none(OptionValues values, const Solution& solution) {
+  if (!solution.smallest && find_option(solution.name) != nullptr)
+    values.push_back({solution.name, std::to_string(solution.next)});
+  return values;
+}
+
 /// The answer for one unknown on one card.
 Result<Answer> one_answer(const Question& question, const OptionValues& values, const std::string& name) {
   Result<Sought> sought = read_sought(model_of(question), values, name);
@@ -72,7 +79,9 @@ Result<Answer> one_answer(const Question& question, const OptionValues& values, 
   const std::optional<Report> best = report_at(*sought, solution->value);
   const Result<Request> shown = sought->at(fits ? solution->value : solution->next);
   if (shown) sought->request.job = shown->job;
-  return Answer{solution_text(*solution, sought->request, pointer_to(best), pointer_to(next), question.style), fits};
+  const std::string text =
+      solution_text(*solution, sought->request, pointer_to(best), pointer_to(next), question.style);
+  return Answer{text + advice_behind(question, options_of_none(values, *solution), fits), fits};
 }
 
 Result<Answer> cards_answer(const Question& question, const Result<Cards>& cards) {

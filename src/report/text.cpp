@@ -70,6 +70,13 @@ void write_retries(Page& page, const std::vector<int32_t>& retries) {
                            steps + " and each that follows" + (retries.back() > 0 ? ", which makes steps slow" : ""));
 }
 
+/// Says at once that no change of the step's sizes would help.
+void write_weights_alone(Page& page, const Report& report, int64_t capacity) {
+  for (const LedgerSum& sum : sum_categories(report))
+    if (sum.name == "weights" && sum.bytes > capacity)
+      page.line("  The weights alone take " + in_binary_units(sum.bytes) + " of " + in_binary_units(capacity));
+}
+
 void write_verdict(Page& page, const Report& report, const Request& request) {
   if (!report.fits) return;
   const Verdict& verdict = *report.fits;
@@ -81,6 +88,7 @@ void write_verdict(Page& page, const Report& report, const Request& request) {
   page.heading(verdict.fits ? page.good(text) : page.bad(text));
   page.line("  " + in_binary_units(report.device.likely) + " on the device of " +
             in_binary_units(verdict.capacity_bytes) + ", " + margin);
+  write_weights_alone(page, report, verdict.capacity_bytes);
   if (verdict.headroom_bytes > 0) page.line("  " + headroom_text(request));
   if (verdict.context_at_most && request.gpu != nullptr)
     page.paragraph("  ", "The CUDA context decides, of which " + in_binary_units(request.gpu->context_low) + " to " +
@@ -301,6 +309,7 @@ std::string solution_text(const Solution& solution, const Request& request, cons
     solution_line(page, what + " " + grouped(solution.value), solution.peak_bytes, solution.capacity_bytes);
   if (solution.next_peak_bytes > 0)
     solution_line(page, what + " " + grouped(solution.next), solution.next_peak_bytes, solution.capacity_bytes);
+  if (solution.value == 0 && next != nullptr) write_weights_alone(page, *next, solution.capacity_bytes);
   if (!solution.limit.empty()) page.line("  limited by " + solution.limit);
   if (request.headroom_bytes > 0) page.line("  " + headroom_text(request));
   write_standing(page, solution, what);

@@ -55,6 +55,7 @@ constexpr std::array kWords = std::to_array<Word>({
     {"attention", "flash_attention_2", "flash2"},
     {"attention", "flash-attention-2", "flash2"},
     {"attention", "fa2", "flash2"},
+    {"for", "experts", "num-experts"},
 });
 
 #ifndef PEAKMEM_JSON_ALONE
