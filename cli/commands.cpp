@@ -132,12 +132,12 @@ Result<Answer> save_options(const std::string& path, const Question& question, c
   return answer;
 }
 
-/// What peakmem verify measured, and how long rows are, is a file here, and its text for the core.
-std::optional<Error> read_measured(OptionValues& options) {
+/// What peakmem verify measured, how long rows are, and a grid are files here, and their texts for the core.
+std::optional<Error> read_files(OptionValues& options) {
   for (OptionValue& option : options) {
     const bool is_context = option.name == "context" && option.text.ends_with(".json");
     const bool is_lengths = option.name == "lengths" && option.text.find_first_of("=,") == std::string::npos;
-    if (!is_context && !is_lengths) continue;
+    if (!is_context && !is_lengths && option.name != "grid") continue;
     Result<std::string> text = read_text(option.text);
     if (!text) return text.error();
     option.text = std::move(*text);
@@ -159,7 +159,7 @@ Result<Subject> subject_of(const Arguments& arguments) {
   Result<NamedConfig> model = operands.size() == 1 ? find_model(operands[0]) : Result<NamedConfig>(Error{});
   const std::vector<std::string_view> letters = letter_names(model ? &*model : nullptr);
   if (auto wrong = check_options(arguments.options, arguments.row->command, letters)) return *wrong;
-  if (auto wrong = read_measured(subject.options)) return *wrong;
+  if (auto wrong = read_files(subject.options)) return *wrong;
   if (operands.empty()) return subject;
   if (arguments.row->command == Command::kTable) {
     if (operands.size() > 1) return Error{operands[1], "is too much: rows are told apart by one word", {}};
@@ -200,6 +200,8 @@ Result<Answer> run(const Arguments& arguments) {
   if (!question) return question.error();
   if (const auto path = take_option(question->subject.options, "save"))
     return save_options(*path, *question, arguments);
+  if (arguments.row->command == Command::kSweep)
+    if (const std::optional<Result<Answer>> large = run_large_sweep(arguments, *question)) return *large;
   const Result<std::vector<FileAnswer>> files = file_answers(arguments, *question);
   if (!files) return files.error();
   const Result<const FileAnswer*> printed = on_standard_output(arguments, *files);

@@ -22,6 +22,9 @@ Result<Answer> run_trace(const Arguments& arguments);
 Result<Answer> run_emit(Arguments arguments);
 /// A plan as a launch file.
 Result<Answer> run_plan_emit(Arguments arguments);
+/// A sweep of more points than are asked for at once, into the one file that is asked for; nothing of another. An ended
+/// one goes on where it ended.
+std::optional<Result<Answer>> run_large_sweep(const Arguments& arguments, const Question& question);
 Result<Answer> run_accuracy(const Arguments& arguments);
 
 }  // namespace peakmem::cli

@@ -24,6 +24,7 @@ from ._ask import Model, Option, subject
 from ._build import build
 from ._api import ask
 from ._errors import InputError
+from ._grid import Grid, axes_of
 from ._plans import PlanReason, Plans, StepTime, ask_plans, ask_time
 from ._rows import FamilyRow, GpuRow, ModelConfig, ModelRow, OptimizerRow, OptionRow, ParameterRow, Solution, Textbook
 from ._training_args import from_training_args
@@ -181,8 +182,9 @@ def compare(a: Report, b: Report) -> Comparison:
 def sweep(
     model: Model | None = None,
     *,
-    over: str | Sequence[str],
-    values: str | Sequence[Any] | range,
+    over: str | Sequence[str] | None = None,
+    values: str | Sequence[Any] | range | None = None,
+    grid: Grid | None = None,
     **options: Option,
 ) -> Sweep:
     """Memory with one option (`over="batch"`) at many values, or with several in a grid.
@@ -191,12 +193,12 @@ def sweep(
         model: as in `estimate`.
         over: the option that varies, or a list of them.
         values: its values, or a list of lists of them; also the texts that the command line takes: "2^0..2^6", "all".
+        grid: in place of both a dict of options and their values, `{"batch": "1..64", "gpu": ["t4", "l4"]}`, or a JSON
+            file of it.
         options: the others.
     """
-    names = [over] if isinstance(over, str) else list(over)
-    lists = [values] if isinstance(over, str) else list(values)
-    texts = [each if isinstance(each, str) else ",".join(map(str, each)) for each in lists]
-    varied = {"over": ",".join(name.replace("_", "-") for name in names), "values": ";".join(texts)}
+    names, text = axes_of(over, values, grid)
+    varied = {"over": ",".join(names), "values": text}
     return _answers.ask_sweep(subject(model, {**options, **varied}))
 
 

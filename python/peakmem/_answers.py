@@ -13,6 +13,7 @@ from ._ask import Option, Subject, option_name
 from ._build import build
 from ._api import ask
 from ._errors import InputError
+from ._plot import plot
 from ._rows import (
     Card,
     Crossing,
@@ -211,6 +212,7 @@ class Report(Answer):
         first_step: that of step 1.
         phases: of both steps, each with its levels in bytes of tensors.
         ledger: what lives at the peak; the rows sum to `peak.allocated_bytes`.
+        modules: those that multiply, with what they compute in a step, the most first; none of a traced step.
         fits: the verdict, or None where no GPU was named.
         failure: the first allocation that the GPU cannot serve, or None.
         host: what the rank keeps on the host where ZeRO offloads, or None.
@@ -240,6 +242,7 @@ class Report(Answer):
     host: Host | None = None
     lengths: tuple[LengthRow, ...] = ()
     nccl: Nccl | None = None
+    modules: tuple[ModuleRow, ...] = ()
     _subject: Subject = field(default=NOBODY, repr=False, compare=False, kw_only=True)
 
     def formula(self, **options: Option) -> Formula:
@@ -434,6 +437,18 @@ class Sweep(Answer):
         except ImportError:
             raise InputError("to_frame", "needs pandas", "pip install pandas, or take .rows()") from None
         return pandas.DataFrame(self.rows())
+
+    def plot(self, what: str = "device_bytes", ax: Any = None) -> Any:
+        """Memory in GiB against the last option that varies, a line for each value of the others; matplotlib must be there.
+
+        Args:
+            what: a column of `rows()` in bytes: "device_bytes", "allocated_bytes", "activations_bytes", ...
+            ax: the axes to draw on; new ones where it is None.
+
+        Returns:
+            the axes.
+        """
+        return plot(self, what, ax)
 
 
 def _sweep_row(over: str, point: SweepPoint) -> dict[str, Any]:

@@ -25,6 +25,7 @@ from typing import Any
 from ._answers import Sweep, ask_sweep
 from ._ask import Model, Option, subject
 from ._errors import InputError
+from ._grid import Grid, axes_of
 
 #: The manifest's kind; another one is another program's, or another version's.
 SCHEMA = "peakmem-sweep/1"
@@ -50,7 +51,7 @@ Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
-class Grid:
+class PartedGrid:
     """A sweep that is written in parts: what it is asked, how many points it has, and in how many parts."""
 
     request: dict[str, Any]
@@ -132,14 +133,6 @@ def write(table: Any, path: str | os.PathLike[str]) -> None:
             raise InputError(str(place), "ends with neither .parquet nor .arrow", "")
 
 
-def _texts_of(over: str | Sequence[str], values: str | Sequence[Any]) -> tuple[tuple[str, ...], str]:
-    """The axes' names, and their values as the command line has them."""
-    names = [over] if isinstance(over, str) else list(over)
-    lists = [values] if isinstance(over, str) else list(values)
-    texts = [each if isinstance(each, str) else ",".join(map(str, each)) for each in lists]
-    return tuple(name.replace("_", "-") for name in names), ";".join(texts)
-
-
 def _points_of(request: dict[str, Any]) -> int:
     """How many points a grid has: the first shard of very many has few, and says it."""
     sweep = ask_part(request, 0, MOST_SHARDS)
@@ -155,12 +148,11 @@ def ask_part(request: dict[str, Any], part: int, parts: int) -> Sweep:
 def plan_grid(
     folder: str | os.PathLike[str],
     model: Model | None,
-    over: str | Sequence[str],
-    values: str | Sequence[Any],
+    varied: tuple[list[str], str],
     part: int,
     form: str,
     options: dict[str, Option],
-) -> Grid:
+) -> PartedGrid:
     """Makes the folder and says in it what is asked; of one that is there, that it is the same."""
     if form not in FORMATS:
         raise InputError("format", f'"{form}" is not known', f"known: {', '.join(FORMATS)}")
@@ -168,16 +160,16 @@ def plan_grid(
         raise InputError("part", f"is {part} points", "1 to 4096 are asked for at once")
     if model is not None and not isinstance(model, (str, dict)):
         raise InputError("model", "must be a name, a path or a config", "others cannot be written down")
-    axes, text = _texts_of(over, values)
+    axes, text = varied
     request = {"model": model, "options": {**options, "over": ",".join(axes), "values": text}}
     points = _points_of(request)
     parts = max(1, -(-points // part))
-    grid = Grid(request, axes, points, parts, form)
+    grid = PartedGrid(request, tuple(axes), points, parts, form)
     _hold_to_manifest(Path(folder), grid)
     return grid
 
 
-def _hold_to_manifest(folder: Path, grid: Grid) -> None:
+def _hold_to_manifest(folder: Path, grid: PartedGrid) -> None:
     manifest = json.dumps(
         {"schema": SCHEMA, **grid.request, "points": grid.points, "parts": grid.parts, "format": grid.format},
         indent=2,
@@ -196,13 +188,13 @@ def _hold_to_manifest(folder: Path, grid: Grid) -> None:
         beside.write_text(manifest, encoding="utf-8")
 
 
-def missing(folder: str | os.PathLike[str], grid: Grid) -> list[int]:
+def missing(folder: str | os.PathLike[str], grid: PartedGrid) -> list[int]:
     """The parts that are not there yet."""
     place = Path(folder)
     return [part for part in range(grid.parts) if not (place / grid.name_of(part)).exists()]
 
 
-def write_part(folder: str | os.PathLike[str], grid: Grid, part: int) -> int:
+def write_part(folder: str | os.PathLike[str], grid: PartedGrid, part: int) -> int:
     """Writes one part, whoever else may write it too; returns its points."""
     table = to_arrow(ask_part(grid.request, part, grid.parts))
     write(table, Path(folder) / grid.name_of(part))
@@ -219,8 +211,9 @@ def sweep_to(
     folder: str | os.PathLike[str],
     model: Model | None = None,
     *,
-    over: str | Sequence[str],
-    values: str | Sequence[Any],
+    over: str | Sequence[str] | None = None,
+    values: str | Sequence[Any] | None = None,
+    grid: Grid | None = None,
     part: int = 1024,
     shard: tuple[int, int] = (0, 1),
     format: str = "parquet",
@@ -232,7 +225,7 @@ def sweep_to(
     Args:
         folder: made where there is none; of another sweep it is refused.
         model: a name, a path, or a config.
-        over: as in `peakmem.sweep`, and `values` too.
+        over: as in `peakmem.sweep`, and `values` and `grid` too.
         part: points in a file.
         shard: which of how many processes this one is: it writes every so manieth part.
         format: "parquet", or "arrow" (IPC files).
@@ -245,11 +238,11 @@ def sweep_to(
     if not 0 <= which < shards:
         raise InputError("shard", f"is {which} of {shards}", "such as (0, 8)")
     _arrow()
-    grid = plan_grid(folder, model, over, values, part, format, options)
-    own = [each for each in missing(folder, grid) if each % shards == which]
+    parted = plan_grid(folder, model, axes_of(over, values, grid), part, format, options)
+    own = [each for each in missing(folder, parted) if each % shards == which]
     written = 0
     for done, each in enumerate(own):
-        written += write_part(folder, grid, each)
+        written += write_part(folder, parted, each)
         progress(done + 1, len(own))
     return written
 

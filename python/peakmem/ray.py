@@ -17,6 +17,7 @@ from typing import Any
 from . import frames
 from ._ask import Model, Option
 from ._errors import InputError
+from ._grid import Grid, axes_of
 
 
 def _ray() -> Any:
@@ -30,8 +31,9 @@ def sweep_to(
     folder: str | os.PathLike[str],
     model: Model | None = None,
     *,
-    over: str | Sequence[str],
-    values: str | Sequence[Any],
+    over: str | Sequence[str] | None = None,
+    values: str | Sequence[Any] | None = None,
+    grid: Grid | None = None,
     part: int = 1024,
     format: str = "parquet",
     retries: int = 3,
@@ -48,12 +50,12 @@ def sweep_to(
     """
     ray = _ray()
     place = os.path.abspath(os.fspath(folder))
-    grid = frames.plan_grid(place, model, over, values, part, format, options)
-    parts = frames.missing(place, grid)
+    parted = frames.plan_grid(place, model, axes_of(over, values, grid), part, format, options)
+    parts = frames.missing(place, parted)
     if not ray.is_initialized():
         ray.init()
     task = ray.remote(max_retries=retries)(frames.write_part)
-    waiting = [task.remote(place, grid, each) for each in parts]
+    waiting = [task.remote(place, parted, each) for each in parts]
     written = 0
     for done in range(len(parts)):
         ready, waiting = ray.wait(waiting, num_returns=1)

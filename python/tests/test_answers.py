@@ -206,6 +206,31 @@ def test_a_sweep_is_over_any_option_and_over_several() -> None:
         assert list(grid.to_frame()["batch"]) == [1, 1, 2, 2]
 
 
+def test_a_sweep_is_drawn() -> None:
+    grid = peakmem.sweep("gpt2", over=["gpu", "batch"], values=[["t4", "l4"], [1, 2, 4]], seq=64)
+    if importlib.util.find_spec("matplotlib") is None:
+        with pytest.raises(InputError, match="matplotlib"):
+            grid.plot()
+        return
+    import matplotlib
+
+    matplotlib.use("Agg")
+    ax = grid.plot("allocated_bytes")
+    lines = [line for line in ax.get_lines() if len(line.get_xdata()) == 3]
+    assert [line.get_label() for line in lines] == ["gpu t4", "gpu l4"]
+    assert list(lines[0].get_ydata())[1] == pytest.approx(grid.points[1].allocated_bytes / 2**30)
+    with pytest.raises(InputError, match="no column"):
+        grid.plot("colour")
+
+
+def test_a_report_has_what_modules_compute() -> None:
+    report = peakmem.estimate("gpt2", batch=2, seq=512)
+    time = peakmem.step_time("gpt2", batch=2, seq=512, gpu="a100-80gb")
+    assert sum(module.flops for module in report.modules) == time.flops
+    head = next(module for module in report.modules if module.name == "lm_head")
+    assert head.forward_flops == 2 * 2 * 512 * 768 * 50257 and head.backward_flops == 2 * head.forward_flops
+
+
 def test_a_comparison_sums_to_the_difference() -> None:
     comparison = peakmem.compare(peakmem.estimate("gpt2"), peakmem.estimate("gpt2", checkpointing="full"))
     assert sum(row.difference_bytes for row in comparison.ledger) == comparison.difference.allocated_bytes < 0

@@ -45,6 +45,16 @@ def test_a_table_is_written_and_read(tmp_path: Path, ending: str) -> None:
     assert pyarrow.dataset.dataset(tmp_path / f"sweep{ending}", format=form).to_table().equals(table)
 
 
+def test_a_grid_file_says_what_varies(tmp_path: Path) -> None:
+    file = tmp_path / "grid.json"
+    file.write_text(json.dumps({"batch": "1..5", "seq": [16, 32, 48, 64]}), encoding="utf-8")
+    asked = {name: value for name, value in ASKED.items() if name not in ("over", "values")}
+    assert peakmem.sweep("gpt2", grid=file, **asked).points == peakmem.sweep("gpt2", **ASKED).points
+    assert frames.sweep_to(tmp_path / "parts", "gpt2", grid={"batch": "1..5", "seq": "16..64:16"}, **asked) == 20
+    with pytest.raises(InputError, match="grid"):
+        peakmem.sweep("gpt2", grid=file, over="batch", values=[1])
+
+
 def test_what_was_interrupted_goes_on(tmp_path: Path) -> None:
     folder = tmp_path / "grid"
 
@@ -112,7 +122,7 @@ def test_ray_loses_nothing_when_a_worker_dies(tmp_path: Path, monkeypatch: pytes
     marker = tmp_path / "died"
     write_part = frames.write_part
 
-    def dies_once(place: Any, grid: frames.Grid, part: int) -> int:
+    def dies_once(place: Any, grid: frames.PartedGrid, part: int) -> int:
         if part == 2 and not marker.exists():
             marker.write_text("once")
             os._exit(1)

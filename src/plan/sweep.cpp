@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "estimate/estimate.h"
+#include "request/grid_file.h"
 #include "request/recorded.h"
 #include "size/text.h"
 #include "size/wording.h"
@@ -10,7 +11,10 @@
 namespace peakmem {
 namespace {
 
-Error too_many() { return {"--values", "are more than " + std::to_string(kMaxSweep), "ask for fewer at once"}; }
+Error too_many() {
+  return {"--values", "are more than " + std::to_string(kMaxSweep),
+          "ask for fewer at once, or name a file for them: --jsonl FILE"};
+}
 
 /// The exponent of "2^6".
 std::optional<int64_t> power_of_two(std::string_view text) {
@@ -154,6 +158,7 @@ void put(OptionValues& values, const std::string& over, const std::string& text)
 /// A report without what a table of many does not show.
 Report slim(Report report) {
   for (LedgerRow& row : report.ledger) row = {std::move(row.category), {}, row.count, row.bytes, {}, {}};
+  report.modules.clear();
   report.pool.reset();
   return report;
 }
@@ -205,7 +210,21 @@ Result<std::vector<std::string>> parse_values(const std::string& text, const std
   return values;
 }
 
+Result<size_t> grid_size(const NamedConfig* model, OptionValues values) {
+  if (auto wrong = read_grid_file(values)) return *wrong;
+  if (auto wrong = check_options(values, Command::kSweep, letter_names(model))) return *wrong;
+  if (auto wrong = check(Options(values))) return *wrong;
+  drop_option(values, "shard");
+  values.push_back({"shard", "0/1"});  // without a bound for what is asked at once
+  const Result<std::vector<SweepAxis>> axes = read_axes(Options(values));
+  if (!axes) return axes.error();
+  size_t points = 1;
+  for (const SweepAxis& axis : *axes) points *= axis.values.size();
+  return points;
+}
+
 Result<Sweep> sweep(const NamedConfig* model, OptionValues values) {
+  if (auto wrong = read_grid_file(values)) return *wrong;
   if (auto wrong = check_options(values, Command::kSweep, letter_names(model))) return *wrong;
   const Options asked(values);
   if (auto wrong = check(asked)) return *wrong;

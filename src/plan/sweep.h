@@ -44,9 +44,13 @@ inline constexpr uint64_t kMaxGrid = uint64_t{1} << 40;
 /// or "all".
 Result<std::vector<std::string>> parse_values(const std::string& text, const std::string& over);
 
-/// `values` has --over and --values, with axes between commas and their values between semicolons, and perhaps --shard
+/// `values` has --over and --values, or in their place --grid, the text of a file that is an object in JSON (`{"batch":
+/// "1..64", "gpu": ["t4", "l4"]}`), with axes between commas and their values between semicolons, and perhaps --shard
 /// I/N, the I-th of N stretches of the points, from 0; the others make the job. Fails where no point is one, but for a
 /// shard, whose points then say so.
 Result<Sweep> sweep(const NamedConfig* model, OptionValues values);
+
+/// How many points the grid of such `values` has, of all shards.
+Result<size_t> grid_size(const NamedConfig* model, OptionValues values);
 
 }  // namespace peakmem

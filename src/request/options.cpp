@@ -342,6 +342,8 @@ constexpr std::array kOptions = std::to_array<OptionRow>({
     {"over", kChoice, "WHAT", varied, "", "Sweep", "the option to vary, or several: batch,gpu", kSweep},
     {"values", kText, "1,2,4", nullptr, "", "Sweep",
      "its values: also 1..64, 8..64:8, 2^0..2^6, all; of several options with semicolons between", kSweep},
+    {"grid", kText, "FILE", nullptr, "", "Sweep",
+     "a file that says both, as JSON: {\"batch\": \"1..64\", \"gpu\": [\"t4\", \"l4\"]}", kSweep},
     {"shard", kText, "I/N", nullptr, "", "Sweep", "of the points the I-th of N stretches, from 0", kSweep},
     {"gpus", kText, "8xNAME", nullptr, "", "Plan", "the cards to train on, a rank on each", kPlan},
     {"global-batch", kSize, "N", nullptr, "", "Plan", "sequences in a step, of all ranks and micro-batches", kPlan},

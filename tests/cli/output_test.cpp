@@ -103,5 +103,35 @@ TEST_F(Output, TwoAnswersDoNotShareStandardOutput) {
   EXPECT_NE(said().find("--svg: - and --json both are standard output"), std::string::npos) << said();
 }
 
+/// Mostly points that are no job, which are quick.
+constexpr const char* kLargeSweep =
+    "peakmem sweep gpt2 --over heads,batch --values '7,9,11,13,17,19,23,29,12;1..460' --layers 1 --seq 16 --reserved "
+    "bounds";
+
+TEST_F(Output, ALargeSweepGoesOnWhereItEnded) {
+  const std::string sweep = kLargeSweep;
+  EXPECT_EQ(run("ulimit -f 200; " + sweep + " --csv grid.csv"), 2);
+  EXPECT_NE(said().find("cannot be written"), std::string::npos) << said();
+  EXPECT_EQ(files("grid.csv."), 1);
+  EXPECT_FALSE(fs::exists(folder_ / "grid.csv"));
+  EXPECT_EQ(run(sweep + " --csv grid.csv"), 0) << said();
+  EXPECT_NE(said().find("goes on behind"), std::string::npos) << said();
+  EXPECT_EQ(files("grid.csv"), 1);
+  EXPECT_EQ(run("for i in 0 1; do " + sweep + " --shard $i/2 --csv - | tail -n +2; done"), 0) << said();
+  const std::string whole = text_of(folder_ / "grid.csv");
+  EXPECT_EQ(whole.substr(whole.find('\n') + 1), out());
+}
+
+TEST_F(Output, AGridFileSaysWhatVaries) {
+  std::ofstream(folder_ / "grid.json") << R"({"batch": "1..2", "gpu": ["t4", "24GiB"]})";
+  EXPECT_EQ(run("peakmem sweep gpt2 --layers 1 --grid grid.json --csv -"), 0) << said();
+  EXPECT_NE(out().find("\n2,24GiB,"), std::string::npos) << out();
+  std::ofstream(folder_ / "wrong.json") << R"({"batch": {"from": 1}})";
+  EXPECT_EQ(run("peakmem sweep gpt2 --grid wrong.json"), 2);
+  EXPECT_NE(said().find("--grid: batch"), std::string::npos) << said();
+  EXPECT_EQ(run("peakmem sweep gpt2 --grid none.json"), 2);
+  EXPECT_NE(said().find("none.json"), std::string::npos) << said();
+}
+
 }  // namespace
 }  // namespace peakmem
