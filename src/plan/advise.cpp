@@ -15,7 +15,7 @@
 namespace peakmem {
 namespace {
 
-constexpr size_t kMostStances = 160;
+constexpr size_t kMostStances = 240;
 constexpr int64_t kMostReplays = 60;    // sets that are replayed
 constexpr size_t kReplaysOfStance = 4;  // of those that may fit and do not
 /// Warnings that changes may bring: of ranks, and of a trace on another card.
@@ -44,7 +44,9 @@ class Search {
         changes_(changes_for(advice.request, values)),
         seconds_(seconds_of_token(advice.request)) {
     for (size_t i = 0; i < changes_.size(); ++i)
-      (changes_[i].cost == Cost::kCards || changes_[i].cost == Cost::kQuality ? hard_ : soft_).push_back(i);
+      (changes_[i].cost == Cost::kCards || changes_[i].cost == Cost::kQuality || changes_[i].group == "ranks" ? hard_
+                                                                                                              : soft_)
+          .push_back(i);
   }
 
   void run() {
@@ -91,7 +93,7 @@ class Search {
   bool is_consistent(const Set& set) const {
     for (size_t i = 0; i < set.size(); ++i)
       for (size_t j = 0; j < i; ++j)
-        if (changes_[set[i]].group == changes_[set[j]].group) return false;
+        if (contradict(changes_[set[i]], changes_[set[j]])) return false;
     return true;
   }
 

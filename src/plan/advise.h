@@ -32,7 +32,7 @@ struct Advice {
 /// How far it is looked: so many suggestions, so many sets that are traced.
 struct Reach {
   size_t suggestions = 8;
-  int64_t tries = 2000;
+  int64_t tries = 3000;
 };
 inline constexpr Reach kBriefly = {4, 500};  // behind another answer
 

@@ -29,8 +29,6 @@ constexpr std::array kRows = std::to_array<ChangeRow>({
      "logits are made in chunks, norms and MLPs fused (needs the package liger-kernel); as fast or faster"},
     {"checkpointing", "--checkpointing full", kTime, 6,
      "every layer's forward pass runs twice: a step takes about a third longer"},
-    {"checkpointing", "--checkpointing full-reentrant", kTime, 7,
-     "the same by the older autograd function (use_reentrant=True), which frees sooner here"},
     {"pages", "--optimizer paged-adamw-32bit", kTime, 8,
      "states on the host where the device is full (needs bitsandbytes): slow where they are fetched in every step"},
     {"precision", "--precision bf16-mixed", kQuality, 5, "products in bf16 over fp32 weights: the usual way to train"},
@@ -89,8 +87,8 @@ void add_micro_batches(const Recipe& recipe, std::vector<Change>& changes) {
                        "half the sequences in an evaluation's batch: slower to evaluate"});
 }
 
-/// Ranks that shards are cut for, and the change's weight for each.
 constexpr std::array<int64_t, 6> kRanks = {2, 4, 8, 16, 32, 64};
+constexpr int64_t kMostZeroRanks = 16;
 
 void add_fsdp(const Recipe& recipe, std::vector<Change>& changes) {
   int weight = 40;
@@ -103,28 +101,31 @@ void add_fsdp(const Recipe& recipe, std::vector<Change>& changes) {
                          "fsdp"});
 }
 
-/// DeepSpeed's ZeRO under transformers.Trainer, the optimizer on the card or on the host.
-void add_zero(const Recipe& recipe, std::vector<Change>& changes) {
-  const std::string trainer = recipe.trainer->is_transformers_loop ? "" : " --trainer hf";
+/// DeepSpeed's ZeRO under transformers.Trainer in bf16, of the highest stage that is modelled for the job; and its
+/// optimizer on the host.
+void add_zero(const Job& job, std::vector<Change>& changes) {
+  const Recipe& recipe = job.recipe;
+  const bool halves = recipe.weights == DType::kBFloat16 || recipe.autocast == DType::kBFloat16;
+  const std::string beside = (recipe.trainer->is_transformers_loop ? std::string() : " --trainer hf") +
+                             (halves ? "" : " --precision bf16-mixed");
+  const bool whole = job.description.task == Task::kCausalLm && job.description.experts == 0;
+  const std::string stage = whole ? "3" : "2";
+  const int64_t own = std::max(recipe.zero.ranks, recipe.sharding.shards);
   int weight = 42;
-  for (const int64_t ranks : kRanks) {
-    if (ranks < recipe.zero.ranks || ranks < recipe.sharding.shards) continue;
-    for (const int64_t stage : {2, 3}) {
-      if (recipe.zero.ranks == ranks && recipe.zero.stage >= stage) continue;
-      changes.push_back({"ranks", "--zero " + text(stage) + " --ranks " + text(ranks) + trainer, Cost::kCards, weight++,
-                         "DeepSpeed's ZeRO " + text(stage) + " over " + text(ranks) +
+  for (const int64_t ranks : kRanks)
+    if (ranks > own && ranks <= kMostZeroRanks)
+      changes.push_back({"ranks", "--zero " + stage + " --ranks " + text(ranks) + beside,
+                         halves ? Cost::kCards : kQuality, weight++,
+                         "DeepSpeed's ZeRO " + stage + " over " + text(ranks) +
                              " cards, each rank with its own batch: slower by what the link between them takes",
                          "zero"});
-    }
-  }
-  const int64_t ranks = std::max<int64_t>(1, recipe.zero.ranks);
-  const std::string stage = text(std::max<int64_t>(2, recipe.zero.stage));
-  if (!recipe.zero.offloads_optimizer && !is_wrapped(recipe.sharding))
-    changes.push_back(
-        {"ranks", "--zero " + stage + " --ranks " + text(ranks) + trainer + " --offload-optimizer pinned", kTime, 10,
-         "the optimizer, its fp32 weights and gradients on the host (DeepSpeed's CPU Adam): the update waits for "
-         "the host",
-         "offload"});
+  if (recipe.zero.offloads_optimizer || is_wrapped(recipe.sharding)) return;
+  const std::string of_own = runs(recipe.zero) ? text(recipe.zero.stage) : "2";
+  changes.push_back({"ranks", "--zero " + of_own + " --ranks " + text(own) + beside + " --offload-optimizer pinned",
+                     halves ? kTime : kQuality, halves ? 10 : 15,
+                     "the optimizer, its fp32 weights and gradients on the host (DeepSpeed's CPU Adam), for which the "
+                     "update waits",
+                     "offload"});
 }
 
 void add_lengths(const Recipe& recipe, const Description& d, std::vector<Change>& changes) {
@@ -183,9 +184,19 @@ std::vector<Change> changes_for(const Request& request, const OptionValues& valu
   const Recipe& recipe = request.job.recipe;
   add_micro_batches(recipe, changes);
   add_fsdp(recipe, changes);
-  add_zero(recipe, changes);
+  add_zero(request.job, changes);
   add_lengths(recipe, request.job.description, changes);
   return changes;
+}
+
+bool contradict(const Change& a, const Change& b) {
+  if (a.group == b.group) return true;
+  const std::string_view flags = a.flags;
+  for (size_t begin = flags.find("--"); begin != std::string_view::npos; begin = flags.find("--", begin + 2)) {
+    const std::string name(flags.substr(begin, flags.find(' ', begin) - begin));
+    if ((b.flags + " ").find(name + " ") != std::string::npos) return true;
+  }
+  return false;
 }
 
 OptionValues changed_options(OptionValues values, const Change& change) {

@@ -27,6 +27,9 @@ struct Change {
 /// for is for make_request() to say.
 std::vector<Change> changes_for(const Request& request, const OptionValues& values);
 
+/// Whether at most one of them can be made: they are of a group, or set the same option.
+bool contradict(const Change& a, const Change& b);
+
 /// `values` with the change's options in place of those that they replace.
 OptionValues changed_options(OptionValues values, const Change& change);
 

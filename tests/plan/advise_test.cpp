@@ -53,7 +53,7 @@ TEST(Advise, EverySuggestionFitsByTheEstimateOfItsCommand) {
   for (const auto& [name, values] : requests()) {
     SCOPED_TRACE(name);
     const NamedConfig model = *shipped_config(name);
-    const Result<Advice> advice = advise(&model, values);
+    const Result<Advice> advice = advise(&model, values, {.suggestions = 6, .tries = 1000});
     ASSERT_TRUE(advice);
     EXPECT_FALSE(advice->report.fits->fits);
     EXPECT_FALSE(advice->suggestions.empty());
@@ -94,6 +94,44 @@ TEST(Advise, AnEightBOnACardOf24GBIsOfferedWhatPeopleDo) {
     for (const Change& change : suggestion.changes) flags += change.flags + "\n";
   for (const char* offered : {"--quantize nf4", "--lora-targets all-linear\n", "--fsdp", "--gpu"})
     EXPECT_NE(flags.find(offered), std::string::npos) << offered;
+}
+
+TEST(Advise, SaysAboutHowMuchSlowerEachIs) {
+  const NamedConfig model = *shipped_config("gpt2");
+  const Result<Advice> advice = advise(&model, {{"gpu", "t4:-13GiB"}, {"batch", "4"}, {"seq", "256"}}, {4, 300});
+  ASSERT_TRUE(advice);
+  int compared = 0;
+  for (const Suggestion& suggestion : advice->suggestions) {
+    SCOPED_TRACE(suggestion.command);
+    if (suggestion.changes[0].group == "card") continue;  // another one, whose rates may not be known
+    ASSERT_TRUE(suggestion.slowdown);
+    const bool again = suggestion.command.find("--checkpointing full") != std::string::npos;
+    EXPECT_GT(*suggestion.slowdown, again && suggestion.changes.size() == 1 ? 1.1 : 0.05);
+    EXPECT_LT(*suggestion.slowdown, 10);
+    ++compared;
+  }
+  EXPECT_GT(compared, 0);
+}
+
+TEST(Advise, TheOptimizerGoesToTheHostWhereThatIsEnough) {
+  const NamedConfig model = *shipped_config("qwen2.5-0.5b");
+  const OptionValues values = {
+      {"gpu", "4500MiB"}, {"batch", "1"}, {"seq", "128"}, {"precision", "bf16-mixed"}, {"trainer", "hf"}};
+  const Result<Advice> advice = advise(&model, values, {8, 1500});
+  ASSERT_TRUE(advice);
+  std::string flags;
+  for (const Suggestion& suggestion : advice->suggestions) {
+    expect_command(model, suggestion);
+    for (const Change& change : suggestion.changes) flags += change.flags + "\n";
+  }
+  EXPECT_NE(flags.find("--offload-optimizer pinned"), std::string::npos) << flags;
+}
+
+TEST(Advise, ChangesThatSetTheSameContradict) {
+  const Change zero = {"ranks", "--zero 3 --ranks 2 --precision bf16-mixed", Cost::kCards, 1, ""};
+  EXPECT_TRUE(contradict(zero, {"precision", "--precision bf16", Cost::kQuality, 1, ""}));
+  EXPECT_TRUE(contradict(zero, {"ranks", "--fsdp 2", Cost::kCards, 1, ""}));
+  EXPECT_FALSE(contradict(zero, {"checkpointing", "--checkpointing full", Cost::kTime, 1, ""}));
 }
 
 TEST(Advise, IsNeverEmpty) {
