@@ -2,6 +2,7 @@
 import { useCallback, useMemo, useState } from "preact/hooks";
 import { failed, type Answer, type ConfigAnswer, type ModelRow, type Problem } from "./core/answers.ts";
 import type { Core } from "./core/core.ts";
+import { AnswerLine } from "./parts/answer_line.tsx";
 import { CopyBar } from "./parts/copy_bar.tsx";
 import { idOf } from "./parts/field.tsx";
 import { fieldOf, Form, sizeIn, type Tables } from "./parts/form.tsx";
@@ -76,10 +77,13 @@ export function App({ core }: { core: Core }) {
         </a>
         <h1>Peakmem</h1>
         <p>How much memory will training this Transformer need, and why?</p>
-        <button type="button" aria-pressed={view.pinned !== null && sameSetup(view.pinned, setup)} onClick={() => setView({ pinned: setup })}>
-          Pin this set-up
-        </button>
-        <CopyBar state={state} report={report} formula={formula.value} />
+        {report && <AnswerLine report={report} />}
+        <div class="actions">
+          <button type="button" aria-pressed={view.pinned !== null && sameSetup(view.pinned, setup)} onClick={() => setView({ pinned: setup })}>
+            Pin this set-up
+          </button>
+          <CopyBar state={state} report={report} formula={formula.value} />
+        </div>
       </header>
       <Form
         tables={tables}
@@ -92,7 +96,7 @@ export function App({ core }: { core: Core }) {
         onSetup={setSetup}
         onOption={setOption}
       />
-      <main id="answer" tabIndex={-1} class={problem ? "wrong" : ""}>
+      <main class={problem ? "wrong" : ""}>
         <p class="problem-line" role="alert">
           {problem && (!place || !report) && `${problem.field}: ${problem.problem}${problem.hint ? `. ${problem.hint}` : ""}`}
           {place && !report && <button type="button" onClick={() => document.getElementById(idOf(place))?.focus()}>Go to the field</button>}

@@ -1,6 +1,8 @@
 // Debian's Chromium with the built page in it. Every page is watched: what it says in the console and what it asks for.
 import { createServer } from "node:http";
 import { readFile } from "node:fs/promises";
+import assert from "node:assert/strict";
+import { after, before } from "node:test";
 import { fileURLToPath } from "node:url";
 import { chromium } from "playwright-core";
 
@@ -45,6 +47,28 @@ export async function open(browser, url, { width = 1440, height = 900, dark = fa
   await page.goto(url);
   await page.waitForSelector("main .verdict");
   return { page, complaints, close: () => context.close() };
+}
+
+/** A browser for a file's tests. `visit` shows a hash, all worked out, and closes it again whatever happens. */
+export function pages() {
+  const held = {};
+  before(async () => Object.assign(held, { server: await serve(), browser: await launch() }));
+  after(async () => {
+    await held.browser.close();
+    held.server.close();
+  });
+  return {
+    async visit(hash, options, body) {
+      const opened = await open(held.browser, held.server.url + hash, options);
+      try {
+        await settled(opened.page);
+        await body(opened.page);
+        assert.deepEqual(opened.complaints, []);
+      } finally {
+        await opened.close();
+      }
+    },
+  };
 }
 
 /** Waits until what is worked out after the answer is there too. */

@@ -36,7 +36,7 @@ export const VerdictPanel = memo(({ report, title }: { report: Report; title: st
   const { peak, fits, parameters } = report;
   const trained = parameters.trainable === parameters.total ? "" : ` · ${inThousands(parameters.trainable)} trained`;
   return (
-    <section class="panel verdict" aria-label={title}>
+    <section class="panel verdict" id="answer" tabIndex={-1} aria-label={title}>
       <header>
         <h2>{report.model}</h2>
         <span class="muted" title={grouped(parameters.total)}>
