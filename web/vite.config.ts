@@ -43,7 +43,7 @@ const sealed: Plugin = {
       attrs: {
         "http-equiv": "Content-Security-Policy",
         content:
-          "default-src 'none'; script-src 'unsafe-inline' 'wasm-unsafe-eval'; style-src 'unsafe-inline'; img-src data:; form-action 'none'; base-uri 'none'",
+          "default-src 'none'; script-src 'unsafe-inline' 'wasm-unsafe-eval'; style-src 'unsafe-inline'; img-src data:; worker-src blob:; form-action 'none'; base-uri 'none'",
       },
       injectTo: "head-prepend",
     },
@@ -53,6 +53,7 @@ const sealed: Plugin = {
 export default defineConfig({
   base: "./",
   plugins: [core, sealed, viteSingleFile()],
+  worker: { format: "es" },
   esbuild: { jsx: "automatic", jsxImportSource: "preact", legalComments: "none" },
   build: { modulePreload: { polyfill: false }, target: "es2022", outDir: "../build-web", emptyOutDir: true, chunkSizeWarningLimit: 1000 },
 });

@@ -43,7 +43,7 @@ export function App({ core }: { core: Core }) {
   const { state, setSetup, setOption, setView } = useHashState();
   const { setup, view } = state;
   const tables = useMemo(() => readTables(core), [core]);
-  const models = useLater("models", () => ({ value: rowsOf<ModelRow>(core, "models"), done: true })).value ?? NO_MODELS;
+  const models = useLater("models", async () => ({ value: rowsOf<ModelRow>(core, "models"), done: true })).value ?? NO_MODELS;
   const { report, answered, problem } = useReport(core, setup);
   const key = useMemo(() => toHash({ setup: answered, view: { ...FIRST.view, pinned: view.pinned } }), [answered, view.pinned]);
   const config = useConfig(core, setup);

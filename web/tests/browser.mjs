@@ -42,7 +42,7 @@ export async function open(browser, url, { width = 1440, height = 900, dark = fa
   page.on("pageerror", (error) => complaints.push(String(error)));
   page.on("request", (request) => {
     const plain = request.url().replace(/#.*/, "");
-    if (plain !== url.replace(/#.*/, "") && !plain.startsWith("data:")) complaints.push(`request: ${plain}`);
+    if (plain !== url.replace(/#.*/, "") && !/^(data|blob):/.test(plain)) complaints.push(`request: ${plain}`);
   });
   await page.goto(url);
   await page.waitForSelector("main .verdict");

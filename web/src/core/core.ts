@@ -1,6 +1,8 @@
 // The core, loaded from what the build put into the page, and asked in JSON.
 import { packed, unpacker } from "virtual:core";
+import { responder } from "./instance.ts";
 import { transform } from "./transform.ts";
+import CoreWorker from "./worker.ts?worker&inline";
 import type { Answer } from "./answers.ts";
 
 /** A set-up as the core reads it: a shipped model's name or a config, and options of the command line. */
@@ -13,17 +15,10 @@ export type Question =
   | ({ command: string } & Partial<Subject>)
   | { command: "compare"; a: Subject; b: Subject };
 
+/** `ask` answers at once, on the page's thread; `later` leaves it free, on a worker's. */
 export interface Core {
   ask<T extends object>(question: Question): Answer<T>;
-}
-
-interface Exports {
-  memory: WebAssembly.Memory;
-  _initialize(): void;
-  allocate(bytes: number): number;
-  release(address: number): void;
-  run(address: number, bytes: number): number;
-  response_bytes(): number;
+  later<T extends object>(question: Question): Promise<Answer<T>>;
 }
 
 /** `Uint8Array.from` with a function takes twenty times as long. */
@@ -34,37 +29,43 @@ function fromBase64(text: string): Uint8Array {
   return bytes;
 }
 
-const decoder = new TextDecoder();
-/** The text that stands in the core's memory, which may have grown, and its buffer with it. */
-const textAt = ({ memory }: Exports, at: number, bytes: number): string => decoder.decode(new Uint8Array(memory.buffer, at, bytes));
+/** Asks a worker; without one (some browsers give none to a page from a file) the page's own thread is asked. */
+function askWorker(module: WebAssembly.Module, ask: (request: string) => string): (request: string) => Promise<string> {
+  const waiting = new Map<number, { request: string; give(response: string): void }>();
+  let worker: Worker | null = null;
+  let asked = 0;
+  const giveUp = (): void => {
+    worker?.terminate();
+    worker = null;
+    waiting.forEach(({ request, give }) => give(ask(request)));
+    waiting.clear();
+  };
+  try {
+    worker = new CoreWorker();
+    worker.onerror = worker.onmessageerror = giveUp;
+    worker.onmessage = ({ data }: MessageEvent<{ id: number; response: string }>) => {
+      waiting.get(data.id)?.give(data.response);
+      waiting.delete(data.id);
+    };
+    worker.postMessage(module);
+  } catch {
+    giveUp();
+  }
+  return (request) =>
+    new Promise((give) => {
+      if (!worker) return give(ask(request));
+      waiting.set(++asked, { request, give });
+      worker.postMessage({ id: asked, request });
+    });
+}
 
-/** A trap leaves the instance in an unknown state, so the next question gets a new one. */
 export async function loadCore(): Promise<Core> {
   const bytes = await transform(fromBase64(unpacker), "unpack", fromBase64(packed));
   const module = await WebAssembly.compile(bytes as BufferSource);
-  const start = (): Exports => {
-    const number = (at: number, bytes: number): number => Number(textAt(exports, at, bytes));
-    const exports = new WebAssembly.Instance(module, { env: { number } }).exports as unknown as Exports;
-    exports._initialize();
-    return exports;
-  };
-  let core = start();
-  const respond = (request: string): string => {
-    const text = new TextEncoder().encode(request);
-    const address = core.allocate(text.length);
-    new Uint8Array(core.memory.buffer, address, text.length).set(text);
-    const response = core.run(address, text.length);
-    core.release(address);
-    return textAt(core, response, core.response_bytes());
-  };
+  const respond = responder(module);
+  const respondLater = askWorker(module, respond);
   return {
-    ask: <T extends object>(question: Question): Answer<T> => {
-      try {
-        return JSON.parse(respond(JSON.stringify(question))) as Answer<T>;
-      } catch (reason) {
-        core = start();
-        return { error: { field: "", problem: "the core could not finish", hint: String(reason) } };
-      }
-    },
+    ask: <T extends object>(question: Question) => JSON.parse(respond(JSON.stringify(question))) as Answer<T>,
+    later: async <T extends object>(question: Question) => JSON.parse(await respondLater(JSON.stringify(question))) as Answer<T>,
   };
 }

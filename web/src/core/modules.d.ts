@@ -4,3 +4,7 @@ declare module "virtual:core" {
   export const unpacker: string;
 }
 declare module "*.css";
+declare module "*?worker&inline" {
+  const made: new () => Worker;
+  export default made;
+}

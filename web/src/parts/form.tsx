@@ -48,7 +48,7 @@ export const Form = memo(({ tables, models, setup, config, bare, problem, check,
   const now = useRef(setup);
   now.current = setup;
   const accepts = useCallback((name: string, text: string) => check(withOption(now.current, name, text)) === null, [check]);
-  const all = useLater("closed groups", () => ({ value: true, done: true })).value;
+  const all = useLater("closed groups", async () => ({ value: true, done: true })).value;
   const field = (row: OptionRow) => (
     <OptionField
       key={row.name}

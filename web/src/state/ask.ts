@@ -56,23 +56,23 @@ export function useConfig(core: Core, setup: Setup): ConfigAnswer["config"] | nu
 const once = <T>(value: T): { value: T; done: boolean } => ({ value, done: true });
 
 export function useFormula(core: Core, rows: readonly OptionRow[], setup: Setup, key: string): Later<FormulaAnswer | null> {
-  return useLater(`formula ${key}`, () =>
-    once(good(core.ask<FormulaAnswer>({ command: "formula", ...subjectFor("formula", rows, setup, { simplify: SHORT }) }))),
+  return useLater(`formula ${key}`, async () =>
+    once(good(await core.later<FormulaAnswer>({ command: "formula", ...subjectFor("formula", rows, setup, { simplify: SHORT }) }))),
   );
 }
 
 export function useTimeline(core: Core, rows: readonly OptionRow[], setup: Setup, key: string): Later<TimelineAnswer | null> {
-  return useLater(`timeline ${key}`, () =>
-    once(good(core.ask<TimelineAnswer>({ command: "timeline", ...subjectFor("timeline", rows, setup) }))),
+  return useLater(`timeline ${key}`, async () =>
+    once(good(await core.later<TimelineAnswer>({ command: "timeline", ...subjectFor("timeline", rows, setup) }))),
   );
 }
 
 /** The largest batch or sequence that fits; null where nothing is solved for. */
 export function useLargest(core: Core, rows: readonly OptionRow[], setup: Setup, over: string, key: string): Later<SolveAnswer["solve"] | null> {
-  return useLater(`solve ${over} ${key}`, () => {
+  return useLater(`solve ${over} ${key}`, async () => {
     if (!setup.options["gpu"] || !["batch", "seq"].includes(over)) return once(null);
     const subject = subjectFor("solve", rows, withOption(setup, over, ""), { for: over });
-    return once(good(core.ask<SolveAnswer>({ command: "solve", ...subject }))?.solve ?? null);
+    return once(good(await core.later<SolveAnswer>({ command: "solve", ...subject }))?.solve ?? null);
   });
 }
 
@@ -93,12 +93,12 @@ export function useSweep(
 ): Later<Swept> {
   const values = useMemo(() => [...new Set([...notches(around), ...(now ? [now] : [])])].sort((a, b) => a - b), [around, now]);
   const points = useRef<{ done: number; points: SweepPoint[] }>({ done: 0, points: [] });
-  return useLater<Swept>(`sweep ${over} ${values.join()} ${key}`, (soFar) => {
+  return useLater<Swept>(`sweep ${over} ${values.join()} ${key}`, async (soFar) => {
     if (soFar === null) points.current = { done: 0, points: [] };
     const { current } = points;
     const next = values.slice(current.done, current.done + POINTS_AT_ONCE);
     const subject = subjectFor("sweep", rows, withOption(setup, over, ""), { over, values: next.join() });
-    const answer = core.ask<SweepAnswer>({ command: "sweep", ...subject });
+    const answer = await core.later<SweepAnswer>({ command: "sweep", ...subject });
     current.done += next.length;
     const done = current.done >= values.length;
     if (failed(answer)) return { value: { answer: soFar?.answer ?? null, problem: soFar?.answer ? null : answer.error }, done };
@@ -113,9 +113,9 @@ export interface Compared {
 }
 
 export function useCompare(core: Core, rows: readonly OptionRow[], pinned: Setup | null, setup: Setup, key: string): Later<Compared> {
-  return useLater<Compared>(`compare ${key}`, () => {
+  return useLater<Compared>(`compare ${key}`, async () => {
     if (!pinned) return once({ compare: null, problem: null });
-    const answer = core.ask<CompareAnswer>({
+    const answer = await core.later<CompareAnswer>({
       command: "compare",
       a: subjectFor("compare", rows, pinned),
       b: subjectFor("compare", rows, setup),
