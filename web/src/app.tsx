@@ -15,7 +15,9 @@ import { SweepPanel } from "./parts/sweep.tsx";
 import { TimelinePanel } from "./parts/timeline.tsx";
 import { VerdictPanel } from "./parts/verdict.tsx";
 import { useCompare, useConfig, useFormula, useLargest, useReport, useSweep, useTimeline } from "./state/ask.ts";
+import { useIdle } from "./state/idle.ts";
 import { useLater } from "./state/later.ts";
+import { lettersOf, writeLetters } from "./state/letters.ts";
 import { FIRST, sameSetup, subjectOf, toHash, type Setup } from "./state/setup.ts";
 import { useHashState } from "./state/use_state.ts";
 
@@ -53,13 +55,14 @@ export function App({ core }: { core: Core }) {
     [tables, config],
   );
   const now = sizeIn(config, view.over);
-  const formula = useFormula(core, tables.options, answered, key);
+  const formula = useFormula(core, tables.options, answered, writeLetters(lettersOf(answered, view.letters)), key);
   const largest = useLargest(core, tables.options, answered, view.over, key);
   const swept = useSweep(core, tables.options, answered, view.over, sizeIn(bare, view.over) ?? now ?? 16, now, key);
   const timeline = useTimeline(core, tables.options, answered, key);
   const compared = useCompare(core, tables.options, view.pinned, answered, key);
   const [lit, setLit] = useState<readonly string[]>([]);
   const highlight = useMemo(() => ({ monomials: new Set(lit), light: setLit }), [lit]);
+  const idle = useIdle(core, tables.options, setup);
   const check = useCallback(
     (asked: Setup): Problem | null => {
       const answer = core.ask<ConfigAnswer>({ command: "config", ...subjectOf(asked) });
@@ -88,10 +91,12 @@ export function App({ core }: { core: Core }) {
       <Form
         tables={tables}
         models={models}
+        letters={view.letters}
         setup={setup}
         config={config}
         bare={bare}
         problem={problem}
+        idle={idle}
         check={check}
         onSetup={setSetup}
         onOption={setOption}

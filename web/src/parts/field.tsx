@@ -4,7 +4,8 @@ import type { Problem } from "../core/answers.ts";
 
 export interface FieldProps {
   name: string;
-  label?: string;
+  label?: string | undefined;
+  idle?: boolean | undefined; // it cannot matter: not shown
   help: string;
   problem: Problem | null;
   children: ComponentChildren;
@@ -28,9 +29,9 @@ export function ProblemText({ problem, id }: { problem: Problem; id?: string }) 
   );
 }
 
-export function Field({ name, label, help, problem, children }: FieldProps) {
+export function Field({ name, label, idle, help, problem, children }: FieldProps) {
   return (
-    <div class={problem ? "field wrong" : "field"}>
+    <div class={problem ? "field wrong" : "field"} hidden={idle === true}>
       <label for={idOf(name)}>{label ?? name}</label>
       {children}
       {problem && <ProblemText problem={problem} id={`${idOf(name)}-problem`} />}

@@ -3,7 +3,7 @@ import type { ComponentChildren } from "preact";
 import { useMemo, useRef, useState } from "preact/hooks";
 import { useDrop } from "../state/use_drop.ts";
 import type { ModelRow, Problem } from "../core/answers.ts";
-import type { Setup } from "../state/setup.ts";
+import { SMALL, type Setup } from "../state/setup.ts";
 import { describedBy, Field, ProblemText } from "./field.tsx";
 
 const MOST_BYTES = 1 << 20; // configs have some kilobytes
@@ -72,7 +72,8 @@ export function ModelField({ setup, models, problem, check, onSetup, children }:
   const choose = (value: string): void => {
     setRefused(null);
     if (value === CONFIG) return;
-    onSetup({ model: value === NONE ? null : value, config: null, name: "", options: setup.options });
+    const options = value === NONE ? { ...SMALL, ...setup.options } : setup.options;
+    onSetup({ model: value === NONE ? null : value, config: null, name: "", options });
   };
   const shipped = useMemo(() => byFamily(models), [models]);
   const unknown = setup.model !== null && !models.some((row) => row.name === setup.model);

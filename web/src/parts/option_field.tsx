@@ -1,22 +1,11 @@
 // An option as its kind asks for: a choice, a switch, a text, or a size.
 import { useMemo } from "preact/hooks";
-import type { OptionRow, Problem } from "../core/answers.ts";
 import { memo } from "../state/memo.ts";
 import { describedBy, Field } from "./field.tsx";
+import type { OptionProps } from "./option_props.ts";
 import { SizeField } from "./size_field.tsx";
 
-export interface OptionProps {
-  row: OptionRow;
-  text: string; // as typed, empty where nothing is
-  usual: number | null; // the value a size has where nothing is typed
-  around: number | null; // where a size's slider has its middle
-  titles?: ReadonlyMap<string, string>; // of the choices
-  problem: Problem | null;
-  onOption(name: string, text: string): void;
-  accepts(name: string, text: string): boolean;
-}
-
-function ChoiceField({ row, text, titles, problem, onOption }: OptionProps) {
+function ChoiceField({ row, text, titles, problem, idle, onOption }: OptionProps) {
   const known = text === "" || row.choices.includes(text);
   // The same nodes as long as nothing changes, so that a slider's step need not look at every choice again.
   const choices = useMemo(
@@ -27,7 +16,7 @@ function ChoiceField({ row, text, titles, problem, onOption }: OptionProps) {
     [row, titles],
   );
   return (
-    <Field name={row.name} help={row.help} problem={problem}>
+    <Field name={row.name} help={row.help} problem={problem} idle={idle}>
       <select {...describedBy(row.name, problem)} value={text} onChange={(event) => onOption(row.name, event.currentTarget.value)}>
         <option value="">{row.default || "not given"}</option>
         {choices}
@@ -38,9 +27,9 @@ function ChoiceField({ row, text, titles, problem, onOption }: OptionProps) {
   );
 }
 
-function FlagField({ row, text, problem, onOption }: OptionProps) {
+function FlagField({ row, text, problem, idle, onOption }: OptionProps) {
   return (
-    <Field name={row.name} help={row.help} problem={problem}>
+    <Field name={row.name} help={row.help} problem={problem} idle={idle}>
       <input
         type="checkbox"
         {...describedBy(row.name, problem)}
@@ -51,9 +40,9 @@ function FlagField({ row, text, problem, onOption }: OptionProps) {
   );
 }
 
-function TextField({ row, text, problem, onOption }: OptionProps) {
+function TextField({ row, text, problem, idle, onOption }: OptionProps) {
   return (
-    <Field name={row.name} help={row.help} problem={problem}>
+    <Field name={row.name} help={row.help} problem={problem} idle={idle}>
       <input
         type="text"
         autocomplete="off"

@@ -2,7 +2,7 @@
 // multiple of the heads without this page knowing why.
 import { nearestNotch, nextNotch, notches } from "../state/notches.ts";
 import { describedBy, Field } from "./field.tsx";
-import type { OptionProps } from "./option_field.tsx";
+import type { OptionProps } from "./option_props.ts";
 
 const TRIES = 12;
 
@@ -16,7 +16,7 @@ function accepted(values: readonly number[], value: number, direction: 1 | -1, a
   return value;
 }
 
-export function SizeField({ row, text, usual, around, problem, onOption, accepts }: OptionProps) {
+export function SizeField({ row, label, text, usual, around, problem, idle, onOption, accepts }: OptionProps) {
   const typed = /^[0-9][0-9_]*$/.test(text) ? Number(text.replaceAll("_", "")) : null;
   const value = typed ?? usual;
   const values = notches(around ?? value ?? 16);
@@ -26,7 +26,7 @@ export function SizeField({ row, text, usual, around, problem, onOption, accepts
   const step = (direction: 1 | -1): void => give(nextNotch(beyond, value ?? beyond[0] ?? 1, direction), direction);
   const at = nearestNotch(beyond, value ?? beyond[0] ?? 1);
   return (
-    <Field name={row.name} help={row.help} problem={problem}>
+    <Field name={row.name} label={label} help={row.help} problem={problem} idle={idle}>
       <div class="size">
         <button type="button" class="step" aria-label={`less ${row.name}`} onClick={() => step(-1)}>
           −

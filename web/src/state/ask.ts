@@ -55,10 +55,17 @@ export function useConfig(core: Core, setup: Setup): ConfigAnswer["config"] | nu
 
 const once = <T>(value: T): { value: T; done: boolean } => ({ value, done: true });
 
-export function useFormula(core: Core, rows: readonly OptionRow[], setup: Setup, key: string): Later<FormulaAnswer | null> {
-  return useLater(`formula ${key}`, async () =>
-    once(good(await core.later<FormulaAnswer>({ command: "formula", ...subjectFor("formula", rows, setup, { simplify: SHORT }) }))),
-  );
+export function useFormula(
+  core: Core,
+  rows: readonly OptionRow[],
+  setup: Setup,
+  letters: string,
+  key: string,
+): Later<FormulaAnswer | null> {
+  return useLater(`formula ${letters} ${key}`, async () => {
+    const subject = subjectFor("formula", rows, setup, { simplify: SHORT, ...(letters && { letters }) });
+    return once(good(await core.later<FormulaAnswer>({ command: "formula", ...subject })));
+  });
 }
 
 export function useTimeline(core: Core, rows: readonly OptionRow[], setup: Setup, key: string): Later<TimelineAnswer | null> {

@@ -14,6 +14,7 @@ export interface View {
   over: string; // what the plot varies
   ledger: "bars" | "map";
   exact: boolean; // the whole formula
+  letters: string; // of the formula, where they are one's own: "B=b,T=s"
   pinned: Setup | null;
 }
 
@@ -24,8 +25,11 @@ export interface State {
 
 export const FIRST: State = {
   setup: { model: "gpt2", config: null, name: "", options: {} },
-  view: { over: "batch", ledger: "bars", exact: false, pinned: null },
+  view: { over: "batch", ledger: "bars", exact: false, letters: "", pinned: null },
 };
+
+/** A small GPT, for who comes with sizes alone. */
+export const SMALL: Readonly<Record<string, string>> = { layers: "12", heads: "12", hidden: "768", seq: "1024" };
 
 export function subjectOf(setup: Setup): Subject {
   const given = Object.entries(setup.options).filter(([, text]) => text !== "");
@@ -58,6 +62,7 @@ export function toHash({ setup, view }: State): string {
   if (view.over !== FIRST.view.over) text.set("~over", view.over);
   if (view.ledger !== FIRST.view.ledger) text.set("~ledger", view.ledger);
   if (view.exact) text.set("~exact", "true");
+  if (view.letters) text.set("~letters", view.letters);
   if (view.pinned) text.set("~pin", setupText(view.pinned).toString());
   return text.toString();
 }
@@ -91,6 +96,7 @@ export function fromHash(hash: string): State {
       over: text.get("~over") ?? FIRST.view.over,
       ledger: text.get("~ledger") === "map" ? "map" : "bars",
       exact: text.get("~exact") === "true",
+      letters: text.get("~letters") ?? "",
       pinned: pin === null ? null : readSetup(new URLSearchParams(pin)),
     },
   };
