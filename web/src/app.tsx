@@ -14,7 +14,7 @@ import { PinnedPanel } from "./parts/pinned.tsx";
 import { SweepPanel } from "./parts/sweep.tsx";
 import { TimelinePanel } from "./parts/timeline.tsx";
 import { VerdictPanel } from "./parts/verdict.tsx";
-import { useCompare, useConfig, useFormula, useLargest, useReport, useSweep, useTimeline } from "./state/ask.ts";
+import { useCompare, useConfig, useFormula, useInBatch, useLargest, useReport, useSweep, useTimeline } from "./state/ask.ts";
 import { useIdle } from "./state/idle.ts";
 import { useLater } from "./state/later.ts";
 import { lettersOf, writeLetters } from "./state/letters.ts";
@@ -55,7 +55,9 @@ export function App({ core }: { core: Core }) {
     [tables, config],
   );
   const now = sizeIn(config, view.over);
-  const formula = useFormula(core, tables.options, answered, writeLetters(lettersOf(answered, view.letters)), key);
+  const letters = writeLetters(lettersOf(answered, view.letters));
+  const formula = useFormula(core, tables.options, answered, letters, key);
+  const inBatch = useInBatch(core, tables.options, answered, sizeIn(config, "batch") === 1, letters, key);
   const largest = useLargest(core, tables.options, answered, view.over, key);
   const swept = useSweep(core, tables.options, answered, view.over, sizeIn(bare, view.over) ?? now ?? 16, now, key);
   const timeline = useTimeline(core, tables.options, answered, key);
@@ -117,7 +119,14 @@ export function App({ core }: { core: Core }) {
                 onDrop={() => setView({ pinned: null })}
               />
             )}
-            <FormulaPanel answer={formula} exact={view.exact} onView={setView} />
+            <FormulaPanel
+              answer={formula}
+              inBatch={inBatch}
+              ledger={report.ledger}
+              exact={view.exact}
+              letters={view.letters}
+              onView={setView}
+            />
             <LedgerPanel report={report} as={view.ledger} onView={setView} />
           </div>
         )}

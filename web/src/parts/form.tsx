@@ -10,6 +10,7 @@ import { ModelField } from "./model_field.tsx";
 import { OptionField } from "./option_field.tsx";
 import { OwnCard } from "./own_card.tsx";
 import { RecipeField } from "./recipe_field.tsx";
+import { recipeOf, RECIPES } from "./recipes.ts";
 
 export interface Tables {
   options: OptionRow[];
@@ -86,6 +87,7 @@ export const Form = memo(({ tables, models, letters, setup, config, bare, proble
   const named = (names: readonly string[]) => names.flatMap((name) => rows.filter((row) => row.name === name)).map(field);
   const before = [CARD, ...FIRST, ...(bySizes ? BARE : [])];
   const rest = rows.filter((row) => !before.includes(row.name));
+  const followed = RECIPES[recipeOf(setup) ?? ""] ?? {};
   const hidden = rest.filter(isIdle).length;
   return (
     <form class="form" aria-label="Set-up" onSubmit={(event) => event.preventDefault()}>
@@ -104,7 +106,7 @@ export const Form = memo(({ tables, models, letters, setup, config, bare, proble
         <RecipeField setup={setup} onSetup={onSetup} />
         {named(FIRST)}
       </div>
-      <details class="further" open={rest.some((row) => isSet(row) || isWrong(row))}>
+      <details class="further" open={rest.some((row) => isWrong(row) || (isSet(row) && followed[row.name] === undefined))}>
         <summary>
           More options
           <Count set={rest.filter(isSet).length} />

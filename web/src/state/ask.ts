@@ -68,6 +68,22 @@ export function useFormula(
   });
 }
 
+/** Where the batch is one sequence, which has no letter: the formula of larger ones. */
+export function useInBatch(
+  core: Core,
+  rows: readonly OptionRow[],
+  setup: Setup,
+  isOne: boolean,
+  letters: string,
+  key: string,
+): FormulaAnswer | null {
+  return useLater(`in batch ${isOne} ${letters} ${key}`, async () => {
+    if (!isOne) return once(null);
+    const subject = subjectFor("formula", rows, withOption(setup, "batch", "2"), { simplify: SHORT, ...(letters && { letters }) });
+    return once(good(await core.later<FormulaAnswer>({ command: "formula", ...subject })));
+  }).value;
+}
+
 export function useTimeline(core: Core, rows: readonly OptionRow[], setup: Setup, key: string): Later<TimelineAnswer | null> {
   return useLater(`timeline ${key}`, async () =>
     once(good(await core.later<TimelineAnswer>({ command: "timeline", ...subjectFor("timeline", rows, setup) }))),
