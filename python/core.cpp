@@ -3,6 +3,7 @@
 #include <nanobind/stl/string.h>
 
 #include "api/answer.h"
+#include "emitted.h"
 #include "launch/table.h"
 #include "source.h"
 
@@ -11,7 +12,8 @@ NB_MODULE(_core, module) {
   module.def(
       "answer",
       [](const std::string& request) {
-        return peakmem::answer(request, peakmem::cli::find_model, peakmem::cli::find_launch);
+        return peakmem::answer(request, peakmem::cli::find_model, peakmem::cli::find_launch,
+                               peakmem::cli::emitted_json);
       },
       nanobind::arg("request"), nanobind::call_guard<nanobind::gil_scoped_release>(),
       "The response to a request, both JSON texts.");

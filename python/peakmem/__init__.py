@@ -19,7 +19,7 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 from . import _answers
-from ._answers import Advice, Cards, Comparison, Formula, Frontier, Report, Sweep, Timeline
+from ._answers import Advice, Cards, Comparison, Formula, Frontier, LaunchFile, Report, Sweep, Timeline
 from ._ask import Model, Option, subject
 from ._build import build
 from ._api import ask
@@ -37,6 +37,7 @@ __all__ = [
     "Formula",
     "Frontier",
     "InputError",
+    "LaunchFile",
     "ModelConfig",
     "PlanReason",
     "Plans",
@@ -50,6 +51,7 @@ __all__ = [
     "cards",
     "compare",
     "config",
+    "emit",
     "estimate",
     "families",
     "formula",
@@ -116,6 +118,17 @@ def from_file(*files: str | os.PathLike[str], model: Model | None = None, **opti
     """
     asked = subject(model, options)
     return _answers.ask_report(replace(asked, files=tuple(os.fspath(file) for file in files)))
+
+
+def emit(format: str, model: Model, **options: Option) -> LaunchFile:
+    """The job as a launch file of another tool: "hf", "trl", "axolotl", "llamafactory", "swift", "accelerate", "deepspeed".
+
+    The file is read again before it is given; `str()` of the answer is its text.
+
+    Raises:
+        InputError: for what the tool would read otherwise, by its option.
+    """
+    return _answers.ask_file(format, subject(model, options))
 
 
 def formula(model: Model | None = None, **options: Option) -> Formula:

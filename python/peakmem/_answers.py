@@ -203,6 +203,38 @@ def ask_timeline(subject: Subject) -> Timeline:
 
 
 @dataclass(frozen=True)
+class LaunchFile:
+    """A job as another tool's launch file, and its peak in bytes.
+
+    Attributes:
+        format: whose it is ("trl").
+        text: the file, or the command line where a tool has no file.
+        start: the command that starts it; empty where `text` is that command.
+        command: the same job as options alone.
+        beside: options that the file cannot say ("--seq 1024").
+        instead: what was not asked, and the tool has otherwise.
+    """
+
+    schema: str
+    format: str
+    text: str
+    start: str
+    command: str
+    beside: tuple[str, ...]
+    instead: tuple[str, ...]
+    tensor_bytes: int
+    reserved_bytes: int
+    device_bytes: int
+
+    def __str__(self) -> str:
+        return self.text
+
+
+def ask_file(tool: str, subject: Subject) -> LaunchFile:
+    return build(LaunchFile, json.loads(ask("emit", {"tool": tool, **subject.request()})))
+
+
+@dataclass(frozen=True)
 class Report(Answer):
     """The answer to "how much memory will this training need, and why?".
 

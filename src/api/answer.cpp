@@ -24,6 +24,7 @@ using Names = std::vector<std::string_view>;
 struct Finders {
   FindModel model;
   FindLaunch launch;
+  EmitLaunch emit;
 };
 
 std::string error_response(const Error& error) {
@@ -179,8 +180,23 @@ Result<FormRow> read_form(const Value& request, Command command) {
   return Error{"format", in_quotes(*name) + " is no form of this answer", did_you_mean(*name, known)};
 }
 
+/// {"command": "emit", "tool": "trl", "model", …}
+Result<std::string> respond_emitted(const Value& request, const Finders& find) {
+  if (auto wrong = check_members(request, {"command", "files", "format", "model", "name", "options", "tool"}))
+    return *wrong;
+  const Result<std::string> tool = read_text(request, "tool", "");
+  if (!tool) return tool.error();
+  const Result<Subject> subject = read_subject(request, find);
+  if (!subject) return subject.error();
+  if (auto wrong = check_options(subject->options, Command::kEmit)) return *wrong;
+  Result<Answer> answer = find.emit(*tool, *subject);
+  return answer ? Result<std::string>(std::move(answer->text)) : answer.error();
+}
+
 Result<std::string> respond(const Value& request, const Finders& find) {
   if (request.kind != Kind::kObject) return Error{"request", "must be an object", "such as {\"model\": \"gpt2\"}"};
+  const Value* command = request.find("command");
+  if (find.emit != nullptr && command != nullptr && command->string == "emit") return respond_emitted(request, find);
   const Result<const CommandRow*> row = read_command(request);
   if (!row) return row.error();
   const Result<FormRow> form = read_form(request, (*row)->command);
@@ -195,10 +211,10 @@ Result<std::string> respond(const Value& request, const Finders& find) {
 
 }  // namespace
 
-std::string answer(std::string_view request, FindModel find_model, FindLaunch find_launch) {
+std::string answer(std::string_view request, FindModel find_model, FindLaunch find_launch, EmitLaunch emit_launch) {
   const Result<Value> read = parse_json(request);
   if (!read) return error_response(read.error());
-  Result<std::string> response = respond(*read, {find_model, find_launch});
+  Result<std::string> response = respond(*read, {find_model, find_launch, emit_launch});
   return response ? std::move(*response) : error_response(response.error());
 }
 
