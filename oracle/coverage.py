@@ -3,22 +3,21 @@
 
     coverage.py [--tasks causal-lm,masked-lm] [--types gpt2,llama] [--fit] -o RESULTS.jsonl
     coverage.py --tasks modules -o RESULTS.jsonl
-    coverage.py --table RESULTS.jsonl... > docs/coverage.md
+    coverage.py --table RESULTS.jsonl... [--before docs/coverage.md] > new.md
 
 A type is tried on 2 sequences of 64 tokens (or 2 images, a second of sound), two or three steps of AdamW, in a process of its
 own. What RESULTS.jsonl has already is passed over. "Traced" says that the steps ran and every allocation was logged; what they
-are held to, where there is something, are the records. --fit also makes formulas of the batch and the length.
+are held to, where there is something, are the records. --fit also makes formulas of the batch and the length. Of tasks and modules
+that RESULTS has nothing of the page before is repeated.
 """
 
 import argparse
-import collections
 import gc
 import importlib.util
 import json
 import math
 import os
 import pathlib
-import re
 import resource
 import sys
 import traceback
@@ -31,12 +30,13 @@ sys.modules["peakmem"] = package
 sys.modules["device"] = types.SimpleNamespace(HAS_KERNELS=False)
 
 import torch  # noqa: E402
-from modules import MODULES, know_torchvision  # noqa: E402, I001  before transformers, which looks for libraries as it is imported
+from modules import MODULES, know_torchvision, load  # noqa: E402, I001  before transformers, which looks for libraries as it is imported
 
 know_torchvision()
 import transformers  # noqa: E402
 from torch._subclasses.fake_tensor import FakeTensorMode  # noqa: E402
 
+from coverage_page import TASKS, print_page  # noqa: E402
 from jobs import in_child  # noqa: E402
 from peakmem.trace._asked import Asked  # noqa: E402
 from peakmem.trace._family import make_family  # noqa: E402
@@ -50,29 +50,6 @@ transformers.logging.set_verbosity_error()
 LIMIT = 100  # seconds of the processor a type
 LAYERS = 4
 BATCH, SEQ = 2, 64
-
-#: The mapping of each task: of text, and of the rest.
-TEXT = {
-    "causal-lm": "CAUSAL_LM",
-    "masked-lm": "MASKED_LM",
-    "seq2seq-lm": "SEQ_TO_SEQ_CAUSAL_LM",
-    "sequence-classification": "SEQUENCE_CLASSIFICATION",
-    "token-classification": "TOKEN_CLASSIFICATION",
-    "question-answering": "QUESTION_ANSWERING",
-}
-OTHERS = {
-    "image-classification": "IMAGE_CLASSIFICATION",
-    "semantic-segmentation": "SEMANTIC_SEGMENTATION",
-    "object-detection": "OBJECT_DETECTION",
-    "masked-image-modeling": "MASKED_IMAGE_MODELING",
-    "video-classification": "VIDEO_CLASSIFICATION",
-    "audio-classification": "AUDIO_CLASSIFICATION",
-    "speech-recognition": "CTC",
-    "speech-seq2seq": "SPEECH_SEQ_2_SEQ",
-    "image-text-to-text": "IMAGE_TEXT_TO_TEXT",
-    "zero-shot-image-classification": "ZERO_SHOT_IMAGE_CLASSIFICATION",
-}
-TASKS = {**TEXT, **OTHERS}
 
 COUNTS = ("num_hidden_layers", "num_layers", "n_layer", "n_layers", "encoder_layers", "decoder_layers",
           "num_decoder_layers", "num_encoder_layers", "depth")
@@ -226,7 +203,8 @@ def attempt(task, kind, fits):
 def attempt_module(name):
     """How far a module of another library comes."""
     resource.setrlimit(resource.RLIMIT_CPU, (6 * LIMIT, 6 * LIMIT + 5))
-    _, factory, at = MODULES[name]
+    library, factory, at = MODULES[name]
+    load(library)
     found = {"traced": False, "stage": "step", "at": at}
 
     def program(point):
@@ -259,76 +237,19 @@ def warm_up():
     gc.freeze()
 
 
-def cell(text):
-    """A reason in a table, without where in this machine's files it is."""
-    return re.sub(r" ?/\S+/.*", "", " ".join(str(text).replace("|", "\\|").split()))[:160]
+def head():
+    """What the page begins with."""
+    version = torch.__version__.split("+")[0]
+    return f"""# Coverage of `peakmem.trace`
 
-
-def builds(line):
-    return line["traced"] or line["stage"] == "step"
-
-
-def table(lines):
-    """The page."""
-    latest = {(line["task"], line["type"]): line for line in lines}  # what was tried again counts
-    rows = collections.defaultdict(list)
-    for line in latest.values():
-        rows[line["task"]].append(line)
-    print("# Coverage of `peakmem.trace`\n")
-    print(f"Made by `oracle/coverage.py` on transformers {transformers.__version__} and torch {torch.__version__.split('+')[0]}.")
-    print(__doc__.split("\n\n")[2].replace("\n", " ").strip())
-    print(f"Types are cut to {LAYERS} layers, which is what folding needs. \"Builds\" says that transformers makes the model of the")
-    print("default config at all; \"steady\" that two steps did the same; \"folded\" that its layers are one with a count.")
-    print("What an image becomes is made as wide as the text, of whole patches, and is given a token, where a default config has it otherwise.")
-    print(f"A type that takes more than {LIMIT} seconds of the processor counts as not traced.\n")
-    for name, tasks in (("Text", TEXT), ("Images, video and sound", OTHERS)):
-        summary(name, {task: rows[task] for task in tasks if rows[task]})
-    modules(rows.pop("modules", []))
-    print("\n## Not traced\n\n| task | type | where | why |\n|---|---|---|---|")
-    for line in latest.values():
-        if not line["traced"]:
-            print(f"| {line['task']} | {line['type']} | {line.get('where') or line['stage']} | {cell(line['why'])} |")
-    print("\n## Traced and not folded\n")
-    reasons = collections.defaultdict(list)
-    for line in latest.values():
-        if line["traced"] and not line["folded"] and line["task"] != "modules":
-            reasons[re.sub(r"\S*\d+\S*|\[.*?\]", "…", line["why"])].append(line["type"])
-    print("| why | types |\n|---|---|")
-    for why, types_ in sorted(reasons.items(), key=lambda each: -len(each[1])):
-        print(f"| {cell(why)} | {', '.join(dict.fromkeys(types_))} |")
-
-
-def summary(name, rows):
-    """A section's table."""
-    print(f"\n## {name}\n\n| task | types tried | build | traced | of those that build | steady | folded | fitted |")
-    print("|---|--:|--:|--:|--:|--:|--:|--:|")
-    counts = {task: count(found) for task, found in rows.items()}
-    counts["together"] = [sum(each) for each in zip(*counts.values())]
-    for task, (tried, built, traced, steady, folded, fitted, fits) in counts.items():
-        share = f"{100 * traced / max(built, 1):.0f} %"
-        print(f"| {task} | {tried} | {built} | {traced} | {share} | {steady} | {folded} | {f'{fitted} of {fits}' if fits else ''} |")
-
-
-def count(found):
-    traced = [each for each in found if each["traced"]]
-    steady, folded, fitted, fits = (
-        sum(bool(each.get(key)) if key != "fits" else "fitted" in each for each in traced)
-        for key in ("steady", "folded", "fitted", "fits")
-    )
-    return [len(found), sum(map(builds, found)), len(traced), steady, folded, fitted, fits]
-
-
-def modules(found):
-    """The section of what is no transformers model."""
-    if not found:
-        return
-    print("\n## Other modules\n\nFactories of `oracle/modules.py`, traced and made formulas of all their sizes.\n")
-    print("| module | of | sizes | traced | fitted | traces | formulas |\n|---|---|---|---|---|--:|--:|")
-    for line in found:
-        said = "yes" if line.get("fitted") else cell(line.get("not_fitted", line["why"]))
-        sizes = " ".join(f"{name}={value}" for name, value in line["at"].items())
-        traced = "yes" if line["traced"] else "no"
-        print(f"| {line['type']} | {line['of']} | {sizes} | {traced} | {said} | {line.get('traces', '')} | {line.get('formulas', '')} |")
+Made by `oracle/coverage.py` on transformers {transformers.__version__} and torch {version}.
+{__doc__.split(chr(10) * 2)[2].replace(chr(10), " ").strip()}
+Types are cut to {LAYERS} layers, which is what folding needs. "Builds" says that transformers makes the model of the
+default config at all; "steady" that two steps did the same; "folded" that its layers are one with a count.
+What an image becomes is made as wide as the text, of whole patches, and is given a token, where a default config has it otherwise;
+what parts of {len(PUBLISHED)} default configs do not fit each other in is as published ones have it (`PUBLISHED`).
+A type that takes more than {LIMIT} seconds of the processor counts as not traced.
+"""
 
 
 def main():
@@ -338,9 +259,11 @@ def main():
     parser.add_argument("--fit", action="store_true")
     parser.add_argument("-o", "--output", default="/dev/stdout")
     parser.add_argument("--table", nargs="+")
+    parser.add_argument("--before", help="the page as it was, of what RESULTS have nothing of")
     args = parser.parse_args()
     if args.table:
-        return table([json.loads(line) for path in args.table for line in pathlib.Path(path).read_text().splitlines()])
+        lines = [json.loads(line) for path in args.table for line in pathlib.Path(path).read_text().splitlines()]
+        return print_page(lines, args.before, head())
     done = set()
     if os.path.isfile(args.output):
         done = {(each["task"], each["type"]) for each in map(json.loads, pathlib.Path(args.output).read_text().splitlines())}

@@ -3,6 +3,7 @@
 import importlib
 import pathlib
 import sys
+import types
 
 import torch
 import torch.nn.functional as F
@@ -21,6 +22,22 @@ def know_torchvision():
         for name in ("nms", "qnms"):
             torch.library.define(f"torchvision::{name}", "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
         importlib.import_module("torchvision")
+
+
+def know_torchtune():
+    """It asks torchao for the packed weights of QLoRA, which 0.18 has elsewhere; no model here has any."""
+    packed = types.ModuleType("torchao.dtypes.nf4tensor")
+    packed.NF4Tensor = type("NF4Tensor", (torch.Tensor,), {})
+    packed.to_nf4 = packed.linear_nf4 = None
+    packed.implements = lambda ops: lambda function: function
+    sys.modules[packed.__name__] = packed
+
+
+def load(library):
+    """A library, before anything is traced."""
+    if library == "torchtune":
+        know_torchtune()
+    importlib.import_module(library)
 
 
 def tokens(batch, length):

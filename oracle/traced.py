@@ -106,13 +106,13 @@ def wanted(record):
 
 
 def joined(phases):
-    """With the input as part of the forward pass: a trainer binds the batch where no module runs yet."""
+    """With the input as part of the forward pass, and without what is there when a phase begins or ends: a trainer binds the
+    batch where no module runs yet, divides the loss before its backward pass, and forgets the last norm before it clips."""
     found = []
-    for each in phases:
-        if found and found[-1][0] == "input" and each[0] == "forward":
-            _, step, micro, start, peak, _ = found.pop()
-            each = ("forward", step, micro, start, max(peak, each[4]), each[5])
-        found.append(each)
+    for name, step, micro, _, peak, _ in phases:
+        if found and found[-1][0] == "input" and name == "forward":
+            peak = max(peak, found.pop()[3])
+        found.append((name, step, micro, peak))
     return found
 
 
@@ -143,6 +143,7 @@ def main():
     parser.add_argument("--only", default="", help="only those whose name has this in it")
     args = parser.parse_args()
     tally = collections.Counter()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # what was found until then is printed
     try:
         for name, record in chosen(args):
             answer = apart(name, record, compare)

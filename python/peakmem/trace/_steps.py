@@ -10,6 +10,7 @@ import torch
 
 from .._errors import InputError
 from ._adopt import Adoption
+from ._chance import alike_in_every_step
 from ._failures import users_errors
 from ._gpu import Gpu
 from ._loop import PRECISIONS, Loop, batches_of, chosen, make_optimizer
@@ -102,17 +103,24 @@ def _checkpoint(model: Any) -> None:
 
 def run_steps(session: Session, step: Callable[[], Any]) -> None:
     """Runs the step until it does the same as the one before."""
-    log, phases = session.recorder.log, session.phases
-    for done in range(1, STEPS + 1):
-        before = phases.step
-        step()
-        if phases.step == before or phases.name not in ("optimizer", "evaluate", ""):
-            what = f"its {phases.name} phase was the last" if phases.step else "no module and no backward pass was run"
-            raise InputError("step", f"is no training step: {what}", "it must end with an optimizer's step()")
-        last = phases.step
-        if done > 2 or done == 2 and last > 2:
-            if events_of(log, phases.list, last, len(log.events)) == events_of(log, phases.list, last - 1, len(log.events)):
+    with alike_in_every_step() as begin:
+        for done in range(1, STEPS + 1):
+            begin()
+            if _is_as_before(session, step, done):
                 return
+
+
+def _is_as_before(session: Session, step: Callable[[], Any], done: int) -> bool:
+    log, phases = session.recorder.log, session.phases
+    before = phases.step
+    step()
+    if phases.step == before or phases.name not in ("optimizer", "evaluate", ""):
+        what = f"its {phases.name} phase was the last" if phases.step else "no module and no backward pass was run"
+        raise InputError("step", f"is no training step: {what}", "it must end with an optimizer's step()")
+    last = phases.step
+    if done == 1 or done == 2 and last == 2:
+        return False
+    return events_of(log, phases.list, last, len(log.events)) == events_of(log, phases.list, last - 1, len(log.events))
 
 
 def program_so_far(session: Session) -> Program:

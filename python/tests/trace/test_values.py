@@ -70,6 +70,16 @@ def test_whole_numbers_are_known_when_they_are_written() -> None:
     assert looked(random, IDS)[1]
 
 
+def test_steps_draw_the_same_numbers() -> None:
+    import random
+
+    drawn: list[float] = []
+    before = random.getstate()
+    looked(lambda ids, x: drawn.append(random.random()), IDS)
+    assert len(drawn) > 1 and len(set(drawn)) == 1
+    assert random.getstate() == before
+
+
 def test_numbers_become_tensors_of_the_device_in_force() -> None:
     def device(ids: Any, x: Any) -> str:
         with torch.device(x.device):
