@@ -191,7 +191,10 @@ Result<mcore::Job> read_megatron_case(const Value& what) {
   read_recompute(config, job);
   const mcore::Mixture& m = job.model.mixture;
   if (m.experts > 0 && job.kernels.fuses_activation) return not_modelled("config", "a fused activation of experts");
-  if (m.experts > 0 && m.capacity_percent > 0) return not_modelled("config", "a capacity of experts");
+  if (m.experts > 0 && m.capacity_percent > 0 && !m.pads_to_capacity)
+    return not_modelled("config", "a capacity of experts that is not padded to");
+  if (m.pads_to_capacity && m.dispatcher == mcore::Dispatcher::kAllGather)
+    return not_modelled("config", "a capacity of experts with the all-gather dispatcher");
   return job;
 }
 

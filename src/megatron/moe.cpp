@@ -77,6 +77,10 @@ MoeLayer::Routing MoeLayer::route(const Tensor& hidden_states) {
     routing.probs = scatter_source(logits, indices, probs);
     routing.map = chosen_map(logits);
   }
+  if (m.capacity_percent > 0) {
+    Capped capped = drop_beyond(routing.probs, capacity(logits.size(0).number()));
+    routing = {std::move(capped.probs), std::move(capped.map)};
+  }
   if (m.has_aux_loss && b_.tape.grad_mode) routing.probs = with_aux_loss(routing.probs, logits);
   return routing;
 }
@@ -90,6 +94,47 @@ Tensor MoeLayer::run_experts(const Tensor& tokens, const Tensor& probs, const st
   std::vector<Tensor> outputs;
   for (size_t i = 0; i < experts_.size(); ++i) outputs.push_back((*experts_[i])(tokens_list[i], probs_list[i]));
   return cat_first(std::move(outputs));
+}
+
+// get_capacity (moe_utils.py).
+int64_t MoeLayer::capacity(int64_t tokens) const {
+  const Mixture& m = b_.job.model.mixture;
+  const int64_t percent = tokens * m.experts_per_token * m.capacity_percent;
+  return (percent + 100 * m.experts - 1) / (100 * m.experts);
+}
+
+// permute (moe_utils.py) with drop_and_pad: the first `each` tokens of every expert, found by sorting.
+MoeLayer::Permuted MoeLayer::permute_padded(const Tensor& flat, int64_t each) {
+  Tape& tape = b_.tape;
+  const Expr experts = b_.job.model.mixture.experts;
+  const Expr tokens = flat.size(0);
+  Tensor map;
+  {
+    const Tensor small = tape.make({tokens, experts}, DType::kInt8, "_to_copy");
+    map = tape.make({experts, tokens}, DType::kInt8, "clone");
+  }
+  {
+    Tensor sorted = tape.make({experts, tokens}, DType::kInt8, "sort");
+    const Tensor places = tape.make({experts, tokens}, DType::kInt64, "sort");
+    sorted.reset();
+    mapping_ = tape.make({experts * each}, DType::kInt64, "clone");
+  }
+  const Tensor of_experts = merge_dims(contiguous(transpose(probs_, 0, 1)), 0, 2);
+  const Tensor first = tape.make({experts, 1}, DType::kInt64, "arange");
+  Tensor indices;
+  {
+    const Tensor times = tape.make({experts, 1}, DType::kInt64, "mul");
+    indices = tape.make({experts * each}, DType::kInt64, "add");
+  }
+  const Tensor probs = index_select(of_experts, indices);
+  return {index_select(flat, mapping_), probs};
+}
+
+// Chunks of equal length in another order: one copy.
+Tensor MoeLayer::reorder(const Tensor& x, int64_t outer, int64_t inner) const {
+  const int64_t each = x.size(0).number() / (outer * inner);
+  Tensor chunks = split_dim(split_dim(x, 0, outer * inner, each), 0, outer, inner);
+  return merge_dims(contiguous(transpose(chunks, 0, 1)), 0, 3);
 }
 
 void MoeLayer::count_tokens() const {
@@ -122,42 +167,59 @@ Tensor MoeLayer::compute(const Tensor& received, const Tensor& probs, const std:
   const bool sorts = local_experts_ > 1;
   Tensor output;
   {
-    const Tensor sorted = sorts ? sort_chunks(tokens, chunks) : tokens;
-    const Tensor sorted_weights = sorts ? sort_chunks(weights, chunks) : weights;
+    const bool pads = b_.job.model.mixture.pads_to_capacity;
+    const auto by_expert = [&](const Tensor& x) {
+      if (!sorts) return x;
+      return pads ? reorder(x, ep_ * tp_, local_experts_) : sort_chunks(x, chunks);
+    };
+    const Tensor sorted = by_expert(tokens);
+    const Tensor sorted_weights = by_expert(weights);
     std::vector<Expr> lengths;
     for (const Expr& each : mine) lengths.push_back(ep_ * tp_ * each);
     output = run_experts(sorted, sorted_weights, lengths);
   }
-  if (sorts) output = sort_chunks(output, chunks);
+  if (sorts && b_.job.model.mixture.pads_to_capacity)
+    output = reorder(output, local_experts_, ep_ * tp_);
+  else if (sorts)
+    output = sort_chunks(output, chunks);
   return reduce_scatter_first(output, tp_);
+}
+
+// permute (moe_utils.py): so many tokens as were chosen, in the experts' order.
+MoeLayer::Permuted MoeLayer::permute(const Tensor& flat, int64_t sent) {
+  Tape& tape = b_.tape;
+  const Expr tokens = flat.size(0);
+  const Tensor map = tape.make({b_.job.model.mixture.experts, tokens}, DType::kBool, "clone");
+  const Tensor arange = tape.make({tokens}, DType::kInt64, "arange");
+  {
+    const Tensor places = tape.make({sent, 2}, DType::kInt64, "new_empty");
+  }
+  mapping_ = tape.make({sent}, DType::kInt64, "masked_select");
+  Tensor probs = masked_select(contiguous(transpose(probs_, 0, 1)), map, sent);
+  return {index_select(flat, mapping_), std::move(probs)};
 }
 
 // MoELayer.forward with a MoEAlltoAllTokenDispatcher.
 Tensor MoeLayer::forward(const Tensor& hidden_states) {
-  Tape& tape = b_.tape;
   const Mixture& m = b_.job.model.mixture;
   const Shape shape = hidden_states.shape();
   const Expr tokens = hidden_states.size(0) * hidden_states.size(1);
-  const int64_t sent = tokens.number() * m.experts_per_token;
+  const int64_t each = m.pads_to_capacity ? capacity(tokens.number()) : 0;
+  const int64_t sent = m.pads_to_capacity ? each * m.experts : tokens.number() * m.experts_per_token;
   {
     Routing routing = route(hidden_states);
     probs_ = routing.probs;
     map_ = routing.map;
     leaf_ = b_.router->leaves.current;
   }
-  count_tokens();
+  if (!m.pads_to_capacity) count_tokens();
   Tensor dispatched;
   Tensor probs;
   {
     const Tensor flat = merge_dims(hidden_states, 0, 2);
-    const Tensor map = tape.make({m.experts, tokens}, DType::kBool, "clone");
-    const Tensor arange = tape.make({tokens}, DType::kInt64, "arange");
-    {
-      const Tensor places = tape.make({sent, 2}, DType::kInt64, "new_empty");
-    }
-    mapping_ = tape.make({sent}, DType::kInt64, "masked_select");
-    probs = masked_select(contiguous(transpose(probs_, 0, 1)), map, sent);
-    dispatched = index_select(flat, mapping_);
+    Permuted permuted = m.pads_to_capacity ? permute_padded(flat, each) : permute(flat, sent);
+    dispatched = std::move(permuted.tokens);
+    probs = std::move(permuted.probs);
   }
   const std::vector<Expr> mine = tokens_of_experts(sent);
   Expr rows = 0;

@@ -34,6 +34,16 @@ class MoeLayer {
   Tensor forward(const Tensor& hidden_states);
   Tensor forward_gathered(const Tensor& hidden_states);
   Tensor dispatch(const Tensor& hidden_states);
+  /// Tokens sorted by expert, each with its probability.
+  struct Permuted {
+    Tensor tokens, probs;
+  };
+  Permuted permute(const Tensor& flat, int64_t sent);
+  Permuted permute_padded(const Tensor& flat, int64_t each);
+  /// Of every expert, where tokens beyond it are dropped.
+  int64_t capacity(int64_t tokens) const;
+  /// `outer` × `inner` chunks of equal length, the inner ones first.
+  Tensor reorder(const Tensor& x, int64_t outer, int64_t inner) const;
   /// What is counted of the tokens before they are sent.
   void count_tokens() const;
   /// Of the tokens that one rank sends, how many go to each of this rank's experts.

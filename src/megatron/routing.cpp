@@ -39,6 +39,9 @@ void index_select_backward(Gradients& g) { g.out[0] = made(g.in[0], g.input_shap
 const Op kIndexSelect = {"index_select", index_select_backward};
 
 void scatter_add_backward(Gradients& g) { g.out[0] = made(g.in[0], g.input_shape(0), "gather"); }
+void masked_backward(Gradients& g) { g.out[0] = made(g.in[0], g.input_shape(0), "mul"); }
+const Op kMasked = {"mul", masked_backward};
+
 const Op kScatterAdd = {"scatter_add_", scatter_add_backward};
 
 void all_to_all_backward(Gradients& g) { g.out[0] = made(g.in[0], g.input_shape(0), "new_empty"); }
@@ -86,6 +89,25 @@ Tensor chosen_map(const Tensor& like) {
   return tape.make(contiguous(like.shape()), DType::kBool, "_to_copy");
 }
 
+Capped drop_beyond(const Tensor& probs, Expr capacity) {
+  Tape& tape = probs.tape();
+  const Shape kept = {capacity, probs.size(1)};
+  const Tensor values = made(probs, kept, "topk");
+  const Tensor indices = tape.make(kept, DType::kInt64, "topk");
+  Capped capped;
+  {
+    Tensor zeros = made(probs, probs.shape(), "zeros_like");
+    const Tensor ones = made(probs, probs.shape(), "scatter");
+    zeros.reset();
+    capped.map = tape.make(contiguous(probs.shape()), DType::kBool, "_to_copy");
+  }
+  Node* node = tape.record(kMasked, {&probs});
+  tape.save(node, capped.map);
+  capped.probs = made(probs, probs.shape(), kMasked.name);
+  Tape::attach(node, capped.probs);
+  return capped;
+}
+
 Tensor attach_loss(const Tensor& output, const Tensor& loss) {
   Tape& tape = output.tape();
   Node* node = tape.record(kAttach, {&output, &loss});
@@ -112,7 +134,9 @@ Tensor index_select(const Tensor& input, const Tensor& indices) {
   Tape& tape = input.tape();
   Node* node = tape.record(kIndexSelect, {&input});
   tape.save(node, indices);
-  Tensor result = made(input, {indices.size(0), input.size(1)}, kIndexSelect.name);
+  Shape shape = input.shape();
+  shape.size[0] = indices.size(0);
+  Tensor result = made(input, shape, kIndexSelect.name);
   Tape::attach(node, result);
   return result;
 }

@@ -15,6 +15,12 @@ Tensor scatter_source(const Tensor& like, const Tensor& indices, const Tensor& s
 Tensor chosen_map(const Tensor& like);
 /// MoEAuxLossAutoScaler: hands `output` on, and its backward pass gives the loss a gradient.
 Tensor attach_loss(const Tensor& output, const Tensor& loss);
+/// apply_router_token_dropping (moe_utils.py): probabilities of those that a capacity lets through, and which these
+/// are.
+struct Capped {
+  Tensor probs, map;
+};
+Capped drop_beyond(const Tensor& probs, Expr capacity);
 /// x.masked_select(mask) of so many elements.
 Tensor masked_select(const Tensor& input, const Tensor& mask, Expr count);
 /// x.index_select(0, indices)

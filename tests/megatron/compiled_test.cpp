@@ -7,7 +7,7 @@ namespace {
 TEST(Compiled, SumsAreCutAsInductorCutsThem) {
   const Processor h100 = {.compute_capability = 90, .multiprocessors = 132};
   EXPECT_EQ(outer_splits(h100, 4096, 512), 32);       // few elements: 32 a thread, as its trace has it
-  EXPECT_EQ(outer_splits(h100, 8192, 4096), 32);     // 33 blocks for each 128 columns: 63 a thread, and 64 divides
+  EXPECT_EQ(outer_splits(h100, 8192, 4096), 32);      // 33 blocks for each 128 columns: 63 a thread, and 64 divides
   EXPECT_EQ(outer_splits(h100, 1 << 20, 4096), 512);  // 512 elements a thread at most
   EXPECT_EQ(outer_splits(h100, 64, 512), 1);
 }
