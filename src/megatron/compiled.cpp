@@ -1,5 +1,6 @@
 #include "megatron/compiled.h"
 
+#include <algorithm>
 #include <cstdlib>
 
 #include "megatron/checkpoint.h"
