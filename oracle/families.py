@@ -166,7 +166,7 @@ ROWS = (
            {"hidden_dropout_prob": (0.1,), "attention_probs_dropout_prob": (0.1,), "hidden_act": ACTIVATIONS,
             "qkv_bias": (False,)}, BERT_LINEAR, {"image_size": 48, "patch_size": 16}),
     Family("deit", ("image-classification",), SEEN, IMAGE_OPTIONS | {"qkv_bias": (False,)}, IMAGE_LINEAR,
-           {"image_size": 48, "patch_size": 16}),
+           {"image_size": 48, "patch_size": 16, "architectures": ["DeiTForImageClassification"]}),
     Family("beit", ("image-classification",), SEEN,
            IMAGE_OPTIONS | {"use_absolute_position_embeddings": (True,), "use_mask_token": (True,), "layer_scale_init_value": (0.0,),
                             "use_mean_pooling": (False,), "drop_path_rate": (0.0,), "use_shared_relative_position_bias": (True,)},

@@ -130,7 +130,8 @@ struct Layer {
   }
 
   Tensor operator()(const Tensor& input, const Tensor& shared) const {
-    const Tensor mask = relative_position_bias ? biased(shared) : shared;
+    const Tensor own = relative_position_bias ? (*relative_position_bias)("relative_position_bias") : Tensor();
+    const Tensor mask = own && shared ? add(own, shared) : own ? own : shared;
     Tensor residual = input;
     Tensor hidden_states = layernorm_before(input);
     AttentionOutput attended = attention(hidden_states, mask);
@@ -146,10 +147,6 @@ struct Layer {
  private:
   Tensor scale(const char* name) const {
     return b.description.scales_layers ? b.parameter({b.dims.hidden}, name) : Tensor();
-  }
-  Tensor biased(const Tensor& shared) const {
-    Tensor bias = (*relative_position_bias)("relative_position_bias");
-    return shared ? add(bias, shared) : bias;
   }
   Tensor close(Tensor hidden_states, const Tensor& lambda, const Tensor& residual) const {
     hidden_states = dropout(hidden_states, b.description.hidden_dropout);
