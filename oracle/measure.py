@@ -14,6 +14,7 @@ import sys
 
 import device  # first: it loads the fake CUDA device before torch
 
+import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 import attention
@@ -38,6 +39,8 @@ def measure(case, steps=2):
     # Its cache makes outputs anew from sizes and strides, and forgets what a kernel pads behind the last row: the
     # gradient of an attention mask is 32 bytes short whenever it is made again.
     mode.cache_enabled = False
+    # Falcon's layers make a tensor of a list's numbers, which in a checkpoint's second run only the thread of the modes can.
+    torch.autograd.set_multithreading_enabled(case["config"]["model_type"] != "falcon")
     values = UsedParameters() if "ddp" in (case.get("ranks") or {}) else contextlib.nullcontext()
     with fused.scope(case), mode, values, counter:
         parameters, trainable, managed = run(case, counter, steps)

@@ -285,10 +285,10 @@ const char* body_name(const Description& d, const DecoderParts& parts) {
   return renamed ? "transformer" : parts.model;
 }
 
-/// GPT-NeoX has heads of its own.
+/// GPT-NeoX and Falcon have heads of their own.
 HeadStyle head_style(const Description& d) {
-  HeadStyle style = {d.family == "gpt_neox" ? "classifier" : "score"};
-  style.upcasts = true;
+  HeadStyle style = {d.family == "gpt_neox" || d.family == "falcon" ? "classifier" : "score"};
+  style.upcasts = d.family != "falcon";
   return style;
 }
 

@@ -170,6 +170,8 @@ void read_layout(Fields& fields, Description& d) {
   const bool multi_query = fields.flag("multi_query", true);
   const int64_t kv_heads = fields.optional_size("num_kv_heads").value_or(d.heads);
   d.kv_heads = d.interleaves_groups ? kv_heads : multi_query ? 1 : d.heads;
+  if (!d.interleaves_groups && !multi_query && kv_heads != d.heads)
+    fields.fail("num_kv_heads", "must be as many as heads where multi_query is false, or transformers raises");
   d.parallel_residual = fields.flag("parallel_attn", true);
   const int64_t norms = fields.optional_size("num_ln_in_parallel_attn").value_or(d.interleaves_groups ? 2 : 1);
   d.mlp_norm = norms == 2;
@@ -194,6 +196,7 @@ Description read(Fields& fields) {
   d.activation = read_activation(fields, "activation", "gelu");
   d.hidden_dropout = fields.probability("hidden_dropout", 0.0);
   d.inner_dropout = fields.probability("attention_dropout", 0.0);
+  d.token_dropout = read_token_dropout(fields, 0.0);
   d.qkv_bias = fields.flag("bias", false);
   d.tied = fields.flag("tie_word_embeddings", true);
   d.returns_weights = true;
@@ -216,7 +219,7 @@ const Family kFalcon = {"falcon",
                         "Falcon",
                         "transformers 5.23, models/falcon",
                         Task::kCausalLm,
-                        decoder_tasks(DecoderHeads::kSequences),
+                        decoder_tasks(DecoderHeads::kAnswers),
                         read,
                         build_decoder<FalconParts>,
                         &kSizes};

@@ -1,6 +1,8 @@
 // GPT-J: attention and MLP read one norm, a part of each head is turned in pairs of neighbours by a table that every
 // layer keeps, and scores are in fp32; CodeGen: with query, value and key in one projection, cut for four devices
 // (transformers 5.23, models/gptj/modeling_gptj.py and models/codegen/modeling_codegen.py).
+#include <array>
+
 #include "family/gpt2.h"
 #include "family/llama.h"
 #include "model/cache.h"
@@ -248,16 +250,13 @@ Description read_codegen(Fields& fields) {
   return d;
 }
 
+constexpr std::array kTasks = {Task::kCausalLm, Task::kFeatureExtraction, Task::kSequenceClassification,
+                               Task::kQuestionAnswering};
+
 }  // namespace
 
-const Family kGptJ = {"gptj",
-                      "GPT-J",
-                      "transformers 5.23, models/gptj",
-                      Task::kCausalLm,
-                      decoder_tasks(DecoderHeads::kSequences),
-                      read,
-                      build_decoder<GptJParts>,
-                      &kGpt2Sizes};
+const Family kGptJ = {"gptj", "GPT-J", "transformers 5.23, models/gptj", Task::kCausalLm,
+                      kTasks, read,    build_decoder<GptJParts>,         &kGpt2Sizes};
 const Family kCodeGen = {"codegen",
                          "CodeGen",
                          "transformers 5.23, models/codegen",

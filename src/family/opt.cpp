@@ -191,9 +191,30 @@ class OptLm : public Model {
   Linear lm_head_;
 };
 
+/// OPTForSequenceClassification.
+class OptClassifier : public Model {
+ public:
+  explicit OptClassifier(const Builder& b)
+      : b_(b), model_(named<OptModel>(b_, "model")), score_(b_, "score", b.dims.embedding, b.dims.labels, false) {}
+
+  ModelOutput forward(const Batch& batch) override {
+    const Tensor hidden_states = model_(batch.input_ids);
+    const Tensor logits = score_(hidden_states);
+    return last_token_output(b_, logits, batch.input_ids, batch.labels);
+  }
+
+ private:
+  Builder b_;
+  OptModel model_;
+  Linear score_;
+};
+
 std::unique_ptr<Model> build(const Builder& b) {
+  HeadStyle style = {"classifier"};
+  style.over_embeddings = true;
   if (has_common_head(b.description.task))
-    return build_common_head(b, {"classifier"}, [](const Builder& own) { return body_call<OptModel>(own, "model"); });
+    return build_common_head(b, style, [](const Builder& own) { return body_call<OptModel>(own, "model"); });
+  if (b.description.task == Task::kSequenceClassification) return std::make_unique<OptClassifier>(b);
   return std::make_unique<OptLm>(b);
 }
 
@@ -227,7 +248,8 @@ Description read(Fields& fields) {
   return d;
 }
 
-constexpr std::array kTasks = {Task::kCausalLm, Task::kFeatureExtraction};
+constexpr std::array kTasks = {Task::kCausalLm, Task::kFeatureExtraction, Task::kSequenceClassification,
+                               Task::kQuestionAnswering};
 constexpr SizeNames kSizes = {"num_hidden_layers", "num_attention_heads", "hidden_size", "ffn_dim"};
 
 }  // namespace

@@ -10,11 +10,12 @@ namespace {
 /// A body with a linear layer over every token.
 class OverTokens : public Model {
  public:
-  OverTokens(const Builder& b, const char* name, bool head_first, const MakeBody& body) : b_(b) {
-    const auto make_head = [&] { head_.emplace(b_, name, b_.dims.hidden, b_.dims.labels, true); };
-    if (head_first) make_head();
+  OverTokens(const Builder& b, const char* name, const HeadStyle& style, const MakeBody& body) : b_(b) {
+    const Expr width = style.over_embeddings ? b_.dims.embedding : b_.dims.hidden;
+    const auto make_head = [&] { head_.emplace(b_, name, width, b_.dims.labels, true); };
+    if (style.head_first) make_head();
     body_ = body(b_);
-    if (!head_first) make_head();
+    if (!style.head_first) make_head();
   }
 
  protected:
@@ -32,7 +33,7 @@ class OverTokens : public Model {
 class TokenClassifier : public OverTokens {
  public:
   TokenClassifier(const Builder& b, const HeadStyle& style, const MakeBody& body)
-      : OverTokens(b, style.classifier, style.head_first, body), upcasts_(style.upcasts) {}
+      : OverTokens(b, style.classifier, style, body), upcasts_(style.upcasts) {}
 
   ModelOutput forward(const Batch& batch) override {
     const Tensor outputs = last_hidden_state(batch);
@@ -54,7 +55,7 @@ class TokenClassifier : public OverTokens {
 class QuestionAnswering : public OverTokens {
  public:
   QuestionAnswering(const Builder& b, const HeadStyle& style, const MakeBody& body)
-      : OverTokens(b, "qa_outputs", style.head_first, body) {}
+      : OverTokens(b, "qa_outputs", style, body) {}
 
   ModelOutput forward(const Batch& batch) override {
     const Tensor outputs = last_hidden_state(batch);

@@ -28,6 +28,7 @@ struct HeadStyle {
   bool upcasts = false;                                   // its logits, for the loss
   bool head_first = false;                                // the head's parameters come before the body's
   ModuleCall (*make_pooler)(const Builder& b) = nullptr;  // of a bare model that has one
+  bool over_embeddings = false;                           // over what is as wide as the body's embeddings
 };
 
 /// Whether the task is one of the three.
