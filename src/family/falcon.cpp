@@ -35,8 +35,9 @@ struct FalconAttention {
     value = alias(transpose(value, 1, 2));
     apply_rotary(b, query, key, rotation);
     update_cache(b, key, value);
-    AttentionOutput attention =
-        b.structure.attention == Attention::kSdpa ? sdpa(query, key, value, mask) : eager(query, key, value, mask);
+    AttentionOutput attention = b.structure.attention == Attention::kSdpa
+                                    ? sdpa(query, key, value, mask)
+                                    : eager(query, key, value, mask, hidden_states.dtype());
     attention.output = merge_dims(transpose(attention.output, 1, 2), 2, 2);
     attention.output = dense(attention.output);
     return attention;
@@ -88,11 +89,12 @@ struct FalconAttention {
     return {scaled_dot_product_attention(query, key, value, mask, 0.0, false, sizes), Tensor()};
   }
 
-  AttentionOutput eager(const Tensor& query, const Tensor& key, const Tensor& value, const Tensor& mask) const {
+  /// `dtype`: of the hidden states, which is that of the norm before them.
+  AttentionOutput eager(const Tensor& query, const Tensor& key, const Tensor& value, const Tensor& mask,
+                        DType dtype) const {
     const auto product = one_head() ? matmul_broadcast : matmul;
     Tensor attention_scores = product(query, transpose(key, 2, 3));
     attention_scores = mul_scalar_in_place(std::move(attention_scores));
-    const DType dtype = query.dtype();
     attention_scores = softmax(add(attention_scores, mask), &dtype);
     Tensor output = product(attention_scores, value);
     return {std::move(output), attention_scores};

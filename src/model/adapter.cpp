@@ -25,8 +25,8 @@ Tensor apply(const char* name, Tensor input, const Tensor& weight) {
 std::string_view Lora::last_name(std::string_view module) { return module.substr(module.rfind('.') + 1); }
 
 bool is_language_head(std::string_view module) {
-  static constexpr std::array<std::string_view, 4> kHeads = {"lm_head", "decoder", "vocab_projector",
-                                                             "generator_lm_head"};
+  static constexpr std::array<std::string_view, 5> kHeads = {"lm_head", "decoder", "vocab_projector",
+                                                             "generator_lm_head", "proj_out"};
   return std::find(kHeads.begin(), kHeads.end(), module) != kHeads.end();
 }
 

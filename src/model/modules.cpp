@@ -38,13 +38,17 @@ Tensor Builder::in_use(const Tensor& parameter, const char* name) const {
 }
 
 Linear::Linear(const Builder& b, const char* name, Expr in, Expr out, bool bias, LinearForm form)
-    : Linear(b, name, in, out, bias, b.structure.dequantizes_forward) {
-  form_ = form;
-}
+    : Linear(b, name, in, out, bias, b.structure.dequantizes_forward, form) {}
 
-Linear::Linear(const Builder& b, const char* name, Expr in, Expr out, bool bias, bool dequantizes) : name_(name) {
+Linear::Linear(const Builder& b, const char* name, Expr in, Expr out, bool bias, bool dequantizes)
+    : Linear(b, name, in, out, bias, dequantizes, LinearForm::kLinear) {}
+
+// Only what is torch.nn.Linear itself is packed (replace_with_bnb_linear in integrations/bitsandbytes.py, transformers
+// 5.23), not a class of its own as Falcon's.
+Linear::Linear(const Builder& b, const char* name, Expr in, Expr out, bool bias, bool dequantizes, LinearForm form)
+    : name_(name), form_(form) {
   const Scope scope(b.tape, name);
-  if (!stays_whole(name, bias)) {
+  if (form == LinearForm::kLinear && !stays_whole(name, bias)) {
     quantized_ = QuantizedWeight(b, in, out, dequantizes);
     int8_ = Int8Weight(b, in, out);
   }

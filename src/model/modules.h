@@ -78,6 +78,7 @@ class Linear {
   const Tensor& weight() const { return weight_; }
 
  private:
+  Linear(const Builder& b, const char* name, Expr in, Expr out, bool bias, bool dequantizes, LinearForm form);
   Tensor base(Tensor input) const;
   const char* name_;
   LinearForm form_ = LinearForm::kLinear;

@@ -127,6 +127,11 @@ std::optional<Error> check_quantized(const Job& job) {
                  "known for it: causal-lm, and trainers of transformers 5.23"};
   if (recipe.quantize == Quantize::kInt8)
     if (auto wrong = check_int8(job)) return wrong;
+  if (job.description.family == "falcon")
+    return Error{"--quantize",
+                 "packs nothing of falcon: transformers 5.23 packs what is torch.nn.Linear itself, and Falcon's layers "
+                 "are a class of their own, so that the model would stay whole, in fp32",
+                 "drop it"};
   if (job.description.family == "gpt2" || !quantizes_linear_layers(job))  // whatever its head is
     return Error{"--quantize", "is not modelled for " + job.description.family, "its layers are Conv1D"};
   return std::nullopt;
