@@ -129,8 +129,10 @@ Result<Subject> launch_subject(std::vector<LaunchText> texts, Subject beside) {
   const auto find_text = [&](const std::string& path) { return find_beside(path, first); };
   Result<Launch> launch = read_launch(question, find_model, find_text);
   if (!launch) return launch.error();
-  return Subject{std::move(launch->model), std::move(launch->options), std::move(launch->notes),
-                 std::move(launch->assumptions)};
+  Subject subject = {std::nullopt, std::move(launch->options), std::move(launch->notes),
+                     std::move(launch->assumptions)};
+  if (!launch->model.name.empty()) subject.model = std::move(launch->model);  // else the options describe it
+  return subject;
 }
 
 Result<Subject> find_launch(const std::vector<std::string>& files, Subject beside) {

@@ -55,7 +55,7 @@ std::string quoted_for_shell(const std::string& text) {
 
 /// The question by options alone.
 std::string command_of(const std::string& model, const OptionValues& options) {
-  std::string text = "peakmem " + quoted_for_shell(model);
+  std::string text = model.empty() ? "peakmem" : "peakmem " + quoted_for_shell(model);
   for (const OptionValue& option : options) {
     const OptionRow* row = find_option(option.name);
     if (row == nullptr || option.name == "json" || option.text == "false") continue;
@@ -267,12 +267,15 @@ class Reader {
 
   Result<Launch> understand() {
     Launch launch;
-    Understanding u = {settings_, question_.options, "", 0, front_->name, {}, missing_, {}};
+    Understanding u = {settings_, question_.options, "", 0, front_->name, {}, missing_, {}, {}};
     const OwnStack* const stack = own_stack(front_->name);
-    if (stack != nullptr) stack->name_model(settings_);
+    const bool has_sizes = stack != nullptr && stack->name_model == nullptr;
+    if (stack != nullptr && !has_sizes) stack->name_model(settings_);
     const std::string named = settings_.text("model");
     if (question_.model) {
       launch.model = *question_.model;
+    } else if (named.empty() && has_sizes) {
+      // the options describe it
     } else if (named.empty()) {
       u.missing.emplace(u.missing.begin(), "the model (its name or config.json beside the file)");
     } else {
@@ -332,6 +335,8 @@ class Reader {
   Error refusal(const Understanding& u, const std::string& model) const {
     const bool nearest_is_known = u.tool == "unsloth" && settings_.refused[0].starts_with("unsloth") &&
                                   settings_.refused.size() == 1 && u.missing.empty();
+    if (!u.nearest.empty() && settings_.refused.size() == 1)
+      return {files(), settings_.refused[0], u.nearest + command_of(model, u.options)};
     if (nearest_is_known)
       return {files(), settings_.refused[0], "the same in TRL alone: " + command_of(model, u.options)};
     if (!front_->missing.empty())

@@ -11,7 +11,8 @@ constexpr std::array kPreparations = {Preparation{"trl", prepare_trl}, Preparati
                                       Preparation{"llamafactory", prepare_llamafactory},
                                       Preparation{"swift", prepare_swift}, Preparation{"unsloth", prepare_unsloth}};
 
-constexpr std::array kOwnStacks = {OwnStack{"torchtitan", name_torchtitan, understand_torchtitan}};
+constexpr std::array kOwnStacks = {OwnStack{"torchtitan", name_torchtitan, understand_torchtitan},
+                                   OwnStack{"megatron", nullptr, understand_megatron}};
 
 }  // namespace
 

@@ -13,8 +13,8 @@ void prepare_llamafactory(Understanding& u);
 void prepare_swift(Understanding& u);
 void prepare_unsloth(Understanding& u);
 
-/// A tool with a stack of its own, which its files say in the place of transformers': what names its model, and what
-/// its settings come to.
+/// A tool with a stack of its own, which its files say in the place of transformers': what names its model, null where
+/// its sizes describe it, and what its settings come to.
 struct OwnStack {
   std::string_view tool;
   void (*name_model)(Settings& settings);
@@ -24,6 +24,7 @@ struct OwnStack {
 const OwnStack* own_stack(std::string_view tool);
 void name_torchtitan(Settings& s);
 void understand_torchtitan(Understanding& u);
+void understand_megatron(Understanding& u);
 
 Value size_value(int64_t size);
 Value flag_value(bool flag);

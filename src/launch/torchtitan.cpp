@@ -8,6 +8,8 @@
 namespace peakmem {
 namespace {
 
+constexpr int64_t kMostDegree = 1 << 15;  // of four, whose product so stays a number; the stack refuses fewer ranks
+
 /// Sets an option where this build knows it, and refuses a degree over 1 where it does not.
 void set_degree(Understanding& u, const char* slot, std::string_view option, std::string_view what) {
   const int64_t degree = u.settings.size(slot).value_or(1);
@@ -20,7 +22,7 @@ void set_degree(Understanding& u, const char* slot, std::string_view option, std
 /// FSDP's shards: as many as are said, or what the other degrees leave of the ranks (-1).
 void understand_mesh(Understanding& u) {
   const Settings& s = u.settings;
-  const auto degree = [&s](const char* slot) { return std::max<int64_t>(s.size(slot).value_or(1), 1); };
+  const auto degree = [&s](const char* slot) { return std::clamp<int64_t>(s.size(slot).value_or(1), 1, kMostDegree); };
   set_degree(u, "titan.tp", "tp", "tensor parallelism");
   set_degree(u, "titan.pp", "pp", "a pipeline");
   set_degree(u, "titan.cp", "cp", "context parallelism");

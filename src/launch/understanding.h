@@ -21,6 +21,7 @@ struct Understanding {
   OptionValues options;
   std::vector<std::string> missing;
   std::vector<std::string> assumptions;
+  std::string nearest;  // of a job that is refused for one thing: what the same without it is called
 
   /// Sets an option, unless it was given.
   void set(std::string_view name, std::string_view text);

@@ -5,6 +5,7 @@
 #include <chrono>
 #include <fstream>
 #include <iterator>
+#include <map>
 #include <sstream>
 
 #include "estimate/estimate.h"
@@ -98,6 +99,13 @@ std::string answer_of(const NamedConfig& model, const OptionValues& options) {
   return recipe_line(request->job) + ": " + (report ? std::to_string(report->block_bytes) : report.error().problem);
 }
 
+/// Options of a stack of its own, each by its name: they are no estimate's.
+std::map<std::string, std::string> stack_options(const OptionValues& options) {
+  std::map<std::string, std::string> named;
+  for (const OptionValue& option : options) named[option.name] = option.text.empty() ? "true" : option.text;
+  return named.contains("stack") ? named : std::map<std::string, std::string>();
+}
+
 class ReadingTest : public testing::TestWithParam<Reading> {};
 
 TEST_P(ReadingTest, IsUnderstood) {
@@ -111,7 +119,9 @@ TEST_P(ReadingTest, IsUnderstood) {
   for (const std::string& word : reading.never) EXPECT_EQ(text.find(word), std::string::npos) << text;
   if (!launch || reading.same.empty()) return;
   const LaunchQuestion same = question_of(reading.same);
-  EXPECT_EQ(launch->model.name, same.model->name);
+  EXPECT_EQ(launch->model.name, same.model ? same.model->name : "");
+  EXPECT_EQ(stack_options(launch->options), stack_options(same.options)) << text;
+  if (!stack_options(same.options).empty()) return;
   EXPECT_EQ(answer_of(launch->model, launch->options), answer_of(*same.model, same.options)) << text;
 }
 
