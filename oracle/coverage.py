@@ -244,7 +244,8 @@ def head():
 
 Made by `oracle/coverage.py` on transformers {transformers.__version__} and torch {version}.
 {__doc__.split(chr(10) * 2)[2].replace(chr(10), " ").strip()}
-Types are cut to {LAYERS} layers, which is what folding needs. "Builds" says that transformers makes the model of the
+Types are cut to {LAYERS} layers, which is what folding needs where one layer at each end differs from those between. Where two do, as in
+T5's and BART's backward pass, it needs two more: they count as not folded here, and are folded at 6 layers. "Builds" says that transformers makes the model of the
 default config at all; "steady" that two steps did the same; "folded" that its layers are one with a count.
 What an image becomes is made as wide as the text, of whole patches, and is given a token, where a default config has it otherwise;
 what parts of {len(PUBLISHED)} default configs do not fit each other in is as published ones have it (`PUBLISHED`).
