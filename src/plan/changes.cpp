@@ -136,13 +136,16 @@ void add_lengths(const Recipe& recipe, const Description& d, std::vector<Change>
                          "a context of " + text(recipe.seq / parts) + " tokens in place of " + text(recipe.seq)});
 }
 
+constexpr std::array<std::string_view, 3> kSmaller = {"batch", "seq", "target-seq"};
+
 /// A trace has no recipe to change, only smaller values of its letters.
 std::vector<Change> smaller_letters(const Job& job) {
   std::vector<Change> changes;
   for (size_t i = 0; i < job.letters.size(); ++i) {
     const Letter& letter = job.recording->letters[i];
+    const bool is_size = std::find(kSmaller.begin(), kSmaller.end(), letter.option) != kSmaller.end();
     int weight = 44;
-    for (int64_t parts = 2; parts <= 8 && !letter.fixed && !letter.option.empty(); parts *= 2, weight += 8)
+    for (int64_t parts = 2; parts <= 8 && !letter.fixed && is_size; parts *= 2, weight += 8)
       if (job.letters[i] % parts == 0)
         changes.push_back(
             {letter.option, "--" + letter.option + " " + text(job.letters[i] / parts), Cost::kQuality, weight,
@@ -218,6 +221,7 @@ OptionValues changed_options(OptionValues values, const Change& change) {
 }
 
 std::string command_line(const NamedConfig* model, const OptionValues& values) {
+  if (model != nullptr && model->recording) return {};  // its file's name is not known here
   std::string line = "peakmem" + (model == nullptr ? "" : " " + model->name);
   for (const OptionValue& value : values) {
     if (value.text == "false") continue;

@@ -33,7 +33,7 @@ bool contradict(const Change& a, const Change& b);
 /// `values` with the change's options in place of those that they replace.
 OptionValues changed_options(OptionValues values, const Change& change);
 
-/// The command line of a model and options.
+/// The command line of a model and options; empty of a trace, the name of whose file is not known.
 std::string command_line(const NamedConfig* model, const OptionValues& values);
 
 }  // namespace peakmem

@@ -41,7 +41,7 @@ void write_suggestion(Page& page, size_t number, const Suggestion& suggestion) {
             time_text(suggestion));
   for (const Change& change : suggestion.changes) page.paragraph("     ", change.flags + ": " + change.why);
   for (const std::string& warning : suggestion.warnings) page.paragraph("     note: ", warning);
-  page.line("     " + suggestion.command);
+  if (!suggestion.command.empty()) page.line("     " + suggestion.command);
 }
 
 }  // namespace

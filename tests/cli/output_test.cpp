@@ -122,6 +122,13 @@ TEST_F(Output, ALargeSweepGoesOnWhereItEnded) {
   EXPECT_EQ(whole.substr(whole.find('\n') + 1), out());
 }
 
+TEST_F(Output, ATraceIsAdvisedOfSmallerSizesAndCards) {
+  EXPECT_EQ(run("peakmem trace gpt2 --layers 1 --batch 8 --seq 512 --save step.peakmem"), 0) << said();
+  EXPECT_EQ(run("peakmem advise step.peakmem --gpu 3GiB"), 0) << said();
+  EXPECT_NE(out().find("--batch 4: 4 in place of 8, of the same trace"), std::string::npos) << out();
+  EXPECT_NE(out().find("--gpu "), std::string::npos) << out();
+}
+
 TEST_F(Output, AGridFileSaysWhatVaries) {
   std::ofstream(folder_ / "grid.json") << R"({"batch": "1..2", "gpu": ["t4", "24GiB"]})";
   EXPECT_EQ(run("peakmem sweep gpt2 --layers 1 --grid grid.json --csv -"), 0) << said();
