@@ -3,6 +3,7 @@
 
 #include "estimate/step_time.h"
 #include "plan/advise.h"
+#include "plan/cards.h"
 #include "plan/plan.h"
 #include "plan/sought.h"
 
@@ -28,6 +29,14 @@ BENCHMARK_CAPTURE(BM_Solve, batch, "llama-3.2-1b", "batch", "replay");
 BENCHMARK_CAPTURE(BM_Solve, seq_by_bounds, "llama-3.2-1b", "seq", "bounds");
 BENCHMARK_CAPTURE(BM_Solve, gpus, "llama-3.2-1b", "gpus", "replay");
 
+/// --for gpu: the verdict and the largest batch on every card.
+void BM_Cards(benchmark::State& state, const char* reserved) {
+  const OptionValues values = {{"precision", "bf16"}, {"checkpointing", "full"}, {"reserved", reserved}};
+  for (auto _ : state) benchmark::DoNotOptimize(choose_card(&model_of("llama-3.2-1b"), values, all_cards()));
+}
+BENCHMARK_CAPTURE(BM_Cards, by_bounds, "bounds")->Unit(benchmark::kMillisecond);
+BENCHMARK_CAPTURE(BM_Cards, replayed, "replay")->Unit(benchmark::kMillisecond);
+
 void BM_Advise(benchmark::State& state, const char* model, const char* gpu) {
   for (auto _ : state) benchmark::DoNotOptimize(advise(&model_of(model), {{"gpu", gpu}, {"batch", "4"}}));
 }
@@ -36,7 +45,8 @@ BENCHMARK_CAPTURE(BM_Advise, llama_8b, "llama-3.1-8b", "rtx-4090");
 
 /// Every plan of a space; items are plans.
 void BM_Plan(benchmark::State& state, const char* model, const char* gpus, const char* global_batch) {
-  const OptionValues values = {{"gpus", gpus}, {"global-batch", global_batch}, {"seq", "2048"}};
+  const OptionValues values = {
+      {"gpus", gpus}, {"global-batch", global_batch}, {"seq", "1024"}};  // as long as gpt2-xl's may be
   int64_t plans = 0;
   for (auto _ : state) plans += find_plans(&model_of(model), values)->space.size();
   state.SetItemsProcessed(plans);

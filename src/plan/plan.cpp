@@ -8,6 +8,7 @@
 #include "estimate/estimate.h"
 #include "request/recorded.h"
 #include "size/bytes.h"
+#include "size/order.h"
 #include "size/wording.h"
 #include "train/step.h"
 
@@ -16,6 +17,7 @@ namespace {
 
 constexpr int64_t kShown = 10;
 constexpr size_t kMostRules = 64;
+constexpr size_t kTogether = 65536;  // plans that are put in order before any is replayed
 constexpr const char* kOtherRules = "other rules";
 
 /// A plan as the trace has it, before the allocator is replayed.
@@ -77,19 +79,48 @@ class Planner {
   const PlanSpace& space_;
 };
 
-/// The best plans so far: a plan is replayed only where it could be among them.
+/// The best plans so far: a plan is replayed only where it could be among them, the quickest first, so that few are.
 class Best {
  public:
   Best(const Planner& planner, Plans& plans, size_t shown) : planner_(planner), plans_(plans), shown_(shown) {}
 
   void offer(int64_t id) {
-    Result<Tried> tried = planner_.look_at(id);
+    const Result<Tried> tried = planner_.look_at(id);
     if (!tried) return count_rule(tried.error());
     ++plans_.counts.legal;
     if (!planner_.may_fit(*tried)) return note_miss(id, *tried);
     ++plans_.counts.may_fit;
-    const double seconds = tried->time.seconds.likely;
-    if (!could_be_shown(seconds) && !could_be_on_front(seconds, planner_.at_least(*tried))) return;
+    waiting_.push_back({id, tried->time.seconds.likely, planner_.at_least(*tried)});
+    if (waiting_.size() == kTogether) replay_waiting();
+  }
+
+  /// Where nothing fits, what comes nearest.
+  void finish() {
+    replay_waiting();
+    if (!plans_.top.empty()) return plans_.nearest.reset();
+    if (missed_ < 0 || (plans_.nearest && plans_.nearest->device.likely <= missed_bytes_)) return;
+    Result<Tried> tried = planner_.look_at(missed_);
+    if (tried) plans_.nearest = planner_.row_of(missed_, std::move(*tried));
+  }
+
+ private:
+  /// A plan that may fit: its seconds, and the least that the device can need.
+  struct Waiting {
+    int64_t id = 0;
+    double seconds = 0;
+    int64_t least_bytes = 0;
+  };
+
+  void replay_waiting() {
+    sort_by(waiting_, [](const Waiting& plan) { return plan.seconds; });
+    for (const Waiting& plan : waiting_)
+      if (could_be_shown(plan.seconds) || could_be_on_front(plan.seconds, plan.least_bytes)) replay(plan.id);
+    waiting_.clear();
+  }
+
+  void replay(int64_t id) {
+    Result<Tried> tried = planner_.look_at(id);
+    if (!tried) return;
     ++plans_.counts.replayed;
     const std::optional<PlanRow> row = planner_.row_of(id, std::move(*tried));
     if (!row) return;
@@ -98,15 +129,6 @@ class Best {
     add_to_front(*row);
   }
 
-  /// Where nothing fits, what comes nearest.
-  void finish() {
-    if (!plans_.top.empty()) return plans_.nearest.reset();
-    if (missed_ < 0 || (plans_.nearest && plans_.nearest->device.likely <= missed_bytes_)) return;
-    Result<Tried> tried = planner_.look_at(missed_);
-    if (tried) plans_.nearest = planner_.row_of(missed_, std::move(*tried));
-  }
-
- private:
   void count_rule(const Error& error) {
     auto& rules = plans_.counts.rules;
     const std::string rule = error.field + " " + error.problem;
@@ -152,6 +174,7 @@ class Best {
   const Planner& planner_;
   Plans& plans_;
   size_t shown_;
+  std::vector<Waiting> waiting_;
   int64_t missed_ = -1;  // the plan that allocates least, of those that allocate too much
   int64_t missed_bytes_ = std::numeric_limits<int64_t>::max();
 };
