@@ -1,10 +1,13 @@
 // The page: the set-up on the left, the answer beside it.
-import { useCallback, useMemo, useState } from "preact/hooks";
+import { useCallback, useMemo, useRef, useState } from "preact/hooks";
 import { failed, type Answer, type ConfigAnswer, type ModelRow, type Problem } from "./core/answers.ts";
 import type { Core } from "./core/core.ts";
 import { AnswerLine } from "./parts/answer_line.tsx";
+import { CardsStrip } from "./parts/cards.tsx";
 import { CopyBar } from "./parts/copy_bar.tsx";
 import { idOf } from "./parts/field.tsx";
+import { FitPanel } from "./parts/fit.tsx";
+import { FitMap } from "./parts/fit_map.tsx";
 import { fieldOf, Form, sizeIn, type Tables } from "./parts/form.tsx";
 import { FormulaPanel } from "./parts/formula.tsx";
 import { HighlightContext } from "./parts/highlight.ts";
@@ -15,6 +18,7 @@ import { SweepPanel } from "./parts/sweep.tsx";
 import { TimelinePanel } from "./parts/timeline.tsx";
 import { VerdictPanel } from "./parts/verdict.tsx";
 import { useCompare, useConfig, useFormula, useInBatch, useLargest, useReport, useSweep, useTimeline } from "./state/ask.ts";
+import { onOneCard, severalCards, useAdvice, useCards, useMap } from "./state/ask_cards.ts";
 import { useIdle } from "./state/idle.ts";
 import { useLater } from "./state/later.ts";
 import { lettersOf, writeLetters } from "./state/letters.ts";
@@ -39,11 +43,17 @@ function placeOf(problem: Problem, tables: Tables): string | null {
   return name === "model" || tables.options.some((row) => row.name === name) ? name : null;
 }
 
+const BATCHES = [1, 2, 4, 8, 16, 32, 64]; // of the map
+/** Lengths of the map: the model's own, and in halves and doubles of it. */
+const lengthsAround = (own: number): number[] => [own / 4, own / 2, own, own * 2, own * 4].map(Math.round).filter((each) => each > 1);
+
 const NO_MODELS: ModelRow[] = [];
 
 export function App({ core }: { core: Core }) {
   const { state, setSetup, setOption, setView } = useHashState();
-  const { setup, view } = state;
+  const { view } = state;
+  const several = severalCards(state.setup);
+  const setup = useMemo(() => onOneCard(state.setup), [state.setup]);
   const tables = useMemo(() => readTables(core), [core]);
   const models = useLater("models", async () => ({ value: rowsOf<ModelRow>(core, "models"), done: true })).value ?? NO_MODELS;
   const { report, answered, problem } = useReport(core, setup);
@@ -62,6 +72,21 @@ export function App({ core }: { core: Core }) {
   const swept = useSweep(core, tables.options, answered, view.over, sizeIn(bare, view.over) ?? now ?? 16, now, key);
   const timeline = useTimeline(core, tables.options, answered, key);
   const compared = useCompare(core, tables.options, view.pinned, answered, key);
+  const latest = useRef(setup);
+  latest.current = setup;
+  const gpu = answered.options["gpu"] ?? "";
+  const cards = useCards(core, answered, several, key);
+  const batch = sizeIn(config, "batch");
+  const seq = sizeIn(config, "seq");
+  const where = useMemo(() => ({ batch, seq }), [batch, seq]);
+  const lengths = useMemo(() => lengthsAround(sizeIn(bare, "seq") ?? 1024), [bare]);
+  const map = useMap(core, tables.options, answered, BATCHES, lengths, key);
+  const [fitting, setFitting] = useState<string | null>(null);
+  const advice = useAdvice(core, tables.options, answered, fitting === key, key);
+  const onTake = useCallback(
+    (options: Readonly<Record<string, string>>) => setSetup({ ...latest.current, options: { ...latest.current.options, ...options } }),
+    [],
+  );
   const [lit, setLit] = useState<readonly string[]>([]);
   const highlight = useMemo(() => ({ monomials: new Set(lit), light: setLit }), [lit]);
   const idle = useIdle(core, tables.options, setup);
@@ -111,6 +136,12 @@ export function App({ core }: { core: Core }) {
         {report && (
           <div class="column">
             <VerdictPanel report={report} title="The peak" />
+            <section class="panel" aria-label="On other cards">
+              <CardsStrip answer={cards} chosen={gpu} onOption={setOption} />
+            </section>
+            {report.fits && report.fits.verdict !== "fits" && (
+              <FitPanel answer={advice} wanted={fitting === key} onWant={() => setFitting(key)} onTake={onTake} />
+            )}
             {view.pinned && (
               <PinnedPanel
                 pinned={view.pinned}
@@ -142,6 +173,7 @@ export function App({ core }: { core: Core }) {
               onView={setView}
               onOption={setOption}
             />
+            {gpu && <FitMap answer={map} batches={BATCHES} gpu={gpu} now={where} onTake={onTake} />}
             <TimelinePanel answer={timeline} fits={report.fits} />
             <Notes report={report} onOption={setOption} />
           </div>

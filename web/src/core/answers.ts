@@ -143,6 +143,30 @@ export interface SweepAnswer {
   };
 }
 
+export interface Suggestion {
+  changes: { flags: string; cost: string; why: string }[];
+  gpu: string;
+  verdict: Verdict["verdict"];
+  device_bytes: number;
+}
+
+export interface AdviceAnswer {
+  advice: { suggestions: Suggestion[] };
+}
+
+export interface CardRow {
+  gpu: string;
+  title: string;
+  verdict: Verdict["verdict"];
+  capacity_bytes: number;
+  device_bytes: number;
+}
+
+/** The estimate for several cards, with commas between them. */
+export interface CardsAnswer {
+  cards: { rows: CardRow[] };
+}
+
 type Side = Pick<Report, "model" | "peak" | "fits">;
 
 export interface CompareAnswer {

@@ -10,7 +10,7 @@ export interface Frame {
   top: number;
   bottom: number;
 }
-export const FRAME: Frame = { width: 600, height: 270, left: 62, right: 14, top: 14, bottom: 34 };
+export const FRAME: Frame = { width: 600, height: 270, left: 66, right: 14, top: 20, bottom: 38 };
 
 /** Round steps of bytes: 1, 2 or 5 times a power of two that is a unit or a part of one. */
 export function byteTicks(most: number, about = 5): number[] {
@@ -28,7 +28,10 @@ const tickText = (bytes: number): string => (bytes === 0 ? "0" : inUnits(bytes).
 
 export function ByteAxis({ y, most, frame }: { y: Scale; most: number; frame: Frame }) {
   return (
-    <g class="axis" aria-hidden="true">
+    <g class="axis bytes" aria-hidden="true">
+      <text x={2} y={frame.top - 4} class="soft title">
+        memory
+      </text>
       {byteTicks(most).map((tick) => (
         <g transform={`translate(0,${y(tick)})`}>
           <line x1={frame.left} x2={frame.width - frame.right} class="grid" />

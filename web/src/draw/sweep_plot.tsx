@@ -6,10 +6,12 @@ import type { SolveAnswer, SweepAnswer, SweepPoint, Verdict } from "../core/answ
 import { categoriesOf, colour } from "../parts/categories.ts";
 import { grouped, inUnits } from "../state/text.ts";
 import { BottomAxis, ByteAxis, FRAME as SHORT, LimitLine, type Frame, type Tick } from "./axes.tsx";
+import { Legend } from "./legend.tsx";
 import { linear, logarithmic, type Scale } from "./scale.ts";
+import { useWidth } from "./use_width.ts";
 
 const LABEL = 13; // a row of text above the plot
-const FRAME: Frame = { ...SHORT, height: SHORT.height + 2 * LABEL, top: SHORT.top + 2 * LABEL };
+const BASE: Frame = { ...SHORT, height: SHORT.height + 2 * LABEL, top: SHORT.top + 2 * LABEL };
 const HEADROOM = 2.2; // of the card or of what is asked, whichever is more: beyond it nobody looks
 
 type Good = SweepPoint & { device_bytes: number; allocated_bytes: number; categories: Record<string, number> };
@@ -91,12 +93,12 @@ function TextbookLines({ answer, points, names, x, y }: { answer: SweepAnswer; p
 }
 
 /** A line at a value, from its text in a row above the plot down to the axis. */
-function Mark({ x, row, text, kind }: { x: number; row: 0 | 1; text: string; kind: string }) {
+function Mark({ x, row, text, kind, frame }: { x: number; row: 0 | 1; text: string; kind: string; frame: Frame }) {
   const top = row * LABEL;
-  const end = x > FRAME.width / 2;
+  const end = x > frame.width / 2;
   return (
     <g class={`mark ${kind}`}>
-      <line x1={x} x2={x} y1={top} y2={FRAME.height - FRAME.bottom} />
+      <line x1={x} x2={x} y1={top} y2={frame.height - frame.bottom} />
       <text x={end ? x - 5 : x + 5} y={top + 10} text-anchor={end ? "end" : "start"}>
         {text}
       </text>
@@ -106,6 +108,8 @@ function Mark({ x, row, text, kind }: { x: number; row: 0 | 1; text: string; kin
 
 export function SweepPlot({ answer, at, fits, largest, textbook, onValue }: SweepPlotProps) {
   const [cursor, setCursor] = useState<number | null>(null);
+  const { box, width } = useWidth(BASE.width);
+  const FRAME = { ...BASE, width };
   const { over } = answer.sweep;
   const all = goodPoints(answer);
   const now = at === null ? undefined : all[nearest(all, at)];
@@ -139,6 +143,7 @@ export function SweepPlot({ answer, at, fits, largest, textbook, onValue }: Swee
 
   return (
     <>
+      <div class="canvas" ref={box}>
       <svg
         viewBox={`0 0 ${FRAME.width} ${FRAME.height}`}
         class="plot"
@@ -162,14 +167,16 @@ export function SweepPlot({ answer, at, fits, largest, textbook, onValue }: Swee
           <Areas points={points} x={x} y={y} />
           <TextbookLines answer={answer} points={points} names={textbook} x={x} y={y} />
         </g>
-        <BottomAxis ticks={ticksOf(points, x)} title={over} frame={FRAME} />
+        <BottomAxis ticks={ticksOf(points, x)} title={`${over}, on a logarithmic scale`} frame={FRAME} />
         {fits && <LimitLine y={y} bytes={fits.capacity_bytes} text={`${fits.gpu}, ${inUnits(fits.capacity_bytes)}`} frame={FRAME} />}
         {largest && within(largest.value) && (
-          <Mark x={x(largest.value)} row={0} text={`${grouped(largest.value)} fits`} kind="largest" />
+          <Mark x={x(largest.value)} row={0} text={`${grouped(largest.value)} fits`} kind="largest" frame={FRAME} />
         )}
-        {at !== null && within(at) && <Mark x={x(at)} row={1} text={grouped(at)} kind="now" />}
+        {at !== null && within(at) && <Mark x={x(at)} row={1} text={grouped(at)} kind="now" frame={FRAME} />}
         {cursor !== null && <line class="cursor" x1={x(seen.value)} x2={x(seen.value)} y1={FRAME.top} y2={base} />}
       </svg>
+      </div>
+      <Legend categories={categoriesOf(points)} outside />
       <figcaption>{told}
         {seen.fits && `, ${seen.fits.verdict}`}</figcaption>
     </>

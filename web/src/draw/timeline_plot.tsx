@@ -3,13 +3,16 @@ import { area, curveStepAfter } from "d3-shape";
 import { useMemo, useState } from "preact/hooks";
 import type { TimelineAnswer, Verdict } from "../core/answers.ts";
 import { grouped, inUnits } from "../state/text.ts";
-import { ByteAxis, FRAME, LimitLine, type Frame } from "./axes.tsx";
+import { BottomAxis, ByteAxis, FRAME, LimitLine, type Frame } from "./axes.tsx";
 import { linear } from "./scale.ts";
+import { useWidth } from "./use_width.ts";
 
-const SHORT: Frame = { ...FRAME, height: 190, bottom: 24 };
+const BASE: Frame = { ...FRAME, height: 206, bottom: 40 };
 
 export function TimelinePlot({ timeline, fits }: { timeline: TimelineAnswer["timeline"]; fits: Verdict | null }) {
   const [cursor, setCursor] = useState<number | null>(null);
+  const { box, width } = useWidth(BASE.width);
+  const SHORT = { ...BASE, width };
   const { event: events, bytes } = timeline.points;
   const capacity = fits?.capacity_bytes ?? 0;
   const top = Math.max(timeline.peak.bytes, capacity <= 2 * timeline.peak.bytes ? capacity : 0) * 1.08;
@@ -23,7 +26,7 @@ export function TimelinePlot({ timeline, fits }: { timeline: TimelineAnswer["tim
       .y0(base)
       .y1((i) => y(bytes[i] ?? 0));
     return shape(events.map((_, i) => i)) ?? "";
-  }, [timeline, top]);
+  }, [timeline, top, width]);
   const phaseAt = (at: number): string =>
     timeline.phases.find((phase) => at >= phase.first && at < phase.last)?.name ?? timeline.peak.phase;
   const seen = cursor ?? Math.max(0, events.indexOf(timeline.peak.event));
@@ -46,6 +49,7 @@ export function TimelinePlot({ timeline, fits }: { timeline: TimelineAnswer["tim
 
   return (
     <>
+      <div class="canvas" ref={box}>
       <svg
         viewBox={`0 0 ${SHORT.width} ${SHORT.height}`}
         class="plot timeline"
@@ -74,11 +78,13 @@ export function TimelinePlot({ timeline, fits }: { timeline: TimelineAnswer["tim
           );
         })}
         <ByteAxis y={y} most={top} frame={SHORT} />
+        <BottomAxis ticks={[]} title="allocations and releases of a step, in their order" frame={SHORT} />
         <path class="curve" d={curve} />
         {fits && capacity <= top && <LimitLine y={y} bytes={capacity} text={`${fits.gpu}, ${inUnits(capacity)}`} frame={SHORT} />}
         <circle class="peak" cx={x(timeline.peak.event)} cy={y(timeline.peak.bytes)} r={4} />
         {cursor !== null && <line class="cursor" x1={x(events[seen] ?? 0)} x2={x(events[seen] ?? 0)} y1={SHORT.top} y2={base} />}
       </svg>
+      </div>
       <figcaption>{told}</figcaption>
     </>
   );

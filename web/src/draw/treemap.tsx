@@ -6,8 +6,9 @@ import { colour } from "../parts/categories.ts";
 import { useHighlight } from "../parts/highlight.ts";
 import { grouped, inUnits } from "../state/text.ts";
 import { Save } from "./save.tsx";
+import { useWidth } from "./use_width.ts";
 
-const WIDTH = 600;
+const USUAL = 600;
 const HEIGHT = 420;
 const CHARACTER = 6.9; // of the small text, on average
 
@@ -31,11 +32,13 @@ const fitting = (name: string, width: number): string => {
 export function Treemap({ report }: { report: Report }) {
   const [chosen, setChosen] = useState<LedgerRow | null>(null);
   const highlight = useHighlight();
+  const { box, width: WIDTH } = useWidth(USUAL);
   const root = hierarchy(tree(report.ledger)).sum((node) => node.row?.bytes ?? 0);
   const laid = treemap<Node>().size([WIDTH, HEIGHT]).tile(treemapSquarify.ratio(1.2)).paddingInner(1).round(true)(root);
   return (
     <figure class="draw">
       <Save name="ledger" />
+      <div class="canvas" ref={box}>
       <svg viewBox={`0 0 ${WIDTH} ${HEIGHT}`} role="group" aria-label="Ledger as areas">
         {laid.leaves().map((leaf) => {
           const row = leaf.data.row;
@@ -71,6 +74,7 @@ export function Treemap({ report }: { report: Report }) {
           );
         })}
       </svg>
+      </div>
       <figcaption aria-live="polite">
         {chosen ? (
           <>

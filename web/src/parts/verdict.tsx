@@ -1,7 +1,8 @@
 // The peak against the card.
 import type { Report } from "../core/answers.ts";
 import { grouped, inThousands, inUnits, percent } from "../state/text.ts";
-import { colour } from "./categories.ts";
+import { Legend } from "../draw/legend.tsx";
+import { categoriesOf, colour } from "./categories.ts";
 import { memo } from "../state/memo.ts";
 
 /** How much of the bar a number of bytes is. */
@@ -14,9 +15,10 @@ function Bar({ report }: { report: Report }) {
   const told = `${inUnits(device)} of ${inUnits(capacity)}`;
   return (
     <div class="bar" role="img" aria-label={told}>
-      {Object.entries(report.categories).map(([category, bytes]) => (
-        <span style={{ width: share(bytes, whole), background: colour(category) }} title={`${category} ${inUnits(bytes)}`} />
-      ))}
+      {categoriesOf([report]).map((category) => {
+        const bytes = report.categories[category] ?? 0;
+        return <span style={{ width: share(bytes, whole), background: colour(category) }} title={`${category} ${inUnits(bytes)}`} />;
+      })}
       <span class="outside" style={{ width: share(device - allocated, whole) }} title="reserved beside, and the CUDA context" />
       <i class="range" style={{ left: share(range.low, whole), width: share(range.high - range.low, whole) }} />
       {report.fits && <i class="limit" style={{ left: share(capacity, whole) }} />}
@@ -53,6 +55,7 @@ export const VerdictPanel = memo(({ report, title }: { report: Report; title: st
         </span>
       </p>
       <Bar report={report} />
+      <Legend categories={categoriesOf([report])} outside />
       <table class="levels">
         <tbody>
           <Line name="tensors" value={inUnits(peak.tensor_bytes)} note={`exact · ${grouped(peak.tensor_bytes)} bytes`} />

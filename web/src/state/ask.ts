@@ -25,7 +25,7 @@ const POINTS_AT_ONCE = 2; // of a sweep, so that frames are painted in between
 const good = <T extends object>(answer: Answer<T>): T | null => (failed(answer) ? null : answer);
 
 /** The set-up as another command is asked it: without the options that only an estimate takes, with those of its own. */
-function subjectFor(command: string, rows: readonly OptionRow[], setup: Setup, more: Record<string, string> = {}): Subject {
+export function subjectFor(command: string, rows: readonly OptionRow[], setup: Setup, more: Record<string, string> = {}): Subject {
   const taken = rows.filter((row) => !row.commands.includes(command)).reduce((left, row) => withOption(left, row.name, ""), setup);
   const subject = subjectOf(taken);
   return { ...subject, options: { ...subject.options, ...more } };
