@@ -50,14 +50,14 @@ const lengthsAround = (own: number): number[] => [own / 4, own / 2, own, own * 2
 const NO_MODELS: ModelRow[] = [];
 
 export function App({ core }: { core: Core }) {
-  const { state, setSetup, setOption, setView } = useHashState();
+  const { state, setSetup, setOption, setView, undo } = useHashState();
   const { view } = state;
   const several = severalCards(state.setup);
   const setup = useMemo(() => onOneCard(state.setup), [state.setup]);
   const tables = useMemo(() => readTables(core), [core]);
   const models = useLater("models", async () => ({ value: rowsOf<ModelRow>(core, "models"), done: true })).value ?? NO_MODELS;
   const { report, answered, problem } = useReport(core, setup);
-  const key = useMemo(() => toHash({ setup: answered, view: { ...FIRST.view, pinned: view.pinned } }), [answered, view.pinned]);
+  const key = useMemo(() => toHash({ setup: answered, view: { ...FIRST.view, pins: view.pins } }), [answered, view.pins]);
   const config = useConfig(core, setup);
   const bare = useConfig(core, useMemo(() => bareOf(setup), [setup.model, setup.config, setup.model === null && setup.config === null ? setup : null]));
   const sizes = useMemo(
@@ -71,7 +71,7 @@ export function App({ core }: { core: Core }) {
   const largest = useLargest(core, tables.options, answered, view.over, key);
   const swept = useSweep(core, tables.options, answered, view.over, sizeIn(bare, view.over) ?? now ?? 16, now, key);
   const timeline = useTimeline(core, tables.options, answered, key);
-  const compared = useCompare(core, tables.options, view.pinned, answered, key);
+  const compared = useCompare(core, tables.options, view.pins, answered, key);
   const latest = useRef(setup);
   latest.current = setup;
   const gpu = answered.options["gpu"] ?? "";
@@ -97,6 +97,7 @@ export function App({ core }: { core: Core }) {
     },
     [core],
   );
+  const isPinned = view.pins.some((pin) => sameSetup(pin, setup));
   const place = problem && placeOf(problem, tables);
 
   return (
@@ -109,7 +110,10 @@ export function App({ core }: { core: Core }) {
         <p>How much memory will training this Transformer need, and why?</p>
         {report && <AnswerLine report={report} />}
         <div class="actions">
-          <button type="button" aria-pressed={view.pinned !== null && sameSetup(view.pinned, setup)} onClick={() => setView({ pinned: setup })}>
+          <button type="button" disabled={!undo} onClick={() => undo?.()}>
+            Undo
+          </button>
+          <button type="button" aria-pressed={isPinned} onClick={() => !isPinned && setView({ pins: [...view.pins, setup] })}>
             Pin this set-up
           </button>
           <CopyBar state={state} report={report} formula={formula.value} />
@@ -142,12 +146,12 @@ export function App({ core }: { core: Core }) {
             {report.fits && report.fits.verdict !== "fits" && (
               <FitPanel answer={advice} wanted={fitting === key} onWant={() => setFitting(key)} onTake={onTake} />
             )}
-            {view.pinned && (
+            {view.pins.length > 0 && (
               <PinnedPanel
-                pinned={view.pinned}
+                pins={view.pins}
                 answer={compared}
-                onSwap={() => { if (view.pinned) { setSetup(view.pinned); setView({ pinned: setup }); } }}
-                onDrop={() => setView({ pinned: null })}
+                onSwap={(pin) => { setSetup(pin); setView({ pins: view.pins.map((each) => (each === pin ? setup : each)) }); }}
+                onDrop={(pin) => setView({ pins: view.pins.filter((each) => each !== pin) })}
               />
             )}
             <FormulaPanel

@@ -265,6 +265,35 @@ pageTest("a pinned set-up stands beside, with the core's differences", SETUP, {}
   assert.equal(await page.locator(".pinned").count(), 0);
 });
 
+pageTest("several set-ups are pinned, each with its difference, and in the link", "#model=gpt2&gpu=t4&batch=2", {}, async (page) => {
+  const devices = [];
+  for (const batch of ["2", "4", "6"]) {
+    await field(page, "batch").fill(batch);
+    devices.push((await page.locator(".peak output").innerText()).replace("\n", ""));
+    if (batch !== "6") await page.getByRole("button", { name: "Pin this set-up" }).click();
+  }
+  await page.waitForFunction(() => document.querySelectorAll(".pins .worse").length === 2);
+  const rows = await page.locator(".pins > li").allInnerTexts();
+  rows.forEach((row, i) => assert.ok(row.includes(devices[i]) && row.includes(`--batch ${i * 2 + 2}`), row));
+  await page.waitForFunction(() => location.hash.split("pin=").length === 3);
+  await page.getByRole("button", { name: "unpin" }).first().click();
+  assert.equal(await page.locator(".pins > li").count(), 1);
+});
+
+pageTest("undo takes back a change, all steps of a slider as one", "#model=gpt2&batch=2", {}, async (page) => {
+  const undo = page.getByRole("button", { name: "Undo" });
+  assert.ok(await undo.isDisabled());
+  const before = await tensorBytes(page);
+  for (let i = 0; i < 3; ++i) await page.getByRole("button", { name: "more batch" }).click();
+  await field(page, "model").selectOption("gpt2-medium");
+  await undo.click();
+  assert.equal(await field(page, "model").inputValue(), "gpt2");
+  assert.equal(await field(page, "batch").inputValue(), "5");
+  await undo.click();
+  assert.equal(await tensorBytes(page), before);
+  assert.ok(await undo.isDisabled());
+});
+
 pageTest("the plot takes what it varies from the sizes of the model", "", {}, async (page) => {
   await settled(page);
   await page.getByLabel("what the plot varies").selectOption("layers");

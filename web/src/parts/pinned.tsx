@@ -1,5 +1,7 @@
-// A second set-up beside the first, with what differs, as the core's `compare` says.
-import type { CompareAnswer, Problem } from "../core/answers.ts";
+// Other set-ups beside this one, with what differs, as the core's `compare` says.
+import { useState } from "preact/hooks";
+import type { CompareAnswer } from "../core/answers.ts";
+import type { Compared } from "../state/ask.ts";
 import { change, inUnits } from "../state/text.ts";
 import { colour } from "./categories.ts";
 import { commandLine } from "./copy.ts";
@@ -10,10 +12,10 @@ import type { Later } from "../state/later.ts";
 const SHOWN = 12;
 
 export interface PinnedProps {
-  pinned: Setup;
-  answer: Later<{ compare: CompareAnswer["compare"] | null; problem: Problem | null }>;
-  onSwap(): void;
-  onDrop(): void;
+  pins: readonly Setup[];
+  answer: Later<Compared[]>;
+  onSwap(pin: Setup): void;
+  onDrop(pin: Setup): void;
 }
 
 const sign = (bytes: number): string => (bytes > 0 ? "worse" : bytes < 0 ? "better" : "");
@@ -62,24 +64,55 @@ function Differences({ compare }: { compare: CompareAnswer["compare"] }) {
   );
 }
 
-export function PinnedPanel({ pinned, answer, onSwap, onDrop }: PinnedProps) {
-  const compare = answer.value?.compare;
+/** The pinned set-ups, each as a row: its peak, and what the present one has more or less. */
+function Pins({ pins, found, shown, onShow, onSwap, onDrop }: Omit<PinnedProps, "answer"> & { found: Compared[]; shown: number; onShow(row: number): void }) {
+  return (
+    <ul class="pins">
+      {pins.map((pin, i) => {
+        const { compare, problem } = found[i] ?? { compare: null, problem: null };
+        const fits = compare?.a.fits;
+        return (
+          <li>
+            <p class="mono">{commandLine(pin)}</p>
+            {problem && <ProblemText problem={problem} />}
+            {compare && (
+              <span>
+                {inUnits(compare.a.peak.device_bytes)}
+                {fits && <strong class={fits.verdict.replaceAll(" ", "-")}> {fits.verdict}</strong>}, now{" "}
+                <span class={sign(compare.difference.device_bytes)}>{change(compare.difference.device_bytes)}</span>
+              </span>
+            )}
+            <span class="choice">
+              {pins.length > 1 && (
+                <button type="button" aria-pressed={i === shown} onClick={() => onShow(i)}>
+                  differences
+                </button>
+              )}
+              <button type="button" onClick={() => onSwap(pin)}>
+                swap
+              </button>
+              <button type="button" onClick={() => onDrop(pin)}>
+                unpin
+              </button>
+            </span>
+          </li>
+        );
+      })}
+    </ul>
+  );
+}
+
+export function PinnedPanel({ pins, answer, onSwap, onDrop }: PinnedProps) {
+  const [asked, setAsked] = useState<number | null>(null);
+  const shown = Math.min(asked ?? pins.length - 1, pins.length - 1);
+  const found = answer.value ?? [];
+  const compare = found[shown]?.compare;
   return (
     <section class={answer.stale ? "panel pinned stale" : "panel pinned"} aria-labelledby="pinned-title">
       <header>
-        <h2 id="pinned-title">Against the pinned set-up</h2>
-        {compare?.a.fits && <strong class={`badge ${compare.a.fits.verdict.replaceAll(" ", "-")}`}>{compare.a.fits.verdict}</strong>}
-        <div class="choice">
-          <button type="button" onClick={onSwap}>
-            swap
-          </button>
-          <button type="button" onClick={onDrop}>
-            unpin
-          </button>
-        </div>
+        <h2 id="pinned-title">{pins.length > 1 ? `Against ${pins.length} pinned set-ups` : "Against the pinned set-up"}</h2>
       </header>
-      <p class="mono">{commandLine(pinned)}</p>
-      {answer.value?.problem && <ProblemText problem={answer.value.problem} />}
+      <Pins pins={pins} found={found} shown={shown} onShow={setAsked} onSwap={onSwap} onDrop={onDrop} />
       {compare && <Differences compare={compare} />}
     </section>
   );

@@ -135,14 +135,19 @@ export interface Compared {
   problem: Problem | null;
 }
 
-export function useCompare(core: Core, rows: readonly OptionRow[], pinned: Setup | null, setup: Setup, key: string): Later<Compared> {
-  return useLater<Compared>(`compare ${key}`, async () => {
-    if (!pinned) return once({ compare: null, problem: null });
+/** Every pinned set-up against the present one, one after the other. */
+export function useCompare(core: Core, rows: readonly OptionRow[], pins: readonly Setup[], setup: Setup, key: string): Later<Compared[]> {
+  return useLater<Compared[]>(`compare ${key}`, async (soFar) => {
+    const found = soFar ?? [];
+    const pin = pins[found.length];
+    if (!pin) return once(found);
     const answer = await core.later<CompareAnswer>({
       command: "compare",
-      a: subjectFor("compare", rows, pinned),
+      a: subjectFor("compare", rows, pin),
       b: subjectFor("compare", rows, setup),
     });
-    return once(failed(answer) ? { compare: null, problem: answer.error } : { compare: answer.compare, problem: null });
+    const compared = failed(answer) ? { compare: null, problem: answer.error } : { compare: answer.compare, problem: null };
+    const value = [...found, compared];
+    return { value, done: value.length === pins.length };
   });
 }

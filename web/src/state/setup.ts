@@ -15,7 +15,7 @@ export interface View {
   ledger: "bars" | "map";
   exact: boolean; // the whole formula
   letters: string; // of the formula, where they are one's own: "B=b,T=s"
-  pinned: Setup | null;
+  pins: readonly Setup[]; // set-ups to stand beside
 }
 
 export interface State {
@@ -25,7 +25,7 @@ export interface State {
 
 export const FIRST: State = {
   setup: { model: "gpt2", config: null, name: "", options: {} },
-  view: { over: "batch", ledger: "bars", exact: false, letters: "", pinned: null },
+  view: { over: "batch", ledger: "bars", exact: false, letters: "", pins: [] },
 };
 
 /** A small GPT, for who comes with sizes alone. */
@@ -63,7 +63,7 @@ export function toHash({ setup, view }: State): string {
   if (view.ledger !== FIRST.view.ledger) text.set("~ledger", view.ledger);
   if (view.exact) text.set("~exact", "true");
   if (view.letters) text.set("~letters", view.letters);
-  if (view.pinned) text.set("~pin", setupText(view.pinned).toString());
+  for (const pin of view.pins) text.append("~pin", setupText(pin).toString());
   return text.toString();
 }
 
@@ -89,7 +89,6 @@ function readSetup(text: URLSearchParams): Setup {
 /** Reads any text: what makes no sense to the core is refused there, beside its field. */
 export function fromHash(hash: string): State {
   const text = new URLSearchParams(hash.replace(/^#/, ""));
-  const pin = text.get("~pin");
   return {
     setup: readSetup(text),
     view: {
@@ -97,7 +96,7 @@ export function fromHash(hash: string): State {
       ledger: text.get("~ledger") === "map" ? "map" : "bars",
       exact: text.get("~exact") === "true",
       letters: text.get("~letters") ?? "",
-      pinned: pin === null ? null : readSetup(new URLSearchParams(pin)),
+      pins: text.getAll("~pin").map((pin) => readSetup(new URLSearchParams(pin))),
     },
   };
 }

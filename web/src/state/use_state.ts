@@ -1,4 +1,4 @@
-// The state, kept in step with the URL's hash.
+// The state, kept in step with the URL's hash; what the set-up was can be had again.
 import { useCallback, useEffect, useRef, useState } from "preact/hooks";
 import { fromHash, toHash, withOption, type Setup, type State, type View } from "./setup.ts";
 
@@ -9,7 +9,16 @@ export interface Shared {
   setSetup(setup: Setup): void;
   setOption(name: string, text: string): void;
   setView(view: Partial<View>): void;
+  undo: (() => void) | null; // null where there is nothing to undo
 }
+
+/** The set-ups before, and the option that changed since the last of them, whose next steps are the same change. */
+interface Past {
+  setups: readonly Setup[];
+  option: string | null;
+}
+const NONE: Past = { setups: [], option: null };
+const MOST = 100;
 
 export function useHashState(): Shared {
   const [state, setState] = useState(() => fromHash(location.hash));
@@ -29,14 +38,33 @@ export function useHashState(): Shared {
     addEventListener("hashchange", read);
     return () => removeEventListener("hashchange", read);
   }, []);
-  const setSetup = useCallback((setup: Setup) => setState((old) => ({ ...old, setup })), []);
-  const setOption = useCallback(
-    (name: string, text: string) => setState((old) => ({ ...old, setup: withOption(old.setup, name, text) })),
-    [],
-  );
+  const [past, setPast] = useState(NONE);
+  const latest = useRef(state);
+  latest.current = state;
+  const keep = useCallback((option: string | null) => {
+    const { setup } = latest.current;
+    setPast((old) =>
+      option !== null && option === old.option ? old : { setups: [...old.setups.slice(1 - MOST), setup], option },
+    );
+  }, []);
+  const setSetup = useCallback((setup: Setup) => {
+    keep(null);
+    setState((old) => ({ ...old, setup }));
+  }, []);
+  const setOption = useCallback((name: string, text: string) => {
+    keep(name);
+    setState((old) => ({ ...old, setup: withOption(old.setup, name, text) }));
+  }, []);
+  const undo = useCallback(() => {
+    setPast((old) => {
+      const last = old.setups[old.setups.length - 1];
+      if (last) setState((now) => ({ ...now, setup: last }));
+      return { setups: old.setups.slice(0, -1), option: null };
+    });
+  }, []);
   const setView = useCallback(
     (view: Partial<View>) => setState((old) => ({ ...old, view: { ...old.view, ...view } })),
     [],
   );
-  return { state, setSetup, setOption, setView };
+  return { state, setSetup, setOption, setView, undo: past.setups.length > 0 ? undo : null };
 }
