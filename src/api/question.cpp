@@ -13,7 +13,7 @@ constexpr std::array kCommands = std::to_array<CommandRow>({
      "the formulas in circulation, beside it"},
     {"solve", Command::kSolve, answer_solve, "peakmem solve MODEL --for WHAT --gpu NAME [options]",
      "the largest that fits, exactly"},
-    {"advise", Command::kAdvise, kJsonAlone ? nullptr : answer_advise, "peakmem advise MODEL --gpu NAME [options]",
+    {"advise", Command::kAdvise, answer_advise, "peakmem advise MODEL --gpu NAME [options]",
      "what would make it fit, and what that costs"},
     {"plan", Command::kPlan, kJsonAlone ? nullptr : answer_plan,
      "peakmem plan MODEL --gpus 8xNAME --global-batch N [options]",

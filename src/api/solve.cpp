@@ -158,11 +158,13 @@ Result<Answer> each_answer(const CommandRow& row, const Question& question, cons
 Result<Answer> answer_question(const CommandRow& row, const Question& question) {
   const std::string* gpu = Options(question.subject.options).text("gpu");
   const bool several = gpu != nullptr && gpu->find(',') != std::string::npos;
-  if (kJsonAlone || !several || row.command == Command::kSolve) return row.answer(question);
+  // The page asks several cards for an estimate alone.
+  const bool alone = kJsonAlone && row.command != Command::kEstimate;
+  if (!several || alone || row.command == Command::kSolve) return row.answer(question);
   if (auto wrong = check_options(question.subject.options, row.command, letter_names(model_of(question))))
     return *wrong;
   const std::vector<std::string> cards = gpus_of(*gpu);
-  if (row.command != Command::kEstimate) return each_answer(row, question, cards);
+  if (!kJsonAlone && row.command != Command::kEstimate) return each_answer(row, question, cards);
   OptionValues values = question.subject.options;
   take_option(values, "gpu");
   return cards_answer(question, estimate_cards(model_of(question), values, cards));

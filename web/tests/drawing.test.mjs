@@ -129,3 +129,11 @@ test("a link that is refused says why at the top, and leads to the field", async
   assert.equal(await page.locator(".problem-line").innerText(), "");
   await opened.close();
 });
+
+test("a link whose config cannot be read says so, until a model is chosen", async () => {
+  const { page, close } = await open(browser, `${server.url}#config=%7B"model_type"&batch=2`);
+  assert.match(await page.locator(".problem-line").innerText(), /config: the link holds one that is no JSON/);
+  await page.locator("#field-model").selectOption("gpt2-medium");
+  assert.equal(await page.locator(".problem-line").innerText(), "");
+  await close();
+});

@@ -57,6 +57,7 @@ test("everything together is small", async () => {
 
 pageTest("the answer is the core's", SETUP, {}, async (page) => {
   await settled(page);
+  assert.equal(page.workers().length, 1); // what follows the estimate is off this thread
   const words = "llama-3.2-1b --precision bf16 --batch 2 --seq 2048 --gpu rtx-4090 --optimizer-impl fused".split(" ");
   assert.equal(await tensorBytes(page), asked(words).peak.tensor_bytes);
   assert.equal(await page.locator(".badge").first().innerText(), "tight");

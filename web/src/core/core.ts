@@ -29,7 +29,7 @@ function fromBase64(text: string): Uint8Array {
   return bytes;
 }
 
-/** Asks a worker; without one (some browsers give none to a page from a file) the page's own thread is asked. */
+/** Asks a worker; without one (Chromium starts none for a page from a file) the page's own thread is asked. */
 function askWorker(module: WebAssembly.Module, ask: (request: string) => string): (request: string) => Promise<string> {
   const waiting = new Map<number, { request: string; give(response: string): void }>();
   let worker: Worker | null = null;

@@ -1,7 +1,8 @@
 // The set-up: model, card, recipe and the sizes one asks about first, then every option of an estimate by its group, as
 // the core's table has them.
 import { useCallback, useMemo, useRef, useState } from "preact/hooks";
-import type { ConfigAnswer, GpuRow, ModelRow, OptionRow, Problem } from "../core/answers.ts";
+import type { ConfigAnswer, ModelRow, OptionRow, Problem } from "../core/answers.ts";
+import { sizeIn, type Tables } from "../core/tables.ts";
 import { useLater } from "../state/later.ts";
 import { letterOf } from "../state/letters.ts";
 import { memo } from "../state/memo.ts";
@@ -11,11 +12,6 @@ import { OptionField } from "./option_field.tsx";
 import { OwnCard } from "./own_card.tsx";
 import { RecipeField } from "./recipe_field.tsx";
 import { recipeOf, RECIPES } from "./recipes.ts";
-
-export interface Tables {
-  options: OptionRow[];
-  gpus: GpuRow[];
-}
 
 export interface FormProps {
   tables: Tables;
@@ -38,11 +34,6 @@ const BARE = ["layers", "heads", "hidden"]; // of a model that is sizes alone: w
 
 /** The option or part that a problem concerns: "--batch" is batch, "MODEL" is model. */
 export const fieldOf = (problem: Problem): string => problem.field.replace(/^--/, "").toLowerCase();
-
-export const sizeIn = (config: ConfigAnswer["config"] | null, name: string): number | null => {
-  const value = config?.[name.replaceAll("-", "_")];
-  return typeof value === "number" && value > 0 ? value : null;
-};
 
 /** What the page asks an estimate of: a page writes no files. */
 const onPage = (row: OptionRow): boolean => row.commands.includes("estimate") && row.name !== "json";

@@ -21,11 +21,13 @@ export interface View {
 export interface State {
   setup: Setup;
   view: View;
+  broken: string; // why what the link holds could not be read, else empty
 }
 
 export const FIRST: State = {
   setup: { model: "gpt2", config: null, name: "", options: {} },
   view: { over: "batch", ledger: "bars", exact: false, letters: "", pins: [] },
+  broken: "",
 };
 
 /** A small GPT, for who comes with sizes alone. */
@@ -57,7 +59,7 @@ function setupText(setup: Setup): URLSearchParams {
   return text;
 }
 
-export function toHash({ setup, view }: State): string {
+export function toHash({ setup, view }: Pick<State, "setup" | "view">): string {
   const text = setupText(setup);
   if (view.over !== FIRST.view.over) text.set("~over", view.over);
   if (view.ledger !== FIRST.view.ledger) text.set("~ledger", view.ledger);
@@ -89,8 +91,10 @@ function readSetup(text: URLSearchParams): Setup {
 /** Reads any text: what makes no sense to the core is refused there, beside its field. */
 export function fromHash(hash: string): State {
   const text = new URLSearchParams(hash.replace(/^#/, ""));
+  const config = text.get("config");
   return {
     setup: readSetup(text),
+    broken: config !== null && readConfig(config) === null ? "config: the link holds one that is no JSON object, so this is another model" : "",
     view: {
       over: text.get("~over") ?? FIRST.view.over,
       ledger: text.get("~ledger") === "map" ? "map" : "bars",

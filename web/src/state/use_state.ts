@@ -49,7 +49,7 @@ export function useHashState(): Shared {
   }, []);
   const setSetup = useCallback((setup: Setup) => {
     keep(null);
-    setState((old) => ({ ...old, setup }));
+    setState((old) => ({ ...old, setup, broken: "" }));
   }, []);
   const setOption = useCallback((name: string, text: string) => {
     keep(name);
