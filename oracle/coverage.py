@@ -40,7 +40,7 @@ from coverage_page import TASKS, print_page  # noqa: E402
 from jobs import in_child  # noqa: E402
 from peakmem.trace._asked import Asked  # noqa: E402
 from peakmem.trace._family import make_family  # noqa: E402
-from peakmem.trace._fold import Folded, fold  # noqa: E402
+from peakmem.trace._fold import NO_STACK, Folded, fold  # noqa: E402
 from peakmem.trace._gpu import ANY  # noqa: E402
 from peakmem.trace._steps import OPTIONS, run_model  # noqa: E402
 from peakmem.trace._transformers import class_of, full_batch, make_of, make_ready, types_of  # noqa: E402
@@ -48,38 +48,38 @@ from peakmem.trace._transformers import class_of, full_batch, make_of, make_read
 transformers.logging.set_verbosity_error()
 
 LIMIT = 100  # seconds of the processor a type
-LAYERS = 4
+LAYERS, MORE = 4, 6  # the second where the first do not fold
 BATCH, SEQ = 2, 64
 
 COUNTS = ("num_hidden_layers", "num_layers", "n_layer", "n_layers", "encoder_layers", "decoder_layers",
           "num_decoder_layers", "num_encoder_layers", "depth")
 
 
-def cut(config):
+def cut(config, layers):
     """Fewer layers, in the config and in those inside it; lists with an entry a layer are cut with them."""
     for name in COUNTS:
         count = getattr(config, name, None)
-        if isinstance(count, int) and count > LAYERS:
+        if isinstance(count, int) and count > layers:
             for key, value in list(vars(config).items()):
                 if isinstance(value, (list, tuple)) and len(value) == count:
-                    setattr(config, key, type(value)(value[:LAYERS]))
-            setattr(config, name, LAYERS)
+                    setattr(config, key, type(value)(value[:layers]))
+            setattr(config, name, layers)
     if getattr(config, "intermediate_layers_indices", None):  # whose outputs are kept
-        config.intermediate_layers_indices = [each for each in config.intermediate_layers_indices if each < LAYERS]
+        config.intermediate_layers_indices = [each for each in config.intermediate_layers_indices if each < layers]
         config.vision_output_dim = config.hidden_size * (1 + len(config.intermediate_layers_indices))
     for name in ("vision_feature_layer", "vision_feature_layers"):  # as well
         value = vars(config).get(name)
         if isinstance(value, (list, tuple)):
-            setattr(config, name, [max(each, -LAYERS) if each < 0 else min(each, LAYERS - 1) for each in value])
+            setattr(config, name, [max(each, -layers) if each < 0 else min(each, layers - 1) for each in value])
     for name, first in (("out_indices", 1), ("backbone_out_indices", 0)):
         value = vars(config).get(name)
-        if isinstance(value, (list, tuple)) and max(value, default=0) > LAYERS:
-            setattr(config, name, list(range(first, first + min(len(value), LAYERS))))
+        if isinstance(value, (list, tuple)) and max(value, default=0) > layers:
+            setattr(config, name, list(range(first, first + min(len(value), layers))))
     if getattr(config, "num_kv_shared_layers", 0):  # the last so many have no keys of their own, of each kind that there is before
         config.num_kv_shared_layers = 0
     for value in list(vars(config).values()):
         if isinstance(value, transformers.PretrainedConfig):
-            cut(value)
+            cut(value, layers)
     return config
 
 
@@ -139,8 +139,8 @@ def fit_images(config):
     side.image_size = side.patch_size * (max(math.isqrt(tokens), patches) if tokens else patches - patches % merged)
 
 
-def asked_of(task, kind, batch=BATCH, seq=SEQ):
-    config = join_sides(fill(cut(transformers.AutoConfig.for_model(kind))))
+def asked_of(task, kind, batch=BATCH, seq=SEQ, layers=LAYERS):
+    config = join_sides(fill(cut(transformers.AutoConfig.for_model(kind), layers)))
     asked = Asked(class_of(config, TASKS[task]), config, batch, seq)
     make_ready(asked)
     return asked
@@ -155,11 +155,11 @@ def loss_if_none(outputs, batch):
     return next(each for each in values if isinstance(each, torch.Tensor) and each.requires_grad).float().sum()
 
 
-def program_at(task, kind, point, stages=None):
+def program_at(task, kind, point, stages=None, layers=LAYERS):
     """The session and program of a type at a batch and a length; the last of `stages` is how far it came."""
     stages = [] if stages is None else stages
     stages.append("config")
-    asked = asked_of(task, kind, point["B"], point["T"])
+    asked = asked_of(task, kind, point["B"], point["T"], layers)
     stages.append("model")
 
     def make():
@@ -184,6 +184,8 @@ def attempt(task, kind, fits):
     try:
         session, program, _ = program_at(task, kind, {"B": BATCH, "T": SEQ}, stages)
         folded = fold(program)
+        if not isinstance(folded, Folded) and folded != NO_STACK:
+            folded = fold(program_at(task, kind, {"B": BATCH, "T": SEQ}, [], MORE)[1])
         found = {"traced": True, "steady": program.steady, "folded": isinstance(folded, Folded),
                  "why": "" if isinstance(folded, Folded) else folded, "storages": len(program.rows),
                  "guessed": dict(session.recorder.values.notes)}
@@ -245,7 +247,7 @@ def head():
 Made by `oracle/coverage.py` on transformers {transformers.__version__} and torch {version}.
 {__doc__.split(chr(10) * 2)[2].replace(chr(10), " ").strip()}
 Types are cut to {LAYERS} layers, which is what folding needs where one layer at each end differs from those between. Where two do, as in
-T5's and BART's backward pass, it needs two more: they count as not folded here, and are folded at 6 layers. "Builds" says that transformers makes the model of the
+T5's and BART's backward pass, it needs two more: what is tried anew is tried at {MORE} then; the rows of this page are of {LAYERS} alone. "Builds" says that transformers makes the model of the
 default config at all; "steady" that two steps did the same; "folded" that its layers are one with a count.
 What an image becomes is made as wide as the text, of whole patches, and is given a token, where a default config has it otherwise;
 what parts of {len(PUBLISHED)} default configs do not fit each other in is as published ones have it (`PUBLISHED`).
