@@ -111,6 +111,34 @@ void understand_recompute(Understanding& u) {
   u.set("recompute", "full");
 }
 
+/// Chunks of a stage, said as their number or by the layers of each.
+void understand_chunks(Understanding& u) {
+  const Settings& s = u.settings;
+  if (const auto chunks = s.size("megatron.vpp")) return u.set("vpp", *chunks);
+  const auto each = s.size("megatron.layers_of_chunk");
+  if (!each) return;
+  const int64_t of_stage =
+      s.size("megatron.num_layers").value_or(0) / std::max<int64_t>(1, s.size("megatron.pp").value_or(1));
+  if (*each < 1 || of_stage % *each != 0)
+    return u.refuse("megatron.layers_of_chunk",
+                    "does not divide the " + std::to_string(of_stage) + " layers of a stage");
+  u.set("vpp", of_stage / *each);
+}
+
+/// Whose modules the layers are, and which of their kernels.
+void understand_modules(Understanding& u) {
+  const Settings& s = u.settings;
+  const std::string backend = s.text("megatron.attention_backend");
+  if (s.text("megatron.transformer_impl") != "local") {
+    u.set("transformer-impl", s.text("megatron.transformer_impl"));
+    if (!backend.empty() && backend != "auto") u.set("attention-backend", backend);
+  }
+  if (!s.flag("megatron.no_gradient_accumulation_fusion"))
+    u.doubt(
+        "gradient_accumulation_fusion: products that add to the buffer of gradients themselves are not modelled; "
+        "as with --no-gradient-accumulation-fusion each weight's gradient is made and added, for a moment more");
+}
+
 }  // namespace
 
 void understand_megatron(Understanding& u) {
@@ -129,10 +157,13 @@ void understand_megatron(Understanding& u) {
   understand_degrees(u);
   if (s.flag("megatron.sequence_parallel") && s.size("megatron.tp").value_or(1) > 1) u.set("sequence-parallel", "true");
   if (s.flag("megatron.use_distributed_optimizer")) u.set("distributed-optimizer", "true");
+  for (const auto& [slot, option] : {std::pair("megatron.overlap_grad_reduce", "overlap-grad-reduce"),
+                                     std::pair("megatron.deterministic_mode", "deterministic-mode"),
+                                     std::pair("megatron.log_num_zeros_in_grad", "log-num-zeros-in-grad")})
+    if (s.flag(slot)) u.set(option, "true");
+  understand_chunks(u);
   understand_recompute(u);
-  if (s.text("megatron.transformer_impl") == "local") return;
-  if (s.refused.empty() && u.missing.empty()) u.nearest = "the same by Megatron's local spec: ";
-  u.refuse("megatron.transformer_impl", "is not modelled: local is");
+  understand_modules(u);
 }
 
 }  // namespace peakmem

@@ -291,6 +291,12 @@ std::string code_line(const mcore::Kernels& k) {
   return std::string("code: Megatron-Core 0.16.1 with TransformerEngine 2.20's modules; attention: ") + attention;
 }
 
+/// What no record of TransformerEngine's modules has.
+bool is_like_llama(const mcore::Gpt& model) {
+  return model.norm == mcore::Norm::kRmsNorm || model.position == mcore::Positions::kRotary ||
+         model.groups != model.heads;
+}
+
 void say_what_was_assumed(MegatronRequest& request, int64_t vocab) {
   request.assumptions = {
       code_line(request.job.kernels),
@@ -299,6 +305,11 @@ void say_what_was_assumed(MegatronRequest& request, int64_t vocab) {
       "the loader makes the attention mask; what a stage has sent is deallocated"};
   if (request.job.kernels.te && request.job.kernels.te_attention == mcore::TeAttention::kFused)
     request.assumptions.emplace_back("what cuDNN's attention takes while it runs is not counted");
+  request.assumptions.emplace_back("gradient_accumulation_fusion: off, each weight's gradient is made and then added");
+  if (request.job.kernels.te && is_like_llama(request.job.model))
+    request.assumptions.emplace_back(
+        "TransformerEngine with RMSNorm, rotary positions or fewer heads of keys is written from its source, on no "
+        "record");
   if (request.job.model.vocab != vocab)
     request.assumptions.push_back("vocabulary: " + grouped(vocab) + ", padded to " + grouped(request.job.model.vocab));
   if (request.job.model.mixture.experts > 0)
