@@ -13,6 +13,7 @@ namespace {
 
 constexpr int64_t kMostRanks = 4096;
 constexpr int64_t kFirstTries = 64;  // multiples of a step among which the smallest is looked for
+constexpr int64_t kTriedSteps = 32;  // multiples that must be jobs, for those that are none may lie in stretches
 constexpr int64_t kUsualRank = 16;   // of LoRA
 
 void drop(OptionValues& values, std::string_view name) {
@@ -78,8 +79,9 @@ std::optional<Grid> multiples(const Sought& sought, int64_t own) {
   const auto is_job = [&](int64_t value) { return static_cast<bool>(sought.at(value)); };
   for (const int64_t step : steps_of(sought.request.job.description)) {
     const int64_t near = std::max<int64_t>(1, own / step);
-    const std::array<int64_t, 4> tried = {near, near + 1, near + 3, 2 * near + 1};
-    if (!std::all_of(tried.begin(), tried.end(), [&](int64_t times) { return is_job(times * step); })) continue;
+    bool all = is_job((2 * near + 1) * step);
+    for (int64_t times = near; all && times < near + kTriedSteps; ++times) all = is_job(times * step);
+    if (!all) continue;
     int64_t first = 1;
     while (first < std::min(near, kFirstTries) && !is_job(first * step)) ++first;
     return Grid{first * step, step, kSearchLimit / step - first, {}};

@@ -80,6 +80,20 @@ TEST(Sought, EstimateSaysThatTheValueFitsAndTheNextDoesNot) {
   EXPECT_GT(solved, 30);
 }
 
+TEST(Sought, StepsLeadOverStretchesThatAreNoJobs) {
+  // Of 14 heads a hidden size of 910 to 923 makes heads of an odd width, which rotary embeddings refuse.
+  const NamedConfig model = *shipped_config("qwen2.5-0.5b");
+  const OptionValues values = {
+      {"layers", "4"}, {"batch", "1"}, {"seq", "252"}, {"gpu", "2244MiB"}, {"reserved", "bounds"}};
+  const Result<Sought> sought = read_sought(&model, values, "hidden");
+  ASSERT_TRUE(sought);
+  EXPECT_EQ(sought->variants.grid.step, 28);
+  const Result<Solution> solution = solve_for(*sought);
+  ASSERT_TRUE(solution);
+  EXPECT_TRUE(fits(sought->at(solution->value))) << solution->value;
+  EXPECT_FALSE(fits(sought->at(solution->next))) << solution->next;
+}
+
 /// Holds a solution to the estimate at its value and at the next.
 void expect_solved(const char* model, OptionValues values, const char* name, bool smallest) {
   SCOPED_TRACE(std::string(model) + " for " + name);
