@@ -33,6 +33,7 @@ from ._rows import (
     LedgerDifference,
     LedgerRow,
     LengthRow,
+    ModuleRow,
     Nccl,
     OptimizerRow,
     OptionRow,

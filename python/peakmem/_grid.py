@@ -39,7 +39,9 @@ def _text(values: Any) -> str:
     return ",".join(map(_word, values))
 
 
-def axes_of(over: str | Sequence[str] | None, values: str | Sequence[Any] | range | None, grid: Grid | None) -> tuple[list[str], str]:
+def axes_of(
+    over: str | Sequence[str] | None, values: str | Sequence[Any] | range | None, grid: Grid | None
+) -> tuple[list[str], str]:
     """The options that vary, and their values as the command line has them."""
     if grid is not None:
         if over is not None or values is not None:
