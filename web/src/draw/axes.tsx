@@ -55,7 +55,7 @@ export function BottomAxis({ ticks, title, frame }: { ticks: Tick[]; title: stri
     <g class="axis" aria-hidden="true">
       <line x1={frame.left} x2={frame.width - frame.right} y1={base} y2={base} class="base" />
       {ticks.map((tick) => (
-        <text x={tick.at} y={base + 14} text-anchor="middle">
+        <text x={tick.at} y={base + 17} text-anchor="middle">
           {tick.text}
         </text>
       ))}

@@ -10,7 +10,7 @@ import { useWidth } from "./use_width.ts";
 
 const USUAL = 600;
 const HEIGHT = 420;
-const CHARACTER = 6.9; // of the small text, on average
+const CHARACTER = 7.5; // of the small text, on average
 
 interface Node {
   row?: LedgerRow;
@@ -60,12 +60,12 @@ export function Treemap({ report }: { report: Report }) {
             >
               <title>{told}</title>
               <rect width={width} height={height} style={{ fill: colour(row.category) }} />
-              {height > 16 && width > 50 && (
+              {height > 17 && width > 50 && (
                 <text x={4} y={13}>
                   {fitting(row.name, width)}
                 </text>
               )}
-              {height > 30 && width > 60 && (
+              {height > 32 && width > 8 + CHARACTER * inUnits(row.bytes).length && (
                 <text x={4} y={27} class="soft">
                   {inUnits(row.bytes)}
                 </text>
