@@ -5,6 +5,7 @@
 #include "api/request_of.h"
 #include "launch/own.h"
 #include "output.h"
+#include "request/option_checks.h"
 #include "request/recorded.h"
 #include "request/trace_file.h"
 #include "size/nearest.h"

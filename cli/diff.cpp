@@ -3,6 +3,7 @@
 
 #include "commands.h"
 #include "report/diff_text.h"
+#include "request/option_checks.h"
 #include "source.h"
 #include "terminal.h"
 

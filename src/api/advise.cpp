@@ -2,6 +2,7 @@
 
 #include "api/request_of.h"
 #include "report/advice_text.h"
+#include "request/option_checks.h"
 
 namespace peakmem {
 

@@ -9,6 +9,7 @@
 #include "format/json.h"
 #include "format/json_writer.h"
 #include "report/report_json.h"
+#include "request/option_checks.h"
 #include "request/trace_file.h"
 #include "request/words.h"
 #include "size/nearest.h"

@@ -7,6 +7,7 @@
 #include "report/report_json.h"
 #include "report/text.h"
 #include "request/gpu_choice.h"
+#include "request/option_checks.h"
 #include "request/recorded.h"
 #include "size/wording.h"
 

@@ -4,6 +4,7 @@
 #include "report/megatron_text.h"
 #include "report/torchtitan_text.h"
 #include "request/bare_model.h"
+#include "request/option_checks.h"
 #include "request/stack_options.h"
 
 namespace peakmem {

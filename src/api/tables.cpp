@@ -3,6 +3,7 @@
 #include <array>
 
 #include "api/request_of.h"
+#include "request/option_checks.h"
 #include "size/nearest.h"
 #include "size/text.h"
 

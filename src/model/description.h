@@ -232,7 +232,16 @@ struct Dims {
 /// or sequences that are rated one by one, beside others whose prompts and completions do not belong together; or
 /// prompts, chosen and rejected sequences by themselves, which the step joins; or prompts and completions with their
 /// advantages, which are scored before.
-enum class BatchKind : uint8_t { kLabelled, kPairs, kScoredPairs, kRankedPairs, kRated, kScoredRated, kSides, kCompletions };
+enum class BatchKind : uint8_t {
+  kLabelled,
+  kPairs,
+  kScoredPairs,
+  kRankedPairs,
+  kRated,
+  kScoredRated,
+  kSides,
+  kCompletions
+};
 
 /// What TRL's chunked loss gives for every token: log-probabilities alone, with entropy and whether the label is the
 /// likeliest, or with the mean of the logits too.

@@ -6,6 +6,7 @@
 
 #include "estimate/device.h"
 #include "estimate/estimate.h"
+#include "request/option_checks.h"
 #include "request/recorded.h"
 #include "size/bytes.h"
 #include "size/order.h"

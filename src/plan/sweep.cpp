@@ -4,6 +4,7 @@
 
 #include "estimate/estimate.h"
 #include "request/grid_file.h"
+#include "request/option_checks.h"
 #include "request/recorded.h"
 #include "size/text.h"
 #include "size/wording.h"

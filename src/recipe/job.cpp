@@ -132,8 +132,7 @@ Structure structure_of(const Job& job, bool unrolled) {
   s.compute = product_dtype(r);
   s.packed = packed_dtype(r);
   s.batch = batch_kind(r);
-  if (r.reference != Reference::kNone && r.objective != Objective::kGrpo)
-    s.outputs = TokenOutputs::kMetricsAndLogits;
+  if (r.reference != Reference::kNone && r.objective != Objective::kGrpo) s.outputs = TokenOutputs::kMetricsAndLogits;
   s.buffers = r.quantize == Quantize::kNone ? r.weights : s.packed;
   if (r.quantize != Quantize::kNone && !r.sharding.casts_parameters) s.weights = frozen_dtype(r);
   s.norms = r.quantize != Quantize::kNone && r.upcast == Upcast::kNorms ? DType::kFloat32 : s.weights;
@@ -166,8 +165,8 @@ JobForm form_of(const Job& job) {
   Structure evaluation = structure_of(evaluation_of(job));
   evaluation.lora = structure.lora;  // of the copy that is gone
   evaluation.freeze = structure.freeze;
-  return {structure, evaluation, r.batch == 1, r.completion == r.seq ? 0 : r.completion, form_of(r.seq),
-          form_of(r.target_seq)};
+  return {structure,      evaluation,           r.batch == 1, r.completion == r.seq ? 0 : r.completion,
+          form_of(r.seq), form_of(r.target_seq)};
 }
 
 Expr loss_rows(const Description& d, const Dims& dims) {

@@ -35,8 +35,9 @@ struct Sharding {
 constexpr bool is_wrapped(const Sharding& sharding) { return sharding.shards > 1 || sharding.replicas > 1; }
 
 /// What a step trains for: the next token (or whatever the model's task is), pairs of a chosen and a rejected sequence,
-/// by TRL's DPOTrainer or RewardTrainer, or sequences that are good or bad, by its KTOTrainer; pairs that are compared with
-/// no reference, by its ORPOTrainer, or by its CPOTrainer with CPO's loss or SimPO's; or, by its GRPOTrainer, completions that were sampled and rewarded.
+/// by TRL's DPOTrainer or RewardTrainer, or sequences that are good or bad, by its KTOTrainer; pairs that are compared
+/// with no reference, by its ORPOTrainer, or by its CPOTrainer with CPO's loss or SimPO's; or, by its GRPOTrainer,
+/// completions that were sampled and rewarded.
 enum class Objective : uint8_t { kTask, kDpo, kReward, kKto, kOrpo, kCpo, kSimpo, kGrpo };
 
 /// Whether the trainer takes whole logits from the model, and no log-probabilities from TRL's fused head.
@@ -65,9 +66,9 @@ struct Recipe {
   Reference reference = Reference::kNone;
   int64_t seq = 1024;
   bool corrects_sampling = false;  // of GRPO: another engine makes the completions, and the trainer corrects for it
-  int64_t completion = 0;  // of them the tokens that have labels, behind a prompt's; 0: all
-  int64_t target_seq = 0;  // of an encoder-decoder, else 0
-  int64_t images = 0;      // in a sequence, of a model of text and images
+  int64_t completion = 0;          // of them the tokens that have labels, behind a prompt's; 0: all
+  int64_t target_seq = 0;          // of an encoder-decoder, else 0
+  int64_t images = 0;              // in a sequence, of a model of text and images
   int64_t accumulate = 1;
   int64_t eval_batch = 0;           // sequences that are evaluated after a step; 0: none
   int64_t eval_batches = 1;         // batches of so many

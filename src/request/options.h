@@ -55,9 +55,4 @@ constexpr bool takes(Command command, const OptionRow& row) {
   return (row.commands & static_cast<uint16_t>(command)) != 0;
 }
 
-/// The first thing wrong: an unknown option, one given twice, one `command` does not take, a value that is none.
-/// `letters`: what can be solved for or swept over beside the options.
-std::optional<Error> check_options(const OptionValues& values, Command command,
-                                   std::span<const std::string_view> letters = {});
-
 }  // namespace peakmem

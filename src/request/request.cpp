@@ -17,6 +17,7 @@
 #include "request/kernel_options.h"
 #include "request/letters.h"
 #include "request/loop_options.h"
+#include "request/option_checks.h"
 #include "request/part.h"
 #include "request/precision_options.h"
 #include "request/preference_options.h"

@@ -191,8 +191,8 @@ struct ChunkedOutputs {
 };
 
 /// ChunkedLogProbFunction and what add_fused_lm_head does around it (TRL 1.16, kernels/chunked_logprob.py,
-/// trainer/utils.py): the loss of hidden states [B, T, C] in tiles that the backward pass makes again; `tokens` are those
-/// of them with a label.
+/// trainer/utils.py): the loss of hidden states [B, T, C] in tiles that the backward pass makes again; `tokens` are
+/// those of them with a label.
 ChunkedLoss chunked_log_prob_loss(const Tensor& hidden_states, const Tensor& weight, const Tensor& labels,
                                   const Pieces& tokens, const Pieces& vocabulary, const ChunkedOutputs& outputs);
 

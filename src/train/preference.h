@@ -39,13 +39,13 @@ class ReferenceModel {
 /// (disable_dropout; functions with a probability of their own still do).
 void settle_preference(Job& job);
 
-/// The policy's outputs. What DDP passes on is copied where it looks for unused parameters (_DDPSink), also what a fused
-/// head gives. `parallel` may be null.
+/// The policy's outputs. What DDP passes on is copied where it looks for unused parameters (_DDPSink), also what a
+/// fused head gives. `parallel` may be null.
 ModelOutput called_policy(Tape& tape, Model& policy, const Batch& batch, const Recipe& recipe,
                           const DataParallel* parallel);
 
-/// compute_loss of TRL 1.16's DPOTrainer, KTOTrainer (with their default losses), RewardTrainer, or of those that know no
-/// reference. `parallel` may be null.
+/// compute_loss of TRL 1.16's DPOTrainer, KTOTrainer (with their default losses), RewardTrainer, or of those that know
+/// no reference. `parallel` may be null.
 Tensor preference_loss(Tape& tape, Model& policy, ReferenceModel& reference, const Batch& batch, const Recipe& recipe,
                        const DataParallel* parallel);
 

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "recipe/optimizers.h"
+#include "request/option_checks.h"
 
 namespace peakmem {
 namespace {
