@@ -74,13 +74,12 @@ std::vector<DiffSum> match_categories(const LiveSet& theirs, const LiveSet& ours
   return sums;
 }
 
-/// Ours of the same step and name; the second micro-batch stands for all that follow it.
+/// Ours of the same step and name; a micro-batch that was traced stands for those that follow it up to the next.
 const PhaseReport* counterpart(const PhaseReport& phase, const std::vector<PhaseReport>& ours) {
+  const PhaseReport* last = nullptr;
   for (const PhaseReport& each : ours)
-    if (each.step == phase.step && each.phase == phase.phase &&
-        (each.micro < 0 || each.micro == std::min(phase.micro, 1)))
-      return &each;
-  return nullptr;
+    if (each.step == phase.step && each.phase == phase.phase && each.micro <= phase.micro) last = &each;
+  return last;
 }
 
 std::vector<DiffSum> match_phases(const LivePeak& theirs, const LivePeak& ours) {

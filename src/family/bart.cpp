@@ -21,13 +21,14 @@ struct Style {
   bool scales_in_module;   // the embedding scales what it gives; else its caller does
   bool keeps_target_mask;  // its name lives on beside the mask that is made of it
   bool wraps_target;       // the decoder's input begins with the target's last token
+  bool rebinds_ids;        // the decoder's name for position ids becomes that of what the table gives for them
 };
 constexpr auto kStyles = std::to_array<Style>({
-    {"bart", false, true, true, true, true, false, false},
-    {"mbart", true, true, true, true, true, true, true},
-    {"pegasus", true, false, false, false, false, true, false},
-    {"marian", false, false, false, false, false, true, false},
-    {"blenderbot", true, false, true, false, true, true, false},
+    {"bart", false, true, true, true, true, false, false, false},
+    {"mbart", true, true, true, true, true, true, true, true},
+    {"pegasus", true, false, false, false, false, true, false, false},
+    {"marian", false, false, false, false, false, true, false, true},
+    {"blenderbot", true, false, true, false, true, true, false, true},
 });
 
 const Style& style_of(const Builder& b) {
@@ -103,6 +104,7 @@ class Stack {
     if (is_decoder_) mask = decoder_mask(inputs_embeds, position_ids, target_mask);
     if (has_mask && is_decoder_) look_for_padding(encoder_hidden_states);
     const Tensor positions = is_decoder_ ? embed_positions_.of_decoder(position_ids) : embed_positions_.of_encoder();
+    if (style_.rebinds_ids) position_ids.reset();
     Tensor hidden_states = add(inputs_embeds, positions);
     if (layernorm_embedding_) hidden_states = (*layernorm_embedding_)(hidden_states);
     hidden_states = dropout(hidden_states, b_.description.hidden_dropout);

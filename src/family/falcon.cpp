@@ -50,7 +50,7 @@ struct FalconAttention {
   std::array<Tensor, 3> split_heads(const Tensor& fused_qkv) const {
     const Dims& d = b.dims;
     if (b.description.interleaves_groups) return of_groups(fused_qkv);
-    if (b.structure.grouped) {  // multi_query
+    if (b.description.multi_query) {
       const Tensor qkv = split_dim(fused_qkv, 2, d.heads + 2, d.head_dim);
       Tensor query = slice(qkv, 2, d.heads);
       Tensor key = pick(qkv, 2);
@@ -169,10 +169,10 @@ struct FalconParts : LlamaParts {
 /// new_decoder_architecture, multi_query, num_kv_heads: how queries, keys and values stand in one projection.
 void read_layout(Fields& fields, Description& d) {
   d.interleaves_groups = fields.flag("new_decoder_architecture", false);
-  const bool multi_query = fields.flag("multi_query", true);
+  d.multi_query = fields.flag("multi_query", true);
   const int64_t kv_heads = fields.optional_size("num_kv_heads").value_or(d.heads);
-  d.kv_heads = d.interleaves_groups ? kv_heads : multi_query ? 1 : d.heads;
-  if (!d.interleaves_groups && !multi_query && kv_heads != d.heads)
+  d.kv_heads = d.interleaves_groups ? kv_heads : d.multi_query ? 1 : d.heads;
+  if (!d.interleaves_groups && !d.multi_query && kv_heads != d.heads)
     fields.fail("num_kv_heads", "must be as many as heads where multi_query is false, or transformers raises");
   d.parallel_residual = fields.flag("parallel_attn", true);
   const int64_t norms = fields.optional_size("num_ln_in_parallel_attn").value_or(d.interleaves_groups ? 2 : 1);

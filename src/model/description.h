@@ -157,6 +157,7 @@ struct Description {
   bool mlp_norm = false;            // the MLP beside attention has a norm of its own (Falcon's new architecture)
   bool turns_neighbours = false;    // positions are turned in pairs of neighbours, not of halves (rope_interleave)
   bool interleaves_groups = false;  // in one projection, a group's queries stand beside its key and value
+  bool multi_query = false;         // all queries stand before one key and one value in it, even of a single head
   bool returns_weights = false;     // layers hand on what eager attention weighed, until the next one is through
   bool normalizes_routing = true;   // the weights of a token's experts add up to 1
   bool casts_routing = false;       // and are cast to the dtype of the router's logits

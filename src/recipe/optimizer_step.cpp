@@ -42,8 +42,8 @@ Sized sized_like(const Parameter& parameter, Like like, Kept kept) {
       return {other(without(shape, -1)), DType::kFloat32};
     case Like::kColumnsFull:
       return {other(without(shape, -2)), DType::kFloat32};
-    case Like::kElement:
-      return {other({}), dtype};
+    case Like::kMatrices:
+      return {other(without(without(shape, -1), -2)), dtype};
     case Like::kScalar:
       return {other({}), DType::kFloat32};
     case Like::kInBits:

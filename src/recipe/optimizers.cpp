@@ -68,7 +68,7 @@ constexpr std::array kFactored = {State{"row_var", Like::kRows, Made::kFirstStep
 constexpr std::array kAdafactorMatrix = {bind(0, "linalg_vector_norm", Like::kRows),
                                          reduce(1, "linalg_vector_norm", Like::kColumns),
                                          bind(5, "mm"),
-                                         bind(4, "mean", Like::kElement),
+                                         bind(4, "mean", Like::kMatrices),
                                          drop(4),
                                          take(2, 5)};
 constexpr std::array kAdafactorVector = {bind(3, "mul"), bind(2, "clone")};
@@ -77,7 +77,7 @@ constexpr std::array kAdafactorMatrices = {bind(0, "linalg_vector_norm", Like::k
                                            reduce(1, "linalg_vector_norm", Like::kColumns),
                                            drop(1),
                                            bind(2, "mm"),
-                                           bind(4, "mean", Like::kElement),
+                                           bind(4, "mean", Like::kMatrices),
                                            drop(4),
                                            take(5, 2)};
 constexpr std::array kAdafactorVectors = {bind(3, "_foreach_mul"), drop(3), bind(2, "clone"), take(5, 2)};

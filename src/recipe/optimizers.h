@@ -18,7 +18,7 @@ enum class Like : uint8_t {
   kRowsFull,       // the same in fp32
   kColumnsFull,
   kScalar,      // one fp32 number
-  kElement,     // one number in the parameter's dtype
+  kMatrices,    // all dimensions but the last two, one number for each matrix
   kInBits,      // fp32, or a byte for each element of the parameter: as its states are Kept, which may page this one
   kBlocksFull,  // one fp32 number for each block of 256 elements
   kHalf,        // the parameter in bf16

@@ -250,6 +250,24 @@ void repeat_micro_batches(Program& program, int32_t once, std::vector<Phase> ren
   }
 }
 
+/// The second micro-batch stands for all that follow it. Where it makes DDP's buckets anew, which happens before the
+/// segment `once`, they are as it is from there on: a third one is that.
+void repeat_after_rebuild(std::vector<Phase>& phases, int32_t once) {
+  std::vector<Phase> later;
+  bool rebuilds = false;
+  for (Phase phase : phases) {
+    if (phase.step != 1 || phase.micro != 1) continue;
+    const bool is_cut = phase.first_segment < once && once <= phase.last_segment;
+    if (is_cut) phase.first_segment = once;
+    rebuilds = rebuilds || is_cut;
+    phase.micro = 2;
+    later.push_back(phase);
+  }
+  const auto last = std::find_if(phases.rbegin(), phases.rend(),
+                                 [](const Phase& phase) { return phase.step == 1 && phase.micro >= 0; });
+  if (rebuilds) phases.insert(last.base(), later.begin(), later.end());
+}
+
 /// A segment without what is done once: itself, or one of events of its own.
 Segment without_once(Program& program, Segment segment) {
   const std::vector<Event> done(program.events.begin() + segment.first, program.events.begin() + segment.last);
@@ -364,7 +382,9 @@ void trace_first_step(Loop& loop, std::vector<OptimizerRun>& optimizers, bool un
   if (parallel != nullptr)
     parallel->rebuild_buckets();  // in step 2's first forward pass, where no gradients are yet either
   const std::vector<Phase> renewed = renew(loop);
-  repeat_micro_batches(tape.program, parallel != nullptr ? parallel->once() : -1, renewed);
+  const int32_t once = parallel != nullptr ? parallel->once() : -1;
+  repeat_micro_batches(tape.program, once, renewed);
+  if (once >= 0 && !unrolled && loop.recipe.accumulate > 2) repeat_after_rebuild(phases, once);
   phases.insert(phases.end(), steady.begin(), steady.end());
   phases.push_back(cleared);
   leave_out_once(tape.program);
