@@ -218,7 +218,9 @@ def test_a_sweep_is_drawn() -> None:
     ax = grid.plot("allocated_bytes")
     lines = [line for line in ax.get_lines() if len(line.get_xdata()) == 3]
     assert [line.get_label() for line in lines] == ["gpu t4", "gpu l4"]
-    assert list(lines[0].get_ydata())[1] == pytest.approx(grid.points[1].allocated_bytes / 2**30)
+    allocated = grid.points[1].allocated_bytes
+    assert allocated is not None
+    assert list(lines[0].get_ydata())[1] == pytest.approx(allocated / 2**30)
     with pytest.raises(InputError, match="no column"):
         grid.plot("colour")
 

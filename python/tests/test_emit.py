@@ -10,8 +10,9 @@ from peakmem import InputError
 
 
 def test_a_file_is_read_back_as_the_same_job(tmp_path: Path) -> None:
-    asked = {"batch": 2, "seq": 64, "precision": "bf16", "lora_rank": 8, "lora_targets": "all-linear", "clip_grad": True}
-    file = peakmem.emit("trl", "smollm2-135m", **asked)
+    file = peakmem.emit(
+        "trl", "smollm2-135m", batch=2, seq=64, precision="bf16", lora_rank=8, lora_targets="all-linear", clip_grad=True
+    )
     assert "lora_r: 8" in str(file) and file.start.startswith("accelerate launch")
     path = tmp_path / "trl.yaml"
     path.write_text(file.text)
