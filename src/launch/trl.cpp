@@ -1,4 +1,6 @@
 // TRL 1.16: scripts by subcommand, presets of accelerate, packing.
+#include <cmath>
+
 #include "launch/prepare.h"
 
 namespace peakmem {
@@ -82,7 +84,7 @@ void prepare_vllm(Understanding& u) {
   u.set("sampler", "vllm");
   if (s.text("vllm_mode") == "server") return;
   const double share = s.number("vllm_gpu_memory_utilization").value_or(0);
-  const std::string percent = std::to_string(static_cast<int>(share * 100 + 0.5)) + "%";
+  const std::string percent = std::to_string(std::lround(share * 100)) + "%";
   const bool sleeps = s.flag("vllm_enable_sleep_mode");
   u.assumptions.push_back("vLLM: " + percent + " of the card, its own copy of the weights in it" +
                           (sleeps ? "; asleep while the model trains, it gives that back" : ""));

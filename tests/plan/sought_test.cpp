@@ -95,7 +95,7 @@ TEST(Sought, StepsLeadOverStretchesThatAreNoJobs) {
 }
 
 /// Holds a solution to the estimate at its value and at the next.
-void expect_solved(const char* model, OptionValues values, const char* name, bool smallest) {
+void expect_solved(const char* model, const OptionValues& values, const char* name, bool smallest) {
   SCOPED_TRACE(std::string(model) + " for " + name);
   const NamedConfig config = *shipped_config(model);
   const Result<Sought> sought = read_sought(&config, values, name);

@@ -66,9 +66,10 @@ TEST(TraceWriter, AFileAnswersAsItsModelDoes) {
     const Pair pair = pair_of(seed);
     ASSERT_TRUE(pair.read.recording);
     const Gpu* gpu = seed % 2 == 0 ? nullptr : find_gpu("t4");
-    const Result<Report> own_report = estimate(pair.own, gpu);
+    Result<Report> own_report = estimate(pair.own, gpu);
     const Result<Report> read_report = estimate(pair.read, gpu);
     ASSERT_TRUE(own_report && read_report);
+    own_report->modules.clear();  // a trace does not say what its ops compute
     EXPECT_EQ(difference(report_json(*read_report, {}), report_json(*own_report, {})), "");
     const Result<FormulaReport> own = formulas(pair.own);
     const Result<FormulaReport> read = formulas(pair.read);
@@ -96,9 +97,10 @@ TEST(TraceWriter, LettersTakeOtherValues) {
       changed.read.letters[i] = other;
       changed.own.recipe.*size = other;
       if (check_values(*pair.read.recording, changed.read.letters)) continue;
-      const Result<Report> own = estimate(changed.own, nullptr);
+      Result<Report> own = estimate(changed.own, nullptr);
       const Result<Report> read = estimate(changed.read, nullptr);
       ASSERT_TRUE(own && read);
+      own->modules.clear();
       EXPECT_EQ(difference(report_json(*read, {}), report_json(*own, {})), "")
           << "seed " << seed << ", " << name << " = " << other;
       ++compared;
@@ -117,9 +119,10 @@ TEST(TraceWriter, DepthIsALetter) {
     if (letter < 0 || own.description.runs.size() != 1 || own.description.runs[0].alternates()) continue;
     if (own.description.decoder_layers > 0 || !own.recipe.freeze.patterns.empty()) continue;
     read.letters[static_cast<size_t>(letter)] = own.description.layers = own.description.runs[0].layers = 30;
-    const Result<Report> with_own = estimate(own, nullptr, std::nullopt);
+    Result<Report> with_own = estimate(own, nullptr, std::nullopt);
     const Result<Report> with_read = estimate(read, nullptr, std::nullopt);
     ASSERT_TRUE(with_own && with_read);
+    with_own->modules.clear();
     EXPECT_EQ(difference(report_json(*with_read, {}), report_json(*with_own, {})), "") << "seed " << seed;
     ++compared;
   }

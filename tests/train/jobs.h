@@ -7,6 +7,7 @@
 #include <random>
 
 #include "model/cache.h"
+#include "recipe/images.h"
 #include "trace/evaluate.h"
 #include "train/built_model.h"
 #include "train/freezing.h"
@@ -73,12 +74,29 @@ inline void put_deberta_choices(Value& config, Dice& dice) {
   config.members.emplace_back("norm_rel_ebd", word(dice.coin() ? "layer_norm" : "none"));
 }
 
+/// What encodes images of any size as Qwen's models say it: tokens as wide as the text's.
+inline std::vector<std::pair<const char*, Value>> qwen_vision(const Family& family, int64_t text_width, Dice& dice) {
+  const int64_t heads = dice.from(1, 3);
+  const bool first = family.name == "qwen2_vl";
+  return {{"depth", whole(dice.from(1, 9))},
+          {"num_heads", whole(heads)},
+          {"patch_size", whole(4)},
+          {first ? "embed_dim" : "hidden_size", whole(heads * 4 * dice.from(1, 9))},
+          {first ? "hidden_size" : "out_hidden_size", whole(text_width)},
+          {first ? "mlp_ratio" : "intermediate_size", whole(dice.from(1, 4))}};
+}
+
 /// A text model with what encodes images beside it.
 inline void put_parts(Value& config, const Family& family, Dice& dice) {
   const int64_t heads = dice.from(1, 3);
-  const auto part = [&](const char* name, std::initializer_list<std::pair<const char*, Value>> own) {
+  const auto object_of = [](const std::vector<std::pair<const char*, Value>>& members) {
     Value object;
     object.kind = Value::Kind::kObject;
+    for (const auto& [field, value] : members) object.members.emplace_back(field, value);
+    return object;
+  };
+  const auto part = [&](const char* name, std::initializer_list<std::pair<const char*, Value>> own) {
+    Value object = object_of({});
     const auto put = [&object](const char* field, Value value) {
       object.members.emplace_back(field, std::move(value));
     };
@@ -94,6 +112,11 @@ inline void put_parts(Value& config, const Family& family, Dice& dice) {
   part("text_config", {{"vocab_size", whole(dice.from(10, 3000))},
                        {"num_key_value_heads", whole(heads)},
                        {"max_position_embeddings", whole(300)}});
+  if (family.name.starts_with("qwen2")) {
+    const int64_t width = config.find("text_config")->find("hidden_size")->integer;
+    config.members.emplace_back("vision_config", object_of(qwen_vision(family, width, dice)));
+    return;
+  }
   const bool of_clip = family.name == "llava" || family.name == "clip" || family.name == "siglip";
   part("vision_config", {{"image_size", whole(16)}, {"patch_size", whole(4)}, {"vision_use_head", truth(of_clip)}});
 }
@@ -311,6 +334,7 @@ inline Job random_job(uint32_t seed) {
   const Result<Description> description = read_description(config, &task, unknown);
   EXPECT_TRUE(description) << description.error().field << ": " << description.error().problem;
   Job job = {*description, random_recipe(dice)};
+  if (takes_any_size(job.description)) show_images(job.description, dice.from(1, 30));
   suit(job.recipe, job.description, dice);
   if (job.recipe.lora.rank == 0 && dice.coin()) freeze_something(job, dice);
   if (job.recipe.lora.rank > 0 && dice.from(0, 2) == 0) save_something(job, dice);
