@@ -62,7 +62,8 @@ TEST(BulkPeak, IsTheSingleEvaluationToTheByte) {
 }
 
 TEST(BulkPeak, NoticesWhatIsTooLarge) {
-  Job job = random_job(1);
+  Job job = random_job(3);
+  ASSERT_FALSE(takes_any_size(job.description));  // whose batch is no letter
   job.recipe.batch = 4;  // one alone is no letter
   const TracedJob traced(job);
   const std::optional<BulkPeak> bulk = BulkPeak::of(traced, kRanges, nullptr);
