@@ -64,7 +64,7 @@ TEST(BulkPeak, IsTheSingleEvaluationToTheByte) {
 TEST(BulkPeak, NoticesWhatIsTooLarge) {
   Job job = random_job(3);
   ASSERT_FALSE(takes_any_size(job.description));  // whose batch is no letter
-  job.recipe.batch = 4;  // one alone is no letter
+  job.recipe.batch = 4;                           // one alone is no letter
   const TracedJob traced(job);
   const std::optional<BulkPeak> bulk = BulkPeak::of(traced, kRanges, nullptr);
   ASSERT_TRUE(bulk);
