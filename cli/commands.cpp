@@ -57,7 +57,7 @@ Result<Question> question_of(const Arguments& arguments) {
   Result<Subject> other = other_subject(arguments, question.subject);
   if (!other) return other.error();
   question.other = std::move(*other);
-  std::erase_if(question.subject.options, [](const OptionValue& option) { return option.name == "with"; });
+  drop_option(question.subject.options, "with");
   return question;
 }
 

@@ -10,7 +10,7 @@ Result<Answer> run_trace(const Arguments& arguments) {
   Result<Subject> subject = subject_of(arguments);
   if (!subject) return subject.error();
   const std::string* path = Options(arguments.options).text("save");
-  std::erase_if(subject->options, [](const OptionValue& option) { return option.name == "save"; });
+  drop_option(subject->options, "save");
   Result<Answer> answer = arguments.row->answer({std::move(*subject), {}, Form::kJson, {}});
   if (!answer || path == nullptr || *path == "-") return answer;
   if (auto wrong = write_file("--save", *path, answer->text)) return *wrong;

@@ -98,7 +98,7 @@ Result<Cards> choose_card(const NamedConfig* model, const OptionValues& values, 
     OptionValues on_card = with_gpu(values, name);
     Result<Request> request = fill_verdict(model, on_card, Command::kSolve, row);
     if (!request) return request;
-    std::erase_if(on_card, [](const OptionValue& value) { return value.name == "batch"; });
+    drop_option(on_card, "batch");
     const Result<Request> solved = fill_solution(model, on_card, "batch", row);
     return solved ? std::move(request) : solved.error();
   });

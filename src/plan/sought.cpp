@@ -16,12 +16,8 @@ constexpr int64_t kFirstTries = 64;  // multiples of a step among which the smal
 constexpr int64_t kTriedSteps = 32;  // multiples that must be jobs, for those that are none may lie in stretches
 constexpr int64_t kUsualRank = 16;   // of LoRA
 
-void drop(OptionValues& values, std::string_view name) {
-  std::erase_if(values, [&](const OptionValue& value) { return value.name == name; });
-}
-
 void put(OptionValues& values, std::string_view name, const std::string& text) {
-  drop(values, name);
+  drop_option(values, name);
   values.push_back({std::string(name), text});
 }
 
