@@ -5,6 +5,7 @@
 
 #include "family/architectures.h"
 #include "family/kin.h"
+#include "family/padding.h"
 #include "size/nearest.h"
 #include "size/wording.h"
 
@@ -115,20 +116,6 @@ Problem read_problem(Fields& fields, int64_t labels) {
   }
   fields.fail("problem_type", in_quotes(name) + " is not known", did_you_mean(name, known));
   return Problem::kSingleLabel;
-}
-
-/// torch.nn.Embedding's assertion on what most families give it as padding_idx.
-void check_padding(Fields& fields, const Description& d) {
-  constexpr auto kWithout =
-      std::to_array<std::string_view>({"gpt2", "gpt_bigcode", "gpt_neox", "gptj", "codegen", "falcon", "gpt_neo",
-                                       "bloom", "mpt", "t5", "mt5", "umt5", "vit"});
-  const Value* padding = fields.find("pad_token_id");
-  if (padding == nullptr || padding->integer < d.vocab || d.vocab == 0) return;
-  if (std::find(kWithout.begin(), kWithout.end(), d.family) != kWithout.end()) return;
-  fields.fail("pad_token_id",
-              "is " + std::to_string(padding->integer) + " of a vocabulary of " + std::to_string(d.vocab) +
-                  ", at which PyTorch raises \"Padding_idx must be within num_embeddings\"",
-              "set it to a token there is, such as 0");
 }
 
 /// The class a config names decides; the first one, as for transformers.

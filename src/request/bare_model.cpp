@@ -5,6 +5,7 @@
 #include <numeric>
 
 #include "family/decoder.h"
+#include "family/padding.h"
 
 namespace peakmem {
 namespace {
@@ -63,6 +64,15 @@ Value size_value(int64_t size) {
   return value;
 }
 
+/// A padding token that a smaller vocabulary no longer has becomes its first, the family's own default as well.
+void keep_padding_inside(Value& config, std::string_view family, int64_t vocab) {
+  const Value* padding = config.find("pad_token_id");
+  const int64_t token = padding != nullptr ? padding->integer : usual_padding(family).value_or(0);
+  if (token < vocab) return;
+  std::erase_if(config.members, [](const Member& member) { return member.name == "pad_token_id"; });
+  config.members.push_back({"pad_token_id", size_value(0)});
+}
+
 /// Builds the config member by member.
 class BareModel {
  public:
@@ -81,6 +91,7 @@ class BareModel {
     }
     if (field_of(kKvHeads, family_) != nullptr) add_kv_heads(assumptions);
     if (names_as_gpt2(family_)) grow_positions(assumptions);
+    if (const auto vocab = asked_.size("vocab")) keep_padding_inside(config_, family_.name, *vocab);
     return std::nullopt;
   }
   Value config() && { return std::move(config_); }
@@ -135,14 +146,6 @@ std::string take(Value& config, std::string_view name) {
   return text;
 }
 
-/// A padding token that a smaller vocabulary no longer has becomes its first.
-void keep_padding_inside(Value& config, int64_t vocab) {
-  const Value* padding = config.find("pad_token_id");
-  if (padding == nullptr || padding->integer < vocab) return;
-  take(config, "pad_token_id");
-  config.members.push_back({"pad_token_id", size_value(0)});
-}
-
 /// Puts a size where the family's configs have it. GPT-2's configs may say it by its usual name instead, T5's for
 /// the decoder too.
 void resize(Value& config, const SizeField& field, const char* name, int64_t size,
@@ -152,7 +155,6 @@ void resize(Value& config, const SizeField& field, const char* name, int64_t siz
   if (!aliased && field.usual != std::string_view(name)) take(config, field.usual);
   config.members.push_back({name, size_value(size)});
   assumptions.push_back(std::string(field.option) + ": " + std::to_string(size) + " in place of " + held);
-  if (std::string_view(field.option) == "vocab") keep_padding_inside(config, size);
   if (std::string_view(field.option) != "layers") return;
   take(config, "num_decoder_layers");
   if (config.find("layer_types") == nullptr) return;
@@ -219,6 +221,7 @@ Result<NamedConfig> resized_config(const NamedConfig& model, const Options& aske
     const char* name = field_of(field, *family);
     if (name == nullptr) return no_choice(field, *family);
     resize(changed.config, field, name, *size, assumptions);
+    if (std::string_view(field.option) == "vocab") keep_padding_inside(changed.config, family->name, *size);
   }
   if (auto wrong = resize_experts(changed.config, asked, assumptions)) return *wrong;
   return changed;
