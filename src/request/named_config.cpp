@@ -65,13 +65,28 @@ std::string shape_of(std::string_view id) {
   return kept;
 }
 
-/// The hub id that a shipped file says it is of; empty where it says none.
-std::string_view source_of(const ShippedFile& file) {
-  constexpr std::string_view kKey = "\"source\": \"";
-  const size_t at = file.text.find(kKey);
+/// What stands behind a key in a shipped file's text, up to one of the characters of `end`; empty where it is not
+/// there.
+std::string_view after_key(const ShippedFile& file, std::string_view key, std::string_view end) {
+  const size_t at = file.text.find(key);
   if (at == std::string_view::npos) return {};
-  const std::string_view rest = file.text.substr(at + kKey.size());
-  return rest.substr(0, rest.find_first_of(",: \""));
+  const std::string_view rest = file.text.substr(at + key.size());
+  return rest.substr(0, rest.find_first_of(end));
+}
+
+/// The hub id that a shipped file says it is of; empty where it says none.
+std::string_view source_of(const ShippedFile& file) { return after_key(file, "\"source\": \"", ",: \""); }
+
+/// The hub ids that a shipped file is found by: the one it is of, and those it names as of the same shape.
+std::vector<std::string_view> ids_of(const ShippedFile& file) {
+  std::vector<std::string_view> ids = {source_of(file)};
+  std::string_view also = after_key(file, "\"also\": [", "]");
+  for (size_t begin = also.find('"'); begin != std::string_view::npos; begin = also.find('"')) {
+    also.remove_prefix(begin + 1);
+    ids.push_back(also.substr(0, also.find('"')));
+    also.remove_prefix(std::min(also.size(), ids.back().size() + 1));
+  }
+  return ids;
 }
 
 /// The shipped file of a hub id, or null; the exact one before one of the same shape.
@@ -80,10 +95,12 @@ const ShippedFile* file_of_hub(std::string_view id) {
   const std::string shape = shape_of(id);
   const ShippedFile* alike = nullptr;
   for (const ShippedFile& file : shipped_models()) {
-    const std::string source = lower(source_of(file));
-    const std::string last = source.substr(source.rfind('/') + 1);
-    if (!source.empty() && (source == low || last == low)) return &file;
-    if (file.name == shape || (!source.empty() && shape_of(source) == shape)) alike = &file;
+    if (file.name == shape) alike = &file;
+    for (const std::string_view each : ids_of(file)) {
+      const std::string known = lower(each);
+      if (!known.empty() && (known == low || known.substr(known.rfind('/') + 1) == low)) return &file;
+      if (!known.empty() && shape_of(known) == shape) alike = &file;
+    }
   }
   return alike;
 }

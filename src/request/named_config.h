@@ -25,7 +25,7 @@ using FindModel = Result<NamedConfig> (*)(std::string_view name);
 
 /// The shipped model of that name, or the only one whose name begins with it and goes on with `-`; else the one of that
 /// id on the Hugging Face hub (`meta-llama/Llama-3.1-8B-Instruct`): of any case, with or without the organisation, and
-/// with the words that tell checkpoints of one shape apart.
+/// with the words that tell checkpoints of one shape apart, or by what its file names as `also` of that shape.
 Result<NamedConfig> shipped_config(std::string_view name);
 /// A config by that name; a file of data/models holds one beside its source.
 NamedConfig named_config(const Value& value, std::string_view name);

@@ -16,6 +16,13 @@ TEST(ShippedConfig, IsFoundByItsIdOnTheHub) {
   EXPECT_EQ(shipped_config("Qwen/Qwen3-8B")->name, "qwen3-8b");
   EXPECT_EQ(shipped_config("Qwen/Qwen3-8B")->stands_for, "");
   EXPECT_EQ(shipped_config("META-LLAMA/meta-llama-3.1-8b")->name, "llama-3.1-8b");
+  const Result<NamedConfig> distilled = shipped_config("deepseek-ai/deepseek-r1-distill-llama-8b");
+  ASSERT_TRUE(distilled);  // a checkpoint that llama-3.1-8b's file names as of its shape
+  EXPECT_EQ(distilled->name, "llama-3.1-8b");
+  EXPECT_EQ(distilled->stands_for, "deepseek-ai/deepseek-r1-distill-llama-8b");
+  EXPECT_EQ(shipped_config("QwQ-32B")->name, "qwen2.5-32b");
+  EXPECT_EQ(shipped_config("unsloth/QwQ-32B-unsloth-bnb-4bit")->name, "qwen2.5-32b");
+  EXPECT_FALSE(shipped_config("other/QwQ-32B-3"));
   const Result<NamedConfig> instruct = shipped_config("Llama-3.1-8B-Instruct");
   ASSERT_TRUE(instruct);
   EXPECT_EQ(instruct->name, "llama-3.1-8b");
