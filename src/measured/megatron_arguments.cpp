@@ -28,6 +28,7 @@ constexpr std::array kElsewhere = std::to_array<std::string_view>({"--adam-",
                                                                    "--min-lr",
                                                                    "--mock-data",
                                                                    "--no-load-",
+                                                                   "--no-ckpt-",
                                                                    "--no-mmap-",
                                                                    "--num-workers",
                                                                    "--override-",
@@ -66,6 +67,8 @@ constexpr std::array kKnown = std::to_array<std::string_view>({"--apply-layernor
                                                                "--deterministic-mode",
                                                                "--disable-bias-linear",
                                                                "--disable-gloo-process-groups",
+                                                               "--expert-model-parallel-size",
+                                                               "--expert-tensor-parallel-size",
                                                                "--ffn-hidden-size",
                                                                "--fp16",
                                                                "--global-batch-size",
@@ -75,12 +78,23 @@ constexpr std::array kKnown = std::to_array<std::string_view>({"--apply-layernor
                                                                "--kv-channels",
                                                                "--max-position-embeddings",
                                                                "--micro-batch-size",
+                                                               "--moe-aux-loss-coeff",
+                                                               "--moe-ffn-hidden-size",
+                                                               "--moe-grouped-gemm",
+                                                               "--moe-router-dtype",
+                                                               "--moe-router-load-balancing-type",
+                                                               "--moe-router-pre-softmax",
+                                                               "--moe-router-topk",
+                                                               "--moe-shared-expert-intermediate-size",
+                                                               "--moe-token-dispatcher-type",
+                                                               "--no-bias-gelu-fusion",
                                                                "--no-create-attention-mask-in-dataloader",
                                                                "--no-gradient-accumulation-fusion",
                                                                "--no-masked-softmax-fusion",
                                                                "--no-persist-layer-norm",
                                                                "--normalization",
                                                                "--num-attention-heads",
+                                                               "--num-experts",
                                                                "--num-layers",
                                                                "--num-layers-per-virtual-pipeline-stage",
                                                                "--num-query-groups",
@@ -91,8 +105,8 @@ constexpr std::array kKnown = std::to_array<std::string_view>({"--apply-layernor
                                                                "--position-embedding-type",
                                                                "--qk-layernorm",
                                                                "--rotary-base",
-                                                               "--sequence-parallel",
                                                                "--seq-length",
+                                                               "--sequence-parallel",
                                                                "--swiglu",
                                                                "--tensor-model-parallel-size",
                                                                "--test-mode",
@@ -100,6 +114,7 @@ constexpr std::array kKnown = std::to_array<std::string_view>({"--apply-layernor
                                                                "--untie-embeddings-and-output-weights",
                                                                "--use-distributed-optimizer",
                                                                "--use-mcore-models",
+                                                               "--use-tp-pp-dp-mapping",
                                                                "--vocab-size"});
 
 /// The tokenizer of the CI's GPT runs (GPT2BPETokenizer).
@@ -112,6 +127,20 @@ bool is_known(std::string_view name) {
 
 Error not_modelled(std::string_view option, const std::string& why) { return {std::string(option), why, ""}; }
 
+std::optional<Error> check_mixture(const Given& given, bool te) {
+  if (given.size("--num-experts", 0) == 0) return std::nullopt;
+  const std::string balancing = given.text("--moe-router-load-balancing-type");
+  if (!balancing.empty() && balancing != "sinkhorn" && balancing != "aux_loss" && balancing != "none")
+    return not_modelled("--moe-router-load-balancing-type", balancing + " is not modelled for Megatron-LM");
+  if (given.text("--moe-token-dispatcher-type") == "flex")
+    return not_modelled("--moe-token-dispatcher-type", "flex is not modelled for Megatron-LM");
+  if (given.flag("--moe-grouped-gemm") && !te)
+    return not_modelled("--moe-grouped-gemm", "is modelled for TransformerEngine's modules alone");
+  if (!given.flag("--disable-bias-linear"))
+    return not_modelled("--num-experts", "experts with biases are not modelled for Megatron-LM");
+  return std::nullopt;
+}
+
 std::optional<Error> check(const Value& arguments, const Given& given) {
   for (const Member& member : arguments.members)
     if (!is_known(member.name)) return not_modelled(member.name, "is not modelled for Megatron-LM");
@@ -122,7 +151,25 @@ std::optional<Error> check(const Value& arguments, const Given& given) {
     return not_modelled("--transformer-impl", "products that add to main gradients are not modelled for Megatron-LM");
   const bool is_half = given.flag("--bf16") || given.flag("--fp16");
   if (te && !is_half) return not_modelled("--transformer-impl", "TransformerEngine in fp32 is not modelled");
-  return std::nullopt;
+  return check_mixture(given, te);
+}
+
+mcore::Mixture read_mixture(const Given& a, int64_t ffn) {
+  mcore::Mixture m;
+  m.experts = a.size("--num-experts", 0);
+  m.experts_per_token = a.size("--moe-router-topk", 2);
+  m.ffn = a.size("--moe-ffn-hidden-size", ffn);
+  m.shared_ffn = a.size("--moe-shared-expert-intermediate-size", 0);
+  m.dispatcher = a.text("--moe-token-dispatcher-type") == "alltoall" ? mcore::Dispatcher::kAllToAll
+                                                                     : mcore::Dispatcher::kAllGather;
+  const std::string balancing = a.text("--moe-router-load-balancing-type");
+  m.router = balancing == "sinkhorn" ? mcore::Router::kSinkhorn : mcore::Router::kTopK;
+  m.routes_in_full = a.text("--moe-router-dtype") == "fp32";
+  m.grouped = a.flag("--moe-grouped-gemm");
+  const bool balances = balancing.empty() || balancing == "aux_loss";
+  m.has_aux_loss = balances && a.real("--moe-aux-loss-coeff", 0) > 0;
+  m.softmax_first = a.flag("--moe-router-pre-softmax");
+  return m;
 }
 
 mcore::Gpt read_model(const Given& a, int64_t tp) {
@@ -145,6 +192,7 @@ mcore::Gpt read_model(const Given& a, int64_t tp) {
   m.tied = !a.flag("--untie-embeddings-and-output-weights");
   m.hidden_dropout = a.real("--hidden-dropout", 0.1);
   m.attention_dropout = a.real("--attention-dropout", 0.1);
+  m.mixture = read_mixture(a, m.ffn);
   return m;
 }
 
@@ -157,7 +205,7 @@ mcore::Kernels read_kernels(const Given& a, const mcore::Gpt& model, const Proce
                    : backend == "flash" ? mcore::TeAttention::kFlash
                    : backend == "fused" ? mcore::TeAttention::kFused
                                         : by_card;
-  k.compiled = k.apex = k.te_adam = true;
+  k.compiled = k.apex = k.te_adam = k.te_is_there = true;
   k.fuses_softmax = !a.flag("--no-masked-softmax-fusion");
   k.fuses_activation = model.gated || model.linear_bias;
   k.scales_by_layer = a.flag("--apply-query-key-layer-scaling");
@@ -195,6 +243,13 @@ Result<mcore::Job> read_megatron_arguments(const Value& arguments, const Megatro
   if (world.ranks % (d.tp * d.pp) != 0)
     return Error{"--tensor-model-parallel-size", "the degrees do not divide the ranks", ""};
   d.dp = world.ranks / (d.tp * d.pp);
+  d.ep = std::max<int64_t>(1, a.size("--expert-model-parallel-size", 1));
+  d.etp = a.size("--expert-tensor-parallel-size", 0);
+  if ((d.tp * d.dp) % (d.ep * d.expert_tp()) != 0)
+    return Error{"--expert-model-parallel-size", "the experts' degrees do not divide the ranks of a stage", ""};
+  // Another order of ranks leaves the first and the last where they are.
+  if (a.flag("--use-tp-pp-dp-mapping") && world.rank != 0 && world.rank != world.ranks - 1)
+    return not_modelled("--use-tp-pp-dp-mapping", "of this order of ranks the first and the last alone are modelled");
   job.model = read_model(a, d.tp);
   job.training = read_training(a);
   const int64_t of_stage = job.model.layers / d.pp;

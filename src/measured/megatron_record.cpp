@@ -46,6 +46,8 @@ constexpr std::array kConfig = std::to_array<std::string_view>({"bias_activation
                                                                 "moe_router_load_balancing_type",
                                                                 "moe_router_pre_softmax",
                                                                 "moe_aux_loss_coeff",
+                                                                "moe_router_dtype",
+                                                                "moe_shared_expert_intermediate_size",
                                                                 "moe_grouped_gemm",
                                                                 "moe_expert_capacity_factor",
                                                                 "moe_pad_expert_input_to_capacity",
@@ -64,7 +66,12 @@ mcore::Mixture read_mixture(const Given& config, int64_t ffn) {
   m.ffn = config.size("moe_ffn_hidden_size", ffn);
   m.dispatcher = config.text("moe_token_dispatcher_type") == "alltoall" ? mcore::Dispatcher::kAllToAll
                                                                         : mcore::Dispatcher::kAllGather;
-  m.has_aux_loss = config.real("moe_aux_loss_coeff", 0) > 0;
+  const std::string balancing = config.text("moe_router_load_balancing_type");
+  m.router = balancing == "sinkhorn" ? mcore::Router::kSinkhorn : mcore::Router::kTopK;
+  m.routes_in_full = config.text("moe_router_dtype") == "fp32";
+  m.grouped = config.flag("moe_grouped_gemm");
+  m.shared_ffn = config.size("moe_shared_expert_intermediate_size", 0);
+  m.has_aux_loss = m.router == mcore::Router::kTopK && config.real("moe_aux_loss_coeff", 0) > 0;
   m.softmax_first = config.flag("moe_router_pre_softmax");
   m.capacity_percent = std::llround(config.real("moe_expert_capacity_factor", 0) * 100);
   m.pads_to_capacity = config.flag("moe_pad_expert_input_to_capacity");
@@ -113,7 +120,7 @@ mcore::Kernels read_kernels(const Given& what, const Given& config) {
 void read_te(const Given& what, mcore::Job& job) {
   if (what.text("spec").find("transformer_engine") == std::string::npos) return;
   mcore::Kernels& k = job.kernels;
-  k.te = true;
+  k.te = k.te_is_there = true;
   const std::string attention = what.text("attention_backend");
   k.te_attention = attention == "unfused" ? mcore::TeAttention::kUnfused
                    : attention == "flash" ? mcore::TeAttention::kFlash
@@ -190,7 +197,10 @@ Result<mcore::Job> read_megatron_case(const Value& what) {
   job.rank = given.size("rank", 0);
   read_recompute(config, job);
   const mcore::Mixture& m = job.model.mixture;
-  if (m.experts > 0 && job.kernels.fuses_activation) return not_modelled("config", "a fused activation of experts");
+  if (m.experts > 0 && job.kernels.fuses_activation && !job.model.gated)
+    return not_modelled("config", "a fused activation of experts without a gate");
+  if (m.experts > 0 && job.model.linear_bias) return not_modelled("config", "a bias of experts");
+  if (m.grouped && !job.kernels.te) return not_modelled("config", "a grouped product without TransformerEngine");
   if (m.experts > 0 && m.capacity_percent > 0 && !m.pads_to_capacity)
     return not_modelled("config", "a capacity of experts that is not padded to");
   if (m.pads_to_capacity && m.dispatcher == mcore::Dispatcher::kAllGather)

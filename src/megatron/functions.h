@@ -35,6 +35,8 @@ Tensor bias_gelu(Tensor input, const Tensor& bias);
 /// SwiGLUFunction and BiasSwiGLUFunction (fused_bias_swiglu.py) as compiled: keep the input [..., 2n] and the bias, if
 /// there is one.
 Tensor swiglu(Tensor input, const Tensor& bias);
+/// WeightedSwiGLUFunction as compiled: keeps the input [n, 2f] and the weights [n, 1].
+Tensor weighted_swiglu(Tensor input, const Tensor& weights);
 /// x.repeat_interleave(count, dim) of a dimension.
 Tensor repeat_interleave(Tensor input, Expr count, int dim);
 

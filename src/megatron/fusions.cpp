@@ -43,6 +43,14 @@ void swiglu_backward(Gradients& g) {
 }
 const Op kSwiglu = {"SwiGLUFunction", swiglu_backward};
 
+void weighted_swiglu_backward(Gradients& g) {
+  Tape& tape = g.in[0].tape();
+  g.out[0] = tape.make(contiguous(g.input_shape(0)), g.in[0].dtype(), "weighted_swiglu_back");
+  const Tensor weights = g.saved(1);
+  if (g.needs(1)) g.out[1] = tape.make(contiguous(weights.shape()), weights.dtype(), "weighted_swiglu_back");
+}
+const Op kWeightedSwiglu = {"WeightedSwiGLUFunction", weighted_swiglu_backward};
+
 Tensor filled(const Op& op, const Tensor& x, const Shape& sizes, const Tensor& mask) {
   Tape& tape = x.tape();
   Node* node = tape.record(op, {&x});
@@ -94,6 +102,18 @@ Tensor swiglu(Tensor input, const Tensor& bias) {
   Tape::attach(node, result);
   tape.save(node, x);
   if (bias) tape.save(node, bias);
+  return result;
+}
+
+Tensor weighted_swiglu(Tensor input, const Tensor& weights) {
+  const Tensor x = std::move(input);
+  Tape& tape = x.tape();
+  Node* node = tape.record(kWeightedSwiglu, {&x, &weights});
+  const Shape half = contiguous(narrowed(x.shape(), x.shape().rank - 1, exact_div(x.size(-1), 2)));
+  Tensor result = tape.make(half, x.dtype(), kWeightedSwiglu.name);
+  Tape::attach(node, result);
+  tape.save(node, x);
+  tape.save(node, weights);
   return result;
 }
 

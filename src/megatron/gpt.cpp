@@ -8,9 +8,9 @@ namespace peakmem::mcore {
 
 namespace {
 
-/// A norm of its own, where the spec has one.
-std::optional<Normalization> own_norm(const Builder& b, const char* name) {
-  if (b.job.kernels.te) return std::nullopt;
+/// A norm of its own, where the spec has one: `fuses` is whether TransformerEngine has it in the product behind.
+std::optional<Normalization> own_norm(const Builder& b, const char* name, bool fuses) {
+  if (b.job.kernels.te && fuses) return std::nullopt;
   return named<Normalization>(b, name, b.job.model.hidden);
 }
 
@@ -22,14 +22,14 @@ Tensor normalised(const std::optional<Normalization>& norm, const Tensor& input)
 
 TransformerLayer::TransformerLayer(const Builder& b)
     : b_(b),
-      input_layernorm_(own_norm(b, "input_layernorm")),
+      input_layernorm_(own_norm(b, "input_layernorm", true)),
       self_attention_(named<SelfAttention>(b, "self_attention")),
-      pre_mlp_layernorm_(own_norm(b, "pre_mlp_layernorm")) {
+      pre_mlp_layernorm_(own_norm(b, "pre_mlp_layernorm", b.job.model.mixture.experts == 0)) {
   const Scope scope(b.tape, "mlp");
   if (b.job.model.mixture.experts > 0)
     moe_.emplace(b);
   else
-    mlp_.emplace(b, b.job.model.ffn, false);
+    mlp_.emplace(b, b.job.model.ffn, MlpKind::kDense);
 }
 
 // _forward_attention.

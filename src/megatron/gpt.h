@@ -54,7 +54,7 @@ class TransformerLayer {
   Tensor attend(const Tensor& input, const LayerInput& given) const;
 
   const Builder& b_;
-  std::optional<Normalization> input_layernorm_;  // TransformerEngine has both in the product behind them
+  std::optional<Normalization> input_layernorm_;  // TransformerEngine has those before a product in it
   SelfAttention self_attention_;
   std::optional<Normalization> pre_mlp_layernorm_;
   std::optional<Mlp> mlp_;

@@ -13,6 +13,8 @@ namespace peakmem::mcore {
 enum class Norm : uint8_t { kLayerNorm, kRmsNorm };
 enum class Positions : uint8_t { kLearned, kRotary };
 enum class Dispatcher : uint8_t { kAllGather, kAllToAll };
+/// How a mixture's tokens choose: the largest scores, or those that Sinkhorn's iteration evens out.
+enum class Router : uint8_t { kTopK, kSinkhorn };
 /// What is run again in the backward pass: nothing, each layer's core attention, or whole layers, all of them
 /// (uniform) or the first ones of a stage (block).
 enum class Recompute : uint8_t { kNone, kCoreAttention, kUniform, kBlock };
@@ -22,7 +24,11 @@ struct Mixture {
   int64_t experts = 0;
   int64_t experts_per_token = 2;
   int64_t ffn = 0;
+  int64_t shared_ffn = 0;  // moe_shared_expert_intermediate_size: of an MLP that all tokens go through as well
   Dispatcher dispatcher = Dispatcher::kAllToAll;
+  Router router = Router::kTopK;
+  bool routes_in_full = false;  // moe_router_dtype is fp32
+  bool grouped = false;         // moe_grouped_gemm: TransformerEngine's grouped products, all experts of a rank at once
   bool has_aux_loss = false;
   bool softmax_first = false;    // moe_router_pre_softmax
   int64_t capacity_percent = 0;  // of an even share of the tokens; 0: no token is dropped
@@ -58,7 +64,8 @@ enum class TeAttention : uint8_t { kFused, kFlash, kUnfused };
 
 /// Which of Megatron's implementations run.
 struct Kernels {
-  bool te = false;  // the TransformerEngine spec, else the local one
+  bool te = false;           // the TransformerEngine spec, else the local one
+  bool te_is_there = false;  // TransformerEngine is installed: a router's product is its own under either spec
   TeAttention te_attention = TeAttention::kFused;
   bool compiled = false;          // jit_fuser is torch.compile
   bool apex = false;              // Apex' layer norm and Megatron's softmax kernels are there

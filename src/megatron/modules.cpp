@@ -17,7 +17,7 @@ Tensor Builder::parameter(const Shape& shape, const char* name, const Trait& tra
 }
 
 ColumnParallelLinear::ColumnParallelLinear(const Builder& b, int64_t in, int64_t out, LinearKind kind, bool skips_bias)
-    : b_(b), skips_bias_(skips_bias) {
+    : b_(b), skips_bias_(skips_bias), te_(kind.te) {
   const int64_t ranks = kind.expert ? b.job.degrees.expert_tp() : b.tp();
   const Trait trait = {.expert = kind.expert && b.job.degrees.ep > 1};
   if (kind.te && kind.norms) norm_ = norm_parameters(b, in);
@@ -31,8 +31,8 @@ ColumnParallelLinear::ColumnParallelLinear(const Builder& b, Tensor weight)
 
 Tensor ColumnParallelLinear::operator()(const Tensor& input) const {
   const Tensor bias = skips_bias_ ? Tensor() : bias_;
-  return norm_.weight ? te_norm_linear(input, norm_, weight_, bias, gathers_)
-                      : linear(input, weight_, bias, gathers_, b_.buffer);
+  if (norm_.weight) return te_norm_linear(input, norm_, weight_, bias, gathers_);
+  return te_ ? te_column_linear(input, weight_, gathers_) : linear(input, weight_, bias, gathers_, b_.buffer);
 }
 
 RowParallelLinear::RowParallelLinear(const Builder& b, int64_t in, int64_t out, LinearKind kind) : b_(b), te_(kind.te) {
@@ -73,37 +73,46 @@ Tensor bias_dropout_add(const Builder& b, Tensor x, const Tensor& bias, const Te
   return add(residual, std::move(out));
 }
 
-Mlp::Mlp(const Builder& b, int64_t ffn, bool expert)
+Mlp::Mlp(const Builder& b, int64_t ffn, MlpKind kind)
     : b_(b),
-      linear_fc1_(named<ColumnParallelLinear>(b, "linear_fc1", b.job.model.hidden, b.job.model.gated ? 2 * ffn : ffn,
-                                              LinearKind{b.job.model.linear_bias, expert, b.job.kernels.te, !expert},
-                                              true)),
-      linear_fc2_(named<RowParallelLinear>(b, "linear_fc2", ffn, b.job.model.hidden,
-                                           LinearKind{b.job.model.linear_bias, expert, b.job.kernels.te})) {}
+      linear_fc1_(named<ColumnParallelLinear>(
+          b, "linear_fc1", b.job.model.hidden, b.job.model.gated ? 2 * ffn : ffn,
+          LinearKind{b.job.model.linear_bias, kind == MlpKind::kExpert, b.job.kernels.te, kind == MlpKind::kDense},
+          true)),
+      linear_fc2_(
+          named<RowParallelLinear>(b, "linear_fc2", ffn, b.job.model.hidden,
+                                   LinearKind{b.job.model.linear_bias, kind == MlpKind::kExpert, b.job.kernels.te})) {}
 
-Tensor Mlp::activate(const Tensor& input) const {
-  const Gpt& model = b_.job.model;
+namespace {
+
+Tensor activated(const Gpt& model, const Tensor& input) {
   if (!model.gated) return model.is_silu ? silu(input) : gelu(input);
   const auto [glu, linear] = split_in_two(input, input.shape().rank - 1);
-  const Tensor activated = model.is_silu ? silu(glu) : gelu(glu);
+  const Tensor active = model.is_silu ? silu(glu) : gelu(glu);
   const Tensor offset = add_scalar(linear);
-  return mul(activated, offset);
+  return mul(active, offset);
+}
+
+}  // namespace
+
+Tensor activation(const Builder& b, const Tensor& input, const Tensor& bias) {
+  if (b.job.kernels.fuses_activation) return b.job.model.gated ? swiglu(input, bias) : bias_gelu(input, bias);
+  return activated(b.job.model, bias ? add(input, bias) : input);
+}
+
+Tensor weighted_activation(const Builder& b, const Tensor& input, const Tensor& bias, const Tensor& scales) {
+  const Tensor of_rows = unsqueeze(scales, scales.shape().rank);
+  if (b.job.kernels.fuses_activation && b.job.model.gated && !bias) return weighted_swiglu(input, of_rows);
+  Tensor intermediate = activated(b.job.model, bias ? add(input, bias) : input);
+  intermediate = mul(intermediate, of_rows);
+  return to(intermediate, input.dtype());
 }
 
 Tensor Mlp::operator()(const Tensor& hidden_states, const Tensor& scales) const {
   const Scope scope(b_.tape, "mlp");
   Tensor intermediate = linear_fc1_(hidden_states);
-  if (b_.job.kernels.fuses_activation) {
-    const Tensor& bias = linear_fc1_.bias();
-    intermediate = b_.job.model.gated ? swiglu(intermediate, bias) : bias_gelu(intermediate, bias);
-  } else {
-    if (linear_fc1_.bias()) intermediate = add(intermediate, linear_fc1_.bias());
-    intermediate = activate(intermediate);
-    if (scales) {
-      intermediate = mul(intermediate, unsqueeze(scales, scales.shape().rank));
-      intermediate = to(intermediate, hidden_states.dtype());
-    }
-  }
+  intermediate = scales ? weighted_activation(b_, intermediate, linear_fc1_.bias(), scales)
+                        : activation(b_, intermediate, linear_fc1_.bias());
   return linear_fc2_(intermediate);
 }
 

@@ -4,6 +4,8 @@
 // the same names alive for as long. Tensors are [sequence, batch, hidden].
 #pragma once
 
+#include <array>
+#include <cstdint>
 #include <vector>
 
 #include "megatron/job.h"
@@ -22,9 +24,11 @@ struct Trait {
 
 struct RouterState;
 
-/// What all of TransformerEngine's modules on a GPU share: the products' workspace, and where sequences begin.
+/// What all of TransformerEngine's modules on a GPU share: the products' workspace, where sequences begin, and of
+/// grouped products a workspace for each of their streams, from the first on.
 struct TeState {
   Tensor workspace, sequence_starts;
+  std::array<Tensor, 4> grouped_workspaces;
 };
 
 /// What every module needs.
@@ -38,6 +42,8 @@ struct Builder {
 
   Tensor parameter(const Shape& shape, const char* name, const Trait& trait = {}) const;
   int64_t tp() const { return job.degrees.tp; }
+  /// torch.use_deterministic_algorithms, which Megatron-LM's own loop calls under its deterministic_mode.
+  bool has_deterministic_algorithms() const { return job.kernels.deterministic && job.training.pretrains; }
   /// Ranks among which the sequence is divided between tensor-parallel regions.
   int64_t sequence_ranks() const { return job.degrees.sequence_parallel ? job.degrees.tp : 1; }
 };
@@ -75,6 +81,7 @@ class ColumnParallelLinear {
   Tensor bias_;
   int64_t gathers_ = 1;
   bool skips_bias_ = false;
+  bool te_ = false;
 };
 
 /// RowParallelLinear: this rank has a part of the input's features, and what it makes is summed over ranks. Its bias is
@@ -110,15 +117,23 @@ class Normalization {
 /// _bias_dropout_add_func (fusions/fused_bias_dropout.py).
 Tensor bias_dropout_add(const Builder& b, Tensor x, const Tensor& bias, const Tensor& residual);
 
+/// The activation of an MLP's first product, and its bias if there is one; of experts the result is weighed by what the
+/// routing gave every token, `scales`.
+Tensor activation(const Builder& b, const Tensor& input, const Tensor& bias);
+Tensor weighted_activation(const Builder& b, const Tensor& input, const Tensor& bias, const Tensor& scales);
+
+/// A layer's MLP, which has the norm before it under TransformerEngine's spec, one of the experts, or the MLP beside
+/// them.
+enum class MlpKind : uint8_t { kDense, kExpert, kShared };
+
 /// MLP (transformer/mlp.py). `scales`: of an expert, the routing's weight of each token.
 class Mlp {
  public:
-  Mlp(const Builder& b, int64_t ffn, bool expert);
+  Mlp(const Builder& b, int64_t ffn, MlpKind kind);
   Tensor operator()(const Tensor& hidden_states, const Tensor& scales = {}) const;
   const Tensor& bias() const { return linear_fc2_.bias(); }
 
  private:
-  Tensor activate(const Tensor& input) const;
   const Builder& b_;
   ColumnParallelLinear linear_fc1_;
   RowParallelLinear linear_fc2_;

@@ -26,81 +26,12 @@ MoeLayer::MoeLayer(const Builder& b)
       local_experts_(b.job.model.mixture.experts / b.job.degrees.ep),
       first_expert_(place_of(b.job.degrees, b.job.rank).expert * local_experts_),
       ep_(b.job.degrees.ep),
-      tp_(b.job.degrees.expert_tp()) {
-  {
-    const Scope scope(b.tape, "router");
-    const Trait trait = {.on_host = true, .casts = false, .sums = b.job.degrees.sequence_parallel};
-    router_ = b.parameter({b.job.model.mixture.experts, b.job.model.hidden}, "weight", trait);
-  }
-  const Scope scope(b.tape, "experts");
-  for (int64_t i = 0; i < local_experts_; ++i)
-    experts_.push_back(std::make_unique<Mlp>(b, b.job.model.mixture.ffn, true));
-}
-
-// The balancing loss of TopKRouter._apply_aux_loss, and what is logged of it.
-Tensor MoeLayer::with_aux_loss(const Tensor& probs, const Tensor& logits) {
-  Tape& tape = b_.tape;
-  constexpr DType kFull = DType::kFloat32;
-  Tensor scores;
-  Tensor map;
-  {
-    scores = softmax(logits, &kFull);
-    const auto [values, indices] = topk(scores, b_.job.model.mixture.experts_per_token);
-    map = chosen_map(logits);
-  }
-  const Tensor tokens_per_expert = tape.make({scores.size(1)}, DType::kInt64, "sum");
-  Tensor loss;
-  {
-    const Tensor aggregated = sum_dim(scores, 0);
-    loss = mul_scalar(sum_all(mul(aggregated, tokens_per_expert)));
-  }
-  {
-    const NoGrad no_grad(tape);
-    const Tensor logged = div_scalar(loss);
-    if (!b_.router->logged) b_.router->logged = tape.make({b_.job.model.layers}, kFull, "zeros");
-  }
-  return attach_loss(probs, loss);
-}
-
-// TopKRouter.forward.
-MoeLayer::Routing MoeLayer::route(const Tensor& hidden_states) {
-  const Scope scope(b_.tape, "router");
-  const Mixture& m = b_.job.model.mixture;
-  constexpr DType kFull = DType::kFloat32;
-  const Tensor logits = gating_linear(merge_dims(hidden_states, 0, 2), router_);
-  Routing routing;
-  {
-    Tensor scores = logits;
-    if (m.softmax_first) scores = to(softmax(scores, &kFull), logits.dtype());
-    auto [values, indices] = topk(scores, m.experts_per_token);
-    const Tensor probs = m.softmax_first ? values : to(softmax(values, &kFull), logits.dtype());
-    routing.probs = scatter_source(logits, indices, probs);
-    routing.map = chosen_map(logits);
-  }
-  if (m.capacity_percent > 0) {
-    Capped capped = drop_beyond(routing.probs, capacity(logits.size(0).number()));
-    routing = {std::move(capped.probs), std::move(capped.map)};
-  }
-  if (m.has_aux_loss && b_.tape.grad_mode) routing.probs = with_aux_loss(routing.probs, logits);
-  return routing;
-}
-
-// SequentialMLP.forward.
-Tensor MoeLayer::run_experts(const Tensor& tokens, const Tensor& probs, const std::vector<Expr>& lengths) const {
-  const Scope scope(b_.tape, "experts");
-  if (local_experts_ == 1) return (*experts_[0])(tokens, probs);
-  const std::vector<Tensor> tokens_list = split_first(tokens, lengths);
-  const std::vector<Tensor> probs_list = split_first(probs, lengths);
-  std::vector<Tensor> outputs;
-  for (size_t i = 0; i < experts_.size(); ++i) outputs.push_back((*experts_[i])(tokens_list[i], probs_list[i]));
-  return cat_first(std::move(outputs));
-}
-
-// get_capacity (moe_utils.py).
-int64_t MoeLayer::capacity(int64_t tokens) const {
-  const Mixture& m = b_.job.model.mixture;
-  const int64_t percent = tokens * m.experts_per_token * m.capacity_percent;
-  return (percent + 100 * m.experts - 1) / (100 * m.experts);
+      tp_(b.job.degrees.expert_tp()),
+      router_(b),
+      experts_(b, local_experts_) {
+  if (b.job.model.mixture.shared_ffn == 0) return;
+  const Scope scope(b.tape, "shared_experts");
+  shared_experts_.emplace(b, b.job.model.mixture.shared_ffn, MlpKind::kShared);
 }
 
 // permute (moe_utils.py) with drop_and_pad: the first `each` tokens of every expert, found by sorting.
@@ -126,8 +57,8 @@ MoeLayer::Permuted MoeLayer::permute_padded(const Tensor& flat, int64_t each) {
     const Tensor times = tape.make({experts, 1}, DType::kInt64, "mul");
     indices = tape.make({experts * each}, DType::kInt64, "add");
   }
-  const Tensor probs = index_select(of_experts, indices);
-  return {index_select(flat, mapping_), probs};
+  const Tensor probs = index_select(of_experts, indices, b_.has_deterministic_algorithms());
+  return {index_select(flat, mapping_, b_.has_deterministic_algorithms()), probs};
 }
 
 // Chunks of equal length in another order: one copy.
@@ -176,7 +107,7 @@ Tensor MoeLayer::compute(const Tensor& received, const Tensor& probs, const std:
     const Tensor sorted_weights = by_expert(weights);
     std::vector<Expr> lengths;
     for (const Expr& each : mine) lengths.push_back(ep_ * tp_ * each);
-    output = run_experts(sorted, sorted_weights, lengths);
+    output = experts_(sorted, sorted_weights, lengths);
   }
   if (sorts && b_.job.model.mixture.pads_to_capacity)
     output = reorder(output, local_experts_, ep_ * tp_);
@@ -196,7 +127,7 @@ MoeLayer::Permuted MoeLayer::permute(const Tensor& flat, int64_t sent) {
   }
   mapping_ = tape.make({sent}, DType::kInt64, "masked_select");
   Tensor probs = masked_select(contiguous(transpose(probs_, 0, 1)), map, sent);
-  return {index_select(flat, mapping_), std::move(probs)};
+  return {index_select(flat, mapping_, b_.has_deterministic_algorithms()), std::move(probs)};
 }
 
 // MoELayer.forward with a MoEAlltoAllTokenDispatcher.
@@ -204,10 +135,10 @@ Tensor MoeLayer::forward(const Tensor& hidden_states) {
   const Mixture& m = b_.job.model.mixture;
   const Shape shape = hidden_states.shape();
   const Expr tokens = hidden_states.size(0) * hidden_states.size(1);
-  const int64_t each = m.pads_to_capacity ? capacity(tokens.number()) : 0;
+  const int64_t each = m.pads_to_capacity ? capacity_of(m, tokens.number()) : 0;
   const int64_t sent = m.pads_to_capacity ? each * m.experts : tokens.number() * m.experts_per_token;
   {
-    Routing routing = route(hidden_states);
+    Routing routing = router_(hidden_states);
     probs_ = routing.probs;
     map_ = routing.map;
     leaf_ = b_.router->leaves.current;
@@ -228,7 +159,7 @@ Tensor MoeLayer::forward(const Tensor& hidden_states) {
   probs = all_to_all(probs, rows, ep_);
   Tensor output = compute(received, probs, mine);
   output = all_to_all(output, sent, ep_);
-  output = scatter_add(output, mapping_, tokens);
+  output = unpermute(output, tokens);
   return split_dim(output, 0, shape[0], shape[1]);
 }
 
@@ -236,20 +167,24 @@ Tensor MoeLayer::forward(const Tensor& hidden_states) {
 Tensor MoeLayer::forward_gathered(const Tensor& hidden_states) {
   Tape& tape = b_.tape;
   const Shape shape = hidden_states.shape();
+  const Mixture& m = b_.job.model.mixture;
   const int64_t ranks = ep_ * tp_;
   const Expr tokens = ranks * hidden_states.size(0) * hidden_states.size(1);
-  Routing routing = route(hidden_states);
+  Routing routing = router_(hidden_states);
   leaf_ = b_.router->leaves.current;
   const Tensor flat = merge_dims(hidden_states, 0, 2);
   Tensor map = ranks > 1 ? tape.make({tokens, routing.map.size(1)}, DType::kBool, "empty") : routing.map;
   const Tensor gathered_probs = gather_first(std::move(routing.probs), ranks);
   const Tensor gathered = gather_first(flat, ranks, &b_.buffer);
-  const std::vector<Expr> mine = tokens_of_experts(tokens.number() * b_.job.model.mixture.experts_per_token);
+  const std::vector<Expr> mine = tokens_of_experts(tokens.number() * m.experts_per_token);
   Expr chosen = 0;
   for (const Expr& each : mine) chosen = chosen + each;
-  map_ = tape.make({tokens, local_experts_}, DType::kBool, "clone");
+  map_ = local_experts_ == m.experts ? map : tape.make({tokens, local_experts_}, DType::kBool, "clone");
   probs_ = contiguous(slice(gathered_probs, 1, local_experts_));
-  const auto of_map = [&] { return tape.make({local_experts_, tokens}, DType::kBool, "clone"); };
+  // A single column lies as its transpose does.
+  const auto of_map = [&] {
+    return local_experts_ == 1 ? map_ : tape.make({local_experts_, tokens}, DType::kBool, "clone");
+  };
   {
     const Tensor counts = tape.make({local_experts_}, DType::kInt64, "sum");
   }
@@ -261,19 +196,27 @@ Tensor MoeLayer::forward_gathered(const Tensor& hidden_states) {
       const Tensor places = tape.make({chosen, 2}, DType::kInt64, "new_empty");
     }
     mapping_ = tape.make({chosen}, DType::kInt64, "masked_select");
-    dispatched = index_select(gathered, mapping_);
+    dispatched = index_select(gathered, mapping_, b_.has_deterministic_algorithms());
   }
   probs_ = masked_select(contiguous(transpose(probs_, 0, 1)), of_map(), chosen);
   map.reset();
-  Tensor output = run_experts(dispatched, probs_, mine);
-  output = scatter_add(output, mapping_, tokens);
-  output = reduce_scatter_first(output, ranks);
+  Tensor output = experts_(dispatched, probs_, mine);
+  output = unpermute(output, tokens);
+  if (ranks > 1) output = to(reduce_scatter_first(to(output, probs_.dtype()), ranks), hidden_states.dtype());
   return split_dim(output, 0, shape[0], shape[1]);
 }
 
+// unpermute (moe_utils.py): deterministic algorithms make the zeros twice, and add a copy of the tokens.
+Tensor MoeLayer::unpermute(const Tensor& permuted, Expr tokens) const {
+  if (!b_.has_deterministic_algorithms()) return scatter_add(permuted, mapping_, tokens);
+  return index_add_sorted(permuted, mapping_, tokens);
+}
+
 Tensor MoeLayer::dispatch(const Tensor& hidden_states) {
-  return b_.job.model.mixture.dispatcher == Dispatcher::kAllGather ? forward_gathered(hidden_states)
-                                                                   : forward(hidden_states);
+  const Tensor shared = shared_experts_ ? (*shared_experts_)(hidden_states) : Tensor();
+  Tensor output = b_.job.model.mixture.dispatcher == Dispatcher::kAllGather ? forward_gathered(hidden_states)
+                                                                            : forward(hidden_states);
+  return shared ? add(std::move(output), shared) : output;
 }
 
 Tensor MoeLayer::operator()(const Tensor& hidden_states) {

@@ -2,10 +2,12 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "megatron/checkpoint.h"
-#include "megatron/modules.h"
+#include "megatron/experts.h"
+#include "megatron/router.h"
 
 namespace peakmem::mcore {
 
@@ -16,32 +18,24 @@ struct RouterState {
   RecomputedLeaves leaves;
 };
 
-/// MoELayer with a TopKRouter, an all-to-all or all-gather token dispatcher and the experts of this rank, one after
-/// another (SequentialMLP). Tokens are spread evenly over experts.
+/// MoELayer with a TopKRouter, an all-to-all or all-gather token dispatcher, the experts of this rank and one that all
+/// tokens share. Tokens are spread evenly over experts.
 class MoeLayer {
  public:
   explicit MoeLayer(const Builder& b);
   Tensor operator()(const Tensor& hidden_states);
 
  private:
-  /// Probabilities [tokens, experts] of those that were chosen, and which these are.
-  struct Routing {
-    Tensor probs, map;
-  };
-  Routing route(const Tensor& hidden_states);
-  Tensor with_aux_loss(const Tensor& probs, const Tensor& logits);
-  Tensor run_experts(const Tensor& tokens, const Tensor& probs, const std::vector<Expr>& lengths) const;
   Tensor forward(const Tensor& hidden_states);
   Tensor forward_gathered(const Tensor& hidden_states);
   Tensor dispatch(const Tensor& hidden_states);
+  Tensor unpermute(const Tensor& permuted, Expr tokens) const;
   /// Tokens sorted by expert, each with its probability.
   struct Permuted {
     Tensor tokens, probs;
   };
   Permuted permute(const Tensor& flat, int64_t sent);
   Permuted permute_padded(const Tensor& flat, int64_t each);
-  /// Of every expert, where tokens beyond it are dropped.
-  int64_t capacity(int64_t tokens) const;
   /// `outer` × `inner` chunks of equal length, the inner ones first.
   Tensor reorder(const Tensor& x, int64_t outer, int64_t inner) const;
   /// What is counted of the tokens before they are sent.
@@ -56,8 +50,9 @@ class MoeLayer {
   int64_t first_expert_;
   int64_t ep_;
   int64_t tp_;  // of the experts
-  Tensor router_;
-  std::vector<std::unique_ptr<Mlp>> experts_;
+  TopKRouter router_;
+  Experts experts_;
+  std::optional<Mlp> shared_experts_;
   // The dispatcher names them to its next call.
   Tensor probs_, map_, mapping_;
   std::shared_ptr<const RecomputedLeaf> leaf_;  // in which the graph of probs_ ends, if that ran again

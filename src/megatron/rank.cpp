@@ -23,12 +23,6 @@ Tensor div_in_place(Tensor self, const Tensor& other) {
   return result;
 }
 
-/// get_cublas_workspace_size_bytes of TransformerEngine (pytorch/cpp_extensions/gemm.py).
-int64_t te_workspace_bytes(const Processor& processor) {
-  constexpr int64_t kMib = int64_t{1} << 20;
-  return processor.compute_capability >= 90 ? 32 * kMib + 1024 : 4 * kMib;
-}
-
 }  // namespace
 
 Rank::Rank(Tape& tape, const Job& job)

@@ -9,15 +9,38 @@ Tensor made(const Tensor& like, const Shape& shape, const char* op) {
   return like.tape().make(contiguous(shape), like.dtype(), op);
 }
 
-// Inputs: input 0, weight 1.
-void gating_backward(Gradients& g) {
-  g.out[0] = made(g.in[0], g.input_shape(0), "mm");
-  g.out[1] = made(g.in[0], g.input_shape(1), "mm");
+const Op kGating = {"RouterGatingLinear", run_function};
+
+Tensor cast(const Tensor& x, DType dtype) {
+  return x.dtype() == dtype ? x : x.tape().make(contiguous(x.shape()), dtype, "_to_copy");
 }
-const Op kGating = {"RouterGatingLinear", gating_backward};
+
+// Inputs: input 0, weight 1.
+void gating_backward(Gradients& g, bool te) {
+  const Tensor input = g.saved(0);
+  const Tensor weight = g.saved(1);
+  const DType dtype = g.in[0].dtype();
+  Tensor grad_input;
+  {
+    const Tensor matrix = cast(weight, dtype);
+    grad_input = made(g.in[0], g.input_shape(0), "mm");
+    if (!te) grad_input = cast(grad_input, input.dtype());
+  }
+  Tensor grad_weight;
+  {
+    const Tensor rows = cast(input, dtype);
+    grad_weight = made(g.in[0], g.input_shape(1), "mm");
+  }
+  g.out[0] = cast(grad_input, input.dtype());
+  grad_input.reset();
+  g.out[1] = cast(grad_weight, weight.dtype());
+}
 
 void scatter_backward(Gradients& g) { g.out[0] = made(g.in[0], g.input_shape(0), "gather"); }
 const Op kScatter = {"scatter", scatter_backward};
+
+void put_backward(Gradients& g) { g.out[0] = made(g.in[0], g.input_shape(0), "index"); }
+const Op kPut = {"index_put_", put_backward};
 
 // torch.ones_like(loss) * scale, whose one dimension the engine sums away.
 void attach_backward(Gradients& g) {
@@ -37,6 +60,13 @@ const Op kMaskedSelect = {"masked_select", masked_select_backward};
 
 void index_select_backward(Gradients& g) { g.out[0] = made(g.in[0], g.input_shape(0), "new_zeros"); }
 const Op kIndexSelect = {"index_select", index_select_backward};
+
+// index_add_ into zeros, which under deterministic algorithms has its source copied (index_put_ of a product).
+void index_select_sorted_backward(Gradients& g) {
+  g.out[0] = made(g.in[0], g.input_shape(0), "new_zeros");
+  const Tensor copy = made(g.in[0], g.in[0].shape(), "mul");
+}
+const Op kIndexSelectSorted = {"index_select", index_select_sorted_backward};
 
 void scatter_add_backward(Gradients& g) { g.out[0] = made(g.in[0], g.input_shape(0), "gather"); }
 void masked_backward(Gradients& g) { g.out[0] = made(g.in[0], g.input_shape(0), "mul"); }
@@ -58,15 +88,75 @@ const Op kCat = {"cat", cat_backward};
 
 }  // namespace
 
-Tensor gating_linear(Tensor input, const Tensor& weight) {
+Tensor gating_linear(Tensor input, const Tensor& weight, DType dtype, bool te) {
   const Tensor x = std::move(input);
   Tape& tape = x.tape();
   Node* node = tape.record(kGating, {&x, &weight});
   tape.save(node, x);
   tape.save(node, weight);
-  Tensor output = made(x, {x.size(0), weight.size(0)}, "mm");
+  Tensor output;
+  {
+    const Tensor rows = te ? x : cast(x, dtype);
+    const Tensor matrix = te ? weight : cast(weight, dtype);
+    output = tape.make({x.size(0), weight.size(0)}, dtype, "mm");
+  }
   Tape::attach(node, output);
+  if (node != nullptr) node->function = [te](Gradients& g) { gating_backward(g, te); };
   return output;
+}
+
+Tensor sinkhorn_iteration(const Tensor& logits) {
+  Tape& tape = logits.tape();
+  const Expr tokens = logits.size(0);
+  const Expr experts = logits.size(1);
+  const auto full = [&](const Shape& shape, const char* op) { return tape.make(shape, DType::kFloat32, op); };
+  Tensor cost;
+  {
+    const Tensor widened = cast(logits, DType::kFloat32);
+    cost = full({tokens, experts}, "exp");
+  }
+  const auto weighed = [&](const Shape& sums) {
+    Tensor product = full({tokens, experts}, "mul");
+    const Tensor sum = full(sums, "sum");
+    product.reset();
+    const Tensor kept = full(sums, "add");
+    return full(sums, "mul");
+  };
+  Tensor of_tokens;
+  {
+    const Tensor ones = full({tokens}, "ones");
+    of_tokens = weighed({tokens});
+  }
+  const Tensor of_experts = weighed({experts});
+  const Tensor product = full({tokens, experts}, "mul");
+  return full({tokens, experts}, "mul");
+}
+
+Tensor masked(const Tensor& scores, const Tensor& map) {
+  Node* node = scores.tape().record(kMasked, {&scores});
+  scores.tape().save(node, map);
+  Tensor result = made(scores, scores.shape(), kMasked.name);
+  Tape::attach(node, result);
+  return result;
+}
+
+Tensor put_source(const Tensor& like, const Tensor& indices, const Tensor& source) {
+  Tape& tape = like.tape();
+  Node* node = tape.record(kPut, {&source});
+  Tensor result = made(like, like.shape(), "zeros_like");
+  const Tensor rows = tape.make({like.size(0)}, DType::kInt64, "arange");
+  tape.save(node, rows);
+  tape.save(node, indices);
+  Tape::attach(node, result);
+  return result;
+}
+
+Tensor put_map(const Tensor& like, const Tensor& source) {
+  const Tensor numbers = made(like, like.shape(), "zeros_like");
+  {
+    const Tensor ones = made(source, source.shape(), "ones_like");
+  }
+  return like.tape().make(contiguous(like.shape()), DType::kBool, "_to_copy");
 }
 
 Tensor scatter_source(const Tensor& like, const Tensor& indices, const Tensor& source) {
@@ -101,10 +191,7 @@ Capped drop_beyond(const Tensor& probs, Expr capacity) {
     zeros.reset();
     capped.map = tape.make(contiguous(probs.shape()), DType::kBool, "_to_copy");
   }
-  Node* node = tape.record(kMasked, {&probs});
-  tape.save(node, capped.map);
-  capped.probs = made(probs, probs.shape(), kMasked.name);
-  Tape::attach(node, capped.probs);
+  capped.probs = masked(probs, capped.map);
   return capped;
 }
 
@@ -130,13 +217,28 @@ Tensor masked_select(const Tensor& input, const Tensor& mask, Expr count) {
   return result;
 }
 
-Tensor index_select(const Tensor& input, const Tensor& indices) {
+Tensor index_select(const Tensor& input, const Tensor& indices, bool deterministic) {
   Tape& tape = input.tape();
-  Node* node = tape.record(kIndexSelect, {&input});
+  Node* node = tape.record(deterministic ? kIndexSelectSorted : kIndexSelect, {&input});
   tape.save(node, indices);
   Shape shape = input.shape();
   shape.size[0] = indices.size(0);
   Tensor result = made(input, shape, kIndexSelect.name);
+  Tape::attach(node, result);
+  return result;
+}
+
+Tensor index_add_sorted(const Tensor& source, const Tensor& indices, Expr rows) {
+  Tape& tape = source.tape();
+  Node* node = tape.record(kScatterAdd, {&source});
+  tape.save(node, source);
+  tape.save(node, indices);
+  Tensor first = made(source, {rows, source.size(1)}, "zeros");
+  Tensor result = made(source, {rows, source.size(1)}, "zeros");
+  first.reset();
+  {
+    const Tensor copy = made(source, source.shape(), "mul");
+  }
   Tape::attach(node, result);
   return result;
 }

@@ -10,6 +10,12 @@ namespace peakmem::mcore {
 namespace {
 
 const Op kLinear = {"te.Linear", run_function};
+void join_backward(Gradients& g) {
+  if (g.needs(0)) g.out[0] = g.in[0];
+  if (g.needs(1)) g.out[1] = g.in[0].tape().look(g.in[0], contiguous(g.input_shape(1)), true);
+}
+const Op kJoin = {"te.GroupedLinear", join_backward};
+const Op kGroupedLinear = {"te.GroupedLinear", run_function};
 const Op kNormLinear = {"te.LayerNormLinear", run_function};
 const Op kNorm = {"te.LayerNorm", run_function};
 
@@ -99,12 +105,32 @@ Tensor product_of_normalised(Tensor normalised, const Tensor& weight, const Tens
     g.out[1] = of.make(matrix.shape(), matrix.dtype(), "generic_gemm");
     if (g.needs(2)) g.out[2] = of.make(g.input_shape(2), matrix.dtype(), "generic_gemm");
     clear(input);
-    *held = {g.in[0], product, g.out[0], g.out[1], g.out[2]};
+    const auto memory = [&of](const Tensor& t) { return t ? of.look(t, contiguous(t.shape()), true) : Tensor(); };
+    *held = {g.in[0], product, g.out[0], memory(g.out[1]), memory(g.out[2])};
   };
   return output;
 }
 
+// What a product of many weights has of them: of its gradient, which is that of all of them, each takes its part.
+Tensor joined(const std::vector<Tensor>& weights) {
+  Tape& tape = weights.front().tape();
+  const Shape whole = {static_cast<int64_t>(weights.size()) * weights.front().shape().elements()};
+  Tensor all;
+  for (const Tensor& weight : weights) {
+    Node* node = tape.record(kJoin, {&all, &weight});
+    Tensor next = tape.look(weight, whole, false);
+    Tape::attach(node, next);
+    all = std::move(next);
+  }
+  return all;
+}
+
 }  // namespace
+
+int64_t te_workspace_bytes(const Processor& processor) {
+  constexpr int64_t kMib = int64_t{1} << 20;
+  return processor.compute_capability >= 90 ? 32 * kMib + 1024 : 4 * kMib;
+}
 
 Tensor te_linear(Tensor input, const Tensor& weight, int64_t scatters) {
   const Tensor x = std::move(input);
@@ -121,6 +147,49 @@ Tensor te_linear(Tensor input, const Tensor& weight, int64_t scatters) {
     const Tensor whole = scatters > 1 ? gathered(g.in[0], scatters) : contiguous(g.in[0]);
     g.out[0] = product_of_rows(whole, matrix.size(1));
     g.out[1] = matrix.tape().make(matrix.shape(), matrix.dtype(), "generic_gemm");
+  };
+  return output;
+}
+
+Tensor te_column_linear(Tensor input, const Tensor& weight, int64_t gathers) {
+  const Tensor x = std::move(input);
+  Tape& tape = x.tape();
+  Node* node = tape.record(kLinear, {&x, &weight});
+  Tensor output;
+  {
+    const Tensor total = gathers > 1 ? gathered(x, gathers) : x;
+    output = product_of_rows(total, weight.size(0));
+  }
+  tape.save(node, x);
+  tape.save(node, weight);
+  Tape::attach(node, output);
+  if (node == nullptr) return output;
+  node->function = [gathers](Gradients& g) {
+    const Tensor part = g.saved(0);
+    const Tensor matrix = g.saved(1);
+    const Tensor whole = gathers > 1 ? gathered(part, gathers) : part;
+    const Tensor product = product_of_rows(contiguous(g.in[0]), matrix.size(1));
+    g.out[0] = gathers > 1 ? scattered(product, gathers) : product;
+    g.out[1] = matrix.tape().make(matrix.shape(), matrix.dtype(), "generic_gemm");
+  };
+  return output;
+}
+
+Tensor te_grouped_linear(Tensor input, const std::vector<Tensor>& weights) {
+  const Tensor x = std::move(input);
+  Tape& tape = x.tape();
+  const Tensor all = joined(weights);
+  Node* node = tape.record(kGroupedLinear, {&x, &all});
+  Tensor output = product_of_rows(x, weights.front().size(0));
+  tape.save(node, x);
+  tape.save(node, weights.front());
+  Tape::attach(node, output);
+  if (node == nullptr) return output;
+  node->function = [](Gradients& g) {
+    const Tensor matrix = g.saved(1);
+    const Tensor gradient = contiguous(g.in[0]);
+    g.out[0] = product_of_rows(gradient, matrix.size(1));
+    g.out[1] = matrix.tape().make(g.input_shape(1), matrix.dtype(), "generic_gemm");
   };
   return output;
 }

@@ -6,6 +6,8 @@
 // Inputs go by value, as in functions.h. A group of one rank does nothing.
 #pragma once
 
+#include <vector>
+
 #include "megatron/functions.h"
 
 namespace peakmem::mcore {
@@ -18,6 +20,16 @@ struct NormParameters {
 /// te.pytorch.Linear, row-parallel: input [..., in], weight [out, in]; its bias is for the caller to add. `scatters`:
 /// ranks among which the sum is scattered along the sequence.
 Tensor te_linear(Tensor input, const Tensor& weight, int64_t scatters);
+
+/// te.pytorch.Linear, column-parallel: `gathers` parts of the sequence make the whole, for the products alone.
+Tensor te_column_linear(Tensor input, const Tensor& weight, int64_t gathers);
+
+/// te.pytorch.GroupedLinear: rows sorted by whose they are by as many weights [out, in], whose gradients lie in one
+/// tensor.
+Tensor te_grouped_linear(Tensor input, const std::vector<Tensor>& weights);
+
+/// get_cublas_workspace_size_bytes (pytorch/cpp_extensions/gemm.py).
+int64_t te_workspace_bytes(const Processor& processor);
 
 /// te.pytorch.LayerNormLinear, column-parallel: `gathers` parts of the sequence make the whole, each normalised where
 /// it is.

@@ -188,7 +188,8 @@ Result<NamedConfig> bare_config(const Options& asked, std::vector<std::string>& 
     if (!asked.has(option))
       return Error{std::string("--") + option, "is missing",
                    "a model without a config needs --layers, --heads and --hidden"};
-  if (asked.has("num-experts"))
+  const std::string* stack = asked.text("stack");
+  if (asked.has("num-experts") && (stack == nullptr || *stack != "megatron"))
     return Error{"--num-experts", "is of a mixture with a config, and there is none", "drop it"};
   const std::string* family = asked.text("family");
   if (family == nullptr) assumptions.emplace_back("family: gpt2");

@@ -7,6 +7,7 @@
 #include "request/bare_model.h"
 #include "request/gpu_choice.h"
 #include "request/headroom.h"
+#include "request/megatron_mixture.h"
 #include "request/stack_options.h"
 #include "size/bytes.h"
 #include "size/wording.h"
@@ -44,7 +45,14 @@ constexpr std::array kOptions = std::to_array<std::string_view>({"tp",
                                                                  "dp",
                                                                  "ep",
                                                                  "etp",
+                                                                 "num-experts",
                                                                  "moe-dispatcher",
+                                                                 "moe-router-topk",
+                                                                 "moe-router-load-balancing-type",
+                                                                 "moe-router-dtype",
+                                                                 "moe-ffn-hidden-size",
+                                                                 "moe-shared-expert-intermediate-size",
+                                                                 "moe-grouped-gemm",
                                                                  "sequence-parallel",
                                                                  "distributed-optimizer",
                                                                  "recompute",
@@ -201,7 +209,7 @@ std::optional<Error> read_kernels(const Options& asked, mcore::Job& job) {
   mcore::Kernels& k = job.kernels;
   const std::string* impl = asked.text("transformer-impl");
   k.te = impl != nullptr && *impl == "transformer_engine";
-  k.apex = k.fuses_softmax = k.compiled = k.te_adam = true;
+  k.apex = k.fuses_softmax = k.compiled = k.te_adam = k.te_is_there = true;
   k.fuses_activation = job.model.gated || job.model.linear_bias;
   k.te_attention = te_attention_of(asked, job);
   k.deterministic = asked.flag("deterministic-mode");
@@ -209,8 +217,6 @@ std::optional<Error> read_kernels(const Options& asked, mcore::Job& job) {
     return Error{"--attention-backend", "chooses among TransformerEngine's",
                  "add --transformer-impl transformer_engine"};
   if (!k.te) return std::nullopt;
-  if (job.model.mixture.experts > 0)
-    return Error{"--transformer-impl", "experts are not modelled with TransformerEngine's modules", "pass local"};
   if (size_of(job.training.precision) != 2)
     return Error{"--transformer-impl", "TransformerEngine's attention is modelled in half precision alone",
                  "pass --precision bf16"};
@@ -260,28 +266,6 @@ std::optional<Error> check_chunks(const mcore::Job& job) {
                "give a multiple of --pp"};
 }
 
-/// A mixture's degrees: its ranks are those of the rest, divided anew.
-std::optional<Error> read_experts(const Options& asked, mcore::Job& job) {
-  mcore::Degrees& d = job.degrees;
-  mcore::Mixture& m = job.model.mixture;
-  for (const std::string_view option : {"ep", "etp", "moe-dispatcher"})
-    if (asked.has(option) && m.experts == 0)
-      return Error{"--" + std::string(option), "the model has no experts", "drop it"};
-  if (m.experts == 0) return std::nullopt;
-  d.ep = asked.size("ep").value_or(1);
-  d.etp = asked.size("etp").value_or(0);
-  if (d.vpp > 1) return Error{"--vpp", "interleaved pipelines are not modelled for experts", "drop it"};
-  const std::string* dispatcher = asked.text("moe-dispatcher");
-  if (dispatcher != nullptr && *dispatcher == "allgather") m.dispatcher = mcore::Dispatcher::kAllGather;
-  job.kernels.fuses_activation = false;
-  if (d.tp > 1 && !d.sequence_parallel)
-    return Error{"--tp", "Megatron-Core trains experts beside tensor parallelism with sequence parallelism alone",
-                 "give --sequence-parallel"};
-  if (auto wrong = check_division({"--ep", d.ep, m.experts, "experts"})) return wrong;
-  if (auto wrong = check_division({"--etp", d.expert_tp(), m.ffn, "features of an expert"})) return wrong;
-  return check_division({d.etp > 0 ? "--etp" : "--ep", d.ep * d.expert_tp(), d.tp * d.dp, "ranks of a stage"});
-}
-
 /// What of the modules and fusions was taken for granted.
 std::string code_line(const mcore::Kernels& k) {
   if (!k.te) return "code: Megatron-Core 0.16.1, the local spec, with Apex' layer norm and Megatron's fused softmax";
@@ -314,7 +298,9 @@ void say_what_was_assumed(MegatronRequest& request, int64_t vocab) {
     request.assumptions.push_back("vocabulary: " + grouped(vocab) + ", padded to " + grouped(request.job.model.vocab));
   if (request.job.model.mixture.experts > 0)
     request.assumptions.emplace_back(
-        "experts: tokens are spread evenly, a balancing loss, one expert after another without fused activations");
+        std::string("experts: tokens are spread evenly, ") +
+        (request.job.model.mixture.has_aux_loss ? "a balancing loss, " : "no balancing loss, ") +
+        (request.job.model.mixture.grouped ? "all at once in grouped products" : "one expert after another"));
   if (request.job.training.distributed_optimizer)
     request.assumptions.push_back("of data-parallel ranks the first and the last of each stage were traced");
 }
@@ -350,7 +336,7 @@ Result<MegatronRequest> read_megatron(const NamedConfig& model, const OptionValu
   job.training = *training;
   job.training.overlaps_sends = job.degrees.vpp > 1;
   if (auto wrong = read_kernels(asked, job)) return *wrong;
-  if (auto wrong = read_experts(asked, job)) return *wrong;
+  if (auto wrong = read_mixture(asked, job)) return *wrong;
   if (auto wrong = check_degrees(job)) return *wrong;
   if (auto wrong = check_chunks(job)) return *wrong;
   if (auto wrong = check_counts(job.model.layers, asked.size("accumulate").value_or(1), "--accumulate")) return *wrong;

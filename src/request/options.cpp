@@ -49,6 +49,8 @@ Names pipeline_schedules() { return {"1F1B", "GPipe", "Interleaved1F1B"}; }
 Names transformer_impls() { return {"local", "transformer_engine"}; }
 Names attention_backends() { return {"auto", "fused", "flash", "unfused"}; }
 Names dispatchers() { return {"alltoall", "allgather"}; }
+Names balancings() { return {"aux_loss", "sinkhorn", "none"}; }
+Names router_dtypes() { return {"model", "fp32"}; }
 Names recomputations() { return {"none", "selective", "full"}; }
 Names fsdp_versions() { return {"1", "2"}; }
 Names prefetches() { return names_of(kPrefetches); }
@@ -280,6 +282,18 @@ constexpr std::array kOptions = std::to_array<OptionRow>({
     {"ep", kSize, "N", nullptr, "1", "Stacks", "ranks that have parts of a mixture's experts", kEstimate},
     {"etp", kSize, "N", nullptr, "", "Stacks", "tensor-parallel ranks of each expert (as many as --tp)", kEstimate},
     {"moe-dispatcher", kChoice, "D", dispatchers, "alltoall", "Stacks", "how tokens come to their experts", kEstimate},
+    {"moe-router-topk", kSize, "N", nullptr, "2", "Stacks", "Megatron: experts of a token, in place of its config's",
+     kEstimate},
+    {"moe-router-load-balancing-type", kChoice, "L", balancings, "aux_loss", "Stacks",
+     "Megatron: what evens out the experts' tokens, a loss or Sinkhorn's iteration", kEstimate},
+    {"moe-router-dtype", kChoice, "D", router_dtypes, "model", "Stacks", "Megatron: what the router computes in",
+     kEstimate},
+    {"moe-ffn-hidden-size", kSize, "N", nullptr, "", "Stacks", "Megatron: width of an expert (that of the MLP)",
+     kEstimate},
+    {"moe-shared-expert-intermediate-size", kSize, "N", nullptr, "", "Stacks",
+     "Megatron: width of an MLP that all tokens go through as well", kEstimate},
+    {"moe-grouped-gemm", kFlag, "", nullptr, "", "Stacks",
+     "Megatron: all experts of a rank at once, in TransformerEngine's grouped products", kEstimate},
     {"sequence-parallel", kFlag, "", nullptr, "", "Stacks",
      "tensor-parallel ranks divide the sequence between their layers", kEstimate},
     {"distributed-optimizer", kFlag, "", nullptr, "", "Stacks", "data-parallel ranks divide the optimizer's state",
