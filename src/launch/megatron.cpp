@@ -19,8 +19,7 @@ std::string_view family_of(const Settings& s) {
   const std::string positions = s.text("megatron.positions");
   const bool gated = s.flag("megatron.swiglu");
   const bool has_no_biases = s.flag("megatron.disable_bias_linear");
-  if (s.size("megatron.num_experts").value_or(0) > 0) return {};
-  if (!gated && !has_no_biases && norm == "LayerNorm" && positions == "learned_absolute") return "gpt2";
+  if (!gated && norm == "LayerNorm" && positions == "learned_absolute") return "gpt2";
   if (!gated || !has_no_biases || norm != "RMSNorm" || positions != "rope") return {};
   if (s.flag("megatron.qk_layernorm")) return "qwen3";
   return s.flag("megatron.add_qkv_bias") ? "qwen2" : "llama";
@@ -32,10 +31,11 @@ void check_fixed(Understanding& u, bool is_gpt2) {
   for (const char* slot : {"megatron.hidden_dropout", "megatron.attention_dropout"})
     if (s.number(slot).value_or(0) != (is_gpt2 ? 0.1 : 0))
       u.refuse(slot, is_gpt2 ? "is not modelled: 0.1 is, as GPT-2 has" : "is not modelled for its like: 0 is");
-  if (s.flag("megatron.untie_embeddings_and_output_weights") == is_gpt2)
-    u.refuse("megatron.untie_embeddings_and_output_weights",
-             is_gpt2 ? "is not modelled: GPT-2's head is the embedding"
-                     : "is not modelled for its like: a head of its own is");
+  const bool unties = s.flag("megatron.untie_embeddings_and_output_weights");
+  if (!is_gpt2 && !unties)
+    u.refuse("megatron.untie_embeddings_and_output_weights", "is not modelled for its like: a head of its own is");
+  if (is_gpt2 && unties) u.set("untie-embeddings", "true");
+  if (is_gpt2 && s.flag("megatron.disable_bias_linear")) u.set("disable-bias-linear", "true");
   if (const auto positions = s.size("megatron.max_position_embeddings"); is_gpt2 && positions.value_or(1024) != 1024)
     u.refuse("megatron.max_position_embeddings", "is not modelled without a config: GPT-2's 1024 are");
 }
@@ -65,6 +65,29 @@ void understand_model(Understanding& u) {
   const auto groups = s.size("megatron.num_query_groups");
   if (s.flag("megatron.group_query_attention") && groups) u.set("kv-heads", *groups);
   if (const auto width = s.size("megatron.kv_channels")) u.set("head-dim", *width);
+}
+
+/// Experts by Megatron-LM's own names, with what it has where nobody says.
+void understand_experts(Understanding& u) {
+  const Settings& s = u.settings;
+  const auto experts = s.size("megatron.num_experts");
+  if (experts.value_or(0) < 1) return;
+  u.set("num-experts", *experts);
+  for (const auto& [slot, option] :
+       {std::pair("megatron.etp", "etp"), std::pair("megatron.moe_router_topk", "moe-router-topk"),
+        std::pair("megatron.moe_ffn_hidden_size", "moe-ffn-hidden-size"),
+        std::pair("megatron.moe_shared_expert_intermediate_size", "moe-shared-expert-intermediate-size")})
+    if (const auto size = s.size(slot)) u.set(option, *size);
+  const std::string dispatcher = s.text("megatron.moe_token_dispatcher_type");
+  u.set("moe-dispatcher", dispatcher.empty() ? "allgather" : dispatcher);
+  const std::string balancing = s.text("megatron.moe_router_load_balancing_type");
+  const bool has_loss = s.number("megatron.moe_aux_loss_coeff").value_or(0) > 0;
+  if (balancing.empty() || balancing == "aux_loss")
+    u.set("moe-router-load-balancing-type", has_loss ? "aux_loss" : "none");
+  else
+    u.set("moe-router-load-balancing-type", balancing);
+  if (const std::string dtype = s.text("megatron.moe_router_dtype"); !dtype.empty()) u.set("moe-router-dtype", dtype);
+  if (s.flag("megatron.moe_grouped_gemm")) u.set("moe-grouped-gemm", "true");
 }
 
 /// Data-parallel ranks are what the other degrees leave; micro-batches what a global batch leaves to each.
@@ -133,10 +156,7 @@ void understand_modules(Understanding& u) {
     u.set("transformer-impl", s.text("megatron.transformer_impl"));
     if (!backend.empty() && backend != "auto") u.set("attention-backend", backend);
   }
-  if (!s.flag("megatron.no_gradient_accumulation_fusion"))
-    u.doubt(
-        "gradient_accumulation_fusion: products that add to the buffer of gradients themselves are not modelled; "
-        "as with --no-gradient-accumulation-fusion each weight's gradient is made and added, for a moment more");
+  if (!s.flag("megatron.no_gradient_accumulation_fusion")) u.set("gradient-accumulation-fusion", "true");
 }
 
 }  // namespace
@@ -145,6 +165,7 @@ void understand_megatron(Understanding& u) {
   const Settings& s = u.settings;
   u.set("stack", "megatron");
   understand_model(u);
+  understand_experts(u);
   if (const auto rows = s.size("megatron.micro_batch_size"))
     u.set("batch", *rows);
   else if (!u.is_given("batch"))
@@ -159,8 +180,13 @@ void understand_megatron(Understanding& u) {
   if (s.flag("megatron.use_distributed_optimizer")) u.set("distributed-optimizer", "true");
   for (const auto& [slot, option] : {std::pair("megatron.overlap_grad_reduce", "overlap-grad-reduce"),
                                      std::pair("megatron.deterministic_mode", "deterministic-mode"),
+                                     std::pair("megatron.cross_entropy_loss_fusion", "cross-entropy-loss-fusion"),
+                                     std::pair("megatron.no_create_attention_mask",
+                                               "no-create-attention-mask-in-dataloader"),
                                      std::pair("megatron.log_num_zeros_in_grad", "log-num-zeros-in-grad")})
     if (s.flag(slot)) u.set(option, "true");
+  if (const auto instances = s.size("megatron.optimizer_instances"); instances.value_or(1) > 1)
+    u.set("distributed-optimizer-instances", *instances);
   understand_chunks(u);
   understand_recompute(u);
   understand_modules(u);

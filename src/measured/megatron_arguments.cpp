@@ -64,6 +64,8 @@ constexpr std::array kKnown = std::to_array<std::string_view>({"--apply-layernor
                                                                "--ddp-average-in-collective",
                                                                "--decoder-first-pipeline-num-layers",
                                                                "--decoder-last-pipeline-num-layers",
+                                                               "--cross-entropy-fusion-impl",
+                                                               "--cross-entropy-loss-fusion",
                                                                "--deterministic-mode",
                                                                "--disable-bias-linear",
                                                                "--disable-gloo-process-groups",
@@ -94,6 +96,7 @@ constexpr std::array kKnown = std::to_array<std::string_view>({"--apply-layernor
                                                                "--no-persist-layer-norm",
                                                                "--normalization",
                                                                "--num-attention-heads",
+                                                               "--num-distributed-optimizer-instances",
                                                                "--num-experts",
                                                                "--num-layers",
                                                                "--num-layers-per-virtual-pipeline-stage",
@@ -147,8 +150,10 @@ std::optional<Error> check(const Value& arguments, const Given& given) {
   if (given.size("--context-parallel-size", 1) > 1)
     return not_modelled("--context-parallel-size", "context parallelism is not modelled for Megatron-LM");
   const bool te = given.text("--transformer-impl") != "local";
-  if (te && !given.flag("--no-gradient-accumulation-fusion"))
-    return not_modelled("--transformer-impl", "products that add to main gradients are not modelled for Megatron-LM");
+  if (given.flag("--cross-entropy-loss-fusion") && given.text("--cross-entropy-fusion-impl") == "te")
+    return not_modelled("--cross-entropy-fusion-impl", "TransformerEngine's is not modelled for Megatron-LM");
+  if (given.flag("--cross-entropy-loss-fusion") && !given.flag("--bf16"))
+    return not_modelled("--cross-entropy-loss-fusion", "gives gradients in bf16, and is not modelled but there");
   const bool is_half = given.flag("--bf16") || given.flag("--fp16");
   if (te && !is_half) return not_modelled("--transformer-impl", "TransformerEngine in fp32 is not modelled");
   return check_mixture(given, te);
@@ -206,6 +211,8 @@ mcore::Kernels read_kernels(const Given& a, const mcore::Gpt& model, const Proce
                    : backend == "fused" ? mcore::TeAttention::kFused
                                         : by_card;
   k.compiled = k.apex = k.te_adam = k.te_is_there = true;
+  k.fuses_accumulation = !a.flag("--no-gradient-accumulation-fusion");
+  k.fuses_loss = a.flag("--cross-entropy-loss-fusion");
   k.fuses_softmax = !a.flag("--no-masked-softmax-fusion");
   k.fuses_activation = model.gated || model.linear_bias;
   k.scales_by_layer = a.flag("--apply-query-key-layer-scaling");
@@ -247,6 +254,9 @@ Result<mcore::Job> read_megatron_arguments(const Value& arguments, const Megatro
   d.etp = a.size("--expert-tensor-parallel-size", 0);
   if ((d.tp * d.dp) % (d.ep * d.expert_tp()) != 0)
     return Error{"--expert-model-parallel-size", "the experts' degrees do not divide the ranks of a stage", ""};
+  d.instances = std::max<int64_t>(1, a.size("--num-distributed-optimizer-instances", 1));
+  if (d.dp % d.instances != 0 || d.expert_dp() % d.instances != 0)
+    return Error{"--num-distributed-optimizer-instances", "do not divide the data-parallel ranks", ""};
   // Another order of ranks leaves the first and the last where they are.
   if (a.flag("--use-tp-pp-dp-mapping") && world.rank != 0 && world.rank != world.ranks - 1)
     return not_modelled("--use-tp-pp-dp-mapping", "of this order of ranks the first and the last alone are modelled");

@@ -107,6 +107,7 @@ mcore::Kernels read_kernels(const Given& what, const Given& config) {
   return {.compiled = what.text("jit") == "compiled",
           .apex = what.text("ext") == "apex-like",
           .fuses_softmax = config.flag("masked_softmax_fusion"),
+          .fuses_accumulation = config.flag("gradient_accumulation_fusion"),
           .fuses_activation = config.flag("bias_activation_fusion"),
           .full_softmax = config.flag("attention_softmax_in_fp32"),
           .scales_by_layer = config.flag("apply_query_key_layer_scaling"),

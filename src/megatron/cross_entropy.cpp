@@ -49,6 +49,14 @@ void cross_entropy_backward(Gradients& g) {
   g.out[0] = softmax;
   g.in[0].reset();
 }
+// Written anew, and cast: two tensors of all logits beside the saved one.
+void fused_backward(Gradients& g, DType dtype) {
+  const Tensor softmax = g.saved(0);
+  const Tensor gradient = softmax.tape().make(contiguous(softmax.shape()), DType::kFloat32, "calculate_gradients");
+  g.out[0] = softmax.tape().make(contiguous(softmax.shape()), dtype, "calculate_gradients");
+  g.in[0].reset();
+}
+const Op kFusedCrossEntropy = {"_VocabParallelCrossEntropy", run_function};
 const Op kCrossEntropy = {"VocabParallelCrossEntropy", cross_entropy_backward};
 
 }  // namespace
@@ -75,6 +83,38 @@ Tensor vocab_parallel_cross_entropy(Tensor logits, const Tensor& labels) {
     tape.save(node, p.masked_target);
   }
   Tape::attach(node, loss);
+  return loss;
+}
+
+// Each function is compiled by itself: what one would write in place the next makes anew.
+Tensor fused_vocab_parallel_cross_entropy(Tensor logits, const Tensor& labels) {
+  const Tensor x = std::move(logits);
+  Tape& tape = x.tape();
+  Node* node = tape.record(kFusedCrossEntropy, {&x});
+  const Shape rows = {labels.shape().elements()};
+  const auto full = [&](const Shape& shape, const char* op) { return tape.make(shape, DType::kFloat32, op); };
+  const Tensor exp_logits = full(contiguous(x.shape()), "calculate_logits_max");
+  Tensor loss;
+  {
+    const Tensor logits_max = full(labels.shape(), "calculate_logits_max");
+    const Tensor target_mask = tape.make(labels.shape(), DType::kBool, "calculate_predicted_logits");
+    const Tensor masked_target = tape.make(rows, DType::kInt64, "calculate_predicted_logits");
+    tape.save(node, exp_logits);
+    tape.save(node, target_mask);
+    tape.save(node, masked_target);
+    Tensor both;
+    {
+      const Tensor predicted = full(rows, "calculate_predicted_logits");
+      const Tensor sums = full(rows, "calculate_predicted_logits");
+      both = full({2 * rows[0]}, "cat");
+    }
+    {
+      const Tensor exponents = full(contiguous(x.shape()), "calculate_predicted_logits");
+    }
+    loss = full(labels.shape(), "calculate_cross_entropy_loss");
+  }
+  Tape::attach(node, loss);
+  if (node != nullptr) node->function = [dtype = x.dtype()](Gradients& g) { fused_backward(g, dtype); };
   return loss;
 }
 

@@ -40,9 +40,9 @@ Tensor Experts::at_once(const Tensor& tokens, const Tensor& probs) const {
   for (Tensor& workspace : b_.te->grouped_workspaces)
     if (!workspace)
       workspace = b_.tape.make({te_workspace_bytes(b_.job.processor)}, DType::kUInt8, "get_cublas_workspace");
-  const Tensor fc1_output = te_grouped_linear(tokens, linear_fc1_);
+  const Tensor fc1_output = te_grouped_linear(tokens, linear_fc1_, *b_.gradients);
   const Tensor intermediate = weighted_activation(b_, fc1_output, {}, probs);
-  return te_grouped_linear(intermediate, linear_fc2_);
+  return te_grouped_linear(intermediate, linear_fc2_, *b_.gradients);
 }
 
 Tensor Experts::operator()(const Tensor& tokens, const Tensor& probs, const std::vector<Expr>& lengths) const {

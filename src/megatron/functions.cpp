@@ -33,7 +33,7 @@ Tensor whole(const Tensor& part, int64_t gathers, GlobalBuffer& buffer) {
   return buffer.get(with_first(part.shape(), gathers * part.size(0)), part.dtype());
 }
 
-void linear_backward(Gradients& g, int64_t gathers, GlobalBuffer& buffer) {
+void linear_backward(Gradients& g, int64_t gathers, GlobalBuffer& buffer, WeightGradients& gradients) {
   const Tensor input = g.saved(0);
   const Tensor weight = g.saved(1);
   Tape& tape = input.tape();
@@ -41,14 +41,15 @@ void linear_backward(Gradients& g, int64_t gathers, GlobalBuffer& buffer) {
   const Tensor grad_input = product_of_rows(g.in[0], weight.size(1));
   const Tensor grad_output = contiguous(g.in[0]);
   const Tensor sub_grad_input = gathers > 1 ? tape.make(contiguous(input.shape()), input.dtype(), "empty") : grad_input;
-  g.out[1] = tape.make(weight.shape(), weight.dtype(), "mm");
+  g.out[1] = gradients.make(weight, "mm");
   if (g.needs(2)) g.out[2] = tape.make(g.input_shape(2), weight.dtype(), "sum");
   if (g.needs(0)) g.out[0] = sub_grad_input;
 }
 
 }  // namespace
 
-Tensor linear(Tensor input, const Tensor& weight, const Tensor& bias, int64_t gathers, GlobalBuffer& buffer) {
+Tensor linear(Tensor input, const Tensor& weight, const Tensor& bias, int64_t gathers, GlobalBuffer& buffer,
+              WeightGradients& gradients) {
   const Tensor x = std::move(input);
   Node* node = x.tape().record(kLinear, {&x, &weight, &bias});
   Tensor output;
@@ -61,7 +62,8 @@ Tensor linear(Tensor input, const Tensor& weight, const Tensor& bias, int64_t ga
   Tape::attach(node, output);
   x.tape().save(node, x);
   x.tape().save(node, weight);
-  if (node != nullptr) node->function = [gathers, &buffer](Gradients& g) { linear_backward(g, gathers, buffer); };
+  if (node != nullptr)
+    node->function = [gathers, &buffer, &gradients](Gradients& g) { linear_backward(g, gathers, buffer, gradients); };
   return output;
 }
 

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "megatron/global_buffer.h"
+#include "megatron/weight_gradients.h"
 #include "trace/ops.h"
 
 namespace peakmem::mcore {
@@ -11,7 +12,8 @@ namespace peakmem::mcore {
 /// LinearWithGradAccumulationAndAsyncCommunication (layers.py): input [..., in], weight [out, in], bias [out] or none.
 /// Of an input that is a part of the sequence, `gathers` of which make the whole, the whole is gathered into the global
 /// buffer, forward and backward, and the gradient is scattered.
-Tensor linear(Tensor input, const Tensor& weight, const Tensor& bias, int64_t gathers, GlobalBuffer& buffer);
+Tensor linear(Tensor input, const Tensor& weight, const Tensor& bias, int64_t gathers, GlobalBuffer& buffer,
+              WeightGradients& gradients);
 
 /// scatter_to_sequence_parallel_region (mappings.py): this rank's part of the first dimension, a view.
 Tensor scatter_first(Tensor input, int64_t ranks);
@@ -22,6 +24,9 @@ Tensor reduce_scatter_first(Tensor input, int64_t ranks);
 
 /// vocab_parallel_cross_entropy (cross_entropy.py): logits [s, b, vocab / ranks], labels [s, b]; a loss for each, fp32.
 Tensor vocab_parallel_cross_entropy(Tensor logits, const Tensor& labels);
+/// fused_vocab_parallel_cross_entropy (fusions/fused_cross_entropy.py) as compiled (torch 2.13): the same in four
+/// functions.
+Tensor fused_vocab_parallel_cross_entropy(Tensor logits, const Tensor& labels);
 
 /// product.view(sizes).masked_fill_(mask, -10000): of what is filled in place through a view, autograd copies the whole
 /// gradient (CopySlices, torch 2.13).

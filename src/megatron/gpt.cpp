@@ -145,7 +145,8 @@ Tensor GptModel::operator()(const ChunkInput& given) {
   const Scope scope(b_.tape, "output_layer");
   const Tensor logits = (*output_layer_)(hidden_states);
   const Tensor labels = contiguous(transpose(given.labels, 0, 1));
-  Tensor loss = vocab_parallel_cross_entropy(logits, labels);
+  Tensor loss = b_.job.kernels.fuses_loss ? fused_vocab_parallel_cross_entropy(logits, labels)
+                                          : vocab_parallel_cross_entropy(logits, labels);
   return contiguous(transpose(loss, 0, 1));
 }
 

@@ -67,31 +67,37 @@ struct Kernels {
   bool te = false;           // the TransformerEngine spec, else the local one
   bool te_is_there = false;  // TransformerEngine is installed: a router's product is its own under either spec
   TeAttention te_attention = TeAttention::kFused;
-  bool compiled = false;          // jit_fuser is torch.compile
-  bool apex = false;              // Apex' layer norm and Megatron's softmax kernels are there
-  bool fuses_softmax = false;     // masked_softmax_fusion
-  bool fuses_activation = false;  // bias_activation_fusion, compiled
-  bool full_softmax = false;      // attention_softmax_in_fp32
-  bool scales_by_layer = false;   // apply_query_key_layer_scaling
-  bool deterministic = false;     // deterministic_mode
-  bool local_clip = false;        // without Apex: gradients are clipped one by one
-  bool foreach_adam = false;      // torch.optim.AdamW's foreach, else a fused Adam: torch's
-  bool te_adam = false;           // or TransformerEngine's or Apex' FusedAdam
+  bool compiled = false;            // jit_fuser is torch.compile
+  bool apex = false;                // Apex' layer norm and Megatron's softmax kernels are there
+  bool fuses_softmax = false;       // masked_softmax_fusion
+  bool fuses_accumulation = false;  // gradient_accumulation_fusion: products add to the buffers of gradients
+  bool fuses_loss = false;          // cross_entropy_loss_fusion, the native one, compiled
+  bool fuses_activation = false;    // bias_activation_fusion, compiled
+  bool full_softmax = false;        // attention_softmax_in_fp32
+  bool scales_by_layer = false;     // apply_query_key_layer_scaling
+  bool deterministic = false;       // deterministic_mode
+  bool local_clip = false;          // without Apex: gradients are clipped one by one
+  bool foreach_adam = false;        // torch.optim.AdamW's foreach, else a fused Adam: torch's
+  bool te_adam = false;             // or TransformerEngine's or Apex' FusedAdam
 };
 
 /// Degrees of parallelism, whose product (without ep and etp) is the number of ranks.
 struct Degrees {
-  int64_t tp = 1;   // tensor
-  int64_t pp = 1;   // pipeline
-  int64_t vpp = 1;  // chunks of the model on each stage, interleaved
-  int64_t dp = 1;   // data
-  int64_t ep = 1;   // expert
-  int64_t etp = 0;  // tensor parallelism of experts; 0: that of the rest
+  int64_t tp = 1;         // tensor
+  int64_t pp = 1;         // pipeline
+  int64_t vpp = 1;        // chunks of the model on each stage, interleaved
+  int64_t dp = 1;         // data
+  int64_t ep = 1;         // expert
+  int64_t etp = 0;        // tensor parallelism of experts; 0: that of the rest
+  int64_t instances = 1;  // of the distributed optimizer, each divided over a part of the data-parallel ranks
   bool sequence_parallel = false;
 
   int64_t ranks() const { return tp * pp * dp; }
   int64_t expert_tp() const { return etp == 0 ? tp : etp; }
   int64_t expert_dp() const { return ranks() / (pp * ep * expert_tp()); }
+  /// Ranks that one instance of the distributed optimizer is divided over.
+  int64_t shards() const { return dp / instances; }
+  int64_t expert_shards() const { return expert_dp() / instances; }
 };
 
 /// How it is trained.

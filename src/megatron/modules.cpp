@@ -31,8 +31,9 @@ ColumnParallelLinear::ColumnParallelLinear(const Builder& b, Tensor weight)
 
 Tensor ColumnParallelLinear::operator()(const Tensor& input) const {
   const Tensor bias = skips_bias_ ? Tensor() : bias_;
-  if (norm_.weight) return te_norm_linear(input, norm_, weight_, bias, gathers_);
-  return te_ ? te_column_linear(input, weight_, gathers_) : linear(input, weight_, bias, gathers_, b_.buffer);
+  if (norm_.weight) return te_norm_linear(input, norm_, weight_, bias, gathers_, *b_.gradients);
+  return te_ ? te_column_linear(input, weight_, gathers_, *b_.gradients)
+             : linear(input, weight_, bias, gathers_, b_.buffer, *b_.gradients);
 }
 
 RowParallelLinear::RowParallelLinear(const Builder& b, int64_t in, int64_t out, LinearKind kind) : b_(b), te_(kind.te) {
@@ -45,8 +46,8 @@ RowParallelLinear::RowParallelLinear(const Builder& b, int64_t in, int64_t out, 
 }
 
 Tensor RowParallelLinear::operator()(const Tensor& input) const {
-  if (te_) return te_linear(input, weight_, scatters_);
-  Tensor output_parallel = linear(input, weight_, {}, 1, b_.buffer);
+  if (te_) return te_linear(input, weight_, scatters_, *b_.gradients);
+  Tensor output_parallel = linear(input, weight_, {}, 1, b_.buffer, *b_.gradients);
   return reduce_scatter_first(std::move(output_parallel), scatters_);
 }
 

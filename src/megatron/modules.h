@@ -39,6 +39,7 @@ struct Builder {
   std::vector<Trait>& traits;  // by parameter
   RouterState* router = nullptr;
   TeState* te = nullptr;
+  WeightGradients* gradients = nullptr;
 
   Tensor parameter(const Shape& shape, const char* name, const Trait& trait = {}) const;
   int64_t tp() const { return job.degrees.tp; }

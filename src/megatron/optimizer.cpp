@@ -47,8 +47,8 @@ GradientBuffers::GradientBuffers(const Builder& b, size_t first, size_t last, bo
   std::vector<size_t> dense;
   std::vector<size_t> experts;
   for (size_t i = first; i < last; ++i) (b.traits[i].expert ? experts : dense).push_back(i);
-  allocate(b, dense, b.job.degrees.dp, buckets, dense_);
-  allocate(b, experts, b.job.degrees.expert_dp(), buckets, experts_);
+  allocate(b, dense, b.job.degrees.shards(), buckets, dense_);
+  allocate(b, experts, b.job.degrees.expert_shards(), buckets, experts_);
 }
 
 // The distributed optimizer has parameters look into a buffer too: each old one goes when it was copied there.

@@ -30,7 +30,8 @@ Rank::Rank(Tape& tape, const Job& job)
       job_(job),
       place_(place_of(job.degrees, job.rank)),
       buffer_(tape),
-      builder_{tape, job, buffer_, traits_, &router_, &te_},
+      weight_gradients_(job.kernels.fuses_accumulation),
+      builder_{tape, job, buffer_, traits_, &router_, &te_, &weight_gradients_},
       hooks_(tape) {
   tape.processor = job.processor;
   if (job.training.pretrains) start_time_ = tape.buffer({1}, DType::kFloat64, "start_time");
@@ -79,8 +80,9 @@ void Rank::wrap() {
     for (Buffer& buffer : gradients_.back().dense()) dense.push_back(&buffer);
     for (Buffer& buffer : gradients_.back().experts()) experts.push_back(&buffer);
   }
-  optimizers_.emplace_back(builder_, dense, place_.data);
-  if (!experts.empty()) optimizers_.emplace_back(builder_, experts, place_.expert_data);
+  const Degrees& d = job_.degrees;
+  optimizers_.emplace_back(builder_, dense, place_.data % d.shards());
+  if (!experts.empty()) optimizers_.emplace_back(builder_, experts, place_.expert_data % d.expert_shards());
 }
 
 Tensor Rank::receive() const {

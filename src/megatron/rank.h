@@ -80,6 +80,7 @@ class Rank {
   std::pair<int64_t, std::string_view> running_ = {-1, ""};
   GlobalBuffer buffer_;
   TeState te_;
+  WeightGradients weight_gradients_;
   Tensor start_time_;
   RouterState router_;
   std::vector<Trait> traits_;

@@ -85,7 +85,7 @@ Node* record_norm(const Op& op, const Tensor& x, const Tensor& kept, const NormP
 using Held = std::array<Tensor, 5>;
 
 Tensor product_of_normalised(Tensor normalised, const Tensor& weight, const Tensor& bias, int64_t gathers,
-                             const std::shared_ptr<Held>& held) {
+                             const std::shared_ptr<Held>& held, WeightGradients& gradients) {
   const Tensor x = std::move(normalised);
   Tape& tape = x.tape();
   Node* node = tape.record(kNormLinear, {&x, &weight, &bias});
@@ -95,14 +95,14 @@ Tensor product_of_normalised(Tensor normalised, const Tensor& weight, const Tens
   tape.save(node, weight);
   Tape::attach(node, output);
   if (node == nullptr) return output;
-  node->function = [gathers, held](Gradients& g) {
+  node->function = [gathers, held, &gradients](Gradients& g) {
     const Tensor input = g.saved(0);
     const Tensor matrix = g.saved(1);
     Tape& of = input.tape();
     const Tensor whole = gathers > 1 ? gathered(input, gathers) : input;
     const Tensor product = product_of_rows(g.in[0], matrix.size(1));
     g.out[0] = gathers > 1 ? scattered(product, gathers) : product;
-    g.out[1] = of.make(matrix.shape(), matrix.dtype(), "generic_gemm");
+    g.out[1] = gradients.make(matrix, "generic_gemm");
     if (g.needs(2)) g.out[2] = of.make(g.input_shape(2), matrix.dtype(), "generic_gemm");
     clear(input);
     const auto memory = [&of](const Tensor& t) { return t ? of.look(t, contiguous(t.shape()), true) : Tensor(); };
@@ -132,7 +132,7 @@ int64_t te_workspace_bytes(const Processor& processor) {
   return processor.compute_capability >= 90 ? 32 * kMib + 1024 : 4 * kMib;
 }
 
-Tensor te_linear(Tensor input, const Tensor& weight, int64_t scatters) {
+Tensor te_linear(Tensor input, const Tensor& weight, int64_t scatters, WeightGradients& gradients) {
   const Tensor x = std::move(input);
   Tape& tape = x.tape();
   Node* node = tape.record(kLinear, {&x, &weight});
@@ -142,16 +142,16 @@ Tensor te_linear(Tensor input, const Tensor& weight, int64_t scatters) {
   tape.save(node, weight);
   Tape::attach(node, output);
   if (node == nullptr) return output;
-  node->function = [scatters](Gradients& g) {
+  node->function = [scatters, &gradients](Gradients& g) {
     const Tensor matrix = g.saved(1);
     const Tensor whole = scatters > 1 ? gathered(g.in[0], scatters) : contiguous(g.in[0]);
     g.out[0] = product_of_rows(whole, matrix.size(1));
-    g.out[1] = matrix.tape().make(matrix.shape(), matrix.dtype(), "generic_gemm");
+    g.out[1] = gradients.make(matrix, "generic_gemm");
   };
   return output;
 }
 
-Tensor te_column_linear(Tensor input, const Tensor& weight, int64_t gathers) {
+Tensor te_column_linear(Tensor input, const Tensor& weight, int64_t gathers, WeightGradients& gradients) {
   const Tensor x = std::move(input);
   Tape& tape = x.tape();
   Node* node = tape.record(kLinear, {&x, &weight});
@@ -164,18 +164,18 @@ Tensor te_column_linear(Tensor input, const Tensor& weight, int64_t gathers) {
   tape.save(node, weight);
   Tape::attach(node, output);
   if (node == nullptr) return output;
-  node->function = [gathers](Gradients& g) {
+  node->function = [gathers, &gradients](Gradients& g) {
     const Tensor part = g.saved(0);
     const Tensor matrix = g.saved(1);
     const Tensor whole = gathers > 1 ? gathered(part, gathers) : part;
     const Tensor product = product_of_rows(contiguous(g.in[0]), matrix.size(1));
     g.out[0] = gathers > 1 ? scattered(product, gathers) : product;
-    g.out[1] = matrix.tape().make(matrix.shape(), matrix.dtype(), "generic_gemm");
+    g.out[1] = gradients.make(matrix, "generic_gemm");
   };
   return output;
 }
 
-Tensor te_grouped_linear(Tensor input, const std::vector<Tensor>& weights) {
+Tensor te_grouped_linear(Tensor input, const std::vector<Tensor>& weights, WeightGradients& gradients) {
   const Tensor x = std::move(input);
   Tape& tape = x.tape();
   const Tensor all = joined(weights);
@@ -185,18 +185,18 @@ Tensor te_grouped_linear(Tensor input, const std::vector<Tensor>& weights) {
   tape.save(node, weights.front());
   Tape::attach(node, output);
   if (node == nullptr) return output;
-  node->function = [](Gradients& g) {
+  node->function = [&gradients](Gradients& g) {
     const Tensor matrix = g.saved(1);
     const Tensor gradient = contiguous(g.in[0]);
     g.out[0] = product_of_rows(gradient, matrix.size(1));
-    g.out[1] = matrix.tape().make(g.input_shape(1), matrix.dtype(), "generic_gemm");
+    g.out[1] = gradients.make_of_all(matrix, contiguous(g.input_shape(1)), "generic_gemm");
   };
   return output;
 }
 
 // One function in the original, two nodes here: what the product's backward names lives to the end of the norm's.
 Tensor te_norm_linear(Tensor input, const NormParameters& norm, const Tensor& weight, const Tensor& bias,
-                      int64_t gathers) {
+                      int64_t gathers, WeightGradients& gradients) {
   const Tensor x = std::move(input);
   Tape& tape = x.tape();
   Node* node = record_norm(kNorm, x, x, norm);
@@ -213,7 +213,7 @@ Tensor te_norm_linear(Tensor input, const NormParameters& norm, const Tensor& we
       *held = {};
     };
   }
-  return product_of_normalised(std::move(normalised), weight, bias, gathers, held);
+  return product_of_normalised(std::move(normalised), weight, bias, gathers, held, gradients);
 }
 
 // What has gaps is copied, and the copy kept.

@@ -19,14 +19,14 @@ struct NormParameters {
 
 /// te.pytorch.Linear, row-parallel: input [..., in], weight [out, in]; its bias is for the caller to add. `scatters`:
 /// ranks among which the sum is scattered along the sequence.
-Tensor te_linear(Tensor input, const Tensor& weight, int64_t scatters);
+Tensor te_linear(Tensor input, const Tensor& weight, int64_t scatters, WeightGradients& gradients);
 
 /// te.pytorch.Linear, column-parallel: `gathers` parts of the sequence make the whole, for the products alone.
-Tensor te_column_linear(Tensor input, const Tensor& weight, int64_t gathers);
+Tensor te_column_linear(Tensor input, const Tensor& weight, int64_t gathers, WeightGradients& gradients);
 
 /// te.pytorch.GroupedLinear: rows sorted by whose they are by as many weights [out, in], whose gradients lie in one
 /// tensor.
-Tensor te_grouped_linear(Tensor input, const std::vector<Tensor>& weights);
+Tensor te_grouped_linear(Tensor input, const std::vector<Tensor>& weights, WeightGradients& gradients);
 
 /// get_cublas_workspace_size_bytes (pytorch/cpp_extensions/gemm.py).
 int64_t te_workspace_bytes(const Processor& processor);
@@ -34,7 +34,7 @@ int64_t te_workspace_bytes(const Processor& processor);
 /// te.pytorch.LayerNormLinear, column-parallel: `gathers` parts of the sequence make the whole, each normalised where
 /// it is.
 Tensor te_norm_linear(Tensor input, const NormParameters& norm, const Tensor& weight, const Tensor& bias,
-                      int64_t gathers);
+                      int64_t gathers, WeightGradients& gradients);
 
 /// te.pytorch.LayerNorm or RMSNorm.
 Tensor te_norm(Tensor input, const NormParameters& norm);

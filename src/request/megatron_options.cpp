@@ -55,6 +55,7 @@ constexpr std::array kOptions = std::to_array<std::string_view>({"tp",
                                                                  "moe-grouped-gemm",
                                                                  "sequence-parallel",
                                                                  "distributed-optimizer",
+                                                                 "distributed-optimizer-instances",
                                                                  "recompute",
                                                                  "first-stage-layers",
                                                                  "last-stage-layers",
@@ -62,6 +63,9 @@ constexpr std::array kOptions = std::to_array<std::string_view>({"tp",
                                                                  "transformer-impl",
                                                                  "attention-backend",
                                                                  "overlap-grad-reduce",
+                                                                 "gradient-accumulation-fusion",
+                                                                 "cross-entropy-loss-fusion",
+                                                                 "no-create-attention-mask-in-dataloader",
                                                                  "untie-embeddings",
                                                                  "disable-bias-linear",
                                                                  "swiglu",
@@ -101,6 +105,23 @@ std::optional<Error> check_degrees(const mcore::Job& job) {
   if (d.sequence_parallel)
     if (auto wrong = check_division({"--tp", d.tp, job.training.seq, "tokens of the sequence"})) return wrong;
   return check_stages(job);
+}
+
+/// Copies of the distributed optimizer's state among the data-parallel ranks.
+std::optional<Error> read_instances(const Options& asked, mcore::Job& job) {
+  mcore::Degrees& d = job.degrees;
+  const int64_t instances = asked.size("distributed-optimizer-instances").value_or(1);
+  if (instances == 1) return std::nullopt;
+  if (!job.training.distributed_optimizer)
+    return Error{"--distributed-optimizer-instances", "are of the distributed optimizer",
+                 "add --distributed-optimizer, or drop it"};
+  constexpr const char* kOption = "--distributed-optimizer-instances";
+  if (auto wrong = check_division({kOption, instances, d.dp, "data-parallel ranks"})) return wrong;
+  if (job.model.mixture.experts > 0)
+    if (auto wrong = check_division({kOption, instances, d.expert_dp(), "data-parallel ranks of the experts"}))
+      return wrong;
+  d.instances = instances;
+  return std::nullopt;
 }
 
 /// As Megatron-LM pads it: to a multiple of 128 on every tensor-parallel rank.
@@ -176,7 +197,7 @@ Result<mcore::Training> read_training(const Options& asked, const mcore::Gpt& mo
   t.overlaps_gradients = asked.flag("overlap-grad-reduce");
   t.counts_zeros = asked.flag("log-num-zeros-in-grad");
   t.pretrains = true;
-  t.given_mask = true;
+  t.given_mask = !asked.flag("no-create-attention-mask-in-dataloader");
   const std::string* recompute = asked.text("recompute");
   if (recompute != nullptr && *recompute == "selective") t.recompute = mcore::Recompute::kCoreAttention;
   if (recompute != nullptr && *recompute == "full") t.recompute = mcore::Recompute::kUniform;
@@ -213,6 +234,10 @@ std::optional<Error> read_kernels(const Options& asked, mcore::Job& job) {
   k.fuses_activation = job.model.gated || job.model.linear_bias;
   k.te_attention = te_attention_of(asked, job);
   k.deterministic = asked.flag("deterministic-mode");
+  k.fuses_loss = asked.flag("cross-entropy-loss-fusion");
+  if (k.fuses_loss && job.training.precision != DType::kBFloat16)
+    return Error{"--cross-entropy-loss-fusion", "gives gradients in bf16", "pass --precision bf16, or drop it"};
+  k.fuses_accumulation = asked.flag("gradient-accumulation-fusion");
   if (!k.te && asked.has("attention-backend"))
     return Error{"--attention-backend", "chooses among TransformerEngine's",
                  "add --transformer-impl transformer_engine"};
@@ -286,10 +311,15 @@ void say_what_was_assumed(MegatronRequest& request, int64_t vocab) {
       code_line(request.job.kernels),
       "loop: Megatron-LM's pretrain_gpt.py, functions compiled; fusions as it has them unless told otherwise",
       "optimizer: TransformerEngine's or Apex' fused Adam, gradients clipped",
-      "the loader makes the attention mask; what a stage has sent is deallocated"};
+      request.job.training.given_mask ? "the loader makes the attention mask; what a stage has sent is deallocated"
+                                      : "what a stage has sent is deallocated"};
   if (request.job.kernels.te && request.job.kernels.te_attention == mcore::TeAttention::kFused)
     request.assumptions.emplace_back("what cuDNN's attention takes while it runs is not counted");
-  request.assumptions.emplace_back("gradient_accumulation_fusion: off, each weight's gradient is made and then added");
+  if (!request.job.kernels.fuses_accumulation)
+    request.assumptions.emplace_back(
+        "gradient_accumulation_fusion: off, each weight's gradient is made and then added (Megatron-LM's own default "
+        "is "
+        "--gradient-accumulation-fusion)");
   if (request.job.kernels.te && is_like_llama(request.job.model))
     request.assumptions.emplace_back(
         "TransformerEngine with RMSNorm, rotary positions or fewer heads of keys is written from its source, on no "
@@ -337,6 +367,7 @@ Result<MegatronRequest> read_megatron(const NamedConfig& model, const OptionValu
   job.training.overlaps_sends = job.degrees.vpp > 1;
   if (auto wrong = read_kernels(asked, job)) return *wrong;
   if (auto wrong = read_mixture(asked, job)) return *wrong;
+  if (auto wrong = read_instances(asked, job)) return *wrong;
   if (auto wrong = check_degrees(job)) return *wrong;
   if (auto wrong = check_chunks(job)) return *wrong;
   if (auto wrong = check_counts(job.model.layers, asked.size("accumulate").value_or(1), "--accumulate")) return *wrong;

@@ -71,11 +71,11 @@ TEST(MegatronArguments, OfExpertsMegatronsUsual) {
   EXPECT_FALSE(m.has_aux_loss || m.grouped || m.routes_in_full);
 }
 
-/// Ranks of pretrain_gpt.py with experts over PyTorch's own allocator, each at its own commit. Under alltoall the later
-/// Megatron of one row keeps 24 KiB more in every layer, and small blocks of a router lie otherwise where they are
-/// scattered in order.
-TEST(MegatronArguments, RequestsOfMixturesAreMet) {
-  std::ifstream file(PEAKMEM_ROOT "/tests/data/megatron_mixtures.jsonl");
+/// Ranks of pretrain_gpt.py, most with experts, over PyTorch's own allocator, each at its own commit. Under alltoall
+/// the later Megatron of one row keeps 24 KiB more in every layer, and small blocks of a router lie otherwise where
+/// they are scattered in order.
+TEST(MegatronArguments, RequestsAreMet) {
+  std::ifstream file(PEAKMEM_ROOT "/tests/data/megatron_arguments.jsonl");
   ASSERT_TRUE(file.good());
   int64_t close = 0;
   int64_t count = 0;
@@ -94,10 +94,10 @@ TEST(MegatronArguments, RequestsOfMixturesAreMet) {
     EXPECT_LE(off, 147508);
     if (off <= 52) ++close;
     const auto allocated = static_cast<double>(given.size("allocated", 0));
-    EXPECT_NEAR(static_cast<double>(replayed.peak.allocated), allocated, 0.0011 * allocated);
+    EXPECT_NEAR(static_cast<double>(replayed.peak.allocated), allocated, 0.0016 * allocated);
   }
-  EXPECT_EQ(count, 7);
-  EXPECT_EQ(close, 6);
+  EXPECT_EQ(count, 9);
+  EXPECT_EQ(close, 8);
 }
 
 }  // namespace
