@@ -55,8 +55,10 @@ def one_gpu(asked, lines):
 
 
 def run_of(case):
-    """What runs a case: the oracle's own loop, or under DeepSpeed and FSDP1 a real Trainer (and FSDP1's own loop)."""
+    """What runs a case: the oracle's own loop, or under DeepSpeed and FSDP1 a real Trainer (and FSDP1's own loop), of pairs TRL's."""
     ranks = case.get("ranks") or {}
+    if case.get("objective") == "dpo" and ("zero" in ranks or ranks.get("real")):
+        return importlib.import_module("pairs").run
     for kind in ("zero", "fsdp1"):
         if kind in ranks:
             return importlib.import_module(kind).run

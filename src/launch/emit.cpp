@@ -6,6 +6,7 @@
 #include "format/yaml.h"
 #include "format/yaml_writer.h"
 #include "launch/table.h"
+#include "request/choices.h"
 #include "request/request.h"
 #include "request/settled.h"
 #include "request/words.h"
@@ -84,6 +85,13 @@ void add_words(const Job& job, const std::string& model, OptionValues& settled) 
   add("processes", std::to_string(ranks_of(recipe)));
 }
 
+/// What TRL 1.16 starts a kind with: a script of the package, or for what is experimental one of its repository.
+std::string script_of(std::string_view objective) {
+  if (objective == "orpo") return "examples/scripts/orpo.py";
+  if (takes_logits(value_in(kObjectives, objective))) return "examples/scripts/cpo.py";
+  return "-m trl.scripts." + std::string(objective);
+}
+
 bool covers(std::string_view at, std::string_view text) {
   if (at == "*") return true;
   if (at.starts_with('!')) return at.substr(1) != text;
@@ -93,6 +101,18 @@ bool covers(std::string_view at, std::string_view text) {
     begin = end + 1;
   }
   return false;
+}
+
+/// Whether a row applies: its option's text is one of those before `;`, and each other option that is named behind it
+/// (`objective=grpo`, `none` where it is not said) is as it says.
+bool applies(std::string_view at, std::string_view text, const OptionValues& words) {
+  const size_t end = std::min(at.find(';'), at.size());
+  if (!covers(at.substr(0, end), text)) return false;
+  if (end == at.size()) return true;
+  const std::string_view other = at.substr(end + 1);
+  const size_t equals = std::min(other.find('='), other.size() - 1);
+  const std::string* said = Options(words).text(other.substr(0, equals));
+  return covers(other.substr(equals + 1), said == nullptr ? "none" : *said);
 }
 
 Value list_value(std::string_view text) {
@@ -181,11 +201,12 @@ std::optional<Error> compare(const EmitQuestion& question, const OptionValues& a
   for (const OptionRow& row : option_rows()) {
     if (agree(asked, read, row.name)) continue;
     const std::string option = "--" + std::string(row.name);
+    const bool is_read = Options(read).has(row.name);
     if (is_asked(question.options, row.name))
       return Error{option,
-                   option_text(asked, row.name) + " is nothing that " + question.format +
-                       " can be told: it is read back as " + option_text(read, row.name),
-                   "drop it, or pass " + option + " " + option_text(read, row.name)};
+                   option_text(asked, row.name) + " is nothing that " + question.format + " can be told" +
+                       (is_read ? ": it is read back as " + option_text(read, row.name) : ""),
+                   "drop it" + (is_read ? ", or pass " + option + " " + option_text(read, row.name) : "")};
     instead.push_back(option + " " + option_text(read, row.name));
   }
   return std::nullopt;
@@ -230,7 +251,7 @@ class Writer {
     Value object = {.kind = Kind::kObject};
     for (const Line& line : table_lines("emit")) {
       const std::string* text = Options(words).text(line[1]);
-      if (line[0] != format_.name || text == nullptr || !covers(line[2], *text)) continue;
+      if (line[0] != format_.name || text == nullptr || !applies(line[2], *text, words)) continue;
       if (line[3].empty())
         emitted_.beside.push_back({std::string(line[1]), *text});
       else
@@ -238,7 +259,7 @@ class Writer {
     }
     const std::string* objective = Options(words).text("objective");
     std::string start = filled(filled(format_.start, "{ranks}", *Options(words).text("processes")), "{file}", name_);
-    start = filled(start, "{kind}", objective == nullptr ? "sft" : *objective);
+    start = filled(start, "{kind}", script_of(objective == nullptr ? "sft" : *objective));
     emitted_.text = format_.style == Style::kYaml   ? to_yaml(object)
                     : format_.style == Style::kJson ? to_json(object) + "\n"
                                                     : flags_of(object, start);

@@ -6,8 +6,11 @@
 namespace peakmem {
 namespace {
 
-/// The kind that is asked for: the subcommand or script, else the keys that only one kind has.
-std::string kind_of(const Settings& s) {
+/// The kind that is asked for: by an option beside the files, by the subcommand or script, else by the keys that only
+/// one kind has.
+std::string kind_of(const Understanding& u) {
+  const Settings& s = u.settings;
+  if (const std::string* asked = Options(u.given).text("objective")) return *asked == "simpo" ? "cpo" : *asked;
   const std::string words = " " + s.text("words") + " ";
   for (const char* kind : {"sft", "dpo", "grpo", "kto", "reward", "rloo", "cpo", "orpo"})
     if (words.find(" " + std::string(kind) + " ") != std::string::npos ||
@@ -117,7 +120,7 @@ void prepare_trl(Understanding& u) {
   Settings& s = u.settings;
   take_preset(u);
   if (!s.says("bf16") && !s.flag("fp16")) s.put("bf16", flag_value(true));
-  const std::string kind = kind_of(s);
+  const std::string kind = kind_of(u);
   for (const char* known : {"dpo", "reward", "kto", "orpo", "cpo"})
     if (kind == known) return prepare_pairs(u, kind);
   if (kind == "grpo") return prepare_grpo(u);

@@ -53,8 +53,10 @@ void FullyShard::made(const Tensor& parameter) {
 }
 
 void FullyShard::shard() {
-  const std::vector<Parameter> wholes =
+  std::vector<Parameter> wholes =
       in_order(tape_.program, std::exchange(tape_.parameters, {}), std::exchange(tape_.frozen, {}));
+  if (sharding_.one_unit)
+    for (Parameter& whole : wholes) whole.unit = 0;
   groups_.resize(static_cast<size_t>(tape_.units()));
   std::vector<Tensor> shards(wholes.size());
   if (sharding_.by_accelerate) last_of_optimizer_ = last_of_optimizer(wholes);
@@ -181,10 +183,11 @@ void FullyShard::gather(Group& group) {
     elements += own;
     bytes += own * Expr(size_of(piece.whole.value.dtype()));
   }
+  const Stream stream = sharding_.one_unit ? Stream::kPreUnshard : Stream::kAllGather;  // every root has its own
   Tensor input;
-  if (!identical(cast, Expr(0))) input = make(group, cast, dtype, "all_gather_input", Stream::kAllGather);
-  group.gathered = is_uniform ? make(group, shards() * elements, dtype, "all_gather_output", Stream::kAllGather)
-                              : make(group, shards() * bytes, DType::kUInt8, "all_gather_output", Stream::kAllGather);
+  if (!identical(cast, Expr(0))) input = make(group, cast, dtype, "all_gather_input", stream);
+  group.gathered = is_uniform ? make(group, shards() * elements, dtype, "all_gather_output", stream)
+                              : make(group, shards() * bytes, DType::kUInt8, "all_gather_output", stream);
 }
 
 /// foreach_all_gather_copy_out; returns what was gathered.
@@ -227,9 +230,11 @@ void FullyShard::reshard(Group& group) {
 
 void FullyShard::before_forward(int32_t unit) {
   Group& group = group_of(unit);
-  if (unit == 0) first_node_ = tape_.nodes();
-  group.is_reached = unit == 0 || tape_.has_graph(first_node_);
-  group.is_finished = false;
+  if (unit == 0 && tape_.grad_mode) first_node_ = tape_.nodes();
+  if (tape_.grad_mode) {
+    group.is_reached = unit == 0 || tape_.has_graph(first_node_);
+    group.is_finished = false;
+  }
   group.is_running = true;
   group.is_forced = false;
   gather(group);

@@ -117,8 +117,8 @@ DType read_dtype(const std::string& name) {
   return name == "bf16" ? DType::kBFloat16 : name == "fp16" ? DType::kFloat16 : DType::kFloat32;
 }
 
-constexpr std::array<std::string_view, 8> kRanks = {"fsdp", "replicate", "param_dtype", "reduce_dtype",
-                                                    "ddp",  "bucket_mb", "bucket_view", "find_unused"};
+constexpr std::array<std::string_view, 9> kRanks = {"fsdp",      "replicate",   "param_dtype", "reduce_dtype", "ddp",
+                                                    "bucket_mb", "bucket_view", "find_unused", "real"};
 
 constexpr std::array<std::string_view, 15> kZero = {"zero",
                                                     "world",

@@ -179,6 +179,7 @@ ModelOutput fused_lm_loss(const Builder& b, const Tensor& hidden_states, const T
                               {d.vocab, kVocabularyTile, s.loss.vocabulary_tiles}, asked_outputs(s));
     ModelOutput output;
     output.loss = std::move(made.loss);
+    output.lists_others = true;
     for (const Tensor& one : {made.log_probs, made.entropy, made.mean_logits, made.is_top1, made.mask})
       if (one) output.others.push_back(one);
     return output;

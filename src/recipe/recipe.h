@@ -28,6 +28,7 @@ struct Sharding {
   DType reduce_dtype = DType::kFloat32;  // MixedPrecisionPolicy.reduce_dtype, if gradients are cast
   bool reshard_after_forward = true;
   bool by_accelerate = false;  // as accelerate divides and casts a model, see convert_sharded
+  bool one_unit = false;       // only the model is wrapped, not its layers
   FlatSharding flat;           // FSDP1
 };
 
@@ -181,7 +182,10 @@ constexpr bool reduces_last_only(const Recipe& recipe) {
   return recipe.ddp.no_sync || recipe.sharding.flat.no_sync || (recipe.sharding.by_accelerate && reduces_once(recipe));
 }
 /// Whether what is cut where depends on the model's sizes, which then stay numbers.
-constexpr bool is_cut_by_numbers(const Recipe& recipe) { return runs(recipe.zero) || recipe.sharding.flat.runs; }
+constexpr bool is_cut_by_numbers(const Recipe& recipe) {
+  const bool has_one_unit = is_wrapped(recipe.sharding) && recipe.reference == Reference::kCopy;  // a second model
+  return runs(recipe.zero) || recipe.sharding.flat.runs || has_one_unit;
+}
 /// The dtype modules see their parameters in.
 constexpr DType compute_dtype(const Recipe& recipe) {
   return recipe.sharding.casts_parameters ? recipe.sharding.param_dtype : recipe.weights;

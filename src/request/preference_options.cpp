@@ -48,8 +48,6 @@ std::optional<Error> check_comparison(const Job& job) {
   if (recipe.objective == Objective::kKto && recipe.batch == 1)
     return Error{"--batch", "must be at least 2: KTOTrainer says \"Actual (not effective) batch size must be > 1\"",
                  "pass --batch 2"};
-  if (recipe.objective == Objective::kKto && recipe.ddp.ranks > 1)
-    return Error{"--ddp", "DistributedDataParallel is not modelled with --objective kto", "drop one of them"};
   return check_reference(recipe);
 }
 
@@ -97,8 +95,9 @@ std::optional<Error> check_beside(const Job& job) {
   const auto not_modelled = [&](const char* option, const std::string& what) {
     return Error{option, what + " is not modelled with --objective " + name, "drop one of them"};
   };
-  if (is_wrapped(recipe.sharding)) return not_modelled(recipe.sharding.hybrid ? "--hsdp" : "--fsdp", "sharding");
-  if (runs(recipe.zero)) return not_modelled("--zero", "DeepSpeed");
+  const Sharding& sharding = recipe.sharding;
+  if (is_wrapped(sharding) && !sharding.reshard_after_forward && recipe.reference == Reference::kCopy)
+    return not_modelled("--no-reshard-after-forward", "a reference that stays whole");
   if (recipe.eval_batch > 0) return not_modelled("--eval-batch", "an evaluation");
   if (compares(recipe.objective) && !recipe.lora.saved.empty())
     return not_modelled("--lora-modules-to-save", "a trained copy of a module");

@@ -44,7 +44,7 @@ enum class Stream : uint8_t {
   kAllGather,      // FSDP2's, for what is sent and gathered
   kReduceScatter,  // FSDP2's, for what is left of gradients
   kAllReduce,      // HSDP's
-  kPreUnshard,     // FSDP1's, for shards that are cast before they are gathered
+  kPreUnshard,     // FSDP1's, for shards that are cast first; of a second model under FSDP2, for what it gathers
 };
 inline constexpr size_t kStreams = 5;
 /// Their names, by stream.

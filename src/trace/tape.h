@@ -406,7 +406,7 @@ class Unit {
   }
   ~Unit() {
     if (tape_.hooks != nullptr) tape_.hooks->after_forward(unit_);
-    if (unit_ == 0) tape_.end_of_model = tape_.nodes();
+    if (unit_ == 0 && tape_.grad_mode) tape_.end_of_model = tape_.nodes();
     if (unit_ == 0) tape_.outer.ran = {};  // a head that only its weight was asked of
     tape_.enter_unit(outer_);
   }

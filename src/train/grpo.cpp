@@ -43,7 +43,7 @@ Tensor log_probs_of(const std::array<Tensor, 2>& tokens, Expr completion, int64_
     outputs = run(given);
     all.push_back(slice(outputs.others.front(), 1, completion));
   }
-  return numbers(tape, {tokens[0].size(0), completion}, "cat");
+  return tape.make({tokens[0].size(0), completion}, all.front().dtype(), "cat");
 }
 
 /// What the rewards become advantages with, at the moment when most of it is there.

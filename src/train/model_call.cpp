@@ -5,13 +5,15 @@
 namespace peakmem {
 namespace {
 
-/// What there is of an output in that dtype already stays, and the rest until all is converted.
+/// What there is of an output in that dtype already stays, and the rest until all is converted; what is no
+/// floating-point number is left alone.
 ModelOutput in_dtype(const ModelOutput& output, DType dtype) {
   ModelOutput converted = output;
   for (Tensor* tensor : {&converted.loss, &converted.logits, &converted.more_logits, &converted.encoder_hidden_states})
     if (*tensor) *tensor = to(*tensor, dtype);
   if (output.lists_others)
-    for (Tensor& other : converted.others) other = to(other, dtype);
+    for (Tensor& other : converted.others)
+      if (other.dtype() != DType::kBool) other = to(other, dtype);
   return converted;
 }
 

@@ -23,12 +23,21 @@ constexpr std::array kDropoutModules = {DropoutModules{"gpt2", true},         Dr
                                         DropoutModules{"gpt_bigcode", false}, DropoutModules{"phi", false},
                                         DropoutModules{"stablelm", false}};
 
-/// What the second model is built of: all weights as they are trained, no adapters, no checkpoints.
-Structure structure_of_copy(const Job& job, const Structure& policy) {
+/// What the second model is built of: all weights as they were loaded, no adapters, no checkpoints; over shards one
+/// unit, which is whole on the device before.
+Recipe recipe_of_copy(const Recipe& policy) {
+  Recipe copy = policy;
+  copy.lora = {};
+  copy.freeze = {};
+  copy.checkpointing = Checkpointing::kNone;
+  copy.sharding.by_accelerate = false;
+  copy.sharding.one_unit = copy.built_on_device = is_wrapped(copy.sharding);
+  return copy;
+}
+
+Structure structure_of_copy(const Job& job, const Recipe& recipe, const Structure& policy) {
   Job copy = job;
-  copy.recipe.lora = {};
-  copy.recipe.freeze = {};
-  copy.recipe.checkpointing = Checkpointing::kNone;
+  copy.recipe = recipe;
   Structure structure = structure_of(copy, policy.unrolled);
   structure.lora = nullptr;
   structure.freeze = nullptr;
@@ -86,25 +95,39 @@ void settle_preference(Job& job) {
 ReferenceModel::ReferenceModel(const Builder& policy, Structure& structure, const Job& job)
     : builder_{policy.tape, policy.description, policy.dims, structure_},
       policy_structure_(structure),
-      structure_(structure_of_copy(job, structure)),
+      recipe_(recipe_of_copy(job.recipe)),
+      structure_(structure_of_copy(job, recipe_, structure)),
       kind_(job.recipe.reference) {
   if (kind_ == Reference::kCopy) load();
 }
 
+/// The program's parameters are the policy's, which are aside meanwhile, as are its hooks and units.
 void ReferenceModel::load() {
   Tape& tape = builder_.tape;
   const Scope scope(tape, "reference");
-  const size_t trained = tape.parameters.size();
-  const size_t weights = tape.program.weights.size();
+  std::vector<Parameter> trained = std::exchange(tape.parameters, {});
+  std::vector<Parameter> frozen = std::exchange(tape.frozen, {});
+  std::vector<SharedParameter> shared = tape.shared;
+  std::vector<Weight> weights = std::exchange(tape.program.weights, {});
   const Expr parameters = tape.program.parameters;
   const Expr trained_parameters = tape.program.trained_parameters;
-  model_ = find_family(builder_.description.family)->build(builder_);
-  const auto first = tape.parameters.begin() + static_cast<ptrdiff_t>(trained);
-  parameters_.assign(std::make_move_iterator(first), std::make_move_iterator(tape.parameters.end()));
-  tape.parameters.erase(first, tape.parameters.end());
-  tape.program.weights.resize(weights);
+  const OuterUnits outer = std::exchange(tape.outer, {});
+  Hooks* const hooks = std::exchange(tape.hooks, nullptr);
+  build();
+  tape.hooks = hooks;
+  outer_ = std::exchange(tape.outer, outer);
+  parameters_ = std::exchange(tape.parameters, std::move(trained));
+  tape.frozen = std::move(frozen);
+  tape.shared = std::move(shared);
+  tape.program.weights = std::move(weights);
   tape.program.parameters = parameters;
   tape.program.trained_parameters = trained_parameters;
+}
+
+void ReferenceModel::build() {
+  if (is_wrapped(recipe_.sharding)) sharded_.emplace(builder_.tape, recipe_);
+  model_ = find_family(builder_.description.family)->build(builder_);
+  if (sharded_) sharded_->shard();
 }
 
 ModelOutput ReferenceModel::run(Model& policy, const Batch& batch, const Recipe& recipe) {
@@ -112,9 +135,13 @@ ModelOutput ReferenceModel::run(Model& policy, const Batch& batch, const Recipe&
   const NoGrad no_grad(tape);
   if (model_) {
     const Scope scope(tape, "reference");
-    const bool outer = std::exchange(tape.training, false);
+    const bool training = std::exchange(tape.training, false);
+    const OuterUnits outer = std::exchange(tape.outer, outer_);
+    Hooks* const hooks = std::exchange(tape.hooks, sharded_ ? &*sharded_ : nullptr);
     ModelOutput outputs = whole_model(tape, *model_, batch, recipe);
-    tape.training = outer;
+    tape.hooks = hooks;
+    tape.outer = outer;
+    tape.training = training;
     return outputs;
   }
   tape.adapters = false;
@@ -206,7 +233,8 @@ Tensor kto_losses(const Tensor& log_ratios, bool is_good) {
 }
 
 /// KTOTrainer._compute_loss.
-Tensor kto_loss(Tape& tape, Model& policy, ReferenceModel& reference, const Batch& batch, const Recipe& recipe) {
+Tensor kto_loss(Tape& tape, Model& policy, ReferenceModel& reference, const Batch& batch, const Recipe& recipe,
+                const DataParallel* parallel) {
   const bool is_scored = recipe.reference == Reference::kPrecomputed;
   const Tensor good_count = tape.make({}, DType::kInt64, "sum");
   const Tensor bad_count = tape.make({}, DType::kInt64, "rsub");
@@ -214,7 +242,7 @@ Tensor kto_loss(Tape& tape, Model& policy, ReferenceModel& reference, const Batc
       mismatched_sums(tape, batch, [&](const Batch& others) { return reference.run_policy(policy, others, recipe); });
   Batch given = batch;
   given.labels = labels_of(tape, batch);
-  const ModelOutput outputs = whole_model(tape, policy, given, recipe);
+  const ModelOutput outputs = called_policy(tape, policy, given, recipe, parallel);
   const Tensor of_tokens = slice(outputs.others.front(), 1, outputs.others.front().size(1));
   const Tensor sums = sum_dim(of_tokens, 1);
   const std::array<Tensor, 2> rows = rated_rows(tape, batch);
@@ -244,7 +272,7 @@ Tensor preference_loss(Tape& tape, Model& policy, ReferenceModel& reference, con
   if (recipe.objective == Objective::kReward) return reward_loss(tape, policy, batch, recipe, parallel);
   if (recipe.objective == Objective::kGrpo) return grpo_loss(tape, policy, batch, recipe, parallel);
   if (takes_logits(recipe.objective)) return reference_free_loss(tape, policy, batch, recipe, parallel);
-  if (recipe.objective == Objective::kKto) return kto_loss(tape, policy, reference, batch, recipe);
+  if (recipe.objective == Objective::kKto) return kto_loss(tape, policy, reference, batch, recipe, parallel);
   return dpo_loss(tape, policy, reference, batch, recipe, parallel);
 }
 

@@ -2,8 +2,10 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 
 #include "layout/data_parallel.h"
+#include "layout/fully_shard.h"
 #include "model/model.h"
 #include "recipe/job.h"
 
@@ -11,10 +13,13 @@ namespace peakmem {
 
 /// What a policy is compared with: a second model of the same weights, the policy without its adapters, or nothing that
 /// runs in a step. TRL loads a second model as the first one (create_model_from_path), leaves it in eval mode, and its
-/// parameters as if they were to be trained, so that autocast keeps what it casts of them.
+/// parameters as if they were to be trained, so that autocast keeps what it casts of them. Before the policy is wrapped
+/// it is on the device (1.16, models/utils.py): whole under ZeRO 1 and 2 (prepare_deepspeed: an engine of stage 0),
+/// under FSDP2 as one unit, in the dtype that it was loaded in (prepare_fsdp: fully_shard of the model alone).
 class ReferenceModel {
  public:
-  /// `structure` is the policy's, which it changes while it runs without adapters or checkpoints.
+  /// The policy is built and not wrapped yet. `structure` is the policy's, which it changes while it runs without
+  /// adapters or checkpoints.
   ReferenceModel(const Builder& policy, Structure& structure, const Job& job);
   ReferenceModel(const ReferenceModel&) = delete;  // its builder looks at its own structure
   ReferenceModel& operator=(const ReferenceModel&) = delete;
@@ -26,11 +31,15 @@ class ReferenceModel {
 
  private:
   void load();
+  void build();
 
   Builder builder_;
   Structure& policy_structure_;
+  Recipe recipe_;  // of a second model
   Structure structure_;
   Reference kind_;
+  std::optional<FullyShard> sharded_;
+  OuterUnits outer_;
   std::vector<Parameter> parameters_;
   std::unique_ptr<Model> model_;
 };

@@ -416,6 +416,8 @@ Program trace_step(const Job& job, const Dims& dims, bool unrolled) {
   const std::unique_ptr<Model> model = find_family(job.description.family)->build(builder);
   untied.tensors.clear();
   const Tensor codes = shared_codes(builder);
+  std::optional<ReferenceModel> reference;
+  if (recipe.objective != Objective::kTask) reference.emplace(builder, structure, job);
   if (takes_more_to_load(job)) trace_loading(tape, frozen_storages(tape), recipe);
   if (sharded) sharded->shard();
   if (kHasFlatSharding && flat) flat->shard();
@@ -424,8 +426,6 @@ Program trace_step(const Job& job, const Dims& dims, bool unrolled) {
   const std::unique_ptr<ZeroOptimizer> zero = runs(recipe.zero) ? zero_optimizer(tape, recipe) : nullptr;
   std::vector<OptimizerRun> optimizers;
   if (!zero) optimizers = optimizers_of(tape, job, structure);
-  std::optional<ReferenceModel> reference;
-  if (recipe.objective != Objective::kTask) reference.emplace(builder, structure, job);
   Batches batches(builder, recipe);
   std::optional<Completions> completions;
   if (recipe.objective == Objective::kGrpo) completions.emplace(builder, recipe, *model, *reference);

@@ -60,6 +60,7 @@ constexpr File kFiles[] = {
     {"l4", 0, 0, 0},
     {"large", 0, 0, 0},
     {"loss_kept", 0, 0, 0},
+    {"pairs", 0, 2, 0},
     {"ranks", 5, 1, 0, 0.002},
     {"t4", 0, 0, 0},
     {"trainers", 3, 4, 0},
