@@ -155,7 +155,7 @@ def loss_if_none(outputs, batch):
     return next(each for each in values if isinstance(each, torch.Tensor) and each.requires_grad).float().sum()
 
 
-def program_at(task, kind, point, stages=None, layers=LAYERS):
+def program_at(task, kind, point, stages=None, layers=LAYERS, steps=None):
     """The session and program of a type at a batch and a length; the last of `stages` is how far it came."""
     stages = [] if stages is None else stages
     stages.append("config")
@@ -173,7 +173,7 @@ def program_at(task, kind, point, stages=None, layers=LAYERS):
         with torch.device("cuda"):
             return make(), batch
 
-    return run_model(made, ANY, {**OPTIONS, "loss": loss_if_none})
+    return run_model(made, ANY, {**OPTIONS, "loss": loss_if_none}, steps=steps)
 
 
 def attempt(task, kind, fits):
@@ -195,7 +195,7 @@ def attempt(task, kind, fits):
         return {"traced": False, "stage": stages[-1], "why": f"{type(error).__name__}: {error}"[:700], "where": where}
     if fits:
         try:
-            family = make_family(lambda at: program_at(task, kind, at)[1], {"B": 4, "T": SEQ})
+            family = make_family(lambda at, steps: program_at(task, kind, at, steps=steps)[1], {"B": 4, "T": SEQ})
             found.update(fitted=True, traces=family.traces, fixed=sorted(family.fixed), unit=family.units)
         except Exception as error:
             found.update(fitted=False, not_fitted=f"{error}"[:300])
@@ -209,19 +209,20 @@ def attempt_module(name):
     load(library)
     found = {"traced": False, "stage": "step", "at": at}
 
-    def program(point):
+    def program(point, steps=None):
         def made(adoption):
             with torch.device("cuda"):
                 return factory(**point)
 
-        return run_model(made, ANY, {**OPTIONS, "loss": lambda outputs, batch: outputs if outputs.dim() == 0 else outputs.mean()})
+        loss = lambda outputs, batch: outputs if outputs.dim() == 0 else outputs.mean()  # noqa: E731
+        return run_model(made, ANY, {**OPTIONS, "loss": loss}, steps=steps)
 
     try:
         found.update(why="", folded=isinstance(fold(program(at)[1]), Folded), traced=True, steady=True)
     except Exception as error:
         return {**found, "why": f"{type(error).__name__}: {error}"[:700]}
     try:
-        family = make_family(lambda point: program(point)[1], at)
+        family = make_family(lambda point, steps: program(point, steps)[1], at)
         fixed = f", but for {', '.join(sorted(family.fixed))}" if family.fixed else ""
         found.update(fitted=True, traces=family.traces, formulas=len(set(family.sizes.values())), fixed=fixed)
     except Exception as error:

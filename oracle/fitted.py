@@ -1,16 +1,20 @@
 #!/usr/bin/env python3
-"""Hold hand-written families to formulas that are fitted to traces: at random sizes both must say the same of every phase.
+"""Hold hand-written families to formulas that are fitted to traces: term by term, and at random sizes every phase.
 
-    fitted.py --peakmem build/peakmem [FAMILY...]
+    fitted.py --peakmem build/peakmem [-o RESULTS.jsonl] [FAMILY...]
+    fitted.py --table RESULTS.jsonl... > docs/fitted.md
 
-A small model of the family is made a program of its batch, length, widths, layers and vocabulary by peakmem.trace, as a file; at
-sizes that were not traced the core answers from this file and from the config. Prints what differs; exit code 1 where anything does.
+A small model of the family is made a program of its batch, length, widths, layers and vocabulary by peakmem.trace, as a file. At
+sizes that were not traced the core answers from this file and from the config: the formulas of the peak and of the highest of every
+phase must have the same terms, and every phase the same bytes. Prints what differs; exit code 1 where anything does. What RESULTS.jsonl
+has already is passed over.
 """
 
 import argparse
 import json
 import pathlib
 import random
+import resource
 import subprocess
 import sys
 import tempfile
@@ -20,6 +24,8 @@ import torch
 import transformers
 
 import families
+import terms
+from fitted_page import print_page
 from jobs import in_child
 from peakmem._errors import InputError
 from peakmem.trace._asked import Asked
@@ -30,30 +36,48 @@ from peakmem.trace._gpu import ANY
 from peakmem.trace._steps import OPTIONS, run_model
 from peakmem.trace._transformers import class_of, full_batch, make_of, make_ready
 
-#: Letters, what each is called in families.py, and its value where the program is made.
-LETTERS = {"C": ("hidden", 128), "F": ("ffn", 192), "L": ("layers", 6), "V": ("vocab", 1000)}
-HEADS, GROUPS, HEAD_DIM = 4, 2, 32
+#: Letters, and their values where the program is made.
+AT = {"B": 4, "T": 48, "C": 128, "F": 192, "L": 6, "V": 1000}
+#: What families.py calls sizes that are letters, and those that stay numbers.
+SIZES = {"hidden": "C", "ffn": "F", "layers": "L", "vocab": "V", "decoder": "L", "decoder_ffn": "F"}
+NUMBERS = {"heads": 4, "decoder_heads": 4, "groups": 2, "groups_of_one": 4, "head_dim": 24, "embedding": 40, "experts": 4, "taken": 2,
+           "expert": 56, "shared": 72, "dense": 88, "queries": 48, "values": 40, "rest": 16, "turned": 8, "value_dim": 24}  # fmt: skip
+IMAGES = ("image-classification",)
+WIDTH = 32  # heads of whole sizes, which are turned in pairs and which kernels take as they are
 POINTS = 3  # where the two are held side by side
-SAMPLE = ("gpt2", "llama", "qwen2", "gemma", "gpt_neox", "phi", "bert", "roberta", "distilbert", "electra")
+LIMIT = 600  # seconds of the processor a family
 
 ROWS = {row.name: row for row in families.ROWS}
 
 
+def letters(row):
+    """The sizes that are letters, where the program is made."""
+    own = {SIZES[size] for size in row.sizes if size in SIZES}
+    without = "T" if row.tasks[0] in IMAGES else ""
+    return {letter: value for letter, value in AT.items() if letter in own or letter in "BT" and letter != without}
+
+
+def precision(row):
+    """Of experts bf16: the core's grouped products take nothing else."""
+    return "bf16" if {"experts", "expert"} & row.sizes.keys() else "fp32"
+
+
 def fields_at(row, point):
     """The config's fields."""
-    sizes = {name: point[letter] for letter, (name, _) in LETTERS.items()}
-    sizes |= {"heads": HEADS, "groups": GROUPS, "head_dim": HEAD_DIM}
-    return {"model_type": row.name, **row.fixed, **{name: sizes[size] for size, name in row.sizes.items() if size in sizes}}
+    sizes = NUMBERS | {size: point[letter] for size, letter in SIZES.items() if letter in point}
+    return {"model_type": row.name, **{name: sizes[size] for size, name in row.sizes.items() if size in sizes}, **row.fixed}
 
 
-def program_at(row, point):
+def program_at(row, point, steps=None):
     fields = fields_at(row, point)
+    if point["C"] % WIDTH:
+        raise InputError("at", f"{point['C']} is no width", f"a multiple of {WIDTH}")
     try:
         config = transformers.AutoConfig.for_model(fields.pop("model_type"), **fields)
     except Exception as error:  # a width that heads do not divide
         raise InputError("at", f"{error}", "other sizes") from error
     mapping = coverage.TASKS[row.tasks[0]]
-    asked = Asked(class_of(config, mapping), config, point["B"], point["T"])
+    asked = Asked(class_of(config, mapping), config, point["B"], point.get("T", 1))
     make_ready(asked)
     make = make_of(asked)
     batch = full_batch(asked, make)
@@ -62,68 +86,131 @@ def program_at(row, point):
         with torch.device("cuda"):
             return make(), batch
 
-    return run_model(made, ANY, dict(OPTIONS))[1]
+    return run_model(made, ANY, {**OPTIONS, "precision": precision(row)}, steps=steps)[1]
 
 
 def fitted(row):
-    """The file's members."""
-    at = {"B": 4, "T": 48, **{letter: value for letter, (name, value) in LETTERS.items() if name in row.sizes}}
-    family = make_family(lambda point: program_at(row, point), at)
-    return {"members": family_json(family, {"model": row.name}), "units": family.units, "fixed": sorted(family.fixed), "at": at}
+    """The file's members, or why there are none."""
+    resource.setrlimit(resource.RLIMIT_CPU, (LIMIT, LIMIT))
+    at = letters(row)
+    try:
+        family = make_family(lambda point, steps: program_at(row, point, steps), at)
+    except InputError as error:
+        return {"why": str(error)}
+    return {"members": family_json(family, {"model": row.name}), "units": family.units, "fixed": sorted(family.fixed),
+            "traces": family.traces, "at": at}  # fmt: skip
+
+
+def asked(program, *words):
+    """What the core answers; its refusal as text."""
+    done = subprocess.run([program, *words, "--json"], capture_output=True, text=True)
+    return json.loads(done.stdout) if done.stdout else done.stderr.strip()
 
 
 def phases(program, *words):
-    """What the core says of the steps' phases; the text of its refusal where it refuses."""
-    done = subprocess.run([program, *words, "--json"], capture_output=True, text=True)
-    if not done.stdout:
-        return done.stderr.strip()
+    """What the core says of the steps' phases."""
+    answer = asked(program, *words)
+    if isinstance(answer, str):
+        return answer
     fields = ("phase", "step", "start_bytes", "peak_bytes", "end_bytes")
-    phases = json.loads(done.stdout)["phases"]
-    return [tuple(each[name] for name in fields) for each in phases if each["phase"] != "model"]  # before it is there
+    return [tuple(each[name] for name in fields) for each in answer["phases"] if each["phase"] != "model"]  # before it is there
+
+
+def formulas(fixed, program, *words):
+    """The formulas of the peak and of every phase's highest moment."""
+    answer = asked(program, "formula", *words)
+    if isinstance(answer, str):
+        return answer
+    found = answer["formula"]
+    names = terms.values(found["symbols"], fixed)
+    return {
+        f"{each['name']} of step {each['step']}": terms.read(each["formula"], names) for each in [found["peak"], *found["phases"]]
+    }
+
+
+def difference(ours, theirs):
+    """What two answers do not have in common, as lines."""
+    if isinstance(ours, str) or isinstance(theirs, str):
+        return [f"  family {ours}", f"  traced {theirs}"]
+    if isinstance(ours, list):
+        ours, theirs = (dict(enumerate(each)) for each in (ours, theirs))
+        return [f"  family {ours[key]}\n  traced {theirs.get(key)}" for key in ours if ours[key] != theirs.get(key)]
+    return [f"  {key}: family - traced = {ours[key] - theirs[key]}" for key in ours if key not in theirs or ours[key] != theirs[key]]
+
+
+def another(made, dice):
+    """A point at random, with layers enough for a letter, where a head's own size is not by chance the width's share."""
+    point = dict(made["at"])
+    for letter, unit in made["units"].items():
+        if letter not in made["fixed"]:
+            times = made["at"][letter] // unit
+            point[letter] = unit * dice.randint(times if letter == "L" else max(2, times // 2), times * 3)
+    by_chance = point["C"] == NUMBERS["heads"] * NUMBERS["head_dim"]
+    return another(made, dice) if by_chance and "C" not in made["fixed"] else point
 
 
 def held(program, row, made, folder):
-    """How many points differ."""
+    """At how many points the phases' bytes are the same, and the terms; how many terms, and what differs first."""
     file = pathlib.Path(folder) / f"{row.name}.peakmem"
     file.write_text(as_text(made["members"]))
-    dice, wrong = random.Random(1), 0
+    dice, found = random.Random(1), {"bytes": 0, "formulas": 0, "terms": 0, "differs": []}
     for _ in range(POINTS):
-        point = dict(made["at"])
-        for letter, unit in made["units"].items():
-            if letter not in made["fixed"]:
-                point[letter] = unit * dice.randint(max(2, made["at"][letter] // unit // 2), made["at"][letter] // unit * 3)
+        point = another(made, dice)
         config = pathlib.Path(folder) / "config.json"
         config.write_text(json.dumps(fields_at(row, point)))
-        sizes = ",".join(f"{letter}={value}" for letter, value in point.items())
-        ours = phases(program, str(config), "--batch", str(point["B"]), "--seq", str(point["T"]), "--use-cache", "no")
-        theirs = phases(program, str(file), "--at", sizes)
-        if ours != theirs:
-            wrong += 1
-            both = isinstance(ours, list) and isinstance(theirs, list)
-            told = [f"  family {a}\n  traced {b}" for a, b in zip(ours, theirs) if a != b] if both else [ours, theirs]
-            print(f"{row.name} at {sizes}:", *map(str, told[:6]), sep="\n", flush=True)
-    return wrong
+        lengths = [f"--seq={point['T']}"] if "T" in point else []
+        lengths += [f"--target-seq={point['T']}"] if row.tasks[0] == "seq2seq-lm" else []
+        family = [str(config), "--batch", str(point["B"]), *lengths, "--use-cache", "no", "--precision", precision(row), "--task", row.tasks[0]]
+        traced = [str(file), "--at", ",".join(f"{letter}={value}" for letter, value in point.items())]
+        ours, theirs = phases(program, *family), phases(program, *traced)
+        found["bytes"] += ours == theirs
+        told = difference(ours, theirs)
+        ours, theirs = formulas(made["fixed"], program, *family), formulas(made["fixed"], program, *traced)
+        found["formulas"] += ours == theirs
+        if isinstance(ours, dict):
+            found["terms"] += sum(len(each.as_ordered_terms()) for each in ours.values())
+        told += difference(ours, theirs)
+        if told and not found["differs"]:
+            found["differs"] = [traced[-1], *told]
+    return found
+
+
+def line_of(program, name, folder):
+    """What is found of a family."""
+    row = ROWS[name]
+    text = in_child(name, lambda: fitted(row))
+    made = json.loads(text) if text else {"why": f"more than {LIMIT} seconds, or failed"}
+    about = {"family": name, "task": row.tasks[0], "points": POINTS}
+    if "why" in made:
+        return about | {"why": made["why"]}
+    return about | {"letters": list(made["at"]), "fixed": made["fixed"], "traces": made["traces"]} | held(program, row, made, folder)
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("--peakmem", default="build/peakmem", help="the program (default build/peakmem)")
-    parser.add_argument("families", nargs="*", default=SAMPLE)
+    parser.add_argument("-o", "--output", type=pathlib.Path, help="a file of results, which is gone on with")
+    parser.add_argument("--table", action="store_true", help="print the page of files of results")
+    parser.add_argument("families", nargs="*", help="families, or files of results (default: all families)")
     args = parser.parse_args()
+    if args.table:
+        lines = [json.loads(line) for path in args.families for line in pathlib.Path(path).read_text().splitlines()]
+        print_page(lines, transformers.__version__, torch.__version__)
+        return 0
     coverage.warm_up()
-    wrong = 0
+    known = args.output.read_text().splitlines() if args.output and args.output.exists() else []
+    lines = [json.loads(line) for line in known]
     with tempfile.TemporaryDirectory() as folder:
-        for name in args.families:
-            text = in_child(name, lambda: fitted(ROWS[name]))
-            if not text:
-                wrong += 1
+        for name in args.families or ROWS:
+            if any(line["family"] == name for line in lines):
                 continue
-            made = json.loads(text)
-            differs = held(args.peakmem, ROWS[name], made, folder)
-            fixed = f", but for {', '.join(made['fixed'])}" if made["fixed"] else ""
-            print(f"{name}: {POINTS - differs} of {POINTS} points the same, of {' '.join(made['units'])}{fixed}", flush=True)
-            wrong += differs
-    return 1 if wrong else 0
+            line = line_of(args.peakmem, name, folder)
+            lines.append(line)
+            print(json.dumps({key: value for key, value in line.items() if key != "differs"}), *line.get("differs", []), sep="\n", flush=True)
+            if args.output:
+                with args.output.open("a") as out:
+                    print(json.dumps(line), file=out)
+    return 0 if all(line.get("formulas") == line.get("bytes") == POINTS for line in lines) else 1
 
 
 if __name__ == "__main__":

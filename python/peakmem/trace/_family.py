@@ -12,9 +12,12 @@ from .._errors import InputError
 from ._fit import Fitter, Point
 from ._fold import Folded, Slot, fold, unfolded
 from ._program import Program
+from ._steps import KNOWN
 
 #: Layers that are traced where a letter says how many there are.
 DEPTH = 5
+#: How often a point is looked for, where the factory makes another program at the first.
+TRIES = 4
 #: Points where all letters differ, beside those where one does: in which range of the base's values. Sizes are rounded up
 #: to 8, 32, 64, so that letters must go far enough to tell.
 JOINT = ((0.25, 1), (0.5, 1), (1, 2), (1, 3))
@@ -23,7 +26,8 @@ EXTRA = 8
 #: Traces at most, so that a factory that takes next to no sizes comes to an end.
 TRACES = 64
 
-Tracer = Callable[[Point], Program]
+#: The program at a point, of so many steps, or as many as tell that two are the same.
+Tracer = Callable[[Point, "int | None"], Program]
 
 
 @dataclass
@@ -95,7 +99,7 @@ def family_of(program: Program) -> Family | str:
 
 def make_family(trace: Tracer, at: Point) -> Family:
     """The family of a factory, whose program at `at` is that of a direct trace, event by event."""
-    direct = trace(at)
+    direct = trace(at, None)
     search = _Search(trace, at, direct)
     points, folds = search.points()
     for _ in range(EXTRA):
@@ -116,7 +120,7 @@ def make_family(trace: Tracer, at: Point) -> Family:
 
 def confirm(family: Family, trace: Tracer, point: Point) -> None:
     """A direct trace at a point must do what the formulas say, event by event."""
-    if family.events(point) != events_of(trace(point)):
+    if family.events(point) != events_of(trace(point, None)):
         problem = f"a direct trace at {told(point)} does otherwise than the formulas say"
         raise InputError("verify", problem, "trace the function at these sizes")
 
@@ -138,10 +142,12 @@ class _Search:
 
     def __init__(self, trace: Tracer, at: Point, direct: Program) -> None:
         self.trace, self.at = trace, at
+        self.steps = KNOWN if direct.steady and direct.steps == KNOWN + 1 else None
         self.units: Point = {}
         self.fixed: set[str] = set()
         self.traces = 1
         self._random = random.Random(0)
+        self._least: Point = {}  # layers, of letters that say how many: fewer do not fold
         folded = fold(direct)
         self._folds = isinstance(folded, Folded)
         self.base = dict(at)
@@ -150,6 +156,7 @@ class _Search:
             least = folded.period * (sum(folded.ends) + 2)
             for letter in [name for name, value in at.items() if value in depths]:
                 self.base[letter] = min(at[letter], max(DEPTH, least))
+                self._least[letter] = min(least, self.base[letter])
         first = direct if self.base == at else self._program(self.base)
         self._first = self._folded(first) if first is not None else None
         if self._first is None:
@@ -161,7 +168,7 @@ class _Search:
             return None
         self.traces += 1
         try:
-            return self.trace(point)
+            return self.trace(point, self.steps)
         except InputError:
             return None
 
@@ -196,13 +203,22 @@ class _Search:
 
     def one_more(self, points: list[Point], folds: list[Folded], span: tuple[float, float]) -> bool:
         """Adds a point where all letters are random, if one is found."""
-        for _ in range(2):
+        for _ in range(TRIES):
             point = {letter: self._another(letter, *span) for letter in self.at}
             if found := self._same(point):
                 points.append(point)
                 folds.append(found)
                 return True
+            self._coarsen(point)
         return False
+
+    def _coarsen(self, point: Point) -> None:
+        """Letters that by themselves make another program at their values of a point are varied in larger steps: a width of 81
+        may do where one of 77 does not."""
+        for letter, unit in self.units.items():
+            alone = {**self.base, letter: point[letter]}
+            if alone != self.base and self.base[letter] % (2 * unit) == 0 and not self._same(alone):
+                self.units[letter] = 2 * unit
 
     def _values(self, letter: str) -> Iterator[tuple[int, int]]:
         """Other values to try, each with the unit that it is an odd multiple of: the less it divides the better."""
@@ -213,7 +229,7 @@ class _Search:
         for unit in units:
             times = value // unit
             for other in (times * 5 // 8 | 1, times * 3 // 2 | 1):
-                if other != times and other * unit >= 2:
+                if other != times and other * unit >= max(2, self._least.get(letter, 0)):
                     yield unit, other * unit
 
     def _another(self, letter: str, least: float, most: float) -> int:
@@ -222,5 +238,5 @@ class _Search:
         if letter in self.fixed:
             return value
         unit = self.units[letter]
-        low = max(int(value * least) // unit, -(-2 // unit))
+        low = max(int(value * least) // unit, -(-max(2, self._least.get(letter, 0)) // unit))
         return unit * self._random.randint(low, max(int(value * most) // unit, low))

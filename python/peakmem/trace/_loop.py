@@ -104,19 +104,23 @@ class Loop:
 
     def step(self) -> None:
         for _ in range(self.accumulate):
-            self.batch = self._make_batch()
-            with self._autocast():
-                self.outputs = self._call()
-                loss = self._loss_of(self.outputs, self.batch) if self._loss_of else loss_of(self.outputs)
-                if self.accumulate > 1:
-                    loss = loss / self.accumulate
-                self.loss = loss
-                del loss
+            self.forward()
             self.loss.backward()
         if self.clip is not None:
             torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.clip)
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
+
+    def forward(self) -> None:
+        """The batch, the model and the loss."""
+        self.batch = self._make_batch()
+        with self._autocast():
+            self.outputs = self._call()
+            loss = self._loss_of(self.outputs, self.batch) if self._loss_of else loss_of(self.outputs)
+            if self.accumulate > 1:
+                loss = loss / self.accumulate
+            self.loss = loss
+            del loss
 
     def _autocast(self) -> Any:
         return torch.autocast("cuda", dtype=self.autocast) if self.autocast else contextlib.nullcontext()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import inspect
+import logging
 import sys
 from collections.abc import Iterator
 from typing import Any
@@ -51,6 +52,17 @@ def fresh_cache() -> Iterator[None]:
         yield
     finally:
         FakeTensorMode.cache_clear()
+
+
+@contextlib.contextmanager
+def failures_told_once() -> Iterator[None]:
+    """torch logs every op that its shape function refuses; a trace says so itself, or goes on with another size."""
+    log = logging.getLogger(fake_tensor.__name__)
+    before, log.disabled = log.disabled, True
+    try:
+        yield
+    finally:
+        log.disabled = before
 
 
 @contextlib.contextmanager

@@ -125,31 +125,10 @@ def events_of(log: Log, phases: list[Phase], step: int, end: int) -> list[Any]:
 def make_program(log: Log, phases: list[Phase], named: list[tuple[str, Any]]) -> Program:
     """The program of all complete steps; `named` are the parameters."""
     pairs = complete_steps(phases, len(log.events))
-    first = next(phase.first for phase, _ in pairs if phase.step > 0)
-    before = _live_after(log, first)
-    numbers: dict[int, int] = {}
-    rows: list[Row] = []
-
-    def number_of(storage: Storage) -> int:
-        if storage.number not in numbers:
-            rows.append(_row(storage, phases))
-            numbers[storage.number] = len(rows)
-        return numbers[storage.number]
-
-    stretches = [Stretch("model", 0, -1, [number_of(each) for each in before], [each.place for each in before])]
     steps = pairs[-1][0].step
     steady = steps > 1 and _same(log, phases, steps, pairs[-1][1])
     last = 2 if steady and steps == 3 else steps  # the third shows that the second is as all that follow
-    for phase, end in pairs:
-        if not 0 < phase.step <= last:
-            continue
-        stretch = Stretch(phase.name, min(phase.step, 2), phase.micro)
-        for at in range(phase.first, end):
-            event = log.events[at]
-            number = number_of(log.storage(event))
-            stretch.events.append(number if event > 0 else -number)
-            stretch.places.append(log.places[at])
-        stretches.append(stretch)
+    rows, stretches = _written(log, phases, [pair for pair in pairs if 0 < pair[0].step <= last])
     _repeat(rows, stretches)
     _mark_outputs(rows, stretches)
     weights = [(name, bool(each.requires_grad)) for name, each in named]
@@ -163,6 +142,38 @@ def make_program(log: Log, phases: list[Phase], named: list[tuple[str, Any]]) ->
         steps=steps,
         steady=steady,
     )
+
+
+def make_forward(log: Log, phases: list[Phase]) -> Program:
+    """The program of the first forward pass alone, and of what is before it."""
+    ends = [each.first for each in phases[1:]] + [len(log.events)]
+    before = [(phase, end) for phase, end in zip(phases, ends) if phase.step == 1 and phase.micro == 0 and phase.name != "backward"]
+    rows, stretches = _written(log, phases, before)
+    return Program(rows, stretches, [], 0, 0, 0, False)
+
+
+def _written(log: Log, phases: list[Phase], pairs: list[tuple[Phase, int]]) -> tuple[list[Row], list[Stretch]]:
+    """Rows and stretches of these phases, after one that makes what lives when the first begins."""
+    before = _live_after(log, pairs[0][0].first)
+    numbers: dict[int, int] = {}
+    rows: list[Row] = []
+
+    def number_of(storage: Storage) -> int:
+        if storage.number not in numbers:
+            rows.append(_row(storage, phases))
+            numbers[storage.number] = len(rows)
+        return numbers[storage.number]
+
+    stretches = [Stretch("model", 0, -1, [number_of(each) for each in before], [each.place for each in before])]
+    for phase, end in pairs:
+        stretch = Stretch(phase.name, min(phase.step, 2), phase.micro)
+        for at in range(phase.first, end):
+            event = log.events[at]
+            number = number_of(log.storage(event))
+            stretch.events.append(number if event > 0 else -number)
+            stretch.places.append(log.places[at])
+        stretches.append(stretch)
+    return rows, stretches
 
 
 def _repeat(rows: list[Row], stretches: list[Stretch]) -> None:

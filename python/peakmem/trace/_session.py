@@ -11,7 +11,7 @@ from torch.optim.optimizer import register_optimizer_step_post_hook, register_op
 
 from ._device import fake_cuda
 from ._gpu import Gpu
-from ._mode import fresh_cache, make_mode, no_search_for_numpy
+from ._mode import failures_told_once, fresh_cache, make_mode, no_search_for_numpy
 from ._patches import NOT_COMPILED, Patches, apply_all, is_compiled, patch_scipy, patch_transformers
 from ._phases import Phases
 from ._places import Places
@@ -92,7 +92,7 @@ class Session:
             patches.callback(torch.set_num_threads, torch.get_num_threads())
             torch.set_num_threads(1)
             leaves = values_leave_tensors(self.recorder.values.decide)
-            for context in (leaves, fresh_cache(), no_search_for_numpy(), self.mode, self.recorder):
+            for context in (leaves, fresh_cache(), failures_told_once(), no_search_for_numpy(), self.mode, self.recorder):
                 patches.enter_context(context)
             patches.enter_context(self.places.calls(self.module_called))
             patches.callback(self.recorder.progress.end)

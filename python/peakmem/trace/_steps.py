@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
@@ -20,6 +21,8 @@ from ._session import Session
 
 #: Steps until two are the same, at most.
 STEPS = 6
+#: Steps of a loop whose second is known to be as all that follow.
+KNOWN = 2
 
 
 #: What a trace may be told, and what it takes otherwise.
@@ -43,9 +46,19 @@ def program_of(make: Maker, gpu: Gpu, options: dict[str, Any]) -> Program:
 
 
 def run_model(
-    make: Maker, gpu: Gpu, options: dict[str, Any], progress: Progress | None = None
+    make: Maker, gpu: Gpu, options: dict[str, Any], progress: Progress | None = None, steps: int | None = None
 ) -> tuple[Session, Program, str]:
-    """The program of a model in a plain loop, and the name of its class."""
+    """The program of a model in a plain loop, and the name of its class; `steps` where it is known how many tell all."""
+    with loop_of(make, gpu, options, progress) as (session, loop):
+        run_steps(session, loop.step, steps)
+        return session, program_so_far(session), type(loop.model).__name__
+
+
+@contextlib.contextmanager
+def loop_of(
+    make: Maker, gpu: Gpu, options: dict[str, Any], progress: Progress | None = None
+) -> Iterator[tuple[Session, Loop]]:
+    """A model in a plain loop, ready for its first step, and the session in which it is traced."""
     session = Session(gpu, progress)
     weights, autocast = chosen(PRECISIONS, options["precision"], "precision") if options["precision"] else (None, None)
     with Adoption() as adoption, session.active(), users_errors():
@@ -67,9 +80,9 @@ def run_model(
         loop = Loop(
             model, batches, optimizer, autocast, options["accumulate"], options["clip_grad"], options["loss"]
         )  # fmt: skip
+        del model, optimizer
         session.phases.ready()
-        run_steps(session, loop.step)
-        return session, program_so_far(session), type(model).__name__
+        yield session, loop
 
 
 def build(model: Any, adoption: Adoption) -> Any:
@@ -101,10 +114,10 @@ def _checkpoint(model: Any) -> None:
     enable({"use_reentrant": False})
 
 
-def run_steps(session: Session, step: Callable[[], Any]) -> None:
-    """Runs the step until it does the same as the one before."""
+def run_steps(session: Session, step: Callable[[], Any], steps: int | None = None) -> None:
+    """Runs the step until it does the same as the one before, or so often."""
     with alike_in_every_step() as begin:
-        for done in range(1, STEPS + 1):
+        for done in range(1, (steps or STEPS) + 1):
             begin()
             if _is_as_before(session, step, done):
                 return

@@ -15,6 +15,7 @@ from .._ask import Option
 from .._errors import InputError
 from ._adopt import Adoption
 from ._answer import Trace
+from ._depth import trace_short
 from ._failures import users_errors
 from ._family import Tracer, make_family, told
 from ._family_file import family_json, program_json
@@ -32,7 +33,16 @@ TESTED = ("2.13",)
 
 def trace_model(model: Any, batch: Any, gpu: Gpu, options: dict[str, Any]) -> Trace:
     """A model, live or a factory's, in a plain loop."""
-    session, program, name = run_model(lambda adoption: (build(model, adoption), batch), gpu, options)
+    def make(adoption: Adoption) -> tuple[Any, Any]:
+        return build(model, adoption), batch
+
+    progress = Progress()
+    short = trace_short(make, model if isinstance(model, torch.nn.Module) else None, gpu, options, progress)
+    if short is not None:
+        about = _about(short.session, short.program, options["name"] or short.name, options)
+        about["notes"].append(short.note)
+        return _answer(short.session, {**family_json(short.family, about), **short.counts})
+    session, program, name = run_model(make, gpu, options, progress)
     return _answer(session, program_json(program, _about(session, program, options["name"] or name, options)))
 
 
@@ -41,8 +51,8 @@ def trace_factory(factory: Callable[..., Any], at: Point, gpu: Gpu, options: dic
     traced: list[tuple[Session, Program, str]] = []
     progress = Progress()
 
-    def program_at(point: Point) -> Program:
-        found = _run_factory(factory, point, gpu, options, progress)
+    def program_at(point: Point, steps: int | None) -> Program:
+        found = _run_factory(factory, point, gpu, options, progress, steps)
         if not traced:  # the one at the sizes that are asked for
             traced.append(found)
         return found[1]
@@ -63,17 +73,17 @@ def trace_factory(factory: Callable[..., Any], at: Point, gpu: Gpu, options: dic
 def direct_tracer(factory: Callable[..., Any], gpu: Gpu, options: dict[str, Any], isolate: bool = False) -> Tracer:
     """What traces a factory at a point, for answers to be held to."""
 
-    def program_at(point: Point) -> Program:
-        return _run_factory(factory, point, gpu, options, Progress())[1]
+    def program_at(point: Point, steps: int | None) -> Program:
+        return _run_factory(factory, point, gpu, options, Progress(), steps)[1]
 
-    return (lambda point: in_child(lambda: program_at(point))) if isolate else program_at
+    return (lambda point, steps: in_child(lambda: program_at(point, steps))) if isolate else program_at
 
 
 def _run_factory(
-    factory: Callable[..., Any], point: Point, gpu: Gpu, options: dict[str, Any], progress: Progress
+    factory: Callable[..., Any], point: Point, gpu: Gpu, options: dict[str, Any], progress: Progress, steps: int | None
 ) -> tuple[Session, Program, str]:
     progress.what = f"tracing at {told(point)}"
-    return run_model(lambda adoption: _made(factory, point), gpu, options, progress)
+    return run_model(lambda adoption: _made(factory, point), gpu, options, progress, steps)
 
 
 def _made(factory: Callable[..., Any], point: Point) -> tuple[Any, Any]:

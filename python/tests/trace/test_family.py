@@ -21,7 +21,7 @@ def make(**sizes: int) -> tuple[Any, Any]:
     return Decoder(sizes["L"], 32, 4, 101, 256), (ids, ids)
 
 
-def traced(point: dict[str, int]) -> Program:
+def traced(point: dict[str, int], steps: int | None = None) -> Program:
     def maker(adoption: object) -> tuple[Any, Any]:
         with torch.device("cuda"):
             return make(**point)
