@@ -227,7 +227,7 @@ class CausalLm : public Model {
     const DecoderOutput outputs = model_.call(batch);
     const Tensor& hidden_states = outputs.last_hidden_state;
     if (makes_no_logits(b_.structure.kernels.loss))
-      return fused_lm_loss(b_, hidden_states, head_weight(b_, lm_head_.weight()), batch.labels);
+      return fused_lm_loss(b_, hidden_states, head_weight(b_, lm_head_.weight()), batch);
     Tensor scores = call_in_outer_unit(b_.tape, Outer::kHead, [&] { return lm_head_(hidden_states); });
     Tensor logits = parts_.scale_logits(b_, std::move(scores));
     if (b_.structure.transformers == Transformers::kV445) logits = to(std::move(logits), DType::kFloat32);

@@ -38,7 +38,7 @@ class LanguageModel : public Model {
   ModelOutput forward(const Batch& batch) override {
     const Tensor hidden_states = body_(batch.input_ids);
     if (makes_no_logits(b_.structure.kernels.loss))
-      return fused_lm_loss(b_, hidden_states, head_weight(b_, lm_head_.weight()), batch.labels);
+      return fused_lm_loss(b_, hidden_states, head_weight(b_, lm_head_.weight()), batch);
     const Tensor logits = call_in_outer_unit(b_.tape, Outer::kHead, [&] { return lm_head_(hidden_states); });
     if (b_.structure.kernels.loss == LossKernel::kPlain) return {Tensor(), logits, {}, take_cache(b_)};
     Tensor loss = causal_lm_loss(b_, logits, batch);

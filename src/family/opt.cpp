@@ -172,8 +172,7 @@ class OptLm : public Model {
 
   ModelOutput forward(const Batch& batch) override {
     const Tensor hidden_states = model_(batch.input_ids);
-    if (makes_no_logits(b_.structure.kernels.loss))
-      return fused_lm_loss(b_, hidden_states, lm_head_.weight(), batch.labels);
+    if (makes_no_logits(b_.structure.kernels.loss)) return fused_lm_loss(b_, hidden_states, lm_head_.weight(), batch);
     const Tensor logits = lm_head_(hidden_states);
     if (b_.structure.kernels.loss == LossKernel::kPlain) return {Tensor(), logits, {}, take_cache(b_)};
     Tensor loss = causal_lm_loss(b_, logits, batch);

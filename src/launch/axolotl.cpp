@@ -46,6 +46,10 @@ void take_adapter(Understanding& u) {
   if (s.flag("lora_target_linear"))
     s.put("lora_target_modules",
           Value{.kind = Value::Kind::kList, .items = {{.kind = Value::Kind::kString, .string = "all-linear"}}});
+  if (s.flag("load_in_4bit") || s.flag("load_in_8bit"))
+    u.doubt(
+        "adapter: beside quantized weights axolotl casts norms, embeddings and head back to bf16 after PEFT's "
+        "preparation (--upcast none); they are taken as fp32, but beside its cut cross-entropy");
   bool said = s.flag("load_in_8bit");  // with which they stay off
   for (const char* key : {"lora_mlp_kernel", "lora_qkv_kernel", "lora_o_kernel", "lora_embedding_kernel"}) {
     said = said || s.says(key);
@@ -68,6 +72,15 @@ void take_checkpointing(Understanding& u) {
   s.put("gradient_checkpointing", flag_value(how == "true"));
 }
 
+/// The plugin alone does it, unless the file switches it off; what 4 and 8 bits leave is cast back to bf16 for it
+/// (axolotl 0.19, loaders/model.py, _configure_embedding_dtypes).
+void take_cut_loss(Understanding& u) {
+  Settings& s = u.settings;
+  if (s.says("cut_cross_entropy") && !s.flag("cut_cross_entropy")) return;
+  u.set("loss", "cut");
+  if (s.flag("load_in_4bit") || s.flag("load_in_8bit")) s.put("upcast", "none");
+}
+
 void take_plugins(Understanding& u) {
   Settings& s = u.settings;
   bool liger = false;
@@ -75,7 +88,7 @@ void take_plugins(Understanding& u) {
     if (plugin.ends_with("LigerPlugin"))
       liger = true;
     else if (plugin.ends_with("CutCrossEntropyPlugin"))
-      s.refused.emplace_back("plugins: cut cross-entropy, which makes no logits, is not modelled");
+      take_cut_loss(u);
     else
       u.doubt("plugins: " + plugin.substr(0, 60) + ": is not known here");
   }

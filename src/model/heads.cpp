@@ -169,8 +169,23 @@ Tensor causal_lm_loss(const Builder& b, const Tensor& logits, const Batch& batch
   return shifts_logits ? shifted_logits_loss(b, logits, batch) : shifted_labels_loss(b, logits, batch);
 }
 
-ModelOutput fused_lm_loss(const Builder& b, const Tensor& hidden_states, const Tensor& head, const Tensor& labels) {
+namespace {
+
+/// apply_lce of axolotl's fork (cut_cross_entropy/transformers/utils.py): the sum over how many a trainer counted, or
+/// the mean; hidden states of fp32 are made as the head is.
+Tensor cut_loss(const Builder& b, const Tensor& hidden_states, const Tensor& head, const Batch& batch) {
+  const Dims& d = b.dims;
+  const Tensor hidden = to(hidden_states, head.dtype());
+  Tensor loss = cut_cross_entropy(hidden, head, batch.labels, d.batch * d.scored, b.description.caps_logits);
+  if (!batch.is_counted) return loss;
+  return batch.items ? div(std::move(loss), batch.items) : div_scalar(std::move(loss));
+}
+
+}  // namespace
+
+ModelOutput fused_lm_loss(const Builder& b, const Tensor& hidden_states, const Tensor& head, const Batch& batch) {
   const Scope scope(b.tape, "loss");
+  const Tensor& labels = batch.labels;
   const Dims& d = b.dims;
   const Structure& s = b.structure;
   if (s.kernels.loss == LossKernel::kChunked) {
@@ -184,6 +199,7 @@ ModelOutput fused_lm_loss(const Builder& b, const Tensor& hidden_states, const T
       if (one) output.others.push_back(one);
     return output;
   }
+  if (s.kernels.loss == LossKernel::kCut) return {cut_loss(b, hidden_states, head, batch), {}, {}, take_cache(b)};
   const auto [padded, shifted] = shift(b, labels);
   Tensor loss =
       liger_linear_cross_entropy(merge_dims(hidden_states, 0, 2), head, {d.batch * d.seq, d.loss_rows, s.loss.chunks});

@@ -57,8 +57,9 @@ Tensor cross_entropy_of(const Tensor& logits, const Tensor& labels, const Batch&
 /// ForCausalLMLoss: logits in fp32, labels shifted by one.
 Tensor causal_lm_loss(const Builder& b, const Tensor& logits, const Batch& batch);
 
-/// The same without logits: the head and the loss in one, by Liger's LigerForCausalLMLoss or TRL's add_fused_lm_head.
-ModelOutput fused_lm_loss(const Builder& b, const Tensor& hidden_states, const Tensor& head, const Tensor& labels);
+/// The same without logits: the head and the loss in one, by Liger's LigerForCausalLMLoss, TRL's add_fused_lm_head or
+/// Cut Cross-Entropy.
+ModelOutput fused_lm_loss(const Builder& b, const Tensor& hidden_states, const Tensor& head, const Batch& batch);
 
 /// FastForCausalLMLoss and FastCrossEntropyLoss of the foak plug-in (fms-acceleration-foak 0.7.4, kernels/unsloth/
 /// cross_entropy_loss.py) of logits [rows, classes]: a sum over rows, by how many labels there are; a trainer may have

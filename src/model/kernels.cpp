@@ -1,5 +1,6 @@
 #include "model/kernels.h"
 
+#include <algorithm>
 #include <array>
 
 #include "model/description.h"
@@ -88,7 +89,15 @@ constexpr std::array kRows = std::to_array<FamilyKernels>({{"gpt2", true},
                                                            {"blenderbot", true},
                                                            {"whisper", true}});
 
+// cut_cross_entropy/transformers/ of axolotl-ai-cloud/ml-cross-entropy, as it was for transformers 5.15.
+constexpr auto kCut = std::to_array<std::string_view>(
+    {"arcee",   "deepseek_v2",      "deepseek_v3", "exaone4",   "gemma",    "gemma2", "gemma3_text", "glm4",
+     "gpt_oss", "hunyuan_v1_dense", "llama",       "mistral",   "mixtral",  "olmo3",  "olmoe",       "phi3",
+     "qwen2",   "qwen2_moe",        "qwen3",       "qwen3_moe", "seed_oss", "smollm3"});
+
 }  // namespace
+
+bool has_cut_loss(std::string_view family) { return std::find(kCut.begin(), kCut.end(), family) != kCut.end(); }
 
 const FamilyKernels& kernels_of(std::string_view family) {
   static constexpr FamilyKernels kNone;

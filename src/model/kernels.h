@@ -14,12 +14,12 @@ enum class Activation : uint8_t;
 enum class Kernel : uint8_t { kHf, kFused, kFoak };
 
 /// Which code makes a language model's loss: transformers', Liger's together with the head, TRL's in tiles, the foak
-/// plug-in's on whole logits, or the training loop's own cross_entropy.
-enum class LossKernel : uint8_t { kHf, kFusedLinear, kChunked, kFoak, kPlain };
+/// plug-in's on whole logits, the training loop's own cross_entropy, or Cut Cross-Entropy's together with the head.
+enum class LossKernel : uint8_t { kHf, kFusedLinear, kChunked, kFoak, kPlain, kCut };
 
 /// Whether the loss is made from hidden states, without logits.
 constexpr bool makes_no_logits(LossKernel loss) {
-  return loss == LossKernel::kFusedLinear || loss == LossKernel::kChunked;
+  return loss == LossKernel::kFusedLinear || loss == LossKernel::kChunked || loss == LossKernel::kCut;
 }
 
 /// A choice of kernels.
@@ -53,6 +53,9 @@ struct FamilyKernels {
   std::optional<Activation> activation;  // the one that Liger's MLP computes; none where it has no MLP that is modelled
   bool fused_linear = true;              // where Liger is: its loss together with the head
 };
+
+/// Whether axolotl's fork of Cut Cross-Entropy has that family's own patch, for a head without bias and scale.
+bool has_cut_loss(std::string_view family);
 
 /// A row for every family; one without kernels for a name that is none.
 const FamilyKernels& kernels_of(std::string_view family);

@@ -38,11 +38,12 @@ inline constexpr std::array<Choice<Attention>, 3> kAttentions = {
 inline constexpr std::array<Choice<Kernel>, 2> kKernels = {{{Kernel::kHf, "hf"}, {Kernel::kFused, "fused"}}};
 inline constexpr std::array<Choice<Kernel>, 3> kNormKernels = {
     {{Kernel::kHf, "hf"}, {Kernel::kFused, "fused"}, {Kernel::kFoak, "foak"}}};
-inline constexpr std::array<Choice<LossKernel>, 5> kLossKernels = {{{LossKernel::kHf, "hf"},
+inline constexpr std::array<Choice<LossKernel>, 6> kLossKernels = {{{LossKernel::kHf, "hf"},
                                                                     {LossKernel::kFusedLinear, "fused-linear"},
                                                                     {LossKernel::kChunked, "chunked"},
                                                                     {LossKernel::kFoak, "foak"},
-                                                                    {LossKernel::kPlain, "plain"}}};
+                                                                    {LossKernel::kPlain, "plain"},
+                                                                    {LossKernel::kCut, "cut"}}};
 /// Kernels that are chosen together.
 inline constexpr std::array<Choice<Kernels>, 2> kKernelPresets = {
     {{{}, "hf"}, {{Kernel::kFused, Kernel::kFused, Kernel::kFused, LossKernel::kFusedLinear}, "liger"}}};

@@ -78,7 +78,9 @@ class Checker {
     if (recipe.completion > recipe.seq)
       return Error{"--completion", "is longer than the sequence of " + std::to_string(recipe.seq) + " tokens",
                    "pass --seq of prompt and completion together"};
-    if (recipe.kernels.loss == LossKernel::kChunked || takes_logits(recipe.objective)) return std::nullopt;
+    if (recipe.kernels.loss == LossKernel::kChunked || recipe.kernels.loss == LossKernel::kCut ||
+        takes_logits(recipe.objective))
+      return std::nullopt;
     return Error{"--completion", "changes nothing here: logits are made of every token, with a label or without",
                  "drop it, or pass --trainer trl"};
   }
@@ -121,8 +123,12 @@ class Checker {
     if (loss == LossKernel::kPlain) return check_plain();
     if (loss == LossKernel::kFusedLinear)
       if (auto wrong = check_fused_linear()) return wrong;
-    if (loss == LossKernel::kChunked && job_.recipe.seq == 1)
-      return Error{"--seq", "must be at least 2 for --loss chunked: a sequence of one token has nothing to predict",
+    if (loss == LossKernel::kCut)
+      if (auto wrong = check_cut()) return wrong;
+    if (loss != LossKernel::kFusedLinear && job_.recipe.seq == 1)
+      return Error{"--seq",
+                   "must be at least 2 for --loss " + std::string(name_in(kLossKernels, loss)) +
+                       ": a sequence of one token has nothing to predict",
                    "pass --seq 2 or more, or --loss hf"};
     if (loss == LossKernel::kChunked && job_.description.head_bias)
       return Error{option("loss"),
@@ -142,6 +148,23 @@ class Checker {
                  "fused-linear fails in Liger-Kernel for " + job_.description.family +
                      ", whose logits are scaled: \"LigerFusedLinearCrossEntropy is not available\"",
                  "pass --loss hf (beside --kernels liger too)"};
+  }
+
+  /// The dtype of the head's weight where it is multiplied.
+  DType head_dtype() const {
+    const Recipe& recipe = job_.recipe;
+    if (recipe.quantize != Quantize::kNone) return frozen_dtype(recipe);
+    return recipe.sharding.casts_parameters ? recipe.sharding.param_dtype : recipe.weights;
+  }
+
+  std::optional<Error> check_cut() const {
+    if (!has_cut_loss(job_.description.family) || job_.description.head_bias)
+      return Error{option("loss"), "cut is not modelled for " + job_.description.family,
+                   "pass --loss hf, or --loss fused-linear or chunked where there is one"};
+    if (is_half(head_dtype())) return std::nullopt;
+    return Error{option("loss"), "cannot be cut: its kernels take a head in half precision only, and this one is fp32",
+                 job_.recipe.quantize != Quantize::kNone ? "pass --upcast none, as axolotl has it beside this loss"
+                                                         : "pass --precision bf16, beside --autocast bf16 if need be"};
   }
 
   std::optional<Error> check_plain() const {
@@ -197,7 +220,10 @@ std::optional<Error> read_kernels(const Options& asked, Request& request) {
   if (request.gpu == nullptr) request.assumptions.emplace_back("what kernels take for themselves: as on an A100");
   if (kernels.loss == LossKernel::kPlain && !takes_logits(recipe.objective))
     request.assumptions.emplace_back("loss: cross_entropy in the loop, over all tokens; the loader shifts the labels");
-  if (kernels.loss == LossKernel::kChunked && recipe.completion == 0)
+  if (kernels.loss == LossKernel::kCut)
+    request.assumptions.emplace_back("loss cut: as the source of axolotl's fork has it; held to no record");
+  const bool skips_unlabelled = kernels.loss == LossKernel::kChunked || kernels.loss == LossKernel::kCut;
+  if (skips_unlabelled && recipe.completion == 0)
     request.assumptions.emplace_back("tokens without a label: none (--completion says how many have one)");
   return std::nullopt;
 }

@@ -197,7 +197,7 @@ constexpr std::array kOptions = std::to_array<OptionRow>({
     {"rope", kChoice, "K", kernels, "hf", "Kernels", "fused: Liger's rotary embedding", kRun},
     {"loss", kChoice, "L", loss_kernels, "hf", "Kernels",
      "fused-linear: Liger's, with the head; chunked: TRL's in tiles (SFTTrainer of 1.16); foak: that plug-in's; "
-     "plain: cross_entropy in the loop, on logits as they are",
+     "plain: cross_entropy in the loop, on logits as they are; cut: Cut Cross-Entropy's, with the head",
      kRun},
     {"lora-rank", kSize, "N", nullptr, "", "LoRA", "train adapters of this rank beside frozen weights", kRun, "R"},
     {"lora-targets", kText, "a,b", nullptr, "", "LoRA", "the modules to adapt, or all-linear", kRun},

@@ -196,6 +196,14 @@ struct ChunkedOutputs {
 ChunkedLoss chunked_log_prob_loss(const Tensor& hidden_states, const Tensor& weight, const Tensor& labels,
                                   const Pieces& tokens, const Pieces& vocabulary, const ChunkedOutputs& outputs);
 
+// --- cut_loss.cpp
+// ------------------------------------------------------------------------------------------------------
+/// LinearCrossEntropyFunction of cut_cross_entropy, as the fork that axolotl installs has it (axolotl-ai-cloud/
+/// ml-cross-entropy, cce.py, cce_backward.py, utils.py): the sum of the losses of hidden states [B, T, C], of which
+/// `labelled` have a label, without logits; they are made again, block by block, in the backward pass.
+Tensor cut_cross_entropy(const Tensor& hidden_states, const Tensor& weight, const Tensor& labels, Expr labelled,
+                         bool caps_logits);
+
 // --- log_odds.cpp: what TRL's losses of preferences are made of ------------------------------------------------------
 /// selective_log_softmax of TRL 1.16 on a GPU (kernels/logprob_entropy.py): logits [..., V] and index [...] give fp32
 /// [...]; beside both it keeps two numbers a row.

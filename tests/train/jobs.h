@@ -268,6 +268,10 @@ inline void pick_kernels(Recipe& recipe, const Description& description, Dice& d
   if (kernels.loss == LossKernel::kFusedLinear && !(there_are.liger && there_are.fused_linear))
     kernels.loss = LossKernel::kHf;
   if (kernels.loss == LossKernel::kChunked && description.head_bias) kernels.loss = LossKernel::kHf;
+  const bool halves =
+      size_of(recipe.weights) == 2 && recipe.quantize == Quantize::kNone && !is_wrapped(recipe.sharding);
+  if (halves && has_cut_loss(description.family) && !description.head_bias && dice.coin())
+    kernels.loss = LossKernel::kCut;
 }
 
 /// What a face would have made of the recipe: lengths, dtypes and kernels that this model can have.
