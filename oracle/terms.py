@@ -10,13 +10,23 @@ LETTERS = {"batch": "B", "seq": "T", "target-seq": "T", "layers": "L", "decoder-
 SUPERSCRIPTS = "⁰¹²³⁴⁵⁶⁷⁸⁹"
 
 
-def values(symbols, fixed):
-    """What each symbol of an answer stands for: a letter that was varied, else its number."""
+def shared(ours, theirs):
+    """The letters that two answers have in common: what one calls a letter is a number in another, as the width of what is dense is
+    where experts have a letter for theirs."""
+
+    def letters(symbols):
+        return {(LETTERS.get(each["meaning"]), each["value"]) for each in symbols}
+
+    return {letter for letter, _ in letters(ours) & letters(theirs)}
+
+
+def values(symbols, letters):
+    """What each symbol of an answer stands for: one of the letters, else its number."""
     found = {}
     for each in symbols:
         letter = LETTERS.get(each["meaning"])
-        varied = letter and letter not in fixed
-        found[each["symbol"]] = sympy.Symbol(letter, integer=True, positive=True) if varied else sympy.Integer(each["value"])
+        known = letter in letters
+        found[each["symbol"]] = sympy.Symbol(letter, integer=True, positive=True) if known else sympy.Integer(each["value"])
     return found
 
 

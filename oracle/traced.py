@@ -33,7 +33,7 @@ from data_parallel import UsedParameters  # noqa: E402
 from jobs import apart, read_lines  # noqa: E402
 from peakmem.trace._gpu import ANY  # noqa: E402
 from peakmem.trace._session import Session  # noqa: E402
-from training import run  # noqa: E402
+import training  # noqa: E402
 
 transformers.logging.set_verbosity_error()
 
@@ -82,13 +82,30 @@ def phases_of(session):
     return found
 
 
+def with_image_tokens(case, config, build=training.build_batch):
+    """The batch, whose ids stand for the features of its images behind a word each: of a record nobody knows its ids, but a model
+    that knows them counts."""
+    batch = build(case, config)
+    if case.get("images") and "input_ids" in batch:
+        vision = config.vision_config
+        features = (getattr(vision, "image_size", 0) // vision.patch_size) ** 2
+        features = case.get("image_tokens") or getattr(config, "mm_tokens_per_image", None) or features
+        token = getattr(config, "image_token_id", None) or config.image_token_index
+        for image in range(case["images"]):
+            batch["input_ids"][:, 1 + image * (features + 1) :][:, :features].fill_(token)
+    return batch
+
+
+training.build_batch = with_image_tokens
+
+
 def measure(case):
     """The phases of a case, as the tracer finds them."""
     session = Session(ANY)
     used = UsedParameters() if "ddp" in (case.get("ranks") or {}) else contextlib.nullcontext()
     with fused.scope(case), session.active(), used:
         nobody = Nobody(session)
-        run(case, nobody, 2)
+        training.run(case, nobody, 2)
     del session.recorder.log.events[nobody.end :]
     return phases_of(session)
 
@@ -102,6 +119,19 @@ def wanted(record):
         step, part = divmod(round(each["step"] * 100), 100)
         once = each["phase"] in ("clip", "optimizer", "evaluate")
         found.append((each["phase"], step, -1 if once else part, each["start"], each["peak"], each["end"]))
+    return found
+
+
+def scored(phases):
+    """What runs without gradients before a step's forward pass, as GRPO scores what it has made, is its input."""
+    found = []
+    for number, (name, step, micro, start, peak, end) in enumerate(phases):
+        follows = phases[number + 1][0] if number + 1 < len(phases) else ""
+        if name == "evaluate" and follows in ("input", "forward", "evaluate"):
+            name, step, micro = "input", phases[number + 1][1], max(micro, 0)
+        if name == "input" and found and found[-1][0] == "input":
+            start, peak, micro = found[-1][3], max(peak, found[-1][4]), found.pop()[2]
+        found.append((name, step, micro, start, peak, end))
     return found
 
 
@@ -121,6 +151,8 @@ def compare(name, record):
     signal.alarm(LIMIT)  # in a process of its own, which then ends
     got = [each for each in measure(record["case"]) if each[0] != "model"]
     want = wanted(record)
+    if record["case"].get("objective") == "grpo":
+        got = scored(got)
     if record["case"].get("trainer", "loop") != "loop":
         got, want = joined(got), joined(want)
     lines = [f"  traced {a}\n  record {b}" for a, b in zip(got, want) if a != b]

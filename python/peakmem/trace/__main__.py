@@ -60,7 +60,7 @@ def _traced(args: argparse.Namespace) -> Trace:
     path, colon, function = args.model.rpartition(":")
     if colon and path.endswith(".py"):
         return trace(_function(path, function), at=_sizes(args.at), name=args.model, **options)
-    make, batch, name = from_config(pathlib.Path(args.model), args.batch, args.seq, args.attention)
+    make, batch, name = from_config(pathlib.Path(args.model), args.batch, args.seq, args.attention, args.precision)
     return trace(make, batch, name=name, **options)
 
 
@@ -83,14 +83,17 @@ def _sizes(text: str) -> dict[str, int]:
         raise InputError("at", f"{text!r} are no sizes", "such as --at B=8,T=1024") from None
 
 
-def from_config(path: pathlib.Path, batch: int, seq: int, attention: str | None) -> tuple[Any, Any, str]:
+def from_config(
+    path: pathlib.Path, batch: int, seq: int, attention: str | None, precision: str | None = None
+) -> tuple[Any, Any, str]:
     """What makes the model of a config, its batch, and its name. The class is the first of `architectures`, else that of
-    the first task that transformers knows for its type."""
+    the first task that transformers knows for its type; in half its weights are, as from_pretrained makes them."""
     if importlib.util.find_spec("transformers") is None:
         raise InputError("MODEL", "transformers is not installed, which makes models of configs", "pip install transformers")
     import transformers
 
     from ._asked import Asked
+    from ._loop import PRECISIONS
     from ._transformers import class_of, full_batch, make_of, make_ready
 
     file = path / "config.json" if path.is_dir() else path
@@ -103,7 +106,7 @@ def from_config(path: pathlib.Path, batch: int, seq: int, attention: str | None)
         config._attn_implementation = attention
     asked = Asked(class_of(config), config, batch, seq)
     make_ready(asked)
-    make = make_of(asked)
+    make = make_of(asked, PRECISIONS.get(precision or "", (None, None))[0])
     return make, full_batch(asked, make), path.parent.name if path.name == "config.json" else path.stem
 
 

@@ -266,10 +266,12 @@ class _Folding:
             of, of_stack, of_block, of_place = self.named[-event]
             if of_block is None:
                 written.append(((of, "once", of_place), False))
-            elif of_stack == stack and block is not None:
+                continue
+            there = _where(of_block, self.blocks[of_stack], self.ends)
+            across = where[0] != there[0] and "mid" not in (where, there)  # from one end to the other, however far that is
+            if of_stack == stack and block is not None and not across:
                 written.append(((of, ("by", of_block - block), of_place), False))
             else:
-                there = _where(of_block, self.blocks[of_stack], self.ends)
                 if there == "mid":
                     return f"a layer of {of_stack}* ends outside of the stack"
                 written.append(((of, there, of_place), False))

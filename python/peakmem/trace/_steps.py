@@ -64,8 +64,8 @@ def loop_of(
     with Adoption() as adoption, session.active(), users_errors():
         model, batch = make(adoption)
         _move(model)
-        if weights is not None:
-            model.to(weights)
+        if weights is not None and any(each.dtype != weights for each in model.parameters() if each.is_floating_point()):
+            model.to(weights)  # one that is already may keep buffers in fp32, as from_pretrained leaves them
         model.train()
         if options["checkpointing"]:
             _checkpoint(model)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
@@ -73,16 +74,27 @@ def make_ready(asked: Asked) -> None:
                 setattr(each, name, 0)
 
 
-def make_of(asked: Asked) -> Callable[[], Any]:
-    """What makes the model."""
+def make_of(asked: Asked, dtype: torch.dtype | None = None) -> Callable[[], Any]:
+    """What makes the model; with its weights in a dtype as from_pretrained makes them: what is computed in fp32 stays in it."""
 
     def make() -> Any:
-        model = asked.kind(asked.config)
+        with _default(dtype or torch.get_default_dtype()):
+            model = asked.kind(asked.config)
         if hasattr(model, "set_default_language"):  # X-MOD's adapters
             model.set_default_language(asked.config.languages[0])
         return model
 
     return make
+
+
+@contextlib.contextmanager
+def _default(dtype: torch.dtype) -> Iterator[None]:
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(dtype)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(before)
 
 
 def full_batch(asked: Asked, make: Callable[[], Any]) -> dict[str, Any]:

@@ -122,6 +122,8 @@ class Values:
                 return
         elif name in UNWRITTEN and _small(leaves):
             _unwritten(leaves[0])
+        elif name == "randperm" and _small(leaves):
+            _in_order(leaves[0])
         if not name.startswith("_amp_foreach_non_finite"):  # where nothing is infinite
             for each in _written(func, args, kwargs):
                 _forget(each)
@@ -273,12 +275,21 @@ GUESSES: dict[str, tuple[str, Callable[..., Any]]] = {
 CHOICES = {"topk": 1, "argmax": 0}
 
 BALANCED = "what topk or argmax chose: each equally often"
+IN_ORDER = "what randperm shuffled: nothing"
 
 
 def guess_in(tensors: Any) -> str:
     """The guess that the values of some of these tensors come from; nothing if they are known."""
     twins = (twin_of(each) for each in tensors if isinstance(each, FakeTensor))
     return next((guess for each in twins if each is not None and (guess := getattr(each, "_peakmem_guess", ""))), "")
+
+
+def _in_order(fake: Any) -> None:
+    """Values of a random order: any is as good as that of the numbers."""
+    with _disable_current_modes():
+        values = torch.arange(fake.numel(), dtype=fake.dtype)
+        values._peakmem_guess = IN_ORDER
+    give_twin(fake, values)
 
 
 def _choose(chosen: Any, among: Any, dim: Any = -1) -> None:

@@ -68,6 +68,42 @@ def test_kinds_that_alternate_fold_by_their_period() -> None:
     assert unfolded_to(folded, 18) == events_of(traced(lambda: Alternating(18)))
 
 
+class Shared(Block):
+    """A layer that scales what it makes by what the first layer made, as T5's layers share a bias."""
+
+    def __init__(self, width: int, heads: int, dropout: float) -> None:
+        super().__init__(width, heads, dropout)
+        self.scale = torch.nn.Parameter(torch.ones(1, 1, width))
+
+    def forward(self, x: Any, scale: Any = None) -> Any:
+        scale = self.scale.exp().expand(x.shape).contiguous() if scale is None else scale
+        return super().forward(x) * scale, scale
+
+
+class WithShared(Decoder):
+    """Its gradient is begun in the last layer, and ends in the first."""
+
+    def __init__(self, layers: int) -> None:
+        super().__init__(layers)
+        self.layers = torch.nn.ModuleList(Shared(32, 4, 0.1) for _ in range(layers))
+        for layer in self.layers[1:]:
+            layer.scale = None
+
+    def forward(self, ids: Any, labels: Any) -> Any:
+        x, scale = self.tokens(ids), None
+        for layer in self.layers:
+            x, scale = layer(x, scale)
+        logits = self.head(self.norm(x))
+        return logits, F.cross_entropy(logits.view(-1, logits.shape[-1]), labels.view(-1))
+
+
+def test_what_goes_from_one_end_to_the_other_does_at_any_depth() -> None:
+    folded = fold(traced(lambda: WithShared(6)))
+    assert isinstance(folded, Folded)
+    assert unfolded_to(folded, 6) == events_of(folded.program)
+    assert unfolded_to(folded, 9) == events_of(traced(lambda: WithShared(9)))
+
+
 class Growing(torch.nn.Module):
     """Layers that grow do not fold."""
 

@@ -110,6 +110,13 @@ def test_what_a_router_chooses_is_balanced() -> None:
     assert looked(lambda ids, x: x.topk(2, -1).indices.shape, IDS) == ((2, 4, 2), ())
 
 
+def test_a_random_order_is_that_of_the_numbers() -> None:
+    value, notes = looked(lambda ids, x: ids[torch.randperm(2, device=ids.device)][ids == 0].shape[0], IDS)
+    assert value == 4 and not notes  # the mask is known
+    value, notes = looked(lambda ids, x: (ids[torch.randperm(2, device=ids.device)] == 3).nonzero().tolist(), IDS)
+    assert value == [[1, 0], [1, 1]] and "randperm" in notes[0]
+
+
 def test_what_is_written_over_is_known_no_more() -> None:
     def look(ids: Any, x: Any) -> Any:
         mask = torch.zeros(4, device=ids.device)
