@@ -30,17 +30,22 @@ NO_SHAPE_FUNCTION = {aten._fused_sgd_.default, aten._fused_adagrad_.default}
 LABELLED = None  # tokens of a row that have a label, where those of a prompt have none
 
 
-def _selected(tensor, indices, *_):
-    """x[mask]: nothing is masked, or all but so many columns."""
-    (mask,) = indices
+def _selected(tensor, indices, known=None):
+    """x[mask]: as many as are known to be chosen; else nothing is masked, or all but so many columns."""
+    mask = indices[0]
     count = mask.numel() if LABELLED is None else mask.shape[0] * min(mask.shape[1], LABELLED)
-    return tensor.new_empty(count, *tensor.shape[mask.dim():])
+    return tensor.new_empty(count if known is None else known, *tensor.shape[mask.dim():])
+
+
+def _put(tensor, indices, put, accumulate=False):
+    """What adds up is a backward formula that writes in place; what is not added is put into a copy."""
+    return tensor if accumulate else tensor.clone()
 
 
 # Indexing by a mask takes a number of elements that is a matter of values.
 BY_MASK = {
     aten.index.Tensor: _selected,
-    aten.index_put.default: lambda tensor, *_: tensor,
+    aten.index_put.default: _put,
     aten.index_put_.default: lambda tensor, *_: tensor,
     aten._index_put_impl_.default: lambda tensor, *_: tensor,
 }
@@ -140,6 +145,8 @@ class Counter(TorchDispatchMode):
         if func is aten.equal.default or func is aten.is_pinned.default:
             return True, True  # DDP's reducer asks of what it has put into pinned memory
         if func in BY_MASK and any(i is not None and i.dtype == torch.bool for i in args[1]):
+            if func is aten.index.Tensor:
+                return True, _selected(*args, self.values and self.values.count(args[1][0]))
             return True, BY_MASK[func](*args)
         if torch.is_grad_enabled() or not _from_engine(caller):
             return False, None

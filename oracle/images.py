@@ -29,8 +29,12 @@ def patches(case, config):
     width = vision.in_channels * vision.temporal_patch_size * vision.patch_size**2
     kinds = ([0] + [1] * case["image_tokens"]) * case["images"]  # a word before each image
     kinds += [0] * (case["seq"] - len(kinds))
-    return {
+    inputs = {
         "pixel_values": torch.empty(images * rows * columns * merged**2, width, device="cuda"),
         "image_grid_thw": torch.tensor([[1, merged * rows, merged * columns]] * images, device="cuda"),
         "mm_token_type_ids": torch.tensor([kinds] * case["batch"], device="cuda"),
     }  # fmt: skip
+    if hasattr(vision, "deepstack_visual_indexes"):  # layers look for the places of images
+        ids = [config.image_token_id if kind else 0 for kind in kinds]
+        inputs["input_ids"] = torch.tensor([ids] * case["batch"], device="cuda")
+    return inputs

@@ -47,6 +47,12 @@ class Values:
         with _disable_current_modes():
             return None if value is None else value.item()
 
+    def count(self, mask):
+        """How many of a mask's elements are true, or None."""
+        value = self.of(mask)
+        with _disable_current_modes():
+            return None if value is None else int(value.sum())
+
     def compute(self, func, args, kwargs):
         """The same op on what is known: its result, or None where something is not."""
         tensors = [x for x in tree_leaves((args, kwargs)) if isinstance(x, torch.Tensor)]

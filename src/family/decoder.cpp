@@ -8,6 +8,8 @@
 #include "model/outer_units.h"
 #include "model/task_heads.h"
 #include "trace/image_ops.h"
+#include "trace/parts.h"
+#include "trace/places.h"
 
 namespace peakmem {
 namespace {
@@ -99,14 +101,21 @@ class Decoder {
     Tensor hidden_states = dropout(inputs_embeds, b_.description.embedding_dropout);
     if (!parts_.keeps_embeddings) inputs_embeds = hidden_states;  // the name is what dropout gave
     const Rotations rotations = rotary_emb_(hidden_states, positions);
-    Tensor weights;  // that the last layer handed on
-    layers_.run([&](const KindOfLayer& kind) {
+    Tensor weights;        // that the last layer handed on
+    Tensor layer_outputs;  // what it gave, where more is added to that
+    size_t layer = 0;
+    const auto run_layer = [&](const KindOfLayer& kind) {
       const bool windowed = kind.windowed && b_.description.window > 0;
       if (windowed) keep_window(b_);
       AttentionOutput output =
           run(kind.layer, hidden_states, rotations.of(kind.windowed), windowed ? masks.windowed : masks.full);
       hidden_states = std::move(output.output);
       weights = std::move(output.weights);
+      if (!told.deep.empty()) layer_outputs = hidden_states;
+    };
+    layers_.run(run_layer, [&](const KindOfLayer&) {
+      if (layer < told.deep.size()) hidden_states = add_at_places(hidden_states, told.places, told.deep[layer]);
+      ++layer;
     });
     hidden_states = call_in_outer_unit(b_.tape, Outer::kNorm, [&] { return norm_(hidden_states); });
     return hidden_states;
@@ -156,7 +165,11 @@ class SeeingDecoder {
     const Places places = find_places(batch.input_ids);
     inputs_embeds = masked_scatter(inputs_embeds, places.images, image_features);
     const auto make_inputs = b_.description.sight->make_inputs;
-    const TextInputs inputs = make_inputs == nullptr ? TextInputs() : make_inputs(b_, inputs_embeds);
+    std::vector<Tensor> deep;
+    for (const std::vector<Tensor>& feature : image.deep) deep.push_back(cat_parts(feature, 0));
+    TextInputs inputs = make_inputs == nullptr ? TextInputs() : make_inputs(b_, inputs_embeds);
+    inputs.places = places.images;
+    inputs.deep = std::move(deep);
     if (b_.description.sight->any_size) keep_deltas();
     const bool returns = !b_.description.sight->any_size;
     return {language_model_(inputs_embeds, inputs), returns ? image_features : Tensor(), pixel_values};

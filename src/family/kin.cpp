@@ -114,8 +114,8 @@ constexpr std::array kKin = std::to_array<Kin>({
     {"qwen2_vl_text", "qwen2", "its positions are of text and image"},
     {"qwen2_5_vl", "qwen2", "its positions are of text and image, and it encodes images besides"},
     {"qwen2_5_vl_text", "qwen2", "its positions are of text and image"},
-    {"qwen3_vl", "qwen3", "its positions are of text and image, and it encodes images besides"},
     {"qwen3_vl_text", "qwen3", "its positions are of text and image, and early layers add features of the image"},
+    {"qwen3_vl_moe", "qwen3_vl", "its MLPs are mixtures of experts"},
     {"molmo2", "", "it encodes images, and its text model is not modelled"},
     {"phi4_multimodal", "phi3", "it encodes images and sound, and has adapters for each"},
 });

@@ -1,7 +1,8 @@
-// Qwen2-VL and Qwen2.5-VL: Qwen2 whose tokens have places in time, height and width, shown images of any size
-// (transformers 5.23, models/qwen2_vl/modeling_qwen2_vl.py and models/qwen2_5_vl/modeling_qwen2_5_vl.py).
+// Qwen2-VL, Qwen2.5-VL and Qwen3-VL: Qwen2 or Qwen3 whose tokens have places in time, height and width, shown images of
+// any size (transformers 5.23, modeling_*.py of models/qwen2_vl, models/qwen2_5_vl and models/qwen3_vl).
 #include "family/qwen2_vl.h"
 
+#include <algorithm>
 #include <memory>
 
 #include "family/llama.h"
@@ -12,6 +13,8 @@ namespace peakmem {
 namespace {
 
 /// Qwen2VLRotaryEmbedding: angles of three places, of which every feature takes one; a sequence has its own.
+/// `in_place`: those of height and width are written among those of time (Qwen3VLTextRotaryEmbedding).
+template <bool in_place>
 class PlacedRotary {
  public:
   explicit PlacedRotary(const Builder& builder) : b_(builder), frequencies_(b_) {}
@@ -34,7 +37,8 @@ class PlacedRotary {
   Expr half() const { return exact_div(b_.dims.rotary, 2); }
   /// recomposition_frequencies
   Tensor recomposed() const {
-    const Tensor freq = b_.tape.make({b_.dims.batch, b_.dims.seq, half()}, DType::kFloat32, "cat");
+    const Shape halves = {b_.dims.batch, b_.dims.seq, half()};
+    const Tensor freq = in_place ? Tensor() : b_.tape.make(halves, DType::kFloat32, "cat");
     return b_.tape.make({b_.dims.batch, b_.dims.seq, b_.dims.rotary}, DType::kFloat32, "cat");
   }
 
@@ -43,8 +47,19 @@ class PlacedRotary {
 };
 
 struct Qwen2VlParts : LlamaParts {
-  using Rotary = PlacedRotary;
+  using Rotary = PlacedRotary<false>;
 };
+
+struct Qwen3VlParts : LlamaParts {
+  using Rotary = PlacedRotary<true>;
+  using Layer = PreNormLayer<NormedAttention>;
+};
+
+/// torch.split by images.
+std::vector<Tensor> by_images(const Builder& b, const Tensor& features) {
+  const auto count = static_cast<size_t>(b.dims.images * b.dims.batch.number());
+  return split_in_parts(features, 0, std::vector<int64_t>(count, b.description.image_tokens));
+}
 
 /// Qwen2VLModel.get_image_features, and what its forward joins of it.
 FeatureCall make_features(const Builder& b) {
@@ -52,11 +67,11 @@ FeatureCall make_features(const Builder& b) {
   return [tower, &b](const Tensor& images) -> ImageFeatures {
     const Tensor pixel_values = to(images, b.structure.weights);
     const TowerOutput seen = tower(pixel_values);
-    const int64_t count = b.dims.images * b.dims.batch.number();
-    const Tensor sizes = b.tape.make({count}, DType::kInt64, "floor_divide");
-    const std::vector<int64_t> tokens(static_cast<size_t>(count), b.description.image_tokens);
-    const std::vector<Tensor> each = split_in_parts(seen.selected, 0, tokens);
-    return {{seen.last_hidden_state, seen.selected}, cat_parts(each, 0)};
+    const Tensor sizes = b.tape.make({b.dims.images * b.dims.batch}, DType::kInt64, "floor_divide");
+    const std::vector<Tensor> each = by_images(b, seen.selected);
+    std::vector<std::vector<Tensor>> deep;
+    for (const Tensor& feature : seen.deep) deep.push_back(by_images(b, feature));
+    return {{seen.last_hidden_state, seen.selected}, cat_parts(each, 0), std::move(deep)};
   };
 }
 
@@ -100,13 +115,22 @@ Description read_text(Fields& fields) {
   return d;
 }
 
+Description read_qwen3_text(Fields& fields) {
+  Description d = read_decoder(fields, 151936, 4096, 22016, 128000);
+  d.head_dim = fields.size("head_dim", 128);  // a size of its own, not derived
+  d.head_dim_is_quotient = d.head_dim * d.heads == d.hidden;
+  d.kv_heads = read_kv_heads(fields, d.heads, 32);
+  d.qkv_bias = d.output_bias = fields.flag("attention_bias", false);
+  check_sections(fields, d);
+  return d;
+}
+
 /// A config of the hub has what is of the text beside `vision_config`, a newer one in a part of its own.
 Description read_either_text(Fields& fields) {
   return fields.has(kTextConfig) ? read_part(fields, kTextConfig, read_text) : read_text(fields);
 }
 
-Description read_seeing(Fields& fields, const char* tower) {
-  Description d = read_either_text(fields);
+Description read_seeing(Fields& fields, Description d, const char* tower) {
   read_tower(fields, d, kQwenSight, tower);
   d.tied = fields.flag("tie_word_embeddings", false) || d.tied;
   if (d.tower && d.tower->projection != d.hidden)
@@ -117,8 +141,19 @@ Description read_seeing(Fields& fields, const char* tower) {
   return d;
 }
 
-Description read_qwen2_vl(Fields& fields) { return read_seeing(fields, "qwen2_vl_vision"); }
-Description read_qwen2_5_vl(Fields& fields) { return read_seeing(fields, "qwen2_5_vl_vision"); }
+Description read_qwen2_vl(Fields& fields) { return read_seeing(fields, read_either_text(fields), "qwen2_vl_vision"); }
+Description read_qwen2_5_vl(Fields& fields) {
+  return read_seeing(fields, read_either_text(fields), "qwen2_5_vl_vision");
+}
+
+/// Behind its first layers features of the image are added: each is a run of its own, and so is the next one.
+Description read_qwen3_vl(Fields& fields) {
+  Description d = read_seeing(fields, read_part(fields, kTextConfig, read_qwen3_text), "qwen3_vl_vision");
+  const int64_t told = d.tower ? static_cast<int64_t>(d.tower->deep_layers.size()) + 1 : 0;
+  for (int64_t layer = 0; layer < std::min(told, d.layers); ++layer) d.runs.push_back({1, false});
+  if (d.layers > told) d.runs.push_back({d.layers - told, false});
+  return d;
+}
 
 constexpr std::array kTasks = {Task::kImageTextToText};
 
@@ -134,5 +169,7 @@ const Family kQwen25Vl = {"qwen2_5_vl",
                           read_qwen2_5_vl,
                           build_decoder<Qwen2VlParts>,
                           &kSizesOfParts};
+const Family kQwen3Vl = {"qwen3_vl", "Qwen3-VL",    "transformers 5.23, models/qwen3_vl", Task::kImageTextToText,
+                         kTasks,     read_qwen3_vl, build_decoder<Qwen3VlParts>,          &kSizesOfParts};
 
 }  // namespace peakmem

@@ -1,23 +1,15 @@
+#include "family/qwen_vision.h"
+
 #include <algorithm>
 #include <memory>
 
 #include "family/llama.h"
-#include "family/qwen2_vl.h"
 #include "family/vit.h"
 #include "trace/image_ops.h"
 #include "trace/parts.h"
 
 namespace peakmem {
-namespace {
 
-/// How long the stretches of patches are that see each other.
-using Lengths = std::vector<int64_t>;
-
-/// The same as a layer is told it: where they begin, on the device.
-struct Stretches {
-  Lengths lengths;
-  Tensor cu_seqlens;
-};
 Stretches stretches(const Builder& b, Lengths lengths, const char* made_by) {
   const Shape ends = {static_cast<int64_t>(lengths.size()) + 1};
   return {std::move(lengths), b.tape.make(ends, DType::kInt32, made_by)};
@@ -25,8 +17,9 @@ Stretches stretches(const Builder& b, Lengths lengths, const char* made_by) {
 
 int64_t images_of(const Builder& b) { return b.dims.batch.number(); }
 
-/// One for each image.
 Lengths whole_images(const Builder& b) { return Lengths(static_cast<size_t>(images_of(b)), b.description.positions); }
+
+namespace {
 
 /// get_vision_window_index: the windows of each image, those at its edges smaller.
 Lengths windows(const Builder& b) {
@@ -41,29 +34,26 @@ Lengths windows(const Builder& b) {
   return all;
 }
 
-/// PatchEmbed: a convolution over a patch of a few frames, [N, pixels] to [N, C].
-struct FilmPatches {
-  const Builder& b;
-  Tensor weight;
+}  // namespace
 
-  explicit FilmPatches(const Builder& builder) : b(builder) {
-    const Scope scope(b.tape, "proj");
-    const Description& d = b.description;
-    weight = b.parameter({b.dims.hidden, d.channels, d.patch_frames, d.patch, d.patch}, "weight");
-  }
-  Tensor operator()(const Tensor& pixel_values) const {
-    const Scope scope(b.tape, "patch_embed");
-    const Description& d = b.description;
-    Tensor hidden_states = split_dim(pixel_values, 1, d.channels, d.patch_frames * d.patch * d.patch);
-    hidden_states = split_dim(std::move(hidden_states), 2, d.patch_frames, d.patch * d.patch);
-    hidden_states = split_dim(std::move(hidden_states), 3, d.patch, d.patch);
-    const Shape one_each = {hidden_states.size(0), b.dims.hidden, 1, 1, 1};
-    hidden_states = convolution(to(std::move(hidden_states), weight.dtype()), weight, Tensor(), one_each);
-    return merge_dims(std::move(hidden_states), 1, 4);
-  }
-};
+FilmPatches::FilmPatches(const Builder& builder, bool has_bias) : b(builder) {
+  const Scope scope(b.tape, "proj");
+  const Description& d = b.description;
+  weight = b.parameter({b.dims.hidden, d.channels, d.patch_frames, d.patch, d.patch}, "weight");
+  if (has_bias) bias = b.parameter({b.dims.hidden}, "bias");
+}
 
-/// get_vision_position_ids: row and column of each patch.
+Tensor FilmPatches::operator()(const Tensor& pixel_values) const {
+  const Scope scope(b.tape, "patch_embed");
+  const Description& d = b.description;
+  Tensor hidden_states = split_dim(pixel_values, 1, d.channels, d.patch_frames * d.patch * d.patch);
+  hidden_states = split_dim(std::move(hidden_states), 2, d.patch_frames, d.patch * d.patch);
+  hidden_states = split_dim(std::move(hidden_states), 3, d.patch, d.patch);
+  const Shape one_each = {hidden_states.size(0), b.dims.hidden, 1, 1, 1};
+  hidden_states = convolution(to(std::move(hidden_states), weight.dtype()), weight, bias, one_each);
+  return merge_dims(std::move(hidden_states), 1, 4);
+}
+
 Tensor places_of_patches(const Builder& b) {
   Tape& tape = b.tape;
   Tensor size = tape.make({1}, DType::kInt64, "_to_copy");
@@ -76,34 +66,27 @@ Tensor places_of_patches(const Builder& b) {
   return tape.make({b.dims.batch * b.dims.seq, 2}, DType::kInt64, "cat");
 }
 
-/// Qwen2VLVisionRotaryEmbedding: half of a head's features are turned by rows, half by columns. In fp32.
-class AxialRotary {
- public:
-  explicit AxialRotary(const Builder& builder) : b_(builder), frequencies_(b_, "rotary_pos_emb") {}
-  Rotation operator()() const {
-    const Scope scope(b_.tape, "rotary_pos_emb");
-    const NoGrad no_grad(b_.tape);
-    Tape& tape = b_.tape;
-    const Expr patches = b_.dims.batch * b_.dims.seq;
-    Tensor numbers = tape.make({patches, 2, 1}, DType::kFloat32, "_to_copy");
-    const Tensor freqs = tape.make({patches, 2, exact_div(b_.dims.rotary, 2)}, DType::kFloat32, "mul");
-    numbers.reset();
-    Tensor cos = mul_scalar(tape.make(freqs.shape(), DType::kFloat32, "cos"));
-    Tensor sin = mul_scalar(tape.make(freqs.shape(), DType::kFloat32, "sin"));
-    cos = recomposed(patches);
-    sin = recomposed(patches);
-    return {Tensor(), cos, sin};
-  }
+Rotation AxialRotary::operator()() const {
+  const Scope scope(b_.tape, "rotary_pos_emb");
+  const NoGrad no_grad(b_.tape);
+  Tape& tape = b_.tape;
+  const Expr patches = b_.dims.batch * b_.dims.seq;
+  Tensor numbers = tape.make({patches, 2, 1}, DType::kFloat32, "_to_copy");
+  const Tensor freqs = tape.make({patches, 2, exact_div(b_.dims.rotary, 2)}, DType::kFloat32, "mul");
+  numbers.reset();
+  Tensor cos = mul_scalar(tape.make(freqs.shape(), DType::kFloat32, "cos"));
+  Tensor sin = mul_scalar(tape.make(freqs.shape(), DType::kFloat32, "sin"));
+  cos = recomposed(patches);
+  sin = recomposed(patches);
+  return {Tensor(), cos, sin};
+}
 
- private:
-  Tensor recomposed(Expr patches) const {
-    const Tensor freq_hw = b_.tape.make({patches, b_.dims.rotary}, DType::kFloat32, "cat");
-    return b_.tape.make({patches, 2 * b_.dims.rotary}, DType::kFloat32, "cat");
-  }
+Tensor AxialRotary::recomposed(Expr patches) const {
+  const Tensor freq_hw = b_.tape.make({patches, b_.dims.rotary}, DType::kFloat32, "cat");
+  return b_.tape.make({patches, 2 * b_.dims.rotary}, DType::kFloat32, "cat");
+}
 
-  const Builder& b_;
-  RotaryEmbedding frequencies_;
-};
+namespace {
 
 /// apply_rotary_pos_emb_vision of [N, heads, D], in fp32 whatever they are.
 void turn(const Builder& b, Tensor& query, Tensor& key, const Rotation& rotation) {
@@ -121,56 +104,33 @@ void turn(const Builder& b, Tensor& query, Tensor& key, const Rotation& rotation
   key = std::move(k_embed);
 }
 
-/// VisionAttention, of each stretch by itself.
-struct VisionAttention {
-  const Builder& b;
-  Linear qkv, proj;
+}  // namespace
 
-  explicit VisionAttention(const Builder& builder)
-      : b(builder),
-        qkv(b, "qkv", b.dims.hidden, 3 * b.dims.hidden, true),
-        proj(b, "proj", b.dims.hidden, b.dims.hidden, true) {}
+VisionAttention::VisionAttention(const Builder& builder)
+    : b(builder),
+      qkv(b, "qkv", b.dims.hidden, 3 * b.dims.hidden, true),
+      proj(b, "proj", b.dims.hidden, b.dims.hidden, true) {}
 
-  Tensor operator()(const Tensor& hidden_states, const Rotation& rotation, const Lengths& lengths) const {
-    const Scope scope(b.tape, "attn");
-    Tensor joined = split_dim(split_dim(qkv(hidden_states), 1, 3, b.dims.hidden), 2, b.dims.heads, b.dims.head_dim);
-    std::array<Tensor, 3> states = split_in_three(transpose(std::move(joined), 0, 1), 0);
-    for (Tensor& each : states) each = merge_dims(std::move(each), 0, 2);
-    turn(b, states[0], states[1], rotation);
-    for (Tensor& each : states) each = unsqueeze(transpose(std::move(each), 0, 1), 0);
-    const Tensor sizes = b.tape.make({static_cast<int64_t>(lengths.size())}, DType::kInt32, "sub");
-    std::array<std::vector<Tensor>, 3> splits;
-    for (size_t i = 0; i < 3; ++i) splits[i] = split_in_parts(states[i], 2, lengths);
-    std::vector<Tensor> outputs;
-    for (size_t i = 0; i < lengths.size(); ++i)
-      outputs.push_back(
-          attend(splits[0][i], splits[1][i], splits[2][i], {b, 1, Tensor(), false, SoftmaxDtype::kFullPrecision})
-              .output);
-    const Tensor attn_output = cat_parts(outputs, 1);
-    return proj(merge_dims(merge_dims(attn_output, 0, 2), 1, 2));
-  }
-};
+Tensor VisionAttention::operator()(const Tensor& hidden_states, const Rotation& rotation,
+                                   const Lengths& lengths) const {
+  const Scope scope(b.tape, "attn");
+  Tensor joined = split_dim(split_dim(qkv(hidden_states), 1, 3, b.dims.hidden), 2, b.dims.heads, b.dims.head_dim);
+  std::array<Tensor, 3> states = split_in_three(transpose(std::move(joined), 0, 1), 0);
+  for (Tensor& each : states) each = merge_dims(std::move(each), 0, 2);
+  turn(b, states[0], states[1], rotation);
+  for (Tensor& each : states) each = unsqueeze(transpose(std::move(each), 0, 1), 0);
+  const Tensor sizes = b.tape.make({static_cast<int64_t>(lengths.size())}, DType::kInt32, "sub");
+  std::array<std::vector<Tensor>, 3> splits;
+  for (size_t i = 0; i < 3; ++i) splits[i] = split_in_parts(states[i], 2, lengths);
+  std::vector<Tensor> outputs;
+  for (size_t i = 0; i < lengths.size(); ++i)
+    outputs.push_back(
+        attend(splits[0][i], splits[1][i], splits[2][i], {b, 1, Tensor(), false, SoftmaxDtype::kFullPrecision}).output);
+  const Tensor attn_output = cat_parts(outputs, 1);
+  return proj(merge_dims(merge_dims(attn_output, 0, 2), 1, 2));
+}
 
-/// Qwen2VLVisionBlock, Qwen2_5_VLVisionBlock.
-template <class Norm, class FeedForward>
-struct Block {
-  Norm norm1, norm2;
-  VisionAttention attn;
-  FeedForward mlp;
-
-  explicit Block(const Builder& b)
-      : norm1(b, "norm1", b.dims.hidden),
-        norm2(b, "norm2", b.dims.hidden),
-        attn(named<VisionAttention>(b, "attn")),
-        mlp(named<FeedForward>(b, "mlp")) {}
-
-  Tensor operator()(const Tensor& input, const Rotation& rotation, const Lengths& lengths) const {
-    Tensor hidden_states = input;
-    hidden_states = add(hidden_states, attn(norm1(hidden_states), rotation, lengths));
-    hidden_states = add(hidden_states, mlp(norm2(hidden_states)));
-    return hidden_states;
-  }
-};
+namespace {
 
 /// PatchMerger: what stands side by side becomes one token.
 template <class Norm>
@@ -223,7 +183,7 @@ class VisionTransformer {
       rotation = {Tensor(), cos, by_windows(rotation.sin)};
     }
     blocks_.run([&](const OfKind& kind) {
-      hidden_states = run(kind, hidden_states, rotation, kind.windowed ? of_windows : whole);
+      hidden_states = run_block(b_, kind.layer, hidden_states, rotation, kind.windowed ? of_windows : whole);
     });
     Tensor merged = merger_(hidden_states);
     if (windowed_) merged = in_order(std::move(merged));
@@ -231,7 +191,7 @@ class VisionTransformer {
   }
 
  private:
-  using Layer = Block<Norm, FeedForward>;
+  using Layer = VisionBlock<Norm, FeedForward>;
   struct OfKind {
     Layer layer;
     bool windowed;
@@ -249,17 +209,6 @@ class VisionTransformer {
     return merge_dims(in_order(split_dim(std::move(input), 0, tokens, side_by_side)), 0, 2);
   }
 
-  Tensor run(const OfKind& kind, const Tensor& hidden_states, const Rotation& shared, const Stretches& seen) const {
-    const Scope scope(b_.tape, "blocks.*");
-    const Rotation rotation = layer_inputs(b_, shared);
-    return checkpoint(
-        b_.structure.checkpointing,
-        [&layer = kind.layer, rotation, seen](const Tensor& input, const Tensor&) {
-          return layer(input, rotation, seen.lengths);
-        },
-        hidden_states);
-  }
-
   const Builder& b_;
   bool windowed_;
   FilmPatches patch_embed_;
@@ -272,22 +221,6 @@ template <class Norm, class FeedForward>
 TowerCall make(const Builder& b, bool windowed) {
   const auto tower = std::make_shared<VisionTransformer<Norm, FeedForward>>(b, windowed);
   return [tower](const Tensor& pixel_values) { return (*tower)(pixel_values); };
-}
-
-/// What both read of their configs besides the width, which has another name in either.
-void read_patches(Fields& fields, Description& d) {
-  d.layers = fields.size("depth", 32);
-  d.heads = d.kv_heads = fields.size("num_heads", 16);
-  d.channels = fields.size("in_channels", 3);
-  d.patch = fields.size("patch_size", 14);
-  d.patch_frames = fields.size("temporal_patch_size", 2);
-  d.merge = fields.size("spatial_merge_size", 2);
-  d.positions = d.merge * d.merge;
-  if (d.hidden % d.heads != 0 || d.hidden / d.heads % 4 != 0)
-    fields.fail("num_heads", "must divide the width " + std::to_string(d.hidden) + " into heads of a multiple of 4");
-  d.head_dim = d.hidden / d.heads;
-  d.rotary = d.head_dim / 2;
-  fields.ignore({"rope_parameters", "in_chans", "spatial_patch_size", "tokens_per_second"});  // of films, or not read
 }
 
 /// fullatt_block_indexes, as layer_types would say it.
@@ -305,6 +238,21 @@ std::vector<std::string> kinds_of_layers(Fields& fields, int64_t layers) {
 
 }  // namespace
 
+void read_patches(Fields& fields, Description& d, int64_t layers, int64_t patch) {
+  d.layers = fields.size("depth", layers);
+  d.heads = d.kv_heads = fields.size("num_heads", 16);
+  d.channels = fields.size("in_channels", 3);
+  d.patch = fields.size("patch_size", patch);
+  d.patch_frames = fields.size("temporal_patch_size", 2);
+  d.merge = fields.size("spatial_merge_size", 2);
+  d.positions = d.merge * d.merge;
+  if (d.hidden % d.heads != 0 || d.hidden / d.heads % 4 != 0)
+    fields.fail("num_heads", "must divide the width " + std::to_string(d.hidden) + " into heads of a multiple of 4");
+  d.head_dim = d.hidden / d.heads;
+  d.rotary = d.head_dim / 2;
+  fields.ignore({"rope_parameters", "in_chans", "spatial_patch_size", "tokens_per_second"});  // of films, or not read
+}
+
 TowerCall make_qwen2_vl_tower(const Builder& b) { return make<LayerNorm, ImageMlp>(b, false); }
 TowerCall make_qwen2_5_vl_tower(const Builder& b) { return make<RmsNorm, Mlp>(b, true); }
 
@@ -314,7 +262,7 @@ Description read_qwen2_vl_tower(Fields& fields) {
   d.projection = fields.size("hidden_size", 3584);
   d.ffn = d.hidden * fields.size("mlp_ratio", 4);
   d.activation = read_activation(fields, "hidden_act", "quick_gelu");
-  read_patches(fields, d);
+  read_patches(fields, d, 32, 14);
   return d;
 }
 
@@ -325,7 +273,7 @@ Description read_qwen2_5_vl_tower(Fields& fields) {
   d.ffn = fields.size("intermediate_size", 3420);
   d.activation = read_activation(fields, "hidden_act", "silu");
   d.mlp_bias = true;
-  read_patches(fields, d);
+  read_patches(fields, d, 32, 14);
   d.window = fields.size("window_size", 112) / d.merge / d.patch;
   if (d.window < 1) fields.fail("window_size", "is smaller than the patches of one token");
   read_layer_types(fields, d, kinds_of_layers(fields, d.layers));

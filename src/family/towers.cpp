@@ -22,7 +22,8 @@ constexpr std::array kTowers =
     std::to_array<TowerRow>({{"siglip_vision_model", read_siglip_tower, make_siglip_tower, read_pooling_siglip_tower},
                              {"clip_vision_model", read_clip_tower, make_clip_tower},
                              {"qwen2_vl_vision", read_qwen2_vl_tower, make_qwen2_vl_tower},
-                             {"qwen2_5_vl_vision", read_qwen2_5_vl_tower, make_qwen2_5_vl_tower}});
+                             {"qwen2_5_vl_vision", read_qwen2_5_vl_tower, make_qwen2_5_vl_tower},
+                             {"qwen3_vl_vision", read_qwen3_vl_tower, make_qwen3_vl_tower}});
 
 const TowerRow* find_tower(std::string_view family) {
   for (const TowerRow& row : kTowers)
@@ -91,8 +92,9 @@ void read_tower(Fields& fields, Description& d, const Sight& sight, std::string_
   if (type + "_vision" == otherwise) type = otherwise;  // as older configs of Qwen2-VL have it
   const TowerRow* row = find_tower(type);
   if (row == nullptr)
-    return fields.fail("vision_config.model_type", in_quotes(type) + " is not modelled",
-                       "known: clip_vision_model, siglip_vision_model, qwen2_vl_vision, qwen2_5_vl_vision");
+    return fields.fail(
+        "vision_config.model_type", in_quotes(type) + " is not modelled",
+        "known: clip_vision_model, siglip_vision_model, qwen2_vl_vision, qwen2_5_vl_vision, qwen3_vl_vision");
   ignore_common(part);
   Description tower = sight.pools && row->read_pooling != nullptr ? row->read_pooling(part) : row->read(part);
   tower.family = type;

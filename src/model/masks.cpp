@@ -43,7 +43,8 @@ constexpr std::array kMaskRows = std::to_array<MaskRow>({{"falcon", true},
                                                          {"bloom", false},
                                                          {"mpt", false},
                                                          {"qwen2_vl", false},
-                                                         {"qwen2_5_vl", false}});
+                                                         {"qwen2_5_vl", false},
+                                                         {"qwen3_vl", false}});
 
 const MaskRow* mask_row(const Builder& b) {
   for (const MaskRow& row : kMaskRows)

@@ -183,10 +183,25 @@ class Layers {
   /// Run all in order, from the embedding's output to the last layer's.
   template <class Call>
   void run(Call call) const {
+    run(call, [](const Layer&) {});
+  }
+  /// The same, and something behind each layer that is not its own.
+  template <class Call, class After>
+  void run(Call call, After after) const {
     for (size_t i = 0; i < layers_.size(); ++i) {
-      const Unit unit(tape_, units_[i]);
-      call(layers_[i]);
+      {
+        const Unit unit(tape_, units_[i]);
+        call(layers_[i]);
+      }
+      after(layers_[i]);
     }
+  }
+
+  /// Run one alone, of a list whose members each stand for themselves.
+  template <class Call>
+  Tensor run_one(size_t i, Call call) const {
+    const Unit unit(tape_, units_[i]);
+    return call(layers_[i]);
   }
 
  private:

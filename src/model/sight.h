@@ -16,6 +16,7 @@ struct TowerOutput {
   Tensor selected;
   Tensor last_hidden_state;
   Tensor pooled;
+  std::vector<Tensor> deep;  // what its inner layers give, of a tower that hands those on
 };
 using TowerCall = std::function<TowerOutput(const Tensor& pixel_values)>;
 
@@ -23,6 +24,7 @@ using TowerCall = std::function<TowerOutput(const Tensor& pixel_values)>;
 struct ImageFeatures {
   std::vector<Tensor> held;
   Tensor features;
+  std::vector<std::vector<Tensor>> deep;  // of inner layers, by image
 };
 using FeatureCall = std::function<ImageFeatures(const Tensor& pixel_values)>;
 
@@ -31,6 +33,8 @@ struct TextInputs {
   std::vector<Tensor> held;
   Tensor position_ids;
   std::optional<DecoderMasks> masks;
+  Tensor places;             // where images are among the tokens
+  std::vector<Tensor> deep;  // features that are added there behind the first layers (DeepStack, Qwen3-VL)
 };
 
 /// What a family has of its own; its text model is one that is there already.

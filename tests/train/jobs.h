@@ -74,11 +74,20 @@ inline void put_deberta_choices(Value& config, Dice& dice) {
   config.members.emplace_back("norm_rel_ebd", word(dice.coin() ? "layer_norm" : "none"));
 }
 
+inline Value list_of(std::vector<Value> items) {
+  Value value;
+  value.kind = Value::Kind::kList;
+  value.items = std::move(items);
+  return value;
+}
+
 /// What encodes images of any size as Qwen's models say it: tokens as wide as the text's.
 inline std::vector<std::pair<const char*, Value>> qwen_vision(const Family& family, int64_t text_width, Dice& dice) {
   const int64_t heads = dice.from(1, 3);
   const bool first = family.name == "qwen2_vl";
-  return {{"depth", whole(dice.from(1, 9))},
+  const int64_t deep = dice.from(0, 4);
+  return {{"deepstack_visual_indexes", list_of({whole(deep), whole(deep + dice.from(1, 4))})},
+          {"depth", whole(dice.from(1, 9))},
           {"num_heads", whole(heads)},
           {"patch_size", whole(4)},
           {first ? "embed_dim" : "hidden_size", whole(heads * 4 * dice.from(1, 9))},
@@ -112,7 +121,7 @@ inline void put_parts(Value& config, const Family& family, Dice& dice) {
   part("text_config", {{"vocab_size", whole(dice.from(10, 3000))},
                        {"num_key_value_heads", whole(heads)},
                        {"max_position_embeddings", whole(300)}});
-  if (family.name.starts_with("qwen2")) {
+  if (family.name.starts_with("qwen")) {
     const int64_t width = config.find("text_config")->find("hidden_size")->integer;
     config.members.emplace_back("vision_config", object_of(qwen_vision(family, width, dice)));
     return;
@@ -146,14 +155,8 @@ inline void put_latents(Value& config, int64_t heads, Dice& dice) {
 
 /// GPT-Neo's kinds of layers, as many as layers.
 inline void put_attention_types(Value& config) {
-  const auto list = [](std::vector<Value> items) {
-    Value value;
-    value.kind = Value::Kind::kList;
-    value.items = std::move(items);
-    return value;
-  };
   const int64_t layers = config.find("num_hidden_layers")->integer;
-  config.members.emplace_back("attention_types", list({list({list({word("global")}), whole(layers)})}));
+  config.members.emplace_back("attention_types", list_of({list_of({list_of({word("global")}), whole(layers)})}));
 }
 
 /// A config of a random family and sizes.
