@@ -29,7 +29,7 @@ AUTO = {
     "contrastive": "AutoModelForZeroShotImageClassification",
 }
 SOUND = {"whisper": "AutoModelForSpeechSeq2Seq"}  # those that hear and write
-AS_WEIGHTS = ("beit",)  # these cast no images
+AS_WEIGHTS = ("beit", "convnext")  # these cast no images
 COMPUTE = {"bf16": torch.bfloat16, "bf16-autocast": torch.bfloat16, "fp16": torch.float16, "fp16-autocast": torch.float16}
 WEIGHTS = {"bf16": torch.bfloat16, "fp16": torch.float16}
 DTYPE = "torch_dtype" if transformers.__version__.startswith("4") else "dtype"  # what from_config calls it
@@ -81,6 +81,8 @@ def build_model(case, phase=lambda name: None):
         model = auto.from_config(
             config, attn_implementation=ATTENTION.get(case["attention"], case["attention"]), **{DTYPE: dtype})
     keep_in_fp32(model, dtype)
+    if config.model_type == "convnext":
+        set_drop_paths(model, config.drop_path_rate)
     fused.apply(case, model)
     if case.get("quantize"):
         from quantized import quantize  # its libraries are slow to import
@@ -118,6 +120,14 @@ def keep_in_fp32(model, dtype):
         for key, buffer in module._buffers.items():
             if key in plan:
                 module._buffers[key] = buffer.to(plan[key])
+
+
+def set_drop_paths(model, rate):
+    """A layer's rate is read back from a tensor of numbers between 0 and the last one's, which is unknown on shapes."""
+    layers = [module for module in model.modules() if hasattr(module, "drop_path")]
+    for i, layer in enumerate(layers):
+        own = rate * i / max(len(layers) - 1, 1)
+        layer.drop_path = type(layer.drop_path)(own) if own > 0.0 else torch.nn.Identity()
 
 
 def mark_quantized(model, dtype):

@@ -13,13 +13,14 @@ import device  # first: it loads the fake CUDA device before torch
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 from cases import build_model
+from count import Counter
 from measure import read_cases
 
 
 def names_of(case):
     """The record of a case."""
     whole = {"precision": "fp32", "attention": "eager", **case}
-    with FakeTensorMode(allow_non_fake_inputs=False):
+    with FakeTensorMode(allow_non_fake_inputs=False), Counter():
         names = [name for name, _ in build_model(whole).named_parameters()]
     return {"case": case, "names": names}
 

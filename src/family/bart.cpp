@@ -38,7 +38,9 @@ const Style& style_of(const Builder& b) {
 }
 
 /// Those whose norms come first clamp what an encoder's layer gives in fp16; the others look at its values first.
-BartLayerStyle layer_style(const Style& style) { return {style.norms_first, true, false, style.norms_first}; }
+BartLayerStyle layer_style(const Style& style) {
+  return {style.norms_first, true, false, style.norms_first, !style.norms_first};
+}
 
 /// A table of positions: learned, or sinusoids, which are a parameter that is never trained.
 struct Positions {

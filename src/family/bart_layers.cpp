@@ -12,6 +12,20 @@ Linear projection(const Builder& b, const char* name, bool has_bias) {
   return {b, name, b.dims.hidden, b.dims.hidden, has_bias};
 }
 
+/// torch.isfinite(hidden_states).all(): (self == self) * (abs(self) != inf) (TensorCompare.cpp, torch 2.13). They are.
+void ask_if_finite(const Tensor& hidden_states) {
+  Tape& tape = hidden_states.tape();
+  const Shape sizes = contiguous(hidden_states.shape());
+  Tensor absolute = tape.make(sizes, hidden_states.dtype(), "abs");
+  Tensor bounded = tape.make(sizes, DType::kBool, "ne");
+  Tensor itself = tape.make(sizes, DType::kBool, "eq");
+  const Tensor finite = tape.make(sizes, DType::kBool, "mul");
+  itself.reset();
+  bounded.reset();
+  absolute.reset();
+  const Tensor all = tape.make({}, DType::kBool, "all");
+}
+
 }  // namespace
 
 BartAttention::BartAttention(const Builder& builder, BartLayerStyle layer_style, bool is_causal)
@@ -86,8 +100,9 @@ Tensor BartLayer::operator()(const Tensor& input, const Tensor& mask, const Tens
   Tensor hidden_states = self_attention(input, Tensor(), mask, weights);
   if (cross_attention) hidden_states = (*cross_attention)(hidden_states, encoder_hidden_states, Tensor(), weights);
   hidden_states = feed_forward(std::move(hidden_states));
-  if (style.clamps_half && !cross_attention && hidden_states.dtype() == DType::kFloat16)
-    hidden_states = clamp(hidden_states);
+  if (cross_attention || hidden_states.dtype() != DType::kFloat16) return hidden_states;
+  if (style.asks_half) ask_if_finite(hidden_states);
+  if (style.clamps_half) hidden_states = clamp(hidden_states);
   return hidden_states;
 }
 

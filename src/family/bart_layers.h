@@ -15,6 +15,7 @@ struct BartLayerStyle {
   bool key_bias = true;         // of the projection to keys
   bool scales_queries = false;  // before attention, which is handed queries, keys and values without gaps
   bool clamps_half = false;     // an encoder's layer ends with a clamp where hidden states are fp16
+  bool asks_half = false;       // it would, if they were not all finite, and asks for that first
 };
 
 /// BartAttention, WhisperAttention.

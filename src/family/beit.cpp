@@ -94,18 +94,6 @@ struct Attention {
   }
 };
 
-/// BeitDropPath: which of the batch's images go on is drawn, and as much memory is used either way.
-Tensor drop_path(const Tensor& hidden_states) {
-  Tape& tape = hidden_states.tape();
-  const Shape images = {hidden_states.size(0), 1, 1};
-  Tensor drawn = tape.make(images, hidden_states.dtype(), "rand");
-  Tensor shifted = tape.make(images, hidden_states.dtype(), "add");
-  const Tensor random_tensor = tape.make(images, hidden_states.dtype(), "floor");
-  shifted.reset();
-  drawn.reset();
-  return mul(div_scalar(hidden_states), random_tensor);
-}
-
 /// BeitLayer; the first one drops no paths.
 struct Layer {
   const Builder& b;

@@ -89,7 +89,7 @@ constexpr std::array kKin = std::to_array<Kin>({
     {"git", "", "an image encoder and a decoder of text"},
     {"swin", "", "it attends within windows of patches that it merges from stage to stage"},
     {"swinv2", "", "it attends within windows of patches that it merges from stage to stage"},
-    {"convnext", "", "it is made of convolutions"},
+    {"convnextv2", "convnext", "its MLPs normalise their responses"},
     {"bit", "", "it is made of convolutions"},
     {"resnet", "", "it is made of convolutions"},
     {"chinese_clip", "clip", "its text model is BERT"},

@@ -57,6 +57,19 @@ Tensor ImageMlp::operator()(const Tensor& input) const {
   return hidden_states;
 }
 
+Tensor drop_path(const Tensor& hidden_states) {
+  Tape& tape = hidden_states.tape();
+  Shape images = contiguous(hidden_states.shape());
+  for (int i = 1; i < images.rank; ++i) images.size[static_cast<size_t>(i)] = 1;
+  images = contiguous(images);
+  Tensor drawn = tape.make(images, hidden_states.dtype(), "rand");
+  Tensor shifted = tape.make(images, hidden_states.dtype(), "add");
+  const Tensor random_tensor = tape.make(images, hidden_states.dtype(), "floor");
+  shifted.reset();
+  drawn.reset();
+  return mul(div_scalar(hidden_states), random_tensor);
+}
+
 Tensor image_loss(const Builder& b, const Tensor& logits, const Batch& batch) {
   const bool are_classes = b.description.problem == Problem::kSingleLabel;
   return are_classes ? cross_entropy_of(logits, batch.labels, batch) : label_loss(b, logits, batch.labels);

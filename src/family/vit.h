@@ -41,6 +41,9 @@ struct ImageMlp {
   Tensor operator()(const Tensor& input) const;
 };
 
+/// BeitDropPath and its namesakes: which of the batch's images goes on is drawn, and as much memory is used either way.
+Tensor drop_path(const Tensor& hidden_states);
+
 /// ForSequenceClassificationLoss is told how many labels a trainer counted, and divides by it where they are classes.
 Tensor image_loss(const Builder& b, const Tensor& logits, const Batch& batch);
 

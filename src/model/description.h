@@ -80,6 +80,12 @@ struct LayerRun {
   bool has(bool kind) const { return windowed == kind || alternates(); }
 };
 
+/// A stage of a model whose maps of an image get smaller and wider from one to the next.
+struct Stage {
+  int64_t layers = 0;
+  int64_t hidden = 0;
+};
+
 /// A model as its config describes it. Sizes are positive; `runs` adds up to `layers`, `decoder_runs` to
 /// `decoder_layers`.
 struct Description {
@@ -116,9 +122,10 @@ struct Description {
   int64_t image = 0;     // pixels along a side of a square image, 0 for a model of text; its patches are the sequence
   int64_t patch = 0;
   int64_t channels = 0;
-  int64_t patch_frames = 0;     // of a film that are in a patch, for a tower that takes images of any size (Qwen2-VL)
-  int64_t merge = 0;            // patches along a side of what becomes one token there
-  int64_t grid = 0;             // places of a square table, between which those of patches are read (Qwen3-VL)
+  std::vector<Stage> stages;  // empty where all layers are as wide
+  int64_t patch_frames = 0;   // of a film that are in a patch, for a tower that takes images of any size (Qwen2-VL)
+  int64_t merge = 0;          // patches along a side of what becomes one token there
+  int64_t grid = 0;           // places of a square table, between which those of patches are read (Qwen3-VL)
   std::vector<int64_t> deep_layers;          // of a tower: those whose outputs are handed on too, in order
   std::shared_ptr<const Description> tower;  // what encodes the images among a text's tokens; null: there are none
   const Sight* sight = nullptr;              // how the family puts them there (model/sight.h)

@@ -117,9 +117,6 @@ std::optional<Error> check_family(const Job& job) {
                  "is not modelled for " + d.family + ", whose packed projections see positions beside tokens",
                  "drop it"};
   if (auto error = check_ranks(job)) return error;
-  if ((d.family == "bart" || d.family == "marian") && recipe.weights == DType::kFloat16)
-    return Error{"--precision", "fp16 is not modelled for " + d.family + ", which looks for infinities in every layer",
-                 "pass bf16 or fp16-mixed"};
   if (d.family == "llama4_text" && recipe.quantize != Quantize::kNone)
     return Error{"--quantize",
                  "is not modelled for " + d.family +

@@ -11,7 +11,21 @@ void mean_backward(Gradients& g) {
 }
 const Op kMean = {"mean", mean_backward};
 
+void mean_of_maps_backward(Gradients& g) {
+  g.out[0] = div_scalar(expand(unsqueeze(unsqueeze(g.in[0], 2), 3), g.input_shape(0)));
+}
+const Op kMeanOfMaps = {"mean", mean_of_maps_backward};
+
 }  // namespace
+
+Tensor mean_of_maps(Tensor self) {
+  const Tensor x = std::move(self);
+  Tape& tape = x.tape();
+  Node* node = tape.record(kMeanOfMaps, {&x});
+  Tensor result = tape.make({x.size(0), x.size(1)}, x.dtype(), kMeanOfMaps.name);
+  Tape::attach(node, result);
+  return result;
+}
 
 Tensor mean_dim(Tensor self, int dim) {
   const Tensor x = std::move(self);

@@ -16,7 +16,7 @@ bool has_labels(Task task) { return task != Task::kQuestionAnswering; }
 /// What Trainer asks before it counts a batch's labels: a model whose forward takes **kwargs, and does not say of
 /// itself that accepts_loss_kwargs is False.
 bool takes_counts(const Description& description) {
-  return has_labels(description.task) && description.family != "esm";
+  return has_labels(description.task) && description.family != "esm" && description.family != "convnext";
 }
 
 /// Whether Trainer finds that the loss shifts labels (5.23, Trainer.__init__): by the model's name, and GPT2LMHeadModel

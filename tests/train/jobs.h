@@ -191,6 +191,13 @@ inline Value random_config(Dice& dice) {
   }
   put("intermediate_size", whole(dice.from(1, 300)));
   if (family == "bert") return config;
+  if (family == "convnext") {
+    put("hidden_sizes", list_of({whole(dice.from(1, 40)), whole(dice.from(1, 40))}));
+    put("depths", list_of({whole(dice.from(1, 4)), whole(dice.from(1, 4))}));
+    put("num_stages", whole(2));
+    put("image_size", whole(dice.from(8, 60)));
+    return config;
+  }
   if (find_family(family)->sizes != nullptr && find_family(family)->sizes->layers == std::string_view("encoder_layers"))
     put_bart_sizes(config, heads, dice);
   if (family == "deberta-v2") put_deberta_choices(config, dice);
