@@ -21,6 +21,15 @@ std::optional<Error> read_targets(const Options& asked, Request& request) {
   return std::nullopt;
 }
 
+/// PEFT adapts whatever has that name: in the towers of Qwen's models the convolution that makes patches, too.
+std::optional<Error> check_patches(const Job& job) {
+  const std::vector<std::string>& targets = job.recipe.lora.targets;
+  const bool names_patches = std::find(targets.begin(), targets.end(), "proj") != targets.end();
+  if (!names_patches || !job.description.tower || job.description.tower->patch_frames == 0) return std::nullopt;
+  return Error{"--lora-targets", "\"proj\" is the convolution patch_embed.proj too, whose adapter is not modelled",
+               "name other layers, or all-linear"};
+}
+
 std::optional<Error> check_targets(const Job& job) {
   const Lora& lora = job.recipe.lora;
   if (lora.targets.empty()) return std::nullopt;
@@ -28,7 +37,7 @@ std::optional<Error> check_targets(const Job& job) {
   for (const std::string& target : lora.targets)
     if (std::find(known.begin(), known.end(), target) == known.end())
       return Error{"--lora-targets", in_quotes(target) + " is no linear layer that can be adapted", targets_of(known)};
-  return std::nullopt;
+  return check_patches(job);
 }
 
 /// PEFT adapts nothing within what it copies, but for a module whose name only ends so, whose adapter it would copy.
