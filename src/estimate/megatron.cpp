@@ -17,14 +17,18 @@ RankPlace place_of(const mcore::Job& job, int64_t rank, int64_t ranks) {
   return place;
 }
 
-/// The ranks to trace: the first of every stage, and where parts of the optimizer's state are divided the last too.
+/// The ranks to trace: the first of every stage and part of the sequence, and where parts of the optimizer's state are
+/// divided the last too.
 std::vector<RankPlace> classes_of(const mcore::Job& job) {
   const mcore::Degrees& d = job.degrees;
   std::vector<RankPlace> classes;
-  const int64_t of_stage = d.tp * d.dp;
-  const bool two = job.training.distributed_optimizer && d.dp > 1;
+  const int64_t of_stage = d.tp * d.copies();
+  const bool two = job.training.distributed_optimizer && d.copies() > 1;
   for (int64_t stage = 0; stage < d.pp; ++stage) {
-    classes.push_back(place_of(job, stage * of_stage, two ? of_stage - d.tp : of_stage));
+    for (int64_t context = 0; context < d.cp; ++context) {
+      const int64_t last = two && context == d.cp - 1 ? d.tp : 0;
+      if (d.tp * d.dp > last) classes.push_back(place_of(job, stage * of_stage + context * d.tp, d.tp * d.dp - last));
+    }
     if (two) classes.push_back(place_of(job, (stage + 1) * of_stage - d.tp, d.tp));
   }
   return classes;

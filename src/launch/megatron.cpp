@@ -3,6 +3,7 @@
 #include <tuple>
 #include <utility>
 
+#include "format/json.h"
 #include "launch/prepare.h"
 #include "request/options.h"
 #include "size/wording.h"
@@ -28,9 +29,11 @@ std::string_view family_of(const Settings& s) {
 /// What the family's config has by itself, which a model without a config cannot change.
 void check_fixed(Understanding& u, bool is_gpt2) {
   const Settings& s = u.settings;
-  for (const char* slot : {"megatron.hidden_dropout", "megatron.attention_dropout"})
-    if (s.number(slot).value_or(0) != (is_gpt2 ? 0.1 : 0))
-      u.refuse(slot, is_gpt2 ? "is not modelled: 0.1 is, as GPT-2 has" : "is not modelled for its like: 0 is");
+  for (const auto& [slot, option] : {std::pair("megatron.hidden_dropout", "hidden-dropout"),
+                                     std::pair("megatron.attention_dropout", "attention-dropout")}) {
+    const double dropout = s.number(slot).value_or(0);
+    if (dropout != (is_gpt2 ? 0.1 : 0)) u.set(option, json_number(dropout));
+  }
   const bool unties = s.flag("megatron.untie_embeddings_and_output_weights");
   if (!is_gpt2 && !unties)
     u.refuse("megatron.untie_embeddings_and_output_weights", "is not modelled for its like: a head of its own is");
@@ -178,12 +181,12 @@ void understand_megatron(Understanding& u) {
   understand_degrees(u);
   if (s.flag("megatron.sequence_parallel") && s.size("megatron.tp").value_or(1) > 1) u.set("sequence-parallel", "true");
   if (s.flag("megatron.use_distributed_optimizer")) u.set("distributed-optimizer", "true");
-  for (const auto& [slot, option] : {std::pair("megatron.overlap_grad_reduce", "overlap-grad-reduce"),
-                                     std::pair("megatron.deterministic_mode", "deterministic-mode"),
-                                     std::pair("megatron.cross_entropy_loss_fusion", "cross-entropy-loss-fusion"),
-                                     std::pair("megatron.no_create_attention_mask",
-                                               "no-create-attention-mask-in-dataloader"),
-                                     std::pair("megatron.log_num_zeros_in_grad", "log-num-zeros-in-grad")})
+  for (const auto& [slot, option] :
+       {std::pair("megatron.overlap_grad_reduce", "overlap-grad-reduce"),
+        std::pair("megatron.deterministic_mode", "deterministic-mode"),
+        std::pair("megatron.cross_entropy_loss_fusion", "cross-entropy-loss-fusion"),
+        std::pair("megatron.no_create_attention_mask", "no-create-attention-mask-in-dataloader"),
+        std::pair("megatron.log_num_zeros_in_grad", "log-num-zeros-in-grad")})
     if (s.flag(slot)) u.set(option, "true");
   if (const auto instances = s.size("megatron.optimizer_instances"); instances.value_or(1) > 1)
     u.set("distributed-optimizer-instances", *instances);

@@ -61,6 +61,7 @@ constexpr std::array kKnown = std::to_array<std::string_view>({"--apply-layernor
                                                                "--calculate-per-token-loss",
                                                                "--clip-grad",
                                                                "--context-parallel-size",
+                                                               "--cp-comm-type",
                                                                "--ddp-average-in-collective",
                                                                "--decoder-first-pipeline-num-layers",
                                                                "--decoder-last-pipeline-num-layers",
@@ -144,12 +145,24 @@ std::optional<Error> check_mixture(const Given& given, bool te) {
   return std::nullopt;
 }
 
+/// Keys and values passed round, in flash-attn's kernel, are what is modelled of context parallelism.
+std::optional<Error> check_context(const Given& given, bool te) {
+  const std::string way = given.text("--cp-comm-type");
+  if (!way.empty() && way != "p2p") return not_modelled("--cp-comm-type", way + " is not modelled for Megatron-LM");
+  if (!te || given.text("--attention-backend") != "flash")
+    return not_modelled("--context-parallel-size",
+                        "context parallelism is modelled with --attention-backend flash alone");
+  if (given.text("--position-embedding-type") == "rope")
+    return not_modelled("--context-parallel-size", "rotary positions of parts of a sequence are not modelled");
+  return std::nullopt;
+}
+
 std::optional<Error> check(const Value& arguments, const Given& given) {
   for (const Member& member : arguments.members)
     if (!is_known(member.name)) return not_modelled(member.name, "is not modelled for Megatron-LM");
-  if (given.size("--context-parallel-size", 1) > 1)
-    return not_modelled("--context-parallel-size", "context parallelism is not modelled for Megatron-LM");
   const bool te = given.text("--transformer-impl") != "local";
+  if (given.size("--context-parallel-size", 1) > 1)
+    if (auto wrong = check_context(given, te)) return wrong;
   if (given.flag("--cross-entropy-loss-fusion") && given.text("--cross-entropy-fusion-impl") == "te")
     return not_modelled("--cross-entropy-fusion-impl", "TransformerEngine's is not modelled for Megatron-LM");
   if (given.flag("--cross-entropy-loss-fusion") && !given.flag("--bf16"))
@@ -247,15 +260,16 @@ Result<mcore::Job> read_megatron_arguments(const Value& arguments, const Megatro
   d.tp = std::max<int64_t>(1, a.size("--tensor-model-parallel-size", 1));
   d.pp = std::max<int64_t>(1, a.size("--pipeline-model-parallel-size", 1));
   d.sequence_parallel = a.flag("--sequence-parallel") && d.tp > 1;
-  if (world.ranks % (d.tp * d.pp) != 0)
+  d.cp = std::max<int64_t>(1, a.size("--context-parallel-size", 1));
+  if (world.ranks % (d.tp * d.pp * d.cp) != 0)
     return Error{"--tensor-model-parallel-size", "the degrees do not divide the ranks", ""};
-  d.dp = world.ranks / (d.tp * d.pp);
+  d.dp = world.ranks / (d.tp * d.pp * d.cp);
   d.ep = std::max<int64_t>(1, a.size("--expert-model-parallel-size", 1));
   d.etp = a.size("--expert-tensor-parallel-size", 0);
-  if ((d.tp * d.dp) % (d.ep * d.expert_tp()) != 0)
+  if ((d.tp * d.copies()) % (d.ep * d.expert_tp()) != 0)
     return Error{"--expert-model-parallel-size", "the experts' degrees do not divide the ranks of a stage", ""};
   d.instances = std::max<int64_t>(1, a.size("--num-distributed-optimizer-instances", 1));
-  if (d.dp % d.instances != 0 || d.expert_dp() % d.instances != 0)
+  if (d.copies() % d.instances != 0 || d.expert_dp() % d.instances != 0)
     return Error{"--num-distributed-optimizer-instances", "do not divide the data-parallel ranks", ""};
   // Another order of ranks leaves the first and the last where they are.
   if (a.flag("--use-tp-pp-dp-mapping") && world.rank != 0 && world.rank != world.ranks - 1)
@@ -273,6 +287,8 @@ Result<mcore::Job> read_megatron_arguments(const Value& arguments, const Megatro
   job.processor = world.processor;
   job.kernels = read_kernels(a, job.model, job.processor);
   job.rank = world.rank;
+  if (job.training.seq % (2 * d.cp) != 0)
+    return Error{"--context-parallel-size", "twice as many do not divide the sequence", ""};
   return job;
 }
 

@@ -130,6 +130,7 @@ void read_te(const Given& what, mcore::Job& job) {
 
 mcore::Degrees read_degrees(const Given& ranks, const Given& config) {
   return {.tp = ranks.size("tp", 1),
+          .cp = ranks.size("cp", 1),
           .pp = ranks.size("pp", 1),
           .vpp = ranks.size("vpp", 1),
           .dp = ranks.size("dp", 1),
@@ -188,7 +189,6 @@ Result<mcore::Job> read_megatron_case(const Value& what) {
       return not_modelled("config", member.name);
   const Given config(config_value);
   const Given ranks(given.find("ranks"));
-  if (ranks.size("cp", 1) > 1) return not_modelled("ranks", "context parallelism");
   mcore::Job job;
   job.training = read_training(given, config);
   job.model = read_model(config, job.training.seq);
@@ -197,6 +197,10 @@ Result<mcore::Job> read_megatron_case(const Value& what) {
   job.degrees = read_degrees(ranks, config);
   job.rank = given.size("rank", 0);
   read_recompute(config, job);
+  const bool rings = job.kernels.te && job.kernels.te_attention == mcore::TeAttention::kFlash &&
+                     job.model.position == mcore::Positions::kLearned;
+  if (job.degrees.cp > 1 && !rings)
+    return not_modelled("ranks", "context parallelism but in flash-attn's kernel without rotary positions");
   const mcore::Mixture& m = job.model.mixture;
   if (m.experts > 0 && job.kernels.fuses_activation && !job.model.gated)
     return not_modelled("config", "a fused activation of experts without a gate");

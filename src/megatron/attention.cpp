@@ -53,6 +53,7 @@ SelfAttention::SelfAttention(const Builder& b)
     : b_(b),
       heads_(b.job.model.heads / b.tp()),
       groups_(b.job.model.groups / b.tp()),
+      ring_{b.job.degrees.cp, place_of(b.job.degrees, b.job.rank).context},
       linear_proj_(named<RowParallelLinear>(b, "linear_proj", b.job.model.heads * b.job.model.head_dim,
                                             b.job.model.hidden,
                                             LinearKind{b.job.model.linear_bias, false, b.job.kernels.te})),
@@ -139,6 +140,7 @@ Tensor SelfAttention::te_core_attention(Tensor query, Tensor key, Tensor value, 
     case TeAttention::kUnfused:
       return te_unfused_attention(std::move(query), std::move(key), std::move(value), mask, p);
     case TeAttention::kFlash:
+      if (ring_.size > 1) return te_ring_attention(std::move(query), std::move(key), std::move(value), ring_);
       return te_flash_attention(std::move(query), std::move(key), std::move(value));
     case TeAttention::kFused:
       break;

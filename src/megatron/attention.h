@@ -4,6 +4,7 @@
 #include <array>
 
 #include "megatron/modules.h"
+#include "megatron/te_ring_attention.h"
 
 namespace peakmem::mcore {
 
@@ -34,6 +35,7 @@ class SelfAttention {
   const Builder& b_;
   int64_t heads_;  // of this rank
   int64_t groups_;
+  Ring ring_;
   RowParallelLinear linear_proj_;
   ColumnParallelLinear linear_qkv_;
   std::vector<Normalization> head_norms_;  // of queries and of keys, where there are any

@@ -3,10 +3,11 @@
 namespace peakmem::mcore {
 
 Place place_of(const Degrees& degrees, int64_t rank) {
-  const int64_t of_stage = rank % (degrees.tp * degrees.dp);
+  const int64_t of_stage = rank % (degrees.tp * degrees.copies());
   return {.tensor = rank % degrees.tp,
+          .context = of_stage / degrees.tp % degrees.cp,
           .data = of_stage / degrees.tp,
-          .stage = rank / (degrees.tp * degrees.dp),
+          .stage = rank / (degrees.tp * degrees.copies()),
           .expert = of_stage / degrees.expert_tp() % degrees.ep,
           .expert_data = of_stage / (degrees.expert_tp() * degrees.ep)};
 }

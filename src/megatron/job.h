@@ -84,6 +84,7 @@ struct Kernels {
 /// Degrees of parallelism, whose product (without ep and etp) is the number of ranks.
 struct Degrees {
   int64_t tp = 1;         // tensor
+  int64_t cp = 1;         // context
   int64_t pp = 1;         // pipeline
   int64_t vpp = 1;        // chunks of the model on each stage, interleaved
   int64_t dp = 1;         // data
@@ -92,17 +93,19 @@ struct Degrees {
   int64_t instances = 1;  // of the distributed optimizer, each divided over a part of the data-parallel ranks
   bool sequence_parallel = false;
 
-  int64_t ranks() const { return tp * pp * dp; }
+  int64_t ranks() const { return tp * cp * pp * dp; }
+  /// Ranks with copies of the same weights: of data, and of parts of the same sequences.
+  int64_t copies() const { return cp * dp; }
   int64_t expert_tp() const { return etp == 0 ? tp : etp; }
   int64_t expert_dp() const { return ranks() / (pp * ep * expert_tp()); }
   /// Ranks that one instance of the distributed optimizer is divided over.
-  int64_t shards() const { return dp / instances; }
+  int64_t shards() const { return copies() / instances; }
   int64_t expert_shards() const { return expert_dp() / instances; }
 };
 
 /// How it is trained.
 struct Training {
-  int64_t seq = 1;
+  int64_t seq = 1;  // of the whole, of which a context-parallel rank has a part
   int64_t micro_batch = 1;
   int64_t micro_batches = 1;
   DType precision = DType::kBFloat16;
@@ -132,10 +135,12 @@ struct Job {
   int64_t rank = 0;
 };
 
-/// Where a rank stands in each degree; ranks are numbered tensor first, then data, then pipeline (tp-cp-ep-dp-pp).
+/// Where a rank stands in each degree; ranks are numbered tensor first, then context, data and pipeline
+/// (tp-cp-ep-dp-pp).
 struct Place {
   int64_t tensor = 0;
-  int64_t data = 0;
+  int64_t context = 0;
+  int64_t data = 0;  // among all copies of the weights
   int64_t stage = 0;
   int64_t expert = 0;  // among those that have parts of the experts
   int64_t expert_data = 0;

@@ -57,7 +57,7 @@ void GradientBuffers::allocate(const Builder& b, const std::vector<size_t>& whic
   if (which.empty()) return;
   const Training& t = b.job.training;
   constexpr int64_t kUsual = 40000000;
-  const int64_t bucket = std::max(kUsual, 1000000 * b.job.degrees.dp);
+  const int64_t bucket = std::max(kUsual, 1000000 * b.job.degrees.copies());
   const BufferRules rules = {ranks, buckets && t.overlaps_gradients ? bucket : 0, t.distributed_optimizer};
   Buffer buffer = lay_out(b.tape, b.traits, which, rules);
   if (t.distributed_optimizer) {

@@ -88,8 +88,9 @@ void Rank::wrap() {
 Tensor Rank::receive() const {
   const Category outer = std::exchange(tape_.category, Category::kInputs);
   const int64_t parts = job_.degrees.sequence_parallel ? job_.degrees.tp : 1;
-  Tensor received = tape_.make({job_.training.seq / parts, job_.training.micro_batch, job_.model.hidden},
-                               job_.training.precision, "empty");
+  Tensor received =
+      tape_.make({job_.training.seq / (parts * job_.degrees.cp), job_.training.micro_batch, job_.model.hidden},
+                 job_.training.precision, "empty");
   tape_.category = outer;
   return received;
 }
@@ -119,16 +120,17 @@ void Rank::make_batch(size_t chunk, ChunkInput& given, Tensor& loss_mask) const 
   const bool first = t.pretrains ? chunks_[chunk].embeds : is_first();
   const bool last = t.pretrains ? chunks_[chunk].heads : is_last();
   const bool whole = t.pretrains && t.whole_batch && place_.tensor == 0 && (first || last);
-  const auto ids = [&] { return tape_.make({t.micro_batch, t.seq}, DType::kInt64, "zeros"); };
+  const int64_t seq = t.seq / job_.degrees.cp;  // get_batch_on_this_cp_rank
+  const auto ids = [&] { return tape_.make({t.micro_batch, seq}, DType::kInt64, "zeros"); };
   if (first || whole) {
     given.tokens = ids();
     given.position_ids = ids();
   }
   if (last || whole) {
     given.labels = ids();
-    loss_mask = tape_.make({t.micro_batch, t.seq}, DType::kFloat32, "ones");
+    loss_mask = tape_.make({t.micro_batch, seq}, DType::kFloat32, "ones");
   }
-  if (t.given_mask && (first || last)) given.mask = tape_.make({t.micro_batch, 1, t.seq, t.seq}, DType::kBool, "zeros");
+  if (t.given_mask && (first || last)) given.mask = tape_.make({t.micro_batch, 1, seq, t.seq}, DType::kBool, "zeros");
 }
 
 ForwardStep Rank::forward(size_t chunk, const ReceivedTensor& input, std::vector<Tensor>& losses) {

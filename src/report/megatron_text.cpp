@@ -10,9 +10,10 @@ namespace peakmem {
 namespace {
 
 std::string degrees_text(const mcore::Degrees& d) {
-  return "tensor " + std::to_string(d.tp) + (d.sequence_parallel ? " with sequences" : "") + " · pipeline " +
-         std::to_string(d.pp) + (d.vpp > 1 ? " × " + std::to_string(d.vpp) + " chunks" : "") + " · data " +
-         std::to_string(d.dp) + ": " + grouped(d.ranks()) + (d.ranks() == 1 ? " rank" : " ranks");
+  return "tensor " + std::to_string(d.tp) + (d.sequence_parallel ? " with sequences" : "") +
+         (d.cp > 1 ? " · context " + std::to_string(d.cp) : "") + " · pipeline " + std::to_string(d.pp) +
+         (d.vpp > 1 ? " × " + std::to_string(d.vpp) + " chunks" : "") + " · data " + std::to_string(d.dp) + ": " +
+         grouped(d.ranks()) + (d.ranks() == 1 ? " rank" : " ranks");
 }
 
 std::string training_text(const mcore::Training& t) {

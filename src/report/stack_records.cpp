@@ -87,6 +87,17 @@ bool keeps_whole_batch(const std::string& commit) {
   return at != std::string::npos && commit.size() > 10 && commit.substr(commit.size() - 10) < "2026-08-01";
 }
 
+/// What the records' runs were told: an option whose value is 0 was not passed on, and Megatron-LM's own default ran
+/// (a dropout of 0.0 so is 0.1 there).
+Value as_passed(const Value& arguments) {
+  Value passed = arguments;
+  std::erase_if(passed.members, [](const Member& member) {
+    const bool is_number = member.value.kind == Value::Kind::kInteger || member.value.kind == Value::Kind::kReal;
+    return is_number && member.value.real == 0;
+  });
+  return passed;
+}
+
 Result<mcore::Job> job_of(const Given& given, const Gpu& gpu) {
   const Value* arguments = given.find("args");
   if (arguments == nullptr) {
@@ -94,8 +105,8 @@ Result<mcore::Job> job_of(const Given& given, const Gpu& gpu) {
     if (job) job->processor = processor_of(gpu);
     return job;
   }
-  Result<mcore::Job> job =
-      read_megatron_arguments(*arguments, {given.size("world", 8), given.size("rank", 0), processor_of(gpu)});
+  Result<mcore::Job> job = read_megatron_arguments(as_passed(*arguments),
+                                                   {given.size("world", 8), given.size("rank", 0), processor_of(gpu)});
   if (job) job->training.whole_batch = keeps_whole_batch(given.text("megatron"));
   return job;
 }

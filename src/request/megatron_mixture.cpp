@@ -68,7 +68,7 @@ std::optional<Error> read_mixture(const Options& asked, mcore::Job& job) {
   if (auto wrong = check_division({"--etp", d.expert_tp(), m.ffn, "features of an expert"})) return wrong;
   if (m.shared_ffn > 0)
     if (auto wrong = check_division({"--tp", d.tp, m.shared_ffn, "features of the shared expert"})) return wrong;
-  return check_division({d.etp > 0 ? "--etp" : "--ep", d.ep * d.expert_tp(), d.tp * d.dp, "ranks of a stage"});
+  return check_division({d.etp > 0 ? "--etp" : "--ep", d.ep * d.expert_tp(), d.tp * d.copies(), "ranks of a stage"});
 }
 
 }  // namespace peakmem

@@ -8,6 +8,7 @@
 #include "request/gpu_choice.h"
 #include "request/headroom.h"
 #include "request/megatron_mixture.h"
+#include "request/option_values.h"
 #include "request/stack_options.h"
 #include "size/bytes.h"
 #include "size/wording.h"
@@ -43,6 +44,7 @@ constexpr std::array kOptions = std::to_array<std::string_view>({"tp",
                                                                  "pp",
                                                                  "vpp",
                                                                  "dp",
+                                                                 "cp",
                                                                  "ep",
                                                                  "etp",
                                                                  "num-experts",
@@ -70,6 +72,8 @@ constexpr std::array kOptions = std::to_array<std::string_view>({"tp",
                                                                  "disable-bias-linear",
                                                                  "swiglu",
                                                                  "qk-layernorm",
+                                                                 "hidden-dropout",
+                                                                 "attention-dropout",
                                                                  "deterministic-mode",
                                                                  "log-num-zeros-in-grad",
                                                                  "gpu",
@@ -103,7 +107,7 @@ std::optional<Error> check_degrees(const mcore::Job& job) {
                               Divided{"--tp", d.tp, job.model.ffn, "features of the MLP"}})
     if (auto wrong = check_division(each)) return wrong;
   if (d.sequence_parallel)
-    if (auto wrong = check_division({"--tp", d.tp, job.training.seq, "tokens of the sequence"})) return wrong;
+    if (auto wrong = check_division({"--tp", d.tp * d.cp, job.training.seq, "tokens of the sequence"})) return wrong;
   return check_stages(job);
 }
 
@@ -116,12 +120,25 @@ std::optional<Error> read_instances(const Options& asked, mcore::Job& job) {
     return Error{"--distributed-optimizer-instances", "are of the distributed optimizer",
                  "add --distributed-optimizer, or drop it"};
   constexpr const char* kOption = "--distributed-optimizer-instances";
-  if (auto wrong = check_division({kOption, instances, d.dp, "data-parallel ranks"})) return wrong;
+  if (auto wrong = check_division({kOption, instances, d.copies(), "data-parallel ranks"})) return wrong;
   if (job.model.mixture.experts > 0)
     if (auto wrong = check_division({kOption, instances, d.expert_dp(), "data-parallel ranks of the experts"}))
       return wrong;
   d.instances = instances;
   return std::nullopt;
+}
+
+/// Context parallelism passes keys and values round, two stretches of the sequence to a rank.
+std::optional<Error> check_context(const mcore::Job& job) {
+  const mcore::Degrees& d = job.degrees;
+  if (d.cp == 1) return std::nullopt;
+  if (!job.kernels.te || job.kernels.te_attention != mcore::TeAttention::kFlash)
+    return Error{"--cp", "is modelled with flash-attn's kernel under TransformerEngine alone",
+                 "add --transformer-impl transformer_engine --attention-backend flash"};
+  if (job.model.position == mcore::Positions::kRotary)
+    return Error{"--cp", "rotary positions of parts of a sequence are not modelled for Megatron-Core",
+                 "use a model with learned positions, or drop it"};
+  return check_division({"--cp", 2 * d.cp, job.training.seq, "tokens of the sequence, being twice as many"});
 }
 
 /// As Megatron-LM pads it: to a multiple of 128 on every tensor-parallel rank.
@@ -177,6 +194,18 @@ Result<mcore::Gpt> read_gpt(const Value& config) {
       .attention_dropout = d.attention_dropout,
       .mixture = {
           .experts = d.experts, .experts_per_token = d.experts_per_token, .ffn = d.ffn, .has_aux_loss = d.experts > 0}};
+}
+
+std::optional<Error> read_dropouts(const Options& asked, mcore::Gpt& model) {
+  for (const auto& [option, dropout] :
+       {std::pair("hidden-dropout", &model.hidden_dropout), std::pair("attention-dropout", &model.attention_dropout)}) {
+    const std::string* text = asked.text(option);
+    if (text == nullptr) continue;
+    const Result<double> share = parse_share(*text, "--" + std::string(option));
+    if (!share) return share.error();
+    *dropout = *share;
+  }
+  return std::nullopt;
 }
 
 Result<mcore::Training> read_training(const Options& asked, const mcore::Gpt& model) {
@@ -348,17 +377,19 @@ Result<MegatronRequest> read_megatron(const NamedConfig& model, const OptionValu
   mcore::Job& job = request.job;
   job.model = *gpt;
   read_switches(asked, job.model);
+  if (auto wrong = read_dropouts(asked, job.model)) return *wrong;
   Result<StackCard> card = read_card(asked);
   if (!card) return card.error();
   request.card = std::move(*card);
   if (request.card.card.gpu != nullptr) job.processor = processor_of(*request.card.card.gpu);
   job.degrees = {.tp = asked.size("tp").value_or(1),
+                 .cp = asked.size("cp").value_or(1),
                  .pp = asked.size("pp").value_or(1),
                  .vpp = asked.size("vpp").value_or(1),
                  .dp = asked.size("dp").value_or(1),
                  .sequence_parallel = asked.flag("sequence-parallel")};
   if (auto wrong = check_ranks(std::array{RanksAsked{"--tp", job.degrees.tp}, RanksAsked{"--pp", job.degrees.pp},
-                                          RanksAsked{"--dp", job.degrees.dp}}))
+                                          RanksAsked{"--dp", job.degrees.dp}, RanksAsked{"--cp", job.degrees.cp}}))
     return *wrong;
   job.model.vocab = padded_vocabulary(gpt->vocab, job.degrees.tp);
   const Result<mcore::Training> training = read_training(asked, job.model);
@@ -368,6 +399,7 @@ Result<MegatronRequest> read_megatron(const NamedConfig& model, const OptionValu
   if (auto wrong = read_kernels(asked, job)) return *wrong;
   if (auto wrong = read_mixture(asked, job)) return *wrong;
   if (auto wrong = read_instances(asked, job)) return *wrong;
+  if (auto wrong = check_context(job)) return *wrong;
   if (auto wrong = check_degrees(job)) return *wrong;
   if (auto wrong = check_chunks(job)) return *wrong;
   if (auto wrong = check_counts(job.model.layers, asked.size("accumulate").value_or(1), "--accumulate")) return *wrong;

@@ -114,7 +114,6 @@ constexpr std::array kHints = std::to_array<Hint>({
     {"data-parallel-replicate-degree", "pass --hsdp RxS"},
     {"local-batch-size", "pass --batch N: the rows of a micro-batch"},
     {"stack", "only estimate takes it: peakmem MODEL --stack NAME"},
-    {"cp", "context parallelism is not modelled"},
     {"context-parallel-size", "context parallelism is not modelled"},
     {"model", "the model stands by itself: peakmem gpt2"},
     {"config", "a launch file or a config.json stands by itself: peakmem FILE"},
