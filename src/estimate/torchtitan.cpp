@@ -27,7 +27,10 @@ Result<RankReport> torchtitan_report(const titan::Job& job, const std::optional<
   };
   const int64_t of_stage = job.degrees.ranks() / job.degrees.pp;
   std::vector<RankPlace> classes;
-  for (int64_t stage = 0; stage < job.degrees.pp; ++stage) classes.push_back(place_of(job, stage * of_stage, of_stage));
+  const titan::Degrees& d = job.degrees;
+  for (int64_t stage = 0; stage < d.pp; ++stage)
+    for (int64_t context = 0; context < d.cp; ++context)
+      classes.push_back(place_of(job, stage * of_stage + context * d.tp, of_stage / d.cp));
   std::optional<RankPlace> shown;
   if (rank) shown = place_of(job, *rank, 1);
   return report_ranks(classes, trace, shown);

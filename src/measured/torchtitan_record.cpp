@@ -80,7 +80,7 @@ Result<titan::Training> read_training(const Given& what) {
   return t;
 }
 
-constexpr std::array kRanks = std::to_array<std::string_view>({"dp_replicate", "dp_shard", "tp", "pp"});
+constexpr std::array kRanks = std::to_array<std::string_view>({"dp_replicate", "dp_shard", "tp", "pp", "cp"});
 
 Result<titan::Degrees> read_degrees(const Given& what) {
   const Value* given = what.find("ranks");
@@ -92,7 +92,8 @@ Result<titan::Degrees> read_degrees(const Given& what) {
   return titan::Degrees{.dp_replicate = ranks.size("dp_replicate", 1),
                         .dp_shard = ranks.size("dp_shard", 1),
                         .tp = ranks.size("tp", 1),
-                        .pp = ranks.size("pp", 1)};
+                        .pp = ranks.size("pp", 1),
+                        .cp = ranks.size("cp", 1)};
 }
 
 }  // namespace
@@ -107,6 +108,8 @@ Result<titan::Job> read_torchtitan_case(const Value& what) {
   if (!training) return training.error();
   const Result<titan::Degrees> degrees = read_degrees(given);
   if (!degrees) return degrees.error();
+  if (degrees->cp > 1 && (degrees->pp > 1 || model->family != titan::Family::kLlama3 || !training->cudnn))
+    return not_modelled("ranks", "context parallelism but of Llama 3 in cuDNN's kernel, without a pipeline,");
   job.model = *model;
   job.training = *training;
   job.degrees = *degrees;

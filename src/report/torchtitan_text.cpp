@@ -13,6 +13,7 @@ std::string degrees_text(const titan::Degrees& d) {
   if (d.pp > 1) text += "pipeline " + std::to_string(d.pp) + " · ";
   if (d.dp_replicate > 1) text += "copies " + std::to_string(d.dp_replicate) + " · ";
   if (d.dp_shard > 1) text += "shards " + std::to_string(d.dp_shard) + " · ";
+  if (d.cp > 1) text += "context " + std::to_string(d.cp) + " · ";
   if (d.tp > 1) text += "tensor " + std::to_string(d.tp) + " · ";
   return text + grouped(d.ranks()) + (d.ranks() == 1 ? " rank" : " ranks");
 }

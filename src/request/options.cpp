@@ -263,7 +263,7 @@ constexpr std::array kOptions = std::to_array<OptionRow>({
     {"tp", kSize, "N", nullptr, "1", "Stacks", "tensor-parallel ranks", kEstimate},
     {"pp", kSize, "N", nullptr, "1", "Stacks", "pipeline stages; Megatron's micro-batches are --accumulate", kEstimate},
     {"cp", kSize, "N", nullptr, "1", "Stacks",
-     "Megatron: context-parallel ranks, each with a part of every sequence; keys and values go round", kEstimate},
+     "context-parallel ranks, each with a part of every sequence; keys and values go round", kEstimate},
     {"dp", kSize, "N", nullptr, "1", "Stacks", "data-parallel ranks", kEstimate},
     {"vpp", kSize, "N", nullptr, "1", "Stacks", "Megatron: chunks of the model on each stage, interleaved", kEstimate},
     {"transformer-impl", kChoice, "I", transformer_impls, "local", "Stacks",

@@ -11,7 +11,7 @@ namespace peakmem {
 namespace {
 
 constexpr std::array kOptions =
-    std::to_array<std::string_view>({"fsdp", "hsdp", "tp", "pp", "recompute", "recompute-every", "pp-schedule",
+    std::to_array<std::string_view>({"fsdp", "hsdp", "tp", "pp", "cp", "recompute", "recompute-every", "pp-schedule",
                                      "pp-microbatch", "disable-loss-parallel", "no-reshard-after-forward"});
 
 Error not_modelled(const std::string& what, std::string_view hint) {
@@ -132,7 +132,7 @@ std::optional<Error> check_degrees(const titan::Job& job) {
   for (const Divided& each :
        {Divided{"--tp", tp, m.heads, "attention heads"}, Divided{"--tp", tp, m.kv_heads, "heads of keys and values"},
         Divided{"--tp", tp, m.ffn, "features of the MLP"}, Divided{"--tp", tp, m.vocab, "tokens of the vocabulary"},
-        Divided{"--tp", tp, job.training.seq, "tokens of the sequence"}})
+        Divided{"--tp", tp * job.degrees.cp, job.training.seq, "tokens of the sequence"}})
     if (auto wrong = check_division(each)) return wrong;
   return std::nullopt;
 }
@@ -157,6 +157,17 @@ void say_what_was_assumed(TorchtitanRequest& request) {
     request.assumptions.emplace_back("no layer runs again; torchtitan's own setting is --recompute selective");
 }
 
+/// Context parallelism: keys and values go round, and each rank has two stretches of a sequence.
+std::optional<Error> check_context(const titan::Job& job) {
+  const titan::Degrees& d = job.degrees;
+  if (d.cp == 1) return std::nullopt;
+  if (d.pp > 1) return Error{"--cp", "is not modelled beside a pipeline for torchtitan", "drop --pp"};
+  if (job.model.family != titan::Family::kLlama3)
+    return Error{"--cp", "is modelled of Llama 3 alone for torchtitan", "drop it"};
+  if (!job.training.cudnn) return Error{"--cp", "is modelled in cuDNN's attention kernel alone", "drop it"};
+  return check_division({"--cp", 2 * d.cp, job.training.seq, "tokens of the sequence, being twice as many"});
+}
+
 }  // namespace
 
 Result<TorchtitanRequest> read_torchtitan(const NamedConfig& model, const OptionValues& values) {
@@ -172,15 +183,17 @@ Result<TorchtitanRequest> read_torchtitan(const NamedConfig& model, const Option
   if (auto wrong = read_mesh(asked, job.degrees)) return *wrong;
   job.degrees.tp = asked.size("tp").value_or(1);
   job.degrees.pp = asked.size("pp").value_or(1);
+  job.degrees.cp = asked.size("cp").value_or(1);
   const Result<titan::Training> training = read_training(asked);
   if (!training) return training.error();
   job.training = *training;
   if (auto wrong = read_precision(asked, job)) return *wrong;
   const std::string_view shards = asked.has("hsdp") ? "--hsdp" : "--fsdp";
-  if (auto wrong =
-          check_ranks(std::array{RanksAsked{shards, job.degrees.dp_replicate}, RanksAsked{shards, job.degrees.dp_shard},
-                                 RanksAsked{"--tp", job.degrees.tp}, RanksAsked{"--pp", job.degrees.pp}}))
+  if (auto wrong = check_ranks(std::array{RanksAsked{shards, job.degrees.dp_replicate},
+                                          RanksAsked{shards, job.degrees.dp_shard}, RanksAsked{"--tp", job.degrees.tp},
+                                          RanksAsked{"--pp", job.degrees.pp}, RanksAsked{"--cp", job.degrees.cp}}))
     return *wrong;
+  if (auto wrong = check_context(job)) return *wrong;
   if (auto wrong = check_degrees(job)) return *wrong;
   if (auto wrong = check_idle(asked, job.degrees)) return *wrong;
   if (auto wrong = read_pipeline(asked, job)) return *wrong;

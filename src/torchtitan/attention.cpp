@@ -2,6 +2,7 @@
 
 #include "torchtitan/dtensor.h"
 #include "torchtitan/model.h"
+#include "torchtitan/ring_attention.h"
 #include "torchtitan/rotary.h"
 
 namespace peakmem::titan {
@@ -60,7 +61,9 @@ Tensor Attention::operator()(const Tensor& input, const Tensor& freqs_cis) const
   xq = transpose(std::move(xq), 1, 2);
   xk = transpose(std::move(xk), 1, 2);
   xv = transpose(std::move(xv), 1, 2);
-  Tensor output = contiguous(transpose(inner_attention(xq, xk, xv), 1, 2));
+  const Ring ring = {b_.job.degrees.cp, b_.job.context()};
+  Tensor attended = ring.size > 1 ? ring_attention(xq, xk, xv, ring) : inner_attention(xq, xk, xv);
+  Tensor output = contiguous(transpose(std::move(attended), 1, 2));
   output = merge_dims(std::move(output), 2, 2);
   return scatter_sequence(wo_(output), b_.tp());
 }

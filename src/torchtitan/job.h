@@ -39,11 +39,12 @@ struct Degrees {
   int64_t dp_shard = 1;
   int64_t tp = 1;
   int64_t pp = 1;
+  int64_t cp = 1;
 
-  int64_t ranks() const { return pp * dp_replicate * dp_shard * tp; }
-  /// Ranks among which FSDP cuts a parameter.
-  int64_t shards() const { return dp_shard; }
-  bool has_fsdp() const { return dp_shard > 1; }
+  int64_t ranks() const { return pp * dp_replicate * dp_shard * cp * tp; }
+  /// Ranks among which FSDP cuts a parameter: those of a sequence's parts among them.
+  int64_t shards() const { return dp_shard * cp; }
+  bool has_fsdp() const { return shards() > 1; }
 };
 
 /// How it is trained.
@@ -77,6 +78,10 @@ struct Job {
   int64_t stages() const { return stages_each() * degrees.pp; }
   /// The pipeline's stage that the rank has, its first: ranks are numbered along all other degrees first.
   int64_t stage() const { return rank / (degrees.ranks() / degrees.pp); }
+  /// Which part of a sequence the rank has: ranks are numbered along tensor parallelism first.
+  int64_t context() const { return rank / degrees.tp % degrees.cp; }
+  /// Tokens of a sequence that the rank has.
+  int64_t tokens() const { return training.seq / degrees.cp; }
   /// Sequences that the model is given at once.
   int64_t rows() const { return training.batch / training.microbatches; }
   /// What modules see their parameters in.

@@ -13,9 +13,12 @@ Tensor as_complex(const Tensor& x) {
   return view_as_complex(split_dim(full, 3, exact_div(full.size(-1), 2), 2));
 }
 
-/// freqs_cis[0:seqlen].view(1, s, 1, d / 2)
+/// freqs_cis[0:seqlen].view(1, s, 1, d / 2), or those of a part of the sequence, for each sequence (gather).
 Tensor reshape_for_broadcast(const Tensor& freqs_cis, const Tensor& x) {
-  return x.tape().look(freqs_cis, Shape{1, x.size(1), 1, x.size(3)}, true);
+  Tape& tape = x.tape();
+  if (identical(freqs_cis.size(0), x.size(1))) return tape.look(freqs_cis, Shape{1, x.size(1), 1, x.size(3)}, true);
+  const Shape own = {x.size(0), x.size(1), 1, x.size(3)};
+  return tape.make(own, freqs_cis.dtype(), "gather");
 }
 
 void make_complex(Tape& tape, Expr seq, Expr half, Tensor& made) {

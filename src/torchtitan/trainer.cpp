@@ -73,9 +73,16 @@ void Trainer::count_tokens() {
   tape_.category = outer;
 }
 
-Tensor Trainer::to_device() {
+RingInput Trainer::make_batch() {
   const Category outer = std::exchange(tape_.category, Category::kInputs);
-  Tensor made = tape_.make({job_.training.batch, job_.training.seq}, DType::kInt64, "_to_copy");
+  const Training& t = job_.training;
+  RingInput made;
+  if (job_.degrees.cp > 1) {
+    made = ring_input(tape_, t.batch, t.seq, {job_.degrees.cp, job_.context()});
+  } else {
+    made.tokens = tape_.make({t.batch, t.seq}, DType::kInt64, "_to_copy");
+    made.labels = tape_.make({t.batch, t.seq}, DType::kInt64, "_to_copy");
+  }
   tape_.category = outer;
   return made;
 }
@@ -145,8 +152,9 @@ void Trainer::train_step(int32_t step) {
   tape_.begin_phase(step, -1, "input");
   zero_grad();
   count_tokens();
-  Tensor inputs = to_device();
-  Tensor labels = to_device();
+  RingInput given = make_batch();
+  Tensor& inputs = given.tokens;
+  Tensor& labels = given.labels;
   Tensor loss;
   if (job_.degrees.pp == 1) {
     loss = forward_backward(step, inputs, labels);
@@ -161,8 +169,7 @@ void Trainer::train_step(int32_t step) {
     }
     loss = tape_.make(Shape{}, DType::kFloat32, "div");
   }
-  inputs.reset();
-  labels.reset();
+  given = {};
   tape_.begin_phase(step, -1, "clip");
   const Tensor norm = clip_grad_norm(tape_, layout());
   tape_.begin_phase(step, -1, "optimizer");

@@ -10,6 +10,7 @@
 #include "recipe/optimizer_step.h"
 #include "torchtitan/clip.h"
 #include "torchtitan/model.h"
+#include "torchtitan/ring_attention.h"
 
 namespace peakmem::titan {
 
@@ -38,7 +39,7 @@ class Trainer {
 
  private:
   void count_tokens();
-  Tensor to_device();
+  RingInput make_batch();
   void zero_grad();
   void wrap();
   Tensor forward_backward(int32_t step, const Tensor& inputs, const Tensor& labels);
