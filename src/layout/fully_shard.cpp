@@ -272,11 +272,11 @@ void FullyShard::before_backward(int32_t unit) {
 }
 
 // Nothing says of a unit whose input wants no gradient that its backward is over: it waits for the root's end. What the
-// unit before left goes in its turn, since its own may stand for many.
+// unit before left goes in its turn, since its own may stand for many; but behind a gradient's part that is copied out.
 void FullyShard::after_backward(int32_t unit) {
   if (group_of(unit).is_reached) {
     finish(unit);
-  } else {
+  } else if (std::ranges::none_of(group_of(unit).pieces, [](const Piece& p) { return p.redistribution.parts > 1; })) {
     scattered_.reset();
   }
   if (unit == 0) finish_all();
@@ -345,9 +345,10 @@ void FullyShard::reduce_all(int32_t first, int32_t last) {
   scattered_.reset();
 }
 
-/// post_backward.
+/// post_backward, of units that have parameters.
 void FullyShard::finish(int32_t unit) {
   group_of(unit).is_finished = true;
+  if (group_of(unit).pieces.empty()) return;
   accumulate(group_of(unit));
   if (!reduces_) {
     if (reshards_after_backward_) reshard(group_of(unit));

@@ -108,6 +108,8 @@ Result<titan::Job> read_torchtitan_case(const Value& what) {
   if (!training) return training.error();
   const Result<titan::Degrees> degrees = read_degrees(given);
   if (!degrees) return degrees.error();
+  if (!degrees->has_fsdp() && degrees->ranks() > 1 && training->dtype == DType::kFloat32)
+    return not_modelled("precision", "fp32 without shards");
   if (degrees->cp > 1 && (degrees->pp > 1 || model->family != titan::Family::kLlama3 || !training->cudnn))
     return not_modelled("ranks", "context parallelism but of Llama 3 in cuDNN's kernel, without a pipeline,");
   job.model = *model;

@@ -127,8 +127,6 @@ Result<titan::Training> read_training(const Options& asked) {
 std::optional<Error> check_degrees(const titan::Job& job) {
   const titan::Model& m = job.model;
   const int64_t tp = job.degrees.tp;
-  if (tp > 1 && m.family == titan::Family::kQwen3)
-    return Error{"--tp", "Qwen3 over tensor-parallel ranks is not modelled for torchtitan", "drop it, or take a llama"};
   for (const Divided& each :
        {Divided{"--tp", tp, m.heads, "attention heads"}, Divided{"--tp", tp, m.kv_heads, "heads of keys and values"},
         Divided{"--tp", tp, m.ffn, "features of the MLP"}, Divided{"--tp", tp, m.vocab, "tokens of the vocabulary"},

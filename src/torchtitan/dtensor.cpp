@@ -13,12 +13,15 @@ Shape with_size(Shape shape, int dim, Expr size) {
   return contiguous(shape);
 }
 
-/// all_gather_tensor along `dim`: gathered along the first dimension, cut, and put together along the other.
+/// all_gather_tensor along `dim`: gathered along the first dimension, cut, and put together along the other, which of a
+/// single sequence is how it lies already (_maybe_view_chunk_cat).
 Tensor gather(const Tensor& x, int64_t ranks, int dim) {
   Tape& tape = x.tape();
   const Shape stacked = with_size(x.shape(), 0, ranks * x.size(0));
   const Tensor gathered = tape.make(stacked, x.dtype(), "all_gather_into_tensor");
   const Tensor waited = tape.make(stacked, x.dtype(), "wait_tensor");
+  const bool is_view = dim == 1 && identical(x.size(0), Expr(1));
+  if (is_view) return tape.look(waited, with_size(x.shape(), dim, ranks * x.size(dim)), true);
   return tape.make(with_size(x.shape(), dim, ranks * x.size(dim)), x.dtype(), "cat");
 }
 

@@ -52,7 +52,9 @@ std::array<Tensor, 2> turn_complex(const Tensor& xq, const Tensor& xk, const Ten
 }
 
 Tensor rotate_half(const Tensor& x) {
-  const auto [x1, x2] = split_in_two(x, 3);
+  const Expr half = exact_div(x.size(3), 2);
+  const Tensor x1 = slice(x, 3, half);
+  const Tensor x2 = slice(x, 3, half);
   Tensor turned = neg(x2);
   return cat(std::move(turned), x1, 3);
 }
