@@ -67,6 +67,7 @@ constexpr std::array kKnown = std::to_array<std::string_view>({"--apply-layernor
                                                                "--decoder-last-pipeline-num-layers",
                                                                "--cross-entropy-fusion-impl",
                                                                "--cross-entropy-loss-fusion",
+                                                               "--defer-embedding-wgrad-compute",
                                                                "--deterministic-mode",
                                                                "--disable-bias-linear",
                                                                "--disable-gloo-process-groups",
@@ -119,7 +120,8 @@ constexpr std::array kKnown = std::to_array<std::string_view>({"--apply-layernor
                                                                "--use-distributed-optimizer",
                                                                "--use-mcore-models",
                                                                "--use-tp-pp-dp-mapping",
-                                                               "--vocab-size"});
+                                                               "--vocab-size",
+                                                               "--wgrad-deferral-limit"});
 
 /// The tokenizer of the CI's GPT runs (GPT2BPETokenizer).
 constexpr int64_t kGpt2Vocabulary = 50257;
@@ -167,6 +169,11 @@ std::optional<Error> check(const Value& arguments, const Given& given) {
     return not_modelled("--cross-entropy-fusion-impl", "TransformerEngine's is not modelled for Megatron-LM");
   if (given.flag("--cross-entropy-loss-fusion") && !given.flag("--bf16"))
     return not_modelled("--cross-entropy-loss-fusion", "gives gradients in bf16, and is not modelled but there");
+  const bool defers = given.flag("--defer-embedding-wgrad-compute");
+  if (defers && given.flag("--sequence-parallel"))
+    return not_modelled("--defer-embedding-wgrad-compute", "is not modelled with parts of sequences");
+  if (defers && given.flag("--no-gradient-accumulation-fusion"))
+    return not_modelled("--defer-embedding-wgrad-compute", "wants products that add to gradients' buffers");
   const bool is_half = given.flag("--bf16") || given.flag("--fp16");
   if (te && !is_half) return not_modelled("--transformer-impl", "TransformerEngine in fp32 is not modelled");
   return check_mixture(given, te);
@@ -244,6 +251,8 @@ mcore::Training read_training(const Given& a) {
   t.overlaps_gradients = a.flag("--overlap-grad-reduce");
   t.given_mask = !a.flag("--no-create-attention-mask-in-dataloader");
   t.pretrains = true;
+  t.defers_head = a.flag("--defer-embedding-wgrad-compute");
+  t.deferral_limit = a.size("--wgrad-deferral-limit", 0);
   t.counts_zeros = a.flag("--log-num-zeros-in-grad");
   t.first_layers = a.size("--decoder-first-pipeline-num-layers", 0);
   t.last_layers = a.size("--decoder-last-pipeline-num-layers", 0);

@@ -49,7 +49,7 @@ void linear_backward(Gradients& g, int64_t gathers, GlobalBuffer& buffer, Weight
 }  // namespace
 
 Tensor linear(Tensor input, const Tensor& weight, const Tensor& bias, int64_t gathers, GlobalBuffer& buffer,
-              WeightGradients& gradients) {
+              WeightGradients& gradients, DeferredProducts* deferred) {
   const Tensor x = std::move(input);
   Node* node = x.tape().record(kLinear, {&x, &weight, &bias});
   Tensor output;
@@ -59,11 +59,15 @@ Tensor linear(Tensor input, const Tensor& weight, const Tensor& bias, int64_t ga
     output = product_of_rows(total_input, weight.size(0));
     if (bias) output = add(output, bias);
   }
+  if (deferred != nullptr) deferred->keep_input(x);
   Tape::attach(node, output);
   x.tape().save(node, x);
   x.tape().save(node, weight);
   if (node != nullptr)
-    node->function = [gathers, &buffer, &gradients](Gradients& g) { linear_backward(g, gathers, buffer, gradients); };
+    node->function = [gathers, &buffer, &gradients, deferred](Gradients& g) {
+      if (deferred != nullptr) deferred->keep_gradient(g.in[0]);
+      linear_backward(g, gathers, buffer, gradients);
+    };
   return output;
 }
 

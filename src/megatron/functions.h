@@ -13,7 +13,7 @@ namespace peakmem::mcore {
 /// Of an input that is a part of the sequence, `gathers` of which make the whole, the whole is gathered into the global
 /// buffer, forward and backward, and the gradient is scattered.
 Tensor linear(Tensor input, const Tensor& weight, const Tensor& bias, int64_t gathers, GlobalBuffer& buffer,
-              WeightGradients& gradients);
+              WeightGradients& gradients, DeferredProducts* deferred = nullptr);
 
 /// scatter_to_sequence_parallel_region (mappings.py): this rank's part of the first dimension, a view.
 Tensor scatter_first(Tensor input, int64_t ranks);

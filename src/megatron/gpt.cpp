@@ -78,6 +78,9 @@ GptModel::GptModel(const Builder& b, const Chunk& chunk) : b_(b), chunk_(chunk) 
     const Trait trait = {.shared = shared};
     output_layer_.emplace(b_, b_.parameter({model.vocab / b_.tp(), model.hidden}, "weight", trait));
   }
+  if (!b_.job.training.defers_head) return;
+  deferred_.emplace(b_.job.training.deferral_limit);
+  output_layer_->defer(*deferred_);
 }
 
 // RotaryEmbedding.get_emb, which lru_cache keeps.

@@ -67,6 +67,10 @@ class GptModel {
   GptModel(const Builder& b, const Chunk& chunk);
   /// The loss of each token [b, s], or what goes to the next stage [s, b, h].
   Tensor operator()(const ChunkInput& given);
+  /// finish_embedding_wgrad_compute (pipeline_parallel/schedules.py).
+  void finish_deferred() {
+    if (deferred_) deferred_->finish();
+  }
 
  private:
   Tensor layers(Tensor hidden_states, const LayerInput& given);
@@ -82,6 +86,7 @@ class GptModel {
   std::vector<int32_t> units_;
   std::optional<Normalization> final_layernorm_;
   std::optional<ColumnParallelLinear> output_layer_;
+  std::optional<DeferredProducts> deferred_;
 };
 
 }  // namespace peakmem::mcore

@@ -117,7 +117,9 @@ struct Training {
   bool pretrains = false;       // Megatron-LM's pretrain_gpt.py is the loop, else the bare schedule
   bool whole_batch = false;     // its first tensor-parallel rank keeps all of a batch on the first and the last stage
   bool overlaps_sends = false;  // overlap_p2p_comm, of interleaved pipelines
-  bool counts_zeros = false;    // log_num_zeros_in_grad
+  bool defers_head = false;     // defer_embedding_wgrad_compute, of so many micro-batches; 0: of all
+  int64_t deferral_limit = 0;
+  bool counts_zeros = false;  // log_num_zeros_in_grad
   Recompute recompute = Recompute::kNone;
   int64_t recompute_layers = 1;    // layers a checkpoint has (uniform), or that are recomputed (block)
   bool distributes_saved = false;  // distribute_saved_activations

@@ -33,7 +33,7 @@ Tensor ColumnParallelLinear::operator()(const Tensor& input) const {
   const Tensor bias = skips_bias_ ? Tensor() : bias_;
   if (norm_.weight) return te_norm_linear(input, norm_, weight_, bias, gathers_, *b_.gradients);
   return te_ ? te_column_linear(input, weight_, gathers_, *b_.gradients)
-             : linear(input, weight_, bias, gathers_, b_.buffer, *b_.gradients);
+             : linear(input, weight_, bias, gathers_, b_.buffer, *b_.gradients, deferred_);
 }
 
 RowParallelLinear::RowParallelLinear(const Builder& b, int64_t in, int64_t out, LinearKind kind) : b_(b), te_(kind.te) {

@@ -74,12 +74,15 @@ class ColumnParallelLinear {
   Tensor operator()(const Tensor& input) const;
   const Tensor& bias() const { return bias_; }
   const Tensor& weight() const { return weight_; }
+  /// Its weight's products wait there.
+  void defer(DeferredProducts& deferred) { deferred_ = &deferred; }
 
  private:
   const Builder& b_;
   NormParameters norm_;
   Tensor weight_;
   Tensor bias_;
+  DeferredProducts* deferred_ = nullptr;
   int64_t gathers_ = 1;
   bool skips_bias_ = false;
   bool te_ = false;

@@ -150,6 +150,9 @@ ForwardStep Rank::forward(size_t chunk, const ReceivedTensor& input, std::vector
   const auto scaled = [&](const char* op) { return tape_.make({1}, DType::kFloat32, op); };
   step.output = heads(chunk) ? loss(output, loss_mask, losses, step.tokens) : output;
   step.leaf = input;
+  const Training& t = job_.training;
+  const bool waits = t.deferral_limit == 0 || static_cast<int64_t>(deferred_.size()) < t.deferral_limit;
+  if (heads(chunk) && t.defers_head && waits) deferred_.push_back(input);
   if (job_.model.mixture.experts > 0) {
     Tensor ones = scaled("ones");
     Tensor scale = scaled("mul");
@@ -170,6 +173,8 @@ void Rank::backward(Tensor output, const Tensor& output_gradient) {
 
 // Gradients of what tensor-parallel ranks have in common are summed as one tensor.
 void Rank::finalize() {
+  for (GptModel& model : models_) model.finish_deferred();
+  deferred_.clear();
   if (!job_.degrees.sequence_parallel || job_.degrees.tp == 1) return;
   int64_t elements = 0;
   for (size_t i = 0; i < traits_.size(); ++i)

@@ -89,8 +89,9 @@ class Rank {
   std::vector<Chunk> chunks_;
   std::vector<size_t> first_parameters_;  // of each chunk, and the number of all
   std::deque<GptModel> models_;
-  std::array<Tensor, 2> logged_;        // of the last step: its loss, and the sum of those since the last report
-  std::vector<ReceivedTensor> inputs_;  // as each chunk was told, until it is told the next
+  std::array<Tensor, 2> logged_;          // of the last step: its loss, and the sum of those since the last report
+  std::vector<ReceivedTensor> inputs_;    // as each chunk was told, until it is told the next
+  std::vector<ReceivedTensor> deferred_;  // in which the graphs of inputs end whose products wait
   std::deque<GradientBuffers> gradients_;
   std::deque<Optimizer> optimizers_;
 };

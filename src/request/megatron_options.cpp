@@ -67,6 +67,8 @@ constexpr std::array kOptions = std::to_array<std::string_view>({"tp",
                                                                  "overlap-grad-reduce",
                                                                  "gradient-accumulation-fusion",
                                                                  "cross-entropy-loss-fusion",
+                                                                 "defer-embedding-wgrad-compute",
+                                                                 "wgrad-deferral-limit",
                                                                  "no-create-attention-mask-in-dataloader",
                                                                  "untie-embeddings",
                                                                  "disable-bias-linear",
@@ -109,6 +111,24 @@ std::optional<Error> check_degrees(const mcore::Job& job) {
   if (d.sequence_parallel)
     if (auto wrong = check_division({"--tp", d.tp * d.cp, job.training.seq, "tokens of the sequence"})) return wrong;
   return check_stages(job);
+}
+
+/// Products for the head's weight that wait for the pipeline's end.
+std::optional<Error> read_deferral(const Options& asked, mcore::Job& job) {
+  mcore::Training& t = job.training;
+  t.defers_head = asked.flag("defer-embedding-wgrad-compute");
+  t.deferral_limit = asked.size("wgrad-deferral-limit").value_or(0);
+  constexpr const char* kOption = "--defer-embedding-wgrad-compute";
+  if (!t.defers_head && asked.has("wgrad-deferral-limit"))
+    return Error{"--wgrad-deferral-limit", "is of products that wait", std::string("add ") + kOption + ", or drop it"};
+  if (!t.defers_head) return std::nullopt;
+  if (job.degrees.pp == 1)
+    return Error{kOption, "waits for the end of a pipeline, and there is one stage", "give --pp"};
+  if (!job.kernels.fuses_accumulation)
+    return Error{kOption, "wants products that add to gradients' buffers", "add --gradient-accumulation-fusion"};
+  if (job.degrees.sequence_parallel)
+    return Error{kOption, "is not modelled with --sequence-parallel", "drop one of them"};
+  return std::nullopt;
 }
 
 /// Copies of the distributed optimizer's state among the data-parallel ranks.
@@ -399,6 +419,7 @@ Result<MegatronRequest> read_megatron(const NamedConfig& model, const OptionValu
   if (auto wrong = read_kernels(asked, job)) return *wrong;
   if (auto wrong = read_mixture(asked, job)) return *wrong;
   if (auto wrong = read_instances(asked, job)) return *wrong;
+  if (auto wrong = read_deferral(asked, job)) return *wrong;
   if (auto wrong = check_context(job)) return *wrong;
   if (auto wrong = check_degrees(job)) return *wrong;
   if (auto wrong = check_chunks(job)) return *wrong;

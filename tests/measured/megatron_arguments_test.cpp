@@ -98,8 +98,8 @@ TEST(MegatronArguments, RequestsAreMet) {
     const auto allocated = static_cast<double>(given.size("allocated", 0));
     EXPECT_NEAR(static_cast<double>(replayed.peak.allocated), allocated, 0.011 * allocated);
   }
-  EXPECT_EQ(count, 11);
-  EXPECT_EQ(close, 10);
+  EXPECT_EQ(count, 12);
+  EXPECT_EQ(close, 11);
 }
 
 }  // namespace
