@@ -307,6 +307,28 @@ void ZeroCoordinator::gather_persistent() {
   }
 }
 
+/// Its place among all; one past the last for what is no parameter.
+size_t ZeroCoordinator::find(const Tensor& parameter) const {
+  const auto found = std::find_if(parameters_.begin(), parameters_.end(),
+                                  [&](const CutParameter& cut) { return cut.whole.value.get() == parameter.get(); });
+  return static_cast<size_t>(found - parameters_.begin());
+}
+
+bool ZeroCoordinator::gather_for_use(const Tensor& parameter) {
+  const size_t place = find(parameter);
+  if (place == parameters_.size() || states_[place].status != Status::kCut) return false;
+  Flight flight;
+  gather_one(parameters_[place], Stream::kMain, flight);
+  states_[place].status = Status::kWhole;
+  return true;
+}
+
+void ZeroCoordinator::cut_after_use(const Tensor& parameter) {
+  const size_t place = find(parameter);
+  look_into(parameters_[place].whole.value, nothing_);
+  states_[place].status = Status::kCut;
+}
+
 void ZeroCoordinator::gather_for_a_moment(const CutParameter& cut) {
   Flight flight;
   gather_one(cut, Stream::kMain, flight);

@@ -55,6 +55,10 @@ class ZeroCoordinator {
 
   const ZeroModules& modules() const { return modules_; }
   std::vector<CutParameter>& parameters() { return parameters_; }
+  /// A parameter whole for who computes with it outside of its module (GatheredParameters), unless it is; whether it
+  /// was gathered, and is to be cut again.
+  bool gather_for_use(const Tensor& parameter);
+  void cut_after_use(const Tensor& parameter);
   /// One parameter whole for a moment, on the stream that computes.
   void gather_for_a_moment(const CutParameter& cut);
 
@@ -93,6 +97,7 @@ class ZeroCoordinator {
   void forget_uses(const std::vector<size_t>& fetched);
   void prefetch();
   void use(size_t parameter, int32_t module);
+  size_t find(const Tensor& parameter) const;
   void let_go(size_t parameter);
   void clear_flights();
   std::vector<bool> released_by(int32_t module) const;

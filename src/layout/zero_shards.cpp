@@ -151,6 +151,12 @@ void ZeroShards::before_node(int32_t index) {
   }
 }
 
+void ZeroShards::before_use(const Tensor& parameter) { is_gathered_for_use_ = coordinator_->gather_for_use(parameter); }
+
+void ZeroShards::after_use(const Tensor& parameter) {
+  if (std::exchange(is_gathered_for_use_, false)) coordinator_->cut_after_use(parameter);
+}
+
 /// A module none of whose nodes is reached has no backward pass.
 void ZeroShards::reach(const Mark& mark, int32_t index) {
   if (mark.first >= 0) {

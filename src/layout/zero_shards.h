@@ -25,6 +25,8 @@ class ZeroShards : public ZeroOptimizer {
   void before_module(int32_t scope) override;
   void after_module(int32_t scope) override;
   void before_node(int32_t index) override;
+  void before_use(const Tensor& parameter) override;
+  void after_use(const Tensor& parameter) override;
   void accumulated(Node& leaf) override;
   void finish_backward() override;
 
@@ -78,6 +80,7 @@ class ZeroShards : public ZeroOptimizer {
   std::vector<int32_t> open_;   // modules whose backward pass has begun
   int32_t first_node_ = 0;      // of this forward pass
   bool in_second_run_ = false;  // of a checkpoint
+  bool is_gathered_for_use_ = false;
 };
 
 }  // namespace peakmem

@@ -170,7 +170,8 @@ std::optional<Error> read_zero(const Value& ranks, Recipe& recipe) {
   if (zero.stage < 1 || zero.stage > 3) return not_modelled("ranks", "ZeRO " + std::to_string(zero.stage));
   if (zero.ranks < 1 || zero.rank < 0 || zero.rank >= zero.ranks || zero.reduce_bucket < 1)
     return Error{"ranks", "rank and world must be those of a job", "see oracle/README.md"};
-  if (zero.stage < 3) recipe.lora.full_precision = false;  // module.bfloat16() takes adapters along
+  // module.bfloat16() takes adapters along; under ZeRO 3 TRL makes them so
+  if (zero.stage < 3 || recipe.trainer->name == "trl") recipe.lora.full_precision = false;
   return std::nullopt;
 }
 

@@ -109,8 +109,15 @@ std::optional<Error> check_stage_3(const Job& job) {
   if (job.description.task != Task::kCausalLm || job.description.tower)
     return Error{"--zero", "3 is modelled for language models alone, not for other tasks", "pass --zero 2"};
   if (job.description.experts > 0) return Error{"--zero", "3 is not modelled for mixtures of experts", "pass --zero 2"};
-  if (recipe.objective != Objective::kTask)
-    return Error{"--zero", "3 is not modelled for training on preferences", "pass --zero 2"};
+  const bool runs_twice = recipe.reference == Reference::kCopy || recipe.reference == Reference::kAdapter ||
+                          recipe.objective == Objective::kKto || recipe.objective == Objective::kGrpo;
+  if (runs_twice)
+    return Error{"--zero", "3 is not modelled where a model runs without a graph too, which changes what is whole when",
+                 "pass --zero 2, or --reference precomputed to dpo"};
+  if (recipe.trainer->name == "trl" && recipe.lora.rank > 0 && recipe.checkpointing != Checkpointing::kNone)
+    return Error{"--checkpointing",
+                 "beside adapters is not modelled under ZeRO 3 with TRL, which makes it reentrant there",
+                 "drop it, or pass --zero 2"};
   if (!recipe.lora.saved.empty())
     return Error{"--lora-modules-to-save", "is not modelled under ZeRO 3", "pass --zero 2"};
   if (recipe.zero.offloads_parameters && (recipe.lora.rank > 0 || !recipe.freeze.patterns.empty()))
@@ -118,7 +125,7 @@ std::optional<Error> check_stage_3(const Job& job) {
   if (recipe.transformers != Transformers::kV523)
     return Error{"--transformers", "but 5.23 is not modelled under ZeRO 3", "drop it"};
   if (recipe.eval_batch > 0) return Error{"--eval-batch", "is not modelled under ZeRO 3", "drop it"};
-  if (makes_no_logits(recipe.kernels.loss))
+  if (makes_no_logits(recipe.kernels.loss) && recipe.kernels.loss != LossKernel::kChunked)
     return Error{"--kernels", "whose loss takes the head's weight are not modelled under ZeRO 3", "pass --zero 2"};
   return std::nullopt;
 }
@@ -185,7 +192,8 @@ std::optional<Error> read_zero(const Options& asked, Request& request) {
   for (const std::string_view option : kOfStage3)
     if (zero.stage < 3 && asked.has(option)) return Error{"--" + std::string(option), "is of ZeRO 3", "pass --zero 3"};
   take_precision(request);
-  if (zero.stage < 3) recipe.lora.full_precision = false;  // module.bfloat16() takes adapters along
+  // module.bfloat16() takes adapters along; under ZeRO 3 TRL makes them so (autocast_adapter_dtype=False)
+  if (zero.stage < 3 || recipe.trainer->name == "trl") recipe.lora.full_precision = false;
   request.warnings.emplace_back("NCCL's own buffers are an estimate, which the verdict counts at its high end only");
   return std::nullopt;
 }
