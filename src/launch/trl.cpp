@@ -114,11 +114,20 @@ void prepare_grpo(Understanding& u) {
               ": completions that serve several steps keep a number a token more");
 }
 
+/// Under ZeRO 3 checkpoints beside adapters are reentrant, whatever the file says.
+void prepare_checkpoints(Understanding& u) {
+  Settings& s = u.settings;
+  const std::string* stage = Options(u.given).text("zero");
+  const std::string said = stage != nullptr ? *stage : s.text("zero.stage");
+  if (said == "3" && s.flag("use_peft")) s.put("gradient_checkpointing_kwargs.use_reentrant", flag_value(true));
+}
+
 }  // namespace
 
 void prepare_trl(Understanding& u) {
   Settings& s = u.settings;
   take_preset(u);
+  prepare_checkpoints(u);
   if (!s.says("bf16") && !s.flag("fp16")) s.put("bf16", flag_value(true));
   const std::string kind = kind_of(u);
   for (const char* known : {"dpo", "reward", "kto", "orpo", "cpo"})

@@ -314,19 +314,13 @@ size_t ZeroCoordinator::find(const Tensor& parameter) const {
   return static_cast<size_t>(found - parameters_.begin());
 }
 
-bool ZeroCoordinator::gather_for_use(const Tensor& parameter) {
+void ZeroCoordinator::give_model(const Tensor& parameter) {
   const size_t place = find(parameter);
-  if (place == parameters_.size() || states_[place].status != Status::kCut) return false;
+  if (place == parameters_.size() || states_[place].status != Status::kCut) return;
   Flight flight;
   gather_one(parameters_[place], Stream::kMain, flight);
   states_[place].status = Status::kWhole;
-  return true;
-}
-
-void ZeroCoordinator::cut_after_use(const Tensor& parameter) {
-  const size_t place = find(parameter);
-  look_into(parameters_[place].whole.value, nothing_);
-  states_[place].status = Status::kCut;
+  modules_.give_model(place);
 }
 
 void ZeroCoordinator::gather_for_a_moment(const CutParameter& cut) {

@@ -54,11 +54,12 @@ class ZeroCoordinator {
   void gather_persistent();
 
   const ZeroModules& modules() const { return modules_; }
+  ZeroModules& modules() { return modules_; }
   std::vector<CutParameter>& parameters() { return parameters_; }
-  /// A parameter whole for who computes with it outside of its module (GatheredParameters), unless it is; whether it
-  /// was gathered, and is to be cut again.
-  bool gather_for_use(const Tensor& parameter);
-  void cut_after_use(const Tensor& parameter);
+  const std::vector<CutParameter>& parameters() const { return parameters_; }
+  /// The model takes parameters from modules within it: each is gathered when it does so for the first time, and from
+  /// then on with the model (ZeROOrderedDict).
+  void give_model(const Tensor& parameter);
   /// One parameter whole for a moment, on the stream that computes.
   void gather_for_a_moment(const CutParameter& cut);
 

@@ -41,6 +41,15 @@ void ZeroModules::add(int32_t scope, int32_t unit, size_t parameter) {
   for (int32_t each = scope; each >= 0; each = parent_of(tape_, each)) holds_[static_cast<size_t>(each)] = true;
 }
 
+void ZeroModules::add_model() {
+  if (modules_.try_emplace({0, 0}, static_cast<int32_t>(parameters_.size())).second) parameters_.emplace_back();
+}
+
+void ZeroModules::give_model(size_t parameter) {
+  const std::vector<size_t>& own = parameters(modules_.at({0, 0}));
+  if (std::find(own.begin(), own.end(), parameter) == own.end()) add(0, 0, parameter);
+}
+
 bool ZeroModules::is_module(int32_t scope) const {
   const auto place = static_cast<size_t>(scope);
   return (place < holds_.size() && holds_[place]) || tape_.program.scopes[place].name == kRotary;

@@ -27,6 +27,10 @@ class ZeroModules {
   /// base layer's.
   int32_t find(int32_t scope, int32_t unit) const;
   int32_t find_base(int32_t scope, int32_t unit) const;
+  /// The whole model, which has none of its own until it is given one that it takes from a module within
+  /// (register_external_parameter).
+  void add_model();
+  void give_model(size_t parameter);
   /// Its parameters, by place among all, ascending.
   const std::vector<size_t>& parameters(int32_t module) const;
 

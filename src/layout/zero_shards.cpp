@@ -38,6 +38,7 @@ ZeroShards::ZeroShards(Tape& tape, const Recipe& recipe) : ZeroOptimizer(tape, r
                           .is_persistent = is_persistent});
   }
   coordinator_.emplace(tape_, zero_, std::move(parameters));
+  if (recipe_.kernels.loss == LossKernel::kChunked) coordinator_->modules().add_model();
   coordinator_->cut_adapters();
   tape_.program.phases.back().empties_cache = true;
   tape_.begin_phase(0, -1, "prepare");
@@ -97,14 +98,14 @@ void ZeroShards::before_forward(int32_t unit) {
   if (unit != 0) return;
   first_node_ = tape_.nodes();
   coordinator_->begin_pass();
-  before_module(0);
   if (recipe_.lora.rank > 0) begin(ZeroModules::kEmpty);  // PEFT's model, and its LoraModel
+  before_module(0);
 }
 
 void ZeroShards::after_forward(int32_t unit) {
   if (unit != 0) return;
-  if (recipe_.lora.rank > 0) end(ZeroModules::kEmpty);
   after_module(0);
+  if (recipe_.lora.rank > 0) end(ZeroModules::kEmpty);
 }
 
 int32_t ZeroShards::module_of(int32_t scope) const {
@@ -139,7 +140,21 @@ void ZeroShards::end(int32_t module) {
   calls_.pop_back();
   if (tape_.ghost || !call.is_counted) return;
   coordinator_->release(module, pass());
-  if (notes_calls() && tape_.nodes() > call.first) marks_.push_back({module, tape_.nodes(), call.first});
+  if (!notes_calls()) return;
+  if (tape_.nodes() > call.first)
+    marks_.push_back({module, tape_.nodes(), call.first});
+  else if (asking_ == ZeroModules::kNone && asks_for_gradient(module))
+    asking_ = module;
+}
+
+/// Where layers are checkpointed a frozen embedding's output wants a gradient nevertheless
+/// (enable_input_require_grads), so DeepSpeed gathers its weight for a backward pass that it has not; the first one is
+/// that of the tokens.
+bool ZeroShards::asks_for_gradient(int32_t module) const {
+  if (recipe_.checkpointing == Checkpointing::kNone) return false;
+  const std::vector<size_t>& own = coordinator_->modules().parameters(module);
+  const auto is_embedding = [this](size_t place) { return coordinator_->parameters()[place].whole.of_embedding; };
+  return std::any_of(own.begin(), own.end(), is_embedding);
 }
 
 void ZeroShards::before_node(int32_t index) {
@@ -151,11 +166,7 @@ void ZeroShards::before_node(int32_t index) {
   }
 }
 
-void ZeroShards::before_use(const Tensor& parameter) { is_gathered_for_use_ = coordinator_->gather_for_use(parameter); }
-
-void ZeroShards::after_use(const Tensor& parameter) {
-  if (std::exchange(is_gathered_for_use_, false)) coordinator_->cut_after_use(parameter);
-}
+void ZeroShards::before_use(const Tensor& parameter) { coordinator_->give_model(parameter); }
 
 /// A module none of whose nodes is reached has no backward pass.
 void ZeroShards::reach(const Mark& mark, int32_t index) {
@@ -231,6 +242,7 @@ void ZeroShards::send_to_host(const CutParameter& cut) {
 }
 
 void ZeroShards::finish_backward() {
+  if (asking_ != ZeroModules::kNone) coordinator_->fetch(std::exchange(asking_, ZeroModules::kNone), Pass::kBackward);
   marks_.clear();
   open_.clear();
   const Scope scope(tape_, "zero");

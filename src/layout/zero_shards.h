@@ -26,7 +26,6 @@ class ZeroShards : public ZeroOptimizer {
   void after_module(int32_t scope) override;
   void before_node(int32_t index) override;
   void before_use(const Tensor& parameter) override;
-  void after_use(const Tensor& parameter) override;
   void accumulated(Node& leaf) override;
   void finish_backward() override;
 
@@ -53,6 +52,7 @@ class ZeroShards : public ZeroOptimizer {
   DType dtype_of_parts() const { return tape_.parameters.front().value.dtype(); }
   bool notes_calls() const;
   void notice_second_run();
+  bool asks_for_gradient(int32_t module) const;
   void begin(int32_t module);
   void end(int32_t module);
   void reach(const Mark& mark, int32_t index);
@@ -77,10 +77,10 @@ class ZeroShards : public ZeroOptimizer {
   std::vector<Tensor> norms_;     // of gradients that went to the host
   std::vector<Call> calls_;
   std::vector<Mark> marks_;
-  std::vector<int32_t> open_;   // modules whose backward pass has begun
-  int32_t first_node_ = 0;      // of this forward pass
-  bool in_second_run_ = false;  // of a checkpoint
-  bool is_gathered_for_use_ = false;
+  std::vector<int32_t> open_;            // modules whose backward pass has begun
+  int32_t first_node_ = 0;               // of this forward pass
+  bool in_second_run_ = false;           // of a checkpoint
+  int32_t asking_ = ZeroModules::kNone;  // the embedding whose output wants a gradient, see asks_for_gradient
 };
 
 }  // namespace peakmem

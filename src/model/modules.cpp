@@ -8,8 +8,9 @@ namespace peakmem {
 namespace {
 
 void mark_embedding(const Tensor& weight) {
-  for (Parameter& parameter : weight.tape().parameters)
-    if (parameter.value.get() == weight.get()) parameter.of_embedding = true;
+  for (std::vector<Parameter>* all : {&weight.tape().parameters, &weight.tape().frozen})
+    for (Parameter& parameter : *all)
+      if (parameter.value.get() == weight.get()) parameter.of_embedding = true;
 }
 
 }  // namespace

@@ -1,6 +1,8 @@
 #include "request/stored_weights.h"
 
 #include <algorithm>
+#include <array>
+#include <string_view>
 
 #include "size/wording.h"
 
@@ -14,6 +16,35 @@ struct Stored {
   std::string format;  // a value of --quantize; empty where they are whole
   bool double_quant = false;
 };
+
+/// What others store weights as, and what of it is not known here; whether transformers 5.23 trains adapters beside
+/// them (quantizers/quantizer_*.py, is_trainable).
+struct Method {
+  std::string_view name, stores;
+  bool is_trainable;
+};
+constexpr std::array kMethods = {
+    Method{"gptq", "integers packed in int32 with scales and zeros of groups, which GPTQModel's kernels unpack", true},
+    Method{"awq", "integers packed in int32 with scales and zeros of groups, which GPTQModel's kernels unpack", true},
+    Method{"hqq", "packed bytes with scales and zeros of groups, which HQQ makes whole for every product", true},
+    Method{"fp8", "float8 with a scale for each block, which Triton's kernels multiply with", true},
+    Method{"compressed-tensors", "what its config groups say, made whole or not by its run_compressed", true},
+    Method{"torchao", "subclasses of tensors, by its quant_type", true},
+    Method{"fbgemm_fp8", "float8 with a scale for each row", false},
+    Method{"mxfp4", "4-bit blocks with a scale each", false},
+};
+
+Error refused(const std::string& name) {
+  const auto row = std::find_if(kMethods.begin(), kMethods.end(), [&](const Method& m) { return m.name == name; });
+  if (row == kMethods.end())
+    return Error{std::string(kField), "stores weights by " + in_quotes(name) + ", which is not modelled",
+                 "known: bitsandbytes; remove it to estimate the model without it"};
+  const std::string problem = std::string("stores weights by ") + std::string(row->name) + ": " +
+                              std::string(row->stores) + (row->is_trainable ? "; no record has what that takes" : "");
+  return Error{std::string(kField), problem + (row->is_trainable ? "" : "; transformers trains nothing beside them"),
+               row->is_trainable ? "remove it, and pass --quantize nf4 or int8 for bitsandbytes' of the model"
+                                 : "remove it to estimate the model without it"};
+}
 
 bool flag(const Value& config, const char* name) {
   const Value* value = config.find(name);
@@ -41,9 +72,7 @@ std::optional<Error> check(const Value& config) {
 
 Result<Stored> of_config(const Value& config) {
   const std::string method = text(config, "quant_method", "bitsandbytes");
-  if (method != "bitsandbytes")
-    return Error{std::string(kField), "stores weights by " + in_quotes(method) + ", which is not modelled",
-                 "known: bitsandbytes; remove it to estimate the model without it"};
+  if (method != "bitsandbytes") return refused(method);
   if (auto wrong = check(config)) return *wrong;
   if (flag(config, "load_in_8bit") || flag(config, "_load_in_8bit")) return Stored{"int8"};
   if (!flag(config, "load_in_4bit") && !flag(config, "_load_in_4bit")) return Stored{};

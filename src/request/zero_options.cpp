@@ -114,10 +114,9 @@ std::optional<Error> check_stage_3(const Job& job) {
   if (runs_twice)
     return Error{"--zero", "3 is not modelled where a model runs without a graph too, which changes what is whole when",
                  "pass --zero 2, or --reference precomputed to dpo"};
-  if (recipe.trainer->name == "trl" && recipe.lora.rank > 0 && recipe.checkpointing != Checkpointing::kNone)
-    return Error{"--checkpointing",
-                 "beside adapters is not modelled under ZeRO 3 with TRL, which makes it reentrant there",
-                 "drop it, or pass --zero 2"};
+  if (recipe.trainer->name == "trl" && recipe.lora.rank > 0 && recipe.checkpointing == Checkpointing::kFull)
+    return Error{"--checkpointing", "full is not what TRL runs beside adapters under ZeRO 3: it makes it reentrant",
+                 "pass full-reentrant"};
   if (!recipe.lora.saved.empty())
     return Error{"--lora-modules-to-save", "is not modelled under ZeRO 3", "pass --zero 2"};
   if (recipe.zero.offloads_parameters && (recipe.lora.rank > 0 || !recipe.freeze.patterns.empty()))
