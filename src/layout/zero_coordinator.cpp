@@ -75,6 +75,7 @@ void ZeroCoordinator::cut_adapters() {
 /// reset_step
 void ZeroCoordinator::begin_pass() {
   clear_flights();
+  if (order_ == Order::kUnknown) modules_in_order_.clear();
   order_ = order_ == Order::kUnknown ? Order::kRecorded : Order::kKnown;
   coming_.clear();
   if (order_ == Order::kKnown)
@@ -89,6 +90,7 @@ void ZeroCoordinator::begin_pass() {
 /// fetch_sub_module: a frozen parameter that runs again is used by the module whose backward pass asked for it, for
 /// it has none of its own (update_recompute_parameters).
 void ZeroCoordinator::fetch(int32_t module, Pass pass) {
+  check_order(module);
   if (order_ == Order::kRecorded) modules_in_order_.push_back(module);
   if (pass == Pass::kBackward && module >= 0) backward_.push_back(module);
   const std::vector<size_t>& wanted = modules_.parameters(module);
@@ -106,6 +108,17 @@ void ZeroCoordinator::fetch(int32_t module, Pass pass) {
     prefetch();
   }
   ++step_;
+}
+
+/// trace_prologue: where another module comes than was noted, what is under way is let go, and nothing is known until
+/// two more passes have begun.
+void ZeroCoordinator::check_order(int32_t module) {
+  if (order_ != Order::kKnown) return;
+  const auto step = static_cast<size_t>(step_);
+  if (step < modules_in_order_.size() && modules_in_order_[step] == module) return;
+  order_ = Order::kUnknown;
+  coming_.clear();
+  clear_flights();
 }
 
 void ZeroCoordinator::use(size_t parameter, int32_t module) {

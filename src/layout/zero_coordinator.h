@@ -83,12 +83,13 @@ class ZeroCoordinator {
     size_t parameter;
     int64_t step;
   };
-  /// Passes: the first one is recorded, from the second on what it used is known.
+  /// Passes: the first one is recorded, from the second on what it used is known, as long as it is so.
   enum class Order : uint8_t { kUnknown, kRecorded, kKnown };
 
   static constexpr int64_t kNever = -10000000000;
 
   void load();
+  void check_order(int32_t module);
   void cut(CutParameter& cut);
   void gather(const std::vector<size_t>& wanted);
   void gather_one(const CutParameter& cut, Stream stream, Flight& flight);

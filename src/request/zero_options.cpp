@@ -109,11 +109,11 @@ std::optional<Error> check_stage_3(const Job& job) {
   if (job.description.task != Task::kCausalLm || job.description.tower)
     return Error{"--zero", "3 is modelled for language models alone, not for other tasks", "pass --zero 2"};
   if (job.description.experts > 0) return Error{"--zero", "3 is not modelled for mixtures of experts", "pass --zero 2"};
-  const bool runs_twice = recipe.reference == Reference::kCopy || recipe.reference == Reference::kAdapter ||
-                          recipe.objective == Objective::kKto || recipe.objective == Objective::kGrpo;
-  if (runs_twice)
-    return Error{"--zero", "3 is not modelled where a model runs without a graph too, which changes what is whole when",
-                 "pass --zero 2, or --reference precomputed to dpo"};
+  if (recipe.reference == Reference::kCopy)
+    return Error{"--zero", "3 is not modelled beside a second model, which DeepSpeed gathers by an engine of its own",
+                 "pass --zero 2, adapters, or --reference precomputed"};
+  if (recipe.objective == Objective::kKto || recipe.objective == Objective::kGrpo)
+    return Error{"--zero", "3 is not modelled with KTO and GRPO", "pass --zero 2"};
   if (recipe.trainer->name == "trl" && recipe.lora.rank > 0 && recipe.checkpointing == Checkpointing::kFull)
     return Error{"--checkpointing", "full is not what TRL runs beside adapters under ZeRO 3: it makes it reentrant",
                  "pass full-reentrant"};

@@ -61,7 +61,7 @@ constexpr File kFiles[] = {
     {"large", 0, 0, 0},
     {"loss_kept", 0, 0, 0},
     {"pairs", 0, 2, 0},
-    {"pairs_zero3", 6, 6, 0, 0.0015},
+    {"pairs_zero3", 8, 6, 0, 0.0015},
     {"ranks", 5, 1, 0, 0.002},
     {"t4", 0, 0, 0},
     {"trainers", 3, 4, 0},
