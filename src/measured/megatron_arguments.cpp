@@ -154,8 +154,6 @@ std::optional<Error> check_context(const Given& given, bool te) {
   if (!te || given.text("--attention-backend") != "flash")
     return not_modelled("--context-parallel-size",
                         "context parallelism is modelled with --attention-backend flash alone");
-  if (given.text("--position-embedding-type") == "rope")
-    return not_modelled("--context-parallel-size", "rotary positions of parts of a sequence are not modelled");
   return std::nullopt;
 }
 

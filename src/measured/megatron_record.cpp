@@ -197,10 +197,8 @@ Result<mcore::Job> read_megatron_case(const Value& what) {
   job.degrees = read_degrees(ranks, config);
   job.rank = given.size("rank", 0);
   read_recompute(config, job);
-  const bool rings = job.kernels.te && job.kernels.te_attention == mcore::TeAttention::kFlash &&
-                     job.model.position == mcore::Positions::kLearned;
-  if (job.degrees.cp > 1 && !rings)
-    return not_modelled("ranks", "context parallelism but in flash-attn's kernel without rotary positions");
+  const bool rings = job.kernels.te && job.kernels.te_attention == mcore::TeAttention::kFlash;
+  if (job.degrees.cp > 1 && !rings) return not_modelled("ranks", "context parallelism but in flash-attn's kernel");
   const mcore::Mixture& m = job.model.mixture;
   if (m.experts > 0 && job.kernels.fuses_activation && !job.model.gated)
     return not_modelled("config", "a fused activation of experts without a gate");

@@ -136,6 +136,9 @@ Tensor SelfAttention::te_core_attention(Tensor query, Tensor key, Tensor value, 
   Tensor& starts = b_.te->sequence_starts;  // get_full_cu_seqlens, kept from the first call on
   if (!starts) starts = b_.tape.make({query.size(1) + 1}, DType::kInt32, "cu_seqlens");
   const double p = b_.job.model.attention_dropout;
+  // get_qkv_layout: unless one product made them side by side, what has gaps is copied.
+  if (query->storage != key->storage || !identical(query.size(2), key.size(2)))
+    for (Tensor* each : {&query, &key, &value}) *each = contiguous(std::move(*each));
   switch (b_.job.kernels.te_attention) {
     case TeAttention::kUnfused:
       return te_unfused_attention(std::move(query), std::move(key), std::move(value), mask, p);

@@ -83,11 +83,12 @@ GptModel::GptModel(const Builder& b, const Chunk& chunk) : b_(b), chunk_(chunk) 
   output_layer_->defer(*deferred_);
 }
 
-// RotaryEmbedding.get_emb, which lru_cache keeps.
+// RotaryEmbedding.forward, which lru_cache keeps: the angles of all positions, or of this rank's part of the sequence.
 Tensor GptModel::rotary(const Tensor& decoder_input) {
   if (b_.job.model.position != Positions::kRotary) return {};
   Tape& tape = b_.tape;
-  const Expr seq = b_.sequence_ranks() * decoder_input.size(0);
+  const Expr own = b_.sequence_ranks() * decoder_input.size(0);
+  const Expr seq = b_.job.degrees.cp * own;
   const Expr dim = b_.job.model.head_dim;
   if (!angles_) {
     const NoGrad no_grad(tape);
@@ -98,8 +99,9 @@ Tensor GptModel::rotary(const Tensor& decoder_input) {
       freqs = tape.make({seq, exact_div(dim, 2)}, DType::kFloat32, "mul");
     }
     angles_ = cat(freqs, freqs, 1);
+    if (b_.job.degrees.cp > 1) angles_ = tape.make({own, dim}, DType::kFloat32, "index_select");
   }
-  return tape.look(angles_, Shape{seq, 1, 1, dim}, true);
+  return tape.look(angles_, Shape{own, 1, 1, dim}, true);
 }
 
 void GptModel::run_layer(size_t i, Tensor& hidden_states, const LayerInput& given) {

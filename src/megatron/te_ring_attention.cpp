@@ -35,13 +35,13 @@ Tensor logarithms_of(const Tensor& query, Expr rows) {
 }
 
 // flash_attn's backward of a section (csrc/flash_attn/flash_api.cpp, 2.7): sums and accumulators, which go.
-void flash_workspaces(Tape& tape, const Shape& query, bool grouped, DType dtype) {
+void flash_workspaces(Tape& tape, const Shape& query, const Shape& expanded_keys, DType dtype) {
   const int64_t rows = (query.size[1].number() + 127) / 128 * 128;
   const int64_t columns = (query.size[3].number() + 31) / 32 * 32;
   const Expr floats = query.size[0] * query.size[2] * rows * size_of(DType::kFloat32);
   const Tensor sums = workspace(tape, floats, "softmax_d");
   const Tensor accumulated = workspace(tape, floats * columns, "dq_accum");
-  const Expr expanded = grouped ? query.elements() * size_of(dtype) : Expr(0);
+  const Expr expanded = expanded_keys.rank > 0 ? expanded_keys.elements() * size_of(dtype) : Expr(0);
   const Tensor keys = workspace(tape, expanded, "dk_expanded");
   const Tensor values = workspace(tape, expanded, "dv_expanded");
 }
@@ -66,7 +66,9 @@ void ring_backward(Gradients& g, const Ring& ring) {
     parts[0] = tape.make(part, dtype, "empty_like");
     parts[1] = tape.make(with_rows(key, section.keys), dtype, "empty_like");
     parts[2] = tape.make(with_rows(key, section.keys), dtype, "empty_like");
-    flash_workspaces(tape, part, !identical(query.size[2], key.size[2]), dtype);
+    // Keys and values of fewer heads have gradients for every head first.
+    const bool grouped = !identical(query.size[2], key.size[2]);
+    flash_workspaces(tape, part, grouped ? with_rows(query, section.keys) : Shape(), dtype);
   }
   parts = {};
   const Tensor& last = buffers[static_cast<size_t>(ring.size % 2)];

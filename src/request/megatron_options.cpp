@@ -155,9 +155,6 @@ std::optional<Error> check_context(const mcore::Job& job) {
   if (!job.kernels.te || job.kernels.te_attention != mcore::TeAttention::kFlash)
     return Error{"--cp", "is modelled with flash-attn's kernel under TransformerEngine alone",
                  "add --transformer-impl transformer_engine --attention-backend flash"};
-  if (job.model.position == mcore::Positions::kRotary)
-    return Error{"--cp", "rotary positions of parts of a sequence are not modelled for Megatron-Core",
-                 "use a model with learned positions, or drop it"};
   return check_division({"--cp", 2 * d.cp, job.training.seq, "tokens of the sequence, being twice as many"});
 }
 
@@ -349,12 +346,6 @@ std::string code_line(const mcore::Kernels& k) {
   return std::string("code: Megatron-Core 0.16.1 with TransformerEngine 2.20's modules; attention: ") + attention;
 }
 
-/// What no record of TransformerEngine's modules has.
-bool is_like_llama(const mcore::Gpt& model) {
-  return model.norm == mcore::Norm::kRmsNorm || model.position == mcore::Positions::kRotary ||
-         model.groups != model.heads;
-}
-
 void say_what_was_assumed(MegatronRequest& request, int64_t vocab) {
   request.assumptions = {
       code_line(request.job.kernels),
@@ -369,10 +360,6 @@ void say_what_was_assumed(MegatronRequest& request, int64_t vocab) {
         "gradient_accumulation_fusion: off, each weight's gradient is made and then added (Megatron-LM's own default "
         "is "
         "--gradient-accumulation-fusion)");
-  if (request.job.kernels.te && is_like_llama(request.job.model))
-    request.assumptions.emplace_back(
-        "TransformerEngine with RMSNorm, rotary positions or fewer heads of keys is written from its source, on no "
-        "record");
   if (request.job.model.vocab != vocab)
     request.assumptions.push_back("vocabulary: " + grouped(vocab) + ", padded to " + grouped(request.job.model.vocab));
   if (request.job.model.mixture.experts > 0)
