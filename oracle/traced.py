@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Hold peakmem.trace to the records: the same cases, on its own device, must have the same bytes in every phase.
 
-    traced.py RECORDS.jsonl... [--every N] [--only FILTER]
+    traced.py RECORDS.jsonl... [--every N] [--first N] [--only FILTER]
 
 The loop is the one the records were made with, but nobody tells the tracer of its phases and of what tensors are for: it
 finds them. Cases of other versions of transformers are passed over. Prints what differs, and a line of totals; exit code 1
@@ -11,6 +11,7 @@ where anything does.
 import argparse
 import collections
 import contextlib
+import dataclasses
 import json
 import pathlib
 import signal
@@ -99,9 +100,14 @@ def with_image_tokens(case, config, build=training.build_batch):
 training.build_batch = with_image_tokens
 
 
+def gpu_of(case):
+    """One of the case's compute capability."""
+    return dataclasses.replace(ANY, capability=divmod(case["capability"], 10)) if "capability" in case else ANY
+
+
 def measure(case):
     """The phases of a case, as the tracer finds them."""
-    session = Session(ANY)
+    session = Session(gpu_of(case))
     used = UsedParameters() if "ddp" in (case.get("ranks") or {}) else contextlib.nullcontext()
     with fused.scope(case), session.active(), used:
         nobody = Nobody(session)
@@ -165,13 +171,14 @@ def chosen(args):
     """The records that are asked for, with their names."""
     for path in args.records:
         lines = [(n, what) for n, what in read_lines([path]) if what["case"].get("transformers", "5.23") == "5.23"]
-        yield from ((name, record) for name, record in lines[:: args.every] if args.only in name)
+        yield from ((name, record) for name, record in lines[args.first :: args.every] if args.only in name)
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("records", nargs="+")
     parser.add_argument("--every", type=int, default=1, help="only every N-th of each file")
+    parser.add_argument("--first", type=int, default=0, help="from this one on (default 0)")
     parser.add_argument("--only", default="", help="only those whose name has this in it")
     args = parser.parse_args()
     tally = collections.Counter()

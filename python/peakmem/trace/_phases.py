@@ -76,10 +76,10 @@ class Phases:
         self._begin(name, start)
 
     def forward(self, event: int, training: bool) -> None:
-        """A module is called that no other called."""
-        if self.name in ("forward", "backward", "evaluate") and not self._over:
-            if training or self.name == "evaluate":
-                return
+        """A module is called that no other called: in the midst of a pass, as a reference model is, it is part of that."""
+        within = ("forward", "backward") if training else ("forward", "backward", "evaluate")
+        if self.name in within and not self._over:
+            return
         if training:
             self._close("input", event)
             self._begin("forward", event)

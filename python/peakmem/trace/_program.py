@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import collections
+import difflib
 import re
 from dataclasses import dataclass, field
 from typing import Any
@@ -126,8 +128,10 @@ def make_program(log: Log, phases: list[Phase], named: list[tuple[str, Any]]) ->
     """The program of all complete steps; `named` are the parameters."""
     pairs = complete_steps(phases, len(log.events))
     steps = pairs[-1][0].step
-    steady = steps > 1 and _same(log, phases, steps, pairs[-1][1])
-    last = 2 if steady and steps == 3 else steps  # the third shows that the second is as all that follow
+    # The first that the next one repeats is as all that follow: after the last of a loop its program lets go of everything.
+    found = next((step for step in range(2, steps) if _same(log, phases, step + 1, pairs[-1][1])), None)
+    steady = found is not None or steps > 1 and _same(log, phases, steps, pairs[-1][1])
+    last = found or steps
     rows, stretches = _written(log, phases, [pair for pair in pairs if 0 < pair[0].step <= last])
     _repeat(rows, stretches)
     _mark_outputs(rows, stretches)
@@ -179,25 +183,31 @@ def _written(log: Log, phases: list[Phase], pairs: list[tuple[Phase, int]]) -> t
 def _repeat(rows: list[Row], stretches: list[Stretch]) -> None:
     """What step 2 lets go of step 1's, such as its outputs, is what it makes itself and leaves to the step after it: one row
     stands for both."""
-    made: dict[tuple[int, str, int, int], int] = {}  # by step, phase, micro-batch and place among what that makes
-    keys: dict[int, tuple[str, int, int]] = {}
+    made: dict[tuple[int, str, int], list[int]] = {}  # by step, phase and micro-batch, in order
     gone: set[int] = set()
     for stretch in stretches:
-        births = [event for event in stretch.events if event > 0]
-        for place, number in enumerate(births):
-            made[stretch.step, stretch.name, stretch.micro, place] = number
-            if stretch.step == 1:
-                keys[number] = (stretch.name, stretch.micro, place)
+        made[stretch.step, stretch.name, stretch.micro] = [event for event in stretch.events if event > 0]
         if stretch.step == 2:
             gone |= {-event for event in stretch.events if event < 0}
-    same = {number: made.get((2, *key)) for number, key in keys.items() if number in gone}
     alias = {
         number: other
-        for number, other in same.items()
-        if other and other not in gone and rows[other - 1].shape == rows[number - 1].shape
+        for (step, *phase), births in made.items()
+        if step == 1
+        for number, other in _aligned(births, made.get((2, *phase), []), rows)
+        if number in gone and other not in gone and rows[other - 1].shape == rows[number - 1].shape
     }
     for stretch in stretches:
         stretch.events = [_signed(alias.get(abs(event), abs(event)), event) for event in stretch.events]
+
+
+def _aligned(ones: list[int], others: list[int], rows: list[Row]) -> list[tuple[int, int]]:
+    """What a phase makes in two steps, side by side: where one of them makes more, as loops do before their first step, what they
+    have in common."""
+    if len(ones) == len(others):
+        return list(zip(ones, others))
+    told = [[(row.bytes, row.op, row.dtype, row.shape) for row in (rows[number - 1] for number in each)] for each in (ones, others)]
+    blocks = difflib.SequenceMatcher(None, *told, autojunk=False).get_matching_blocks()
+    return [(ones[one + i], others[other + i]) for one, other, size in blocks for i in range(size)]
 
 
 def _signed(number: int, like: int) -> int:
@@ -205,7 +215,20 @@ def _signed(number: int, like: int) -> int:
 
 
 def _same(log: Log, phases: list[Phase], step: int, end: int) -> bool:
-    return events_of(log, phases, step, end) == events_of(log, phases, step - 1, end)
+    """Whether a step does what the one before it did; after the last one the program may let go of all else."""
+    before, after = (events_of(log, phases, each, end) for each in (step - 1, step))
+    if step < max(each.step for each in phases):
+        return before == after
+    (kept, gone), (kept_after, gone_after) = map(_without_end, (before, after))
+    return kept == kept_after and gone <= gone_after
+
+
+def _without_end(events: list[Any]) -> tuple[list[Any], collections.Counter[Any]]:
+    """A step's events without its last releases, and those."""
+    last = len(events)
+    while last and isinstance(events[last - 1][0], bool):
+        last -= 1
+    return events[:last], collections.Counter(events[last:])
 
 
 def _live_after(log: Log, end: int) -> list[Storage]:

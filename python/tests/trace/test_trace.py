@@ -181,6 +181,53 @@ class TestABlock:
         assert traced.members["model"] == "mine"
         assert list(phases_of(traced.members, 2)) == ["input", "forward", "backward", "optimizer"]
 
+    def test_a_reference_model_is_part_of_the_forward_pass(self) -> None:
+        with peakmem.tracing() as traced:
+            model, reference = Decoder().cuda(), Decoder().cuda().eval()
+            optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+            for _ in range(2):
+                optimizer.zero_grad()
+                ids = torch.zeros(4, 16, dtype=torch.long, device="cuda")
+                logits, loss = model(ids, ids)
+                with torch.no_grad():
+                    expected = reference(ids, ids)[0]
+                (loss + (logits - expected).square().mean()).backward()
+                optimizer.step()
+        assert list(phases_of(traced.members, 2)) == ["input", "forward", "backward", "optimizer"]
+
+    def test_an_evaluation_is_between_steps(self) -> None:
+        with peakmem.tracing() as traced:
+            model = Decoder().cuda()
+            optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+            ids = torch.zeros(4, 16, dtype=torch.long, device="cuda")
+            for _ in range(3):
+                model.train()
+                model(ids, ids)[1].backward()
+                optimizer.step()
+                optimizer.zero_grad()
+                model.eval()
+                with torch.no_grad():
+                    model(ids, ids)
+        assert list(phases_of(traced.members, 2)) == ["input", "forward", "backward", "optimizer", "evaluate"]
+
+    def test_what_a_loop_makes_before_its_first_step_and_after_its_last(self) -> None:
+        """As transformers' Trainer: a sum of losses before all, and a batch that lives until there is another."""
+        with peakmem.tracing() as traced:
+            model = Decoder().cuda()
+            optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+            total, kept = torch.zeros(1).cuda(), None
+            for _ in range(4):
+                ids = torch.zeros(4, 16, dtype=torch.long).cuda()
+                kept = (ids, (ids != 3).sum() / 2)
+                loss = model(ids, ids)[1]
+                loss.backward()
+                optimizer.step()
+                optimizer.zero_grad()
+                total += loss.detach()
+            del model, optimizer, kept, total
+        assert not traced.warnings
+        assert traced.report.peak.phase in ("forward", "backward", "optimizer")
+
     def test_of_one_step_is_refused(self) -> None:
         with pytest.raises(peakmem.InputError, match="one training step"), peakmem.tracing():
             model = torch.nn.Linear(2, 2, device="cuda")
