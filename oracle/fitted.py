@@ -165,7 +165,7 @@ def questions(row, made, point, folder):
     """What the core is asked at a point, of the family and of the file."""
     config = pathlib.Path(folder) / "config.json"
     config.write_text(json.dumps(fields_at(row, point)))
-    lengths = [f"--seq={point['T']}"] if "T" in point else []
+    lengths = [f"--seq={point['T']}"] if "T" in point and row.name != "whisper" else []  # which hears seconds
     lengths += [f"--target-seq={point['T']}"] if row.tasks[0] == "seq2seq-lm" else []
     task = ["--use-cache", "no", "--precision", precision(row), "--task", row.tasks[0]]
     family = [str(config), "--batch", str(point["B"]), *lengths, *task]

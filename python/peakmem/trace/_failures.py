@@ -64,6 +64,18 @@ def users_errors() -> Iterator[None]:
         raise _told(error, _op_of(error)) from error
 
 
+@contextlib.contextmanager
+def made_inside() -> Iterator[None]:
+    """An InputError where a block's loop meets a tensor that is real."""
+    try:
+        yield
+    except AssertionError as error:
+        if "convert all Tensors to FakeTensors" not in str(error):
+            raise
+        problem = f"meets a tensor that was made before the block{users_lines(error)}"
+        raise InputError("tracing", problem, "make model, optimizer and batches inside, or pass a closure to peakmem.trace") from error
+
+
 def _told(error: Exception, op: str) -> InputError:
     said = str(error).strip()[:SAID] or "without a word"
     where = f" in {op}" if op else ""

@@ -205,9 +205,13 @@ def _aligned(ones: list[int], others: list[int], rows: list[Row]) -> list[tuple[
     have in common."""
     if len(ones) == len(others):
         return list(zip(ones, others))
-    told = [[(row.bytes, row.op, row.dtype, row.shape) for row in (rows[number - 1] for number in each)] for each in (ones, others)]
-    blocks = difflib.SequenceMatcher(None, *told, autojunk=False).get_matching_blocks()
-    return [(ones[one + i], others[other + i]) for one, other, size in blocks for i in range(size)]
+    one, other = ([_kind(rows[number - 1]) for number in each] for each in (ones, others))
+    blocks = difflib.SequenceMatcher(None, one, other, autojunk=False).get_matching_blocks()
+    return [(ones[block.a + i], others[block.b + i]) for block in blocks for i in range(block.size)]
+
+
+def _kind(row: Row) -> tuple[int, str, str, tuple[int, ...]]:
+    return row.bytes, row.op, row.dtype, row.shape
 
 
 def _signed(number: int, like: int) -> int:

@@ -16,7 +16,7 @@ from .._errors import InputError
 from ._adopt import Adoption
 from ._answer import Trace
 from ._depth import trace_short
-from ._failures import users_errors
+from ._failures import made_inside, users_errors
 from ._family import Tracer, make_family, told
 from ._family_file import family_json, program_json
 from ._fit import Point
@@ -125,7 +125,8 @@ def trace_block(gpu: Gpu, options: dict[str, Any]) -> Iterator[Tracing]:
     """A user's own loop of at least two steps, in which everything is fake."""
     session, found = Session(gpu), Tracing()
     with session.active():
-        yield found
+        with made_inside():
+            yield found
         program = program_so_far(session)
     found.trace = _answer(session, program_json(program, _about(session, program, options["name"] or "a loop", options)))
 

@@ -80,11 +80,24 @@ def make_of(asked: Asked, dtype: torch.dtype | None = None) -> Callable[[], Any]
     def make() -> Any:
         with _default(dtype or torch.get_default_dtype()):
             model = asked.kind(asked.config)
+        if dtype is not None:
+            _keep(model, dtype)
         if hasattr(model, "set_default_language"):  # X-MOD's adapters
             model.set_default_language(asked.config.languages[0])
         return model
 
     return make
+
+
+def _keep(model: Any, dtype: torch.dtype) -> None:
+    """What from_pretrained leaves in fp32 by the model's plan: T5's `wo` in fp16, a buffer of DeepSeek-V3's router."""
+    plan = model._get_dtype_plan(dtype) if hasattr(model, "_get_dtype_plan") else {}
+    for name, module in model.named_modules():
+        if (last := name.rpartition(".")[2]) in plan:
+            module.to(plan[last])
+        for key, buffer in module._buffers.items():
+            if key in plan:
+                module._buffers[key] = buffer.to(plan[key])
 
 
 @contextlib.contextmanager

@@ -228,6 +228,11 @@ class TestABlock:
         assert not traced.warnings
         assert traced.report.peak.phase in ("forward", "backward", "optimizer")
 
+    def test_tensors_of_before_are_refused(self) -> None:
+        ids = torch.zeros(4, 16, dtype=torch.long)
+        with pytest.raises(peakmem.InputError, match="made before the block"), peakmem.tracing():
+            Decoder().cuda()(ids.cuda(), ids.cuda())
+
     def test_of_one_step_is_refused(self) -> None:
         with pytest.raises(peakmem.InputError, match="one training step"), peakmem.tracing():
             model = torch.nn.Linear(2, 2, device="cuda")
