@@ -191,9 +191,9 @@ def _repeat(rows: list[Row], stretches: list[Stretch]) -> None:
             gone |= {-event for event in stretch.events if event < 0}
     alias = {
         number: other
-        for (step, *phase), births in made.items()
+        for (step, name, micro), births in made.items()
         if step == 1
-        for number, other in _aligned(births, made.get((2, *phase), []), rows)
+        for number, other in _aligned(births, made.get((2, name, micro), []), rows)
         if number in gone and other not in gone and rows[other - 1].shape == rows[number - 1].shape
     }
     for stretch in stretches:
