@@ -30,12 +30,13 @@ void put_backward(Gradients& g) {
 }
 const Op kPut = {"index_put_", put_backward};
 
-Tensor take(const Tensor& self, const Tensor& mask, Expr places) {
+/// `sizes` [places, C] are said, since the width of what is seen may be a number where a text's is a letter.
+Tensor take(const Tensor& self, const Tensor& mask, const KeptShape& sizes) {
   Tape& tape = self.tape();
   Node* node = tape.record(kTake, {&self});
   tape.save(node, mask);
-  Tensor result = tape.make({places, self.size(2)}, self.dtype(), kTake.name);
-  const Tensor indices = found(tape, places);
+  Tensor result = tape.make(contiguous(sizes), self.dtype(), kTake.name);
+  const Tensor indices = found(tape, sizes.size[0]);
   Tape::attach(node, result);
   return result;
 }
@@ -57,7 +58,7 @@ Tensor add_at_places(Tensor self, const Tensor& mask, const Tensor& features) {
   const Tensor values = to(features, self.dtype());
   Tensor copy = clone(self, contiguous(self.shape()));
   self.reset();
-  const Tensor sums = add(take(copy, mask, values.size(0)), values);
+  const Tensor sums = add(take(copy, mask, values.shape()), values);
   return put_in_place(std::move(copy), mask, sums);
 }
 
