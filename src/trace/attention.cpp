@@ -284,7 +284,8 @@ Tensor scaled_dot_product_attention(Tensor query, Tensor key, Tensor value, Tens
   const bool autocast = std::exchange(tape.autocast.enabled, false);  // what is inside runs without it
   if (mask && mask.dtype() == DType::kBool) mask = additive(mask, q.dtype());
   const auto number = [&](Expr size) { return evaluate(size, tape.symbol_values); };
-  const bool is_even = number(q.size(-1)) == number(v.size(-1));  // also where one is a sum of what the other is by itself
+  const bool is_even =
+      number(q.size(-1)) == number(v.size(-1));  // also where one is a sum of what the other is by itself
   const bool fits_flash = is_half(q.dtype()) && !mask && is_even && sizes.kernels.flash;
   const bool fits_efficient = identical(q.size(1), k.size(1)) && sizes.kernels.efficient(q.dtype()).exists;
   const bool fits_cudnn = fits_flash && prefers_cudnn(q, k, sizes.head_dim);
