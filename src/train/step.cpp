@@ -417,7 +417,8 @@ Program trace_step(const Job& job, const Dims& dims, bool unrolled) {
   untied.tensors.clear();
   const Tensor codes = shared_codes(builder);
   std::optional<ReferenceModel> reference;
-  if (recipe.objective != Objective::kTask) reference.emplace(builder, structure, job);
+  const bool compares = recipe.objective != Objective::kTask;
+  if (compares && recipe.ddp.ranks <= 1) reference.emplace(builder, structure, job);
   if (takes_more_to_load(job)) trace_loading(tape, frozen_storages(tape), recipe);
   if (sharded) sharded->shard();
   if (kHasFlatSharding && flat) flat->shard();
@@ -426,6 +427,7 @@ Program trace_step(const Job& job, const Dims& dims, bool unrolled) {
   const std::unique_ptr<ZeroOptimizer> zero = runs(recipe.zero) ? zero_optimizer(tape, recipe) : nullptr;
   std::vector<OptimizerRun> optimizers;
   if (!zero) optimizers = optimizers_of(tape, job, structure);
+  if (compares && !reference) reference.emplace(builder, structure, job);  // behind DDP's buckets, as on record
   Batches batches(builder, recipe);
   std::optional<Completions> completions;
   if (recipe.objective == Objective::kGrpo) completions.emplace(builder, recipe, *model, *reference);
