@@ -34,9 +34,16 @@ constexpr std::array kMethods = {
     Method{"mxfp4", "4-bit blocks with a scale each", false},
 };
 
+/// The row of that name, or null.
+const Method* find_method(std::string_view name) {
+  for (const Method& method : kMethods)
+    if (method.name == name) return &method;
+  return nullptr;
+}
+
 Error refused(const std::string& name) {
-  const auto row = std::find_if(kMethods.begin(), kMethods.end(), [&](const Method& m) { return m.name == name; });
-  if (row == kMethods.end())
+  const Method* row = find_method(name);
+  if (row == nullptr)
     return Error{std::string(kField), "stores weights by " + in_quotes(name) + ", which is not modelled",
                  "known: bitsandbytes; remove it to estimate the model without it"};
   const std::string problem = std::string("stores weights by ") + std::string(row->name) + ": " +
