@@ -104,19 +104,35 @@ std::optional<Error> freeze(Job& job, std::vector<std::string> patterns, std::st
   return std::nullopt;
 }
 
+namespace {
+
+/// The trained parameters that a step gives no gradient, in the order in which they are made.
+std::vector<std::string> all_without_gradient(const Job& job) {
+  const Program program = trace_step(job, number_dims(job));
+  std::set<int32_t> have;
+  for (const Storage& storage : program.storages)
+    if (storage.category == Category::kGradients) have.insert(storage.scope);
+  std::vector<std::string> names;
+  for (const Weight& weight : program.weights)
+    if (weight.trained && (weight.turn != 0 || have.empty()) && !have.contains(weight.scope))
+      names.push_back(program.name(weight.scope, weight.layer));
+  return names;
+}
+
+}  // namespace
+
 std::string without_gradient(const Job& job) {
   Job alone = job;
   alone.recipe.ddp = {};
   alone.recipe.sharding = {};
   alone.recipe.kernels.norm = {};  // the foak plug-in's norm gives its weight no gradient, whatever is frozen
-  const Program program = trace_step(alone, number_dims(alone));
-  std::set<int32_t> have;
-  for (const Storage& storage : program.storages)
-    if (storage.category == Category::kGradients) have.insert(storage.scope);
-  for (const Weight& weight : program.weights)
-    if (weight.trained && (weight.turn != 0 || have.empty()) && !have.contains(weight.scope))
-      return program.name(weight.scope, weight.layer);
-  return {};
+  const std::vector<std::string> lost = all_without_gradient(alone);
+  if (lost.empty()) return {};
+  alone.recipe.freeze = {};
+  const std::vector<std::string> idle = all_without_gradient(alone);  // parameters of modules that never run
+  const auto found =
+      std::ranges::find_if(lost, [&](const std::string& name) { return std::ranges::find(idle, name) == idle.end(); });
+  return found == lost.end() ? std::string() : *found;
 }
 
 }  // namespace peakmem

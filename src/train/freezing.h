@@ -17,8 +17,8 @@ std::vector<std::string> parameter_names(const Job& job);
 std::optional<Error> freeze(Job& job, std::vector<std::string> patterns, std::string_view field);
 
 /// A parameter that is to be trained and gets no gradient, as PyTorch warns where a reentrant checkpoint's input wants
-/// none; empty where there is no such. Parameters outside of the layers may be left out by a model's forward pass: one
-/// of them is named only if no parameter at all has a gradient.
+/// none; empty where there is no such, or none that would have one with nothing frozen. Parameters outside of the
+/// layers may be left out by a model's forward pass: one of them is named only if no parameter at all has a gradient.
 std::string without_gradient(const Job& job);
 
 }  // namespace peakmem
