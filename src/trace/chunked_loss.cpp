@@ -55,21 +55,10 @@ Tensor divide_counted(Tensor input, const Tensor& count) {
 
 const Op kChunkedLogProb = {"chunked_log_prob", run_function};
 
-/// Who wraps the model is told that its weight is used here (maybe_gather_lm_head_ctx); ends with the C++ scope.
-class Used {
- public:
-  explicit Used(Tensor weight) : weight_(std::move(weight)) {
-    if (Hooks* hooks = weight_.tape().hooks) hooks->before_use(weight_);
-  }
-  ~Used() {
-    if (Hooks* hooks = weight_.tape().hooks) hooks->after_use(weight_);
-  }
-  Used(const Used&) = delete;
-  Used& operator=(const Used&) = delete;
-
- private:
-  Tensor weight_;
-};
+/// Who wraps the model is told that its weight is used here (maybe_gather_lm_head_ctx).
+void say_used(const Tensor& weight) {
+  if (Hooks* hooks = weight.tape().hooks) hooks->before_use(weight);
+}
 
 /// The loops over tiles of tokens and vocabulary, in forward and backward pass.
 struct Tiles {
@@ -105,7 +94,7 @@ void log_prob_backward(Gradients& g, const Tiles& tiles) {
   const Tensor hidden = g.saved(0);
   const Tensor weight = g.saved(1);
   Tape& tape = hidden.tape();
-  const Used used(weight);
+  say_used(weight);
   Tensor grad_hidden, grad_weight;
   if (g.needs(0)) grad_hidden = tape.make(contiguous(hidden.shape()), kFull, "zeros");
   if (g.needs(1)) grad_weight = tape.make(contiguous(weight.shape()), kFull, "zeros");
@@ -181,7 +170,7 @@ ChunkedLoss chunked_log_prob_loss(const Tensor& hidden_states, const Tensor& wei
     const Tiles tiles = {tokens, vocabulary, tape.autocast.enabled ? tape.autocast.dtype : hidden_states.dtype()};
     PerToken flat;
     {
-      const Used used(weight);
+      say_used(weight);
       const Tensor hidden = select_unmasked(shifted, mask, tokens.all);
       const Tensor chosen = select_unmasked(next, mask, tokens.all);
       flat = log_probs(hidden, weight, chosen, tiles, outputs);

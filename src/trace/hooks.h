@@ -29,9 +29,8 @@ class Hooks {
   virtual void before_node(int32_t /*index*/) {}
   /// The model made a parameter; of which `Tape::meta_parameters` keep the memory away.
   virtual void made(const Tensor& /*parameter*/) {}
-  /// A function computes with a parameter outside of the module that has it, or no longer does.
+  /// A function computes with a parameter outside of the module that has it.
   virtual void before_use(const Tensor& /*parameter*/) {}
-  virtual void after_use(const Tensor& /*parameter*/) {}
   /// A leaf has its gradient (a post hook of AccumulateGrad).
   virtual void accumulated(Node& /*leaf*/) {}
 };
